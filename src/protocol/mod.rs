@@ -1,0 +1,12 @@
+//! The Alt Vault Protocol as data: operations, messages, requirements, schema.
+//!
+//! This module knows nobody else in the crate. It states what the protocol says and decides nothing about a server:
+//! the reference server and the judge both read it, and neither reads the other.
+
+mod messages;
+mod operation;
+mod version;
+
+pub use messages::*;
+pub use operation::{Operation, encode_segment};
+pub use version::{Level, SpecVersion};

@@ -1,0 +1,222 @@
+//! The record of a run: plain data from which every report is made.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::protocol::{Level, SpecVersion};
+use crate::verdict::{RunVerdict, Verdict};
+use crate::wire::Exchange;
+
+/// The version of the report format; raised when a reader of the old one would go wrong.
+pub const FORMAT: u32 = 1;
+
+/// Everything one run knows.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Record {
+    /// The version of this format: 1.
+    pub format: u32,
+    /// The program that made it.
+    pub tool: Tool,
+    /// The suite that was run.
+    pub suite: Suite,
+    /// The URL of the target; `embedded` for the reference server that is built in.
+    pub target: String,
+    /// The URL of the identity provider, where it is not the target.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idp: Option<String>,
+    /// The protocol version the target was judged by.
+    pub spec: SpecVersion,
+    /// The seed of all keys, ids and ivs, hexadecimal.
+    pub seed: String,
+    /// Which use of the seed against this target it was, from 0: a server that keeps its data is met with fresh ids.
+    #[serde(default)]
+    pub generation: u32,
+    /// Whether a should that is not kept makes the target nonconformant.
+    #[serde(default)]
+    pub strict: bool,
+    /// What was selected, where it was not the whole suite: the filters as given.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub filters: Vec<String>,
+    /// What a reader must know of how the run was made: certificate checks off, interrupted, and the like.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+    /// What the run came to.
+    pub verdict: RunVerdict,
+    /// How many cases came to each verdict.
+    pub summary: Summary,
+    /// When it began, RFC 3339, UTC.
+    pub started: String,
+    /// How long it took, milliseconds.
+    pub duration_ms: u64,
+    /// Time spent waiting because the target asked for it (429), milliseconds, summed over cases.
+    #[serde(default)]
+    pub throttled_ms: u64,
+    /// Every server requirement that the selected cases concern, in catalogue order.
+    pub requirements: Vec<RequirementRecord>,
+    /// Every case that was selected, in suite order.
+    pub cases: Vec<CaseRecord>,
+}
+
+/// The program.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Tool {
+    /// `avp-conform`.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+}
+
+/// The suite.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Suite {
+    /// SHA-256 over all case files and the catalogue, hexadecimal.
+    pub hash: String,
+    /// How many cases it has.
+    pub cases: usize,
+    /// The share of the reference server's must faults that the published self-test saw caught, percent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kill_rate: Option<f64>,
+}
+
+/// A count per verdict, of cases.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Summary {
+    /// Seen to hold.
+    pub pass: usize,
+    /// A should is not kept.
+    pub warn: usize,
+    /// A must is not kept.
+    pub fail: usize,
+    /// Optional and not offered, or behind a limit.
+    pub not_applicable: usize,
+    /// Not verified.
+    pub blocked: usize,
+    /// The harness could not do its work.
+    pub error: usize,
+}
+
+impl Summary {
+    /// Counts verdicts.
+    pub fn of(verdicts: impl IntoIterator<Item = Verdict>) -> Summary {
+        let mut summary = Summary::default();
+        for verdict in verdicts {
+            *summary.slot(verdict) += 1;
+        }
+        summary
+    }
+
+    /// The count of one verdict.
+    pub fn count(mut self, verdict: Verdict) -> usize {
+        *self.slot(verdict)
+    }
+
+    fn slot(&mut self, verdict: Verdict) -> &mut usize {
+        match verdict {
+            Verdict::Pass => &mut self.pass,
+            Verdict::Warn => &mut self.warn,
+            Verdict::Fail => &mut self.fail,
+            Verdict::NotApplicable => &mut self.not_applicable,
+            Verdict::Blocked => &mut self.blocked,
+            Verdict::Error => &mut self.error,
+        }
+    }
+}
+
+/// What one requirement came to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RequirementRecord {
+    /// `AVP-6-07`.
+    pub id: String,
+    /// Its level.
+    pub level: Level,
+    /// What conforms, one sentence.
+    pub text: String,
+    /// What it came to; blocked where no check verified it.
+    pub verdict: Verdict,
+    /// Why, where it is neither pass nor the plain sum of its checks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// The ids of the cases whose checks concern it.
+    pub cases: Vec<String>,
+}
+
+/// What one case came to.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CaseRecord {
+    /// `push/stale-is-a-conflict`.
+    pub id: String,
+    /// One sentence.
+    pub title: String,
+    /// The part of the id before the slash.
+    pub topic: String,
+    /// The case file, as shown to people: `cases/push.toml`.
+    pub file: String,
+    /// The line of the case in it, from 1.
+    pub line: usize,
+    /// The worst of its checks.
+    pub verdict: Verdict,
+    /// The requirements its checks concern.
+    pub requirements: Vec<String>,
+    /// Why, for not-applicable, blocked and error.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// How long it took, milliseconds, waiting for throttling left out.
+    pub duration_ms: f64,
+    /// Why driving ended before the last step, if it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stopped: Option<Stopped>,
+    /// All its checks, in the order of the steps; standing checks last.
+    pub checks: Vec<CheckRecord>,
+    /// Its exchanges in the order in which they were made; checks name them by index.
+    pub exchanges: Vec<Exchange>,
+}
+
+/// Why driving a case ended early.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Stopped {
+    /// The step that could not be made, from 0; none where the set-up failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step: Option<usize>,
+    /// What is missing, one sentence.
+    pub reason: String,
+    /// What the checks that were not reached come to: blocked, not-applicable or error.
+    pub verdict: Verdict,
+}
+
+/// What one check came to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CheckRecord {
+    /// What was looked at, in a few words: `answer`, `stored`, `schema`.
+    pub name: String,
+    /// The requirements it verifies; their levels decide the verdict.
+    pub requirements: Vec<String>,
+    /// What it came to.
+    pub verdict: Verdict,
+    /// The step it belongs to, from 0; none for the set-up and for standing checks over the whole case.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step: Option<usize>,
+    /// The line of the step (or case) in the case file, from 1.
+    pub line: usize,
+    /// The exchanges that prove it or break it, as indices.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exchanges: Vec<usize>,
+    /// A JSON pointer to the decisive place in the answer's body, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pointer: Option<String>,
+    /// What was expected, one sentence.
+    pub expected: String,
+    /// What came; empty for a check that passed.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub got: String,
+    /// What to do about it, where there is more to say than the requirement's text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+}

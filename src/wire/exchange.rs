@@ -1,0 +1,227 @@
+//! One request and what came back, as plain data that can be stored and judged again.
+
+use std::sync::Arc;
+
+use base64::prelude::{BASE64_STANDARD, Engine as _};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::protocol::Operation;
+
+/// Header fields in the order in which they travelled; names as sent by us, in lower case as received.
+pub type Headers = Vec<(String, String)>;
+
+/// Which of the two services a request goes to. They may be one origin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Service {
+    /// The vault server: `--target`.
+    Vault,
+    /// The identity provider: `--idp`, or the target.
+    Idp,
+}
+
+/// A body, byte for byte. Serialised as text where it is UTF-8, else as `base64:` and the standard base64.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Body(Arc<[u8]>);
+
+impl Body {
+    /// The bytes.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// The text, where it is UTF-8.
+    pub fn as_text(&self) -> Option<&str> {
+        std::str::from_utf8(&self.0).ok()
+    }
+
+    /// How many bytes.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl<T: Into<Vec<u8>>> From<T> for Body {
+    fn from(bytes: T) -> Self {
+        Body(bytes.into().into())
+    }
+}
+
+const BASE64_MARK: &str = "base64:";
+
+impl Serialize for Body {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.as_text() {
+            Some(text) if !text.starts_with(BASE64_MARK) => serializer.serialize_str(text),
+            _ => serializer.serialize_str(&format!("{BASE64_MARK}{}", BASE64_STANDARD.encode(&self.0))),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Body {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        match text.strip_prefix(BASE64_MARK) {
+            None => Ok(Body::from(text)),
+            Some(encoded) => BASE64_STANDARD.decode(encoded).map(Body::from).map_err(|error| {
+                serde::de::Error::custom(format_args!("body after {BASE64_MARK:?}: {error}"))
+            }),
+        }
+    }
+}
+
+impl JsonSchema for Body {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Body".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
+            "type": "string",
+            "description": "The body byte for byte: text where it is UTF-8, else `base64:` and the standard base64."
+        })
+    }
+}
+
+/// A request as it went out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Request {
+    /// Which service it went to.
+    pub service: Service,
+    /// The HTTP method.
+    pub method: String,
+    /// The escaped path as it stood in the request line, without the target's base path.
+    pub path: String,
+    /// Header fields, but for those that HTTP itself needs (`host`, `content-length`).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub headers: Headers,
+    /// The body, if any was sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body: Option<Body>,
+}
+
+/// An answer as it came back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Answer {
+    /// The status code.
+    pub status: u16,
+    /// Header fields in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub headers: Headers,
+    /// The body, empty where there was none.
+    pub body: Body,
+}
+
+impl Answer {
+    /// The first value of a header field; `name` in lower case.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers
+            .iter()
+            .find(|(key, _)| key.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.as_str())
+    }
+}
+
+/// Why no answer came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum FailureKind {
+    /// No connection could be made: refused, unreachable, name unknown.
+    Connect,
+    /// The TLS handshake failed or the certificate is not trusted.
+    Tls,
+    /// No whole answer within the time limit.
+    Timeout,
+    /// The connection ended before the answer was whole.
+    Closed,
+    /// What came is not HTTP.
+    Malformed,
+    /// The answer is larger than the harness takes.
+    TooLarge,
+}
+
+/// Why no answer came, with the detail.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Failure {
+    /// The kind.
+    pub kind: FailureKind,
+    /// One sentence for people; bytes from the wire are escaped in it.
+    pub message: String,
+}
+
+/// What came of a request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// A whole HTTP answer.
+    Answer(Answer),
+    /// None.
+    Failure(Failure),
+}
+
+impl Outcome {
+    /// The answer, if one came.
+    pub fn answer(&self) -> Option<&Answer> {
+        match self {
+            Outcome::Answer(answer) => Some(answer),
+            Outcome::Failure(_) => None,
+        }
+    }
+}
+
+/// What an exchange is for within its case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Role {
+    /// Makes what the case needs: logins, repositories.
+    Setup,
+    /// What a step says.
+    Step,
+    /// Looks at what is stored after a step.
+    Audit,
+    /// Was answered 429 and sent again: proves nothing but the throttling itself.
+    Throttled,
+}
+
+/// One exchange with the target: the request, why it was made, and what came of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Exchange {
+    /// The index of the case's step it belongs to, from 0; none in the set-up before the first step.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step: Option<usize>,
+    /// What it is for.
+    pub role: Role,
+    /// The round of a race, or the item of a sweep, from 0.
+    #[serde(default)]
+    pub round: usize,
+    /// The actor who made it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub actor: Option<String>,
+    /// The operation it is, or is derived from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub operation: Option<Operation>,
+    /// The case's name of the repository it concerns.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repo: Option<String>,
+    /// How the request deviates from a valid one on purpose; none where it is valid.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spoiled: Option<String>,
+    /// What was sent.
+    pub request: Request,
+    /// What came back.
+    pub outcome: Outcome,
+    /// When it was sent, microseconds since the case began.
+    pub at_us: u64,
+    /// How long it took, microseconds.
+    pub took_us: u64,
+}
