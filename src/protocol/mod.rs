@@ -6,6 +6,7 @@
 pub mod catalogue;
 mod messages;
 mod operation;
+pub mod schema;
 mod version;
 
 pub use catalogue::{Catalogue, CatalogueError, Requirement, Subject, catalogue, section_title};
