@@ -8,6 +8,7 @@
 //!                                target or embedded server ───┘
 //! ```
 
+pub mod crypto;
 pub mod protocol;
 pub mod record;
 pub mod verdict;
