@@ -11,5 +11,6 @@
 pub mod crypto;
 pub mod protocol;
 pub mod record;
+pub mod server;
 pub mod verdict;
 pub mod wire;
