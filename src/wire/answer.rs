@@ -1,0 +1,97 @@
+//! An answer, read within bounds.
+
+use http_body_util::BodyExt;
+use hyper::body::{Body as _, Incoming};
+use hyper::http::HeaderMap;
+use hyper::{Response, StatusCode};
+use tokio::sync::Semaphore;
+
+use super::link::Link;
+use super::trouble::Phase;
+use super::words::{bytes, failure};
+use super::{Answer, Failure, FailureKind, Headers};
+
+/// Up to this size, bodies are read without regard to each other.
+const SMALL: usize = 1 << 20;
+
+/// How much is taken.
+#[derive(Debug)]
+pub(super) struct Caps {
+    max_body: usize,
+    /// Bodies above [`SMALL`] are read one at a time, so that many at once do not add up.
+    large: Semaphore,
+}
+
+impl Caps {
+    pub(super) fn new(max_body: usize) -> Caps {
+        Caps {
+            max_body,
+            large: Semaphore::new(1),
+        }
+    }
+
+    fn too_large(&self) -> Failure {
+        let message = format!(
+            "the body of the answer is larger than {}",
+            bytes(self.max_body as u64)
+        );
+        failure(FailureKind::TooLarge, message)
+    }
+}
+
+/// Reads the rest of an answer whose head has come.
+pub(super) async fn collect(
+    link: &mut Link,
+    response: Response<Incoming>,
+    caps: &Caps,
+) -> Result<Answer, Failure> {
+    let (head, body) = response.into_parts();
+    if head.status == StatusCode::SWITCHING_PROTOCOLS {
+        return Err(failure(
+            FailureKind::Malformed,
+            "the server switched protocols without being asked",
+        ));
+    }
+    let body = collect_body(link, body, caps).await?;
+    Ok(Answer {
+        status: head.status.as_u16(),
+        headers: headers(&head.headers),
+        body: body.into(),
+    })
+}
+
+async fn collect_body(link: &mut Link, mut body: Incoming, caps: &Caps) -> Result<Vec<u8>, Failure> {
+    let expected = body.size_hint().exact();
+    if body.size_hint().lower() > caps.max_body as u64 {
+        return Err(caps.too_large());
+    }
+    let (mut got, mut permit) = (Vec::new(), None);
+    while let Some(frame) = link.drive(body.frame()).await {
+        let phase = Phase::Body(got.len() as u64, expected);
+        let frame = frame.map_err(|error| link.trouble(&error, phase))?;
+        let Ok(data) = frame.into_data() else { continue };
+        if got.len() + data.len() > caps.max_body {
+            return Err(caps.too_large());
+        }
+        if got.len() + data.len() > SMALL && permit.is_none() {
+            permit = caps.large.acquire().await.ok();
+        }
+        got.extend_from_slice(&data);
+    }
+    Ok(got)
+}
+
+fn headers(fields: &HeaderMap) -> Headers {
+    fields
+        .iter()
+        .map(|(name, value)| (name.to_string(), text(value.as_bytes())))
+        .collect()
+}
+
+/// A field value as text; escaped where it is not UTF-8.
+fn text(value: &[u8]) -> String {
+    match std::str::from_utf8(value) {
+        Ok(text) => text.to_owned(),
+        Err(_) => value.escape_ascii().to_string(),
+    }
+}

@@ -1,0 +1,125 @@
+//! One actor's connections.
+
+use std::sync::PoisonError;
+use std::time::Duration;
+
+use super::client::Client;
+use super::head::Message;
+use super::link::{Idle, Link};
+use super::trip::{Clock, Sent, Slots, Trip};
+use super::{Failure, Request, Service};
+
+/// One actor's connections within one case: at most one idle connection per origin, shared with nobody.
+pub struct Lane {
+    client: Client,
+    slots: Slots,
+    keep_after_error: bool,
+}
+
+/// A request with a connection of its own, ready to go: for races.
+pub struct Primed {
+    trip: Trip,
+    message: Message,
+    link: Link,
+    reused: bool,
+}
+
+impl Lane {
+    pub(super) fn new(client: Client) -> Lane {
+        Lane {
+            client,
+            slots: Slots::default(),
+            keep_after_error: false,
+        }
+    }
+
+    /// Sends a request and waits for its answer, no longer than `timeout`.
+    pub async fn send(&mut self, request: &Request, timeout: Duration) -> Sent {
+        self.client.pace().turn().await;
+        let clock = Clock::start(timeout);
+        let trip = self.trip(request.service);
+        let message = match trip.message(request) {
+            Ok(message) => message,
+            Err(failure) => return clock.stop(Err(failure), false),
+        };
+        match trip.idle().await {
+            Ok(idle) => trip.send(&message, idle, clock).await,
+            Err(failure) => clock.stop(Err(failure), true),
+        }
+    }
+
+    /// Sends exact bytes on a connection of their own and reads one answer. Configured headers are not added, and the
+    /// connection is not used again.
+    pub async fn send_raw(&mut self, bytes: &[u8], service: Service, timeout: Duration) -> Sent {
+        self.client.pace().turn().await;
+        let trip = Trip {
+            slots: Slots::default(),
+            ..self.trip(service)
+        };
+        trip.send_fresh(&Message::raw(bytes), Clock::start(timeout)).await
+    }
+
+    /// Makes everything ready for a request, up to its first byte.
+    pub async fn prime(&mut self, request: Request) -> Result<Primed, Failure> {
+        self.client.pace().turn().await;
+        let trip = self.trip(request.service);
+        let message = trip.message(&request)?;
+        let idle = trip.idle().await?;
+        let reused = idle.is_some();
+        let link = match idle {
+            Some(link) => link,
+            None => trip.open(self.client.timeout()).await?,
+        };
+        Ok(Primed {
+            trip,
+            message,
+            link,
+            reused,
+        })
+    }
+
+    /// Closes the idle connections.
+    pub fn forget(&mut self) {
+        *self.slots.lock().unwrap_or_else(PoisonError::into_inner) = [None, None];
+    }
+
+    /// Whether connections are kept even after a refusal of a request that had a body, as a case may want to see what
+    /// the server makes of a body that it did not read. What the server then sends unasked is a failure of the next
+    /// request; else the next request would quietly go to a fresh connection.
+    pub fn keep_after_error(&mut self, keep: bool) {
+        self.keep_after_error = keep;
+    }
+
+    fn trip(&self, service: Service) -> Trip {
+        let Lane {
+            client,
+            slots,
+            keep_after_error,
+        } = self;
+        Trip {
+            client: client.clone(),
+            slots: slots.clone(),
+            keep_after_error: *keep_after_error,
+            service,
+        }
+    }
+}
+
+impl Primed {
+    /// Sends the request and waits for its answer, no longer than `timeout`.
+    pub async fn fire(self, timeout: Duration) -> Sent {
+        let Primed {
+            trip,
+            message,
+            mut link,
+            reused,
+        } = self;
+        let clock = Clock::start(timeout);
+        match link.idle().await {
+            Idle::Usable if reused => trip.send(&message, Some(link), clock).await,
+            Idle::Usable => trip.send_on(link, &message, clock).await,
+            Idle::Gone => trip.send_fresh(&message, clock).await,
+            Idle::Stray(failure) => clock.stop(Err(failure), reused),
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! The stream under a connection. hyper reads answers from it; what goes out is written by us, byte for byte.
+//!
+//! hyper knows how to read HTTP but insists on URIs, methods and header values of its own liking when it writes. So it
+//! is given a plain request to write, which ends here: in its place go the bytes that the [`Tap`] holds. A write that
+//! fails is noted and not reported: a server may answer and hang up before it has read everything, and its answer is
+//! to be had even so.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, ready};
+
+use bytes::{Buf, Bytes};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// How much of what came is kept for messages.
+const KEPT: usize = 128;
+
+/// A byte stream to a peer, plain or TLS.
+pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+
+/// The stream with its tap.
+pub(super) struct Tapped {
+    stream: Box<dyn Stream>,
+    tap: Arc<Tap>,
+}
+
+impl Tapped {
+    pub(super) fn new(stream: Box<dyn Stream>) -> (Tapped, Arc<Tap>) {
+        let tap = Arc::new(Tap::default());
+        (
+            Tapped {
+                stream,
+                tap: tap.clone(),
+            },
+            tap,
+        )
+    }
+}
+
+/// What goes out in this exchange, and what has been seen of it.
+#[derive(Debug, Default)]
+pub(super) struct Tap(Mutex<Traffic>);
+
+#[derive(Debug, Default)]
+pub(super) struct Traffic {
+    outgoing: Bytes,
+    /// Why the peer takes no more bytes.
+    pub(super) refused: Option<io::ErrorKind>,
+    /// How many bytes came.
+    pub(super) received: u64,
+    /// The first of them.
+    pub(super) first: Vec<u8>,
+}
+
+impl Traffic {
+    /// Whether the peer's system took the whole request.
+    pub(super) fn is_sent(&self) -> bool {
+        self.outgoing.is_empty() && self.refused.is_none()
+    }
+}
+
+impl Tap {
+    /// Begins an exchange.
+    pub(super) fn begin(&self, outgoing: Bytes) {
+        *self.look() = Traffic {
+            outgoing,
+            ..Traffic::default()
+        };
+    }
+
+    pub(super) fn look(&self) -> MutexGuard<'_, Traffic> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl AsyncRead for Tapped {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        match ready!(Pin::new(&mut self.stream).poll_read(context, buffer)) {
+            // TLS without its goodbye. Many servers do that; what is missing shows in the answer's own framing.
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {}
+            other => other?,
+        }
+        let came = &buffer.filled()[before..];
+        let mut traffic = self.tap.look();
+        traffic.received += came.len() as u64;
+        let room = KEPT.saturating_sub(traffic.first.len());
+        traffic.first.extend_from_slice(&came[..came.len().min(room)]);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Tapped {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        theirs: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let Tapped { stream, tap } = &mut *self;
+        let mut traffic = tap.look();
+        while traffic.refused.is_none() && !traffic.outgoing.is_empty() {
+            match ready!(Pin::new(&mut *stream).poll_write(context, &traffic.outgoing)) {
+                Ok(0) => traffic.refused = Some(io::ErrorKind::WriteZero),
+                Ok(count) => traffic.outgoing.advance(count),
+                Err(error) => traffic.refused = Some(error.kind()),
+            }
+        }
+        Poll::Ready(Ok(theirs.len()))
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if let Err(error) = ready!(Pin::new(&mut self.stream).poll_flush(context)) {
+            self.tap.look().refused.get_or_insert(error.kind());
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}

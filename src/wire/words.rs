@@ -1,0 +1,64 @@
+//! Sentences about what went wrong on the wire.
+
+use std::time::Duration;
+
+use super::{Failure, FailureKind};
+
+/// How many characters of what came are shown.
+const SHOWN: usize = 80;
+
+pub(super) fn failure(kind: FailureKind, message: impl Into<String>) -> Failure {
+    Failure {
+        kind,
+        message: message.into(),
+    }
+}
+
+/// Bytes from the wire, fit to be shown: escaped, in quotes, and cut to 80 characters.
+pub(super) fn shown(bytes: &[u8]) -> String {
+    let head = &bytes[..bytes.len().min(SHOWN)];
+    let text = head.escape_ascii().to_string();
+    match text.len() > SHOWN || bytes.len() > SHOWN {
+        true => format!("\"{}…\"", &text[..text.len().min(SHOWN)]),
+        false => format!("\"{text}\""),
+    }
+}
+
+/// A time limit as people say it: `5 s`, `300 ms`.
+pub(super) fn spoken(limit: Duration) -> String {
+    match (limit.as_millis(), limit.subsec_millis()) {
+        (1000.., 0) => format!("{} s", limit.as_secs()),
+        (1000.., _) => format!("{:.1} s", limit.as_secs_f64()),
+        (millis, _) => format!("{millis} ms"),
+    }
+}
+
+/// `1 byte`, `12 bytes`.
+pub(super) fn bytes(count: u64) -> String {
+    if count == 1 {
+        "1 byte".to_owned()
+    } else {
+        format!("{count} bytes")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wire_bytes_are_escaped_and_cut() {
+        assert_eq!(shown(b"a\x1b[1m\"\xff"), r#""a\x1b[1m\"\xff""#);
+        assert_eq!(shown(&[b'x'; 80]).chars().count(), 82);
+        assert_eq!(shown(&[0; 1000]).chars().count(), 83);
+    }
+
+    #[test]
+    fn limits_are_spoken() {
+        let spoken = |millis| spoken(Duration::from_millis(millis));
+        assert_eq!(
+            [spoken(300), spoken(5000), spoken(1500)],
+            ["300 ms", "5 s", "1.5 s"]
+        );
+    }
+}
