@@ -12,5 +12,7 @@ pub mod crypto;
 pub mod protocol;
 pub mod record;
 pub mod server;
+pub mod report;
+pub mod style;
 pub mod verdict;
 pub mod wire;

@@ -1,0 +1,293 @@
+//! What several reports say alike: sections, totals, the verdict line, the command that runs one case again.
+
+use std::collections::HashMap;
+
+use crate::protocol::{Level, SpecVersion};
+use crate::record::{CaseRecord, CheckRecord, Record, RequirementRecord};
+use crate::style::{count, thousands, visible, visible_cut};
+use crate::verdict::Verdict;
+
+/// The sections of the published specification that have requirements, with their titles.
+const SECTIONS: [(&str, &str); 11] = [
+    ("2", "conventions"),
+    ("3", "identity and authentication"),
+    ("4", "envelope"),
+    ("5", "payload"),
+    ("5.1", "refresh-token policy"),
+    ("6", "operations"),
+    ("7", "limits and retries"),
+    ("8", "federation and discovery"),
+    ("9", "key binding"),
+    ("10", "invariants"),
+    ("12", "transport"),
+];
+
+/// How much of one sentence of a record a report shows.
+const SENTENCE: usize = 600;
+
+/// A section of the specification and its requirements in the record.
+pub(super) struct Section<'a> {
+    pub(super) number: String,
+    pub(super) title: &'static str,
+    pub(super) requirements: Vec<&'a RequirementRecord>,
+}
+
+impl Section<'_> {
+    /// `6 operations`
+    pub(super) fn name(&self) -> String {
+        format!("{} {}", self.number, self.title).trim_end().to_owned()
+    }
+
+    /// How many of its requirements came to `verdict`.
+    pub(super) fn count(&self, verdict: Verdict) -> usize {
+        self.requirements
+            .iter()
+            .filter(|requirement| requirement.verdict == verdict)
+            .count()
+    }
+}
+
+/// The sections in which the record has requirements, in the order of the record.
+pub(super) fn sections(record: &Record) -> Vec<Section<'_>> {
+    let mut sections: Vec<Section<'_>> = Vec::new();
+    for requirement in &record.requirements {
+        let (number, _) = split_id(&requirement.id);
+        match sections.iter_mut().find(|section| section.number == number) {
+            Some(section) => section.requirements.push(requirement),
+            None => sections.push(Section {
+                number: number.to_owned(),
+                title: SECTIONS
+                    .iter()
+                    .find(|(known, _)| *known == number)
+                    .map_or("", |(_, title)| title),
+                requirements: vec![requirement],
+            }),
+        }
+    }
+    sections
+}
+
+/// Section and number of a requirement id: `AVP-5.1-01` is 01 in section 5.1.
+pub(super) fn split_id(id: &str) -> (&str, &str) {
+    let rest = id.strip_prefix("AVP-").unwrap_or(id);
+    rest.split_once('-').unwrap_or(("", rest))
+}
+
+/// How many requirements came to what, and what it took.
+pub(super) struct Totals {
+    pub(super) applicable: usize,
+    pub(super) verified: usize,
+    pub(super) warned: usize,
+    pub(super) failed: usize,
+    pub(super) unverified: usize,
+    pub(super) requests: usize,
+}
+
+impl Totals {
+    pub(super) fn of(record: &Record) -> Totals {
+        let mut counts = HashMap::new();
+        for requirement in &record.requirements {
+            *counts.entry(requirement.verdict).or_insert(0) += 1;
+        }
+        let count = |verdict| counts.get(&verdict).copied().unwrap_or(0);
+        Totals {
+            applicable: record.requirements.len() - count(Verdict::NotApplicable),
+            verified: count(Verdict::Pass),
+            warned: count(Verdict::Warn),
+            failed: count(Verdict::Fail),
+            unverified: count(Verdict::Blocked) + count(Verdict::Error),
+            requests: record.cases.iter().map(|case| case.exchanges.len()).sum(),
+        }
+    }
+
+    /// `71 of 71 applicable requirements verified`, and what became of the others.
+    pub(super) fn sentence(&self) -> String {
+        let mut parts = Vec::new();
+        for (number, what) in [
+            (self.failed, "broken"),
+            (self.warned, "with a warning"),
+            (self.unverified, "not verified"),
+        ] {
+            if number > 0 {
+                parts.push(format!("{} {what}", thousands(number)));
+            }
+        }
+        parts.insert(
+            0,
+            format!(
+                "{} of {} verified",
+                thousands(self.verified),
+                count(self.applicable, "applicable requirement")
+            ),
+        );
+        parts.join(", ")
+    }
+}
+
+/// The last line of a terminal report, and the whole of a quiet one.
+pub(super) fn verdict_line(record: &Record) -> String {
+    let totals = Totals::of(record);
+    format!(
+        "{}: {}, {}, {}, {} (AVP {}, seed {})",
+        record.verdict,
+        totals.sentence(),
+        count(record.cases.len(), "case"),
+        count(totals.requests, "request"),
+        seconds(record.duration_ms),
+        record.spec,
+        visible(&record.seed),
+    )
+}
+
+/// The command that runs one case again under the same conditions.
+pub(super) fn again(record: &Record, case: &str) -> String {
+    let mut command = vec!["avp-conform".to_owned()];
+    if record.target != "embedded" {
+        command.push(format!("--target {}", quoted(&record.target)));
+    }
+    if let Some(idp) = &record.idp {
+        command.push(format!("--idp {}", quoted(idp)));
+    }
+    if record.spec != SpecVersion::default() {
+        command.push(format!("--spec {}", record.spec));
+    }
+    command.push(format!(
+        "--filter {} --seed {}",
+        quoted(case),
+        quoted(&record.seed)
+    ));
+    command.join(" ")
+}
+
+/// A word as a POSIX shell takes it.
+fn quoted(word: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/:._-@%+=,".contains(&byte);
+    let word = visible(word);
+    if !word.is_empty() && word.bytes().all(plain) {
+        return word;
+    }
+    format!("'{}'", word.replace('\'', "'\\''"))
+}
+
+/// What a case counts as, for formats that know four outcomes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Standing {
+    Passed,
+    Failed,
+    Errored,
+    Skipped,
+}
+
+/// What a case counts as: a warning fails a strict run alone, and what is blocked fails where a must is left unverified.
+pub(super) fn standing(record: &Record, case: &CaseRecord) -> Standing {
+    match case.verdict {
+        Verdict::Pass => Standing::Passed,
+        Verdict::Warn if record.strict => Standing::Failed,
+        Verdict::Warn => Standing::Passed,
+        Verdict::Fail => Standing::Failed,
+        Verdict::NotApplicable => Standing::Skipped,
+        Verdict::Error => Standing::Errored,
+        Verdict::Blocked if leaves_must_open(record, case) => Standing::Failed,
+        Verdict::Blocked => Standing::Skipped,
+    }
+}
+
+fn leaves_must_open(record: &Record, case: &CaseRecord) -> bool {
+    let blocked = case
+        .checks
+        .iter()
+        .filter(|check| check.verdict == Verdict::Blocked);
+    let mut ids = blocked.flat_map(|check| &check.requirements).peekable();
+    let is_must = |id: &String| requirement(record, id).is_none_or(|found| found.level == Level::Must);
+    match ids.peek() {
+        Some(_) => ids.any(is_must),
+        None => case.requirements.iter().any(is_must),
+    }
+}
+
+/// The requirement of that id.
+pub(super) fn requirement<'a>(record: &'a Record, id: &str) -> Option<&'a RequirementRecord> {
+    record
+        .requirements
+        .iter()
+        .find(|requirement| requirement.id == id)
+}
+
+/// `AVP-6-07 (must)` and what conforms, for each requirement of a check that the record knows.
+pub(super) fn rules<'a>(
+    record: &'a Record,
+    check: &'a CheckRecord,
+) -> impl Iterator<Item = (String, &'a str)> {
+    check.requirements.iter().map(|id| match requirement(record, id) {
+        Some(found) => (format!("{} ({})", visible(id), found.level), found.text.as_str()),
+        None => (visible(id), ""),
+    })
+}
+
+/// The sentence that says why a case is as it is: its reason, or its worst check.
+pub(super) fn reason(case: &CaseRecord) -> String {
+    let stopped = case.stopped.as_ref().map(|stopped| &stopped.reason);
+    if let Some(reason) = case.reason.as_ref().or(stopped) {
+        return sentence(reason);
+    }
+    let worst = case.checks.iter().find(|check| check.verdict == case.verdict);
+    worst.map_or_else(|| case.verdict.to_string(), got)
+}
+
+/// What came, of one check.
+pub(super) fn got(check: &CheckRecord) -> String {
+    if check.got.is_empty() {
+        "nothing that shows it".to_owned()
+    } else {
+        sentence(&check.got)
+    }
+}
+
+/// One sentence of the record, visible and not too long.
+pub(super) fn sentence(text: &str) -> String {
+    visible_cut(text, SENTENCE)
+}
+
+/// A duration as people read it.
+pub(super) fn seconds(milliseconds: u64) -> String {
+    match milliseconds {
+        0..1000 => format!("{milliseconds} ms"),
+        1000..60_000 => format!("{}.{} s", milliseconds / 1000, milliseconds % 1000 / 100),
+        _ => format!("{} min {} s", milliseconds / 60_000, milliseconds % 60_000 / 1000),
+    }
+}
+
+/// The duration of an exchange.
+pub(super) fn took(microseconds: u64) -> String {
+    match microseconds {
+        0..10_000 => format!("{}.{} ms", microseconds / 1000, microseconds % 1000 / 100),
+        _ => seconds(microseconds / 1000),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_section_is_in_the_id() {
+        assert_eq!(split_id("AVP-5.1-01"), ("5.1", "01"));
+        assert_eq!(split_id("other"), ("", "other"));
+    }
+
+    #[test]
+    fn durations_are_short() {
+        assert_eq!(
+            [999, 1000, 1999, 61_000].map(seconds),
+            ["999 ms", "1.0 s", "1.9 s", "1 min 1 s"]
+        );
+        assert_eq!([1234, 10_000].map(took), ["1.2 ms", "10 ms"]);
+    }
+
+    #[test]
+    fn words_are_quoted_for_the_shell() {
+        assert_eq!(quoted("push/stale"), "push/stale");
+        assert_eq!(quoted("it's $(x)\x1b"), "'it'\\''s $(x)\\u{1b}'");
+        assert_eq!(quoted(""), "''");
+    }
+}

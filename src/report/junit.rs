@@ -1,0 +1,85 @@
+//! JUnit XML as CI systems read it: a test case per case, at most one failure in each.
+
+use std::time::Duration;
+
+use quick_junit::{NonSuccessKind, Property, Report, TestCase, TestCaseStatus, TestSuite};
+
+use super::facts::{Standing, reason, standing};
+use super::text;
+use crate::record::{CaseRecord, Record};
+use crate::style::visible;
+use crate::verdict::Verdict;
+
+/// The record as JUnit XML.
+pub(super) fn render(record: &Record) -> Vec<u8> {
+    let mut report = Report::new("avp-conform");
+    report.set_time(Duration::from_millis(record.duration_ms));
+    let mut suites: Vec<TestSuite> = Vec::new();
+    for case in &record.cases {
+        let name = class(case);
+        let place = match suites.iter().position(|suite| suite.name.as_str() == name) {
+            Some(place) => place,
+            None => {
+                suites.push(suite(record, &name));
+                suites.len() - 1
+            }
+        };
+        suites[place].add_test_case(test_case(record, case));
+    }
+    report.add_test_suites(suites);
+    // Writing to memory does not fail; an empty file is refused by every reader, as it should be then.
+    report.to_string().map(String::into_bytes).unwrap_or_default()
+}
+
+fn class(case: &CaseRecord) -> String {
+    format!("avp.{}", visible(&case.topic))
+}
+
+fn suite(record: &Record, name: &str) -> TestSuite {
+    let mut suite = TestSuite::new(name);
+    suite
+        .extra
+        .insert("timestamp".into(), visible(&record.started).into());
+    for (name, value) in [
+        ("target", visible(&record.target)),
+        ("spec", record.spec.to_string()),
+        ("seed", visible(&record.seed)),
+        ("verdict", record.verdict.to_string()),
+        ("strict", record.strict.to_string()),
+    ] {
+        suite.add_property(Property::new(name, value));
+    }
+    suite
+}
+
+fn test_case(record: &Record, case: &CaseRecord) -> TestCase {
+    let name = format!("{}: {}", visible(&case.id), visible(&case.title));
+    let mut test = TestCase::new(name, status(record, case));
+    test.set_classname(class(case));
+    test.set_time(Duration::try_from_secs_f64(case.duration_ms / 1000.0).unwrap_or_default());
+    test.set_assertions(case.checks.len());
+    test.extra.insert("file".into(), visible(&case.file).into());
+    test.extra.insert("line".into(), case.line.to_string().into());
+    if case.verdict == Verdict::Warn && !record.strict {
+        test.set_system_out(text::case_details(record, case));
+    }
+    test
+}
+
+fn status(record: &Record, case: &CaseRecord) -> TestCaseStatus {
+    let kind = match standing(record, case) {
+        Standing::Passed => return TestCaseStatus::success(),
+        Standing::Skipped => {
+            let mut status = TestCaseStatus::skipped();
+            status.set_message(reason(case));
+            return status;
+        }
+        Standing::Failed => NonSuccessKind::Failure,
+        Standing::Errored => NonSuccessKind::Error,
+    };
+    let mut status = TestCaseStatus::non_success(kind);
+    status.set_type(case.verdict.as_str());
+    status.set_message(text::case_summary(case));
+    status.set_description(text::case_details(record, case));
+    status
+}

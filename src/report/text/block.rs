@@ -1,0 +1,165 @@
+//! One case in detail: the rule, what was expected, what came and where, and how to see it again.
+
+use super::exchange;
+use super::page::{INDENT, Page};
+use crate::record::{CaseRecord, CheckRecord, Record};
+use crate::report::excerpt::{cut, excerpt};
+use crate::report::facts::{again, got, reason, rules, sentence};
+use crate::report::findings::{Finding, decisive};
+use crate::report::{Verbosity, View};
+use crate::style::{Tone, count, visible, visible_cut};
+use crate::verdict::Verdict;
+use crate::wire::{Exchange, Outcome};
+
+/// How many broken checks of one case are shown.
+const CHECKS: usize = 3;
+/// How many rules of one check are quoted.
+const RULES: usize = 2;
+/// How many other cases are named.
+const OTHERS: usize = 6;
+
+/// Writes the block of a case and the findings for which it stands.
+pub(super) fn write(
+    page: &mut Page,
+    record: &Record,
+    case: &CaseRecord,
+    found: &[&Finding<'_>],
+    view: &View,
+) {
+    let all = view.verbosity == Verbosity::Verbose;
+    heading(
+        page,
+        case,
+        found
+            .first()
+            .map_or(case.verdict, |finding| finding.check.verdict),
+    );
+    for (index, finding) in found
+        .iter()
+        .enumerate()
+        .take(if all { usize::MAX } else { CHECKS })
+    {
+        if index > 0 {
+            page.blank();
+        }
+        check(page, record, finding, view);
+    }
+    if !all && found.len() > CHECKS {
+        page.labelled(
+            "and",
+            &format!(
+                "{} broken in this case",
+                count(found.len() - CHECKS, "more check")
+            ),
+            None,
+        );
+    }
+    if found.is_empty() {
+        where_it_is(page, case.file.as_str(), case.line, "", view);
+        page.labelled("reason", &reason(case), None);
+    } else if let Some(stopped) = &case.stopped {
+        page.labelled("stopped", &sentence(&stopped.reason), None);
+    }
+    page.command("again", &again(record, &case.id));
+    if all {
+        exchange::all(page, case);
+    }
+}
+
+fn heading(page: &mut Page, case: &CaseRecord, verdict: Verdict) {
+    let id = page.paint.tone(Tone::Strong, visible_cut(&case.id, 200));
+    let label = page.paint.tone(Tone::of(verdict), super::label(verdict));
+    page.line(format!("{label} {id}"));
+    page.wrapped(2, &sentence(&case.title));
+}
+
+fn check(page: &mut Page, record: &Record, finding: &Finding<'_>, view: &View) {
+    let check = finding.check;
+    let what = match check.step {
+        Some(step) => format!(", step {}, {}", step + 1, visible_cut(&check.name, 60)),
+        None => format!(", {}", visible_cut(&check.name, 60)),
+    };
+    where_it_is(page, &finding.case.file, check.line, &what, view);
+    for (id, text) in rules(record, check).take(RULES) {
+        page.labelled("rule", &format!("{id} {}", sentence(text)), None);
+    }
+    if check.requirements.len() > RULES {
+        page.labelled(
+            "rules",
+            &check.requirements[RULES..]
+                .iter()
+                .map(|id| visible(id))
+                .collect::<Vec<_>>()
+                .join(" "),
+            None,
+        );
+    }
+    page.labelled("expected", &sentence(&check.expected), Some(Tone::Good));
+    page.labelled("got", &got(check), Some(Tone::of(check.verdict)));
+    if let Some(exchange) = decisive(finding.case, check) {
+        evidence(page, exchange, check);
+    }
+    if let Some(hint) = &check.hint {
+        page.labelled("hint", &sentence(hint), None);
+    }
+    others(page, &finding.others, check.verdict, view.verbosity);
+}
+
+/// `--> cases/push.toml:12, step 2`, and the line itself where the source is at hand.
+fn where_it_is(page: &mut Page, file: &str, line: usize, what: &str, view: &View) {
+    let arrow = page.paint.tone(Tone::Dim, format!("{:>10}", "-->"));
+    page.line(format!("{arrow} {}:{line}{what}", visible_cut(file, 200)));
+    let source = view
+        .sources
+        .get(file)
+        .and_then(|text| text.lines().nth(line.checked_sub(1)?));
+    if let Some(source) = source {
+        let bar = page.paint.tone(Tone::Dim, format!("{line:>9} |"));
+        let room = page.width - INDENT - 1;
+        page.line(format!(
+            "{bar} {}",
+            cut(visible_cut(source.trim_end(), room + 1), room, false)
+        ));
+    }
+}
+
+/// The exchange in one line, and the decisive part of the answer with a mark under the place.
+fn evidence(page: &mut Page, exchange: &Exchange, check: &CheckRecord) {
+    let line = exchange::line(exchange);
+    page.labelled("exchange", &line, None);
+    let room = page.width - INDENT;
+    if let Outcome::Answer(answer) = &exchange.outcome {
+        let excerpt = excerpt(&answer.body, check.pointer.as_deref(), room);
+        if !excerpt.line.is_empty() {
+            page.line(format!("{:INDENT$}{}", "", excerpt.line));
+        }
+        if let Some((before, length)) = excerpt.mark {
+            let indent = INDENT + before;
+            let mark = page.paint.tone(Tone::of(check.verdict), "^".repeat(length));
+            page.line(format!("{:indent$}{mark}", ""));
+        }
+    }
+}
+
+fn others(page: &mut Page, others: &[&CaseRecord], verdict: Verdict, verbosity: Verbosity) {
+    if others.is_empty() {
+        return;
+    }
+    let shown = if verbosity == Verbosity::Verbose {
+        others.len()
+    } else {
+        OTHERS
+    };
+    let fail = match (verdict, others.len()) {
+        (Verdict::Warn, 1) => "warns of",
+        (Verdict::Warn, _) => "warn of",
+        (_, 1) => "fails",
+        _ => "fail",
+    };
+    let mut text = format!("{} {fail} the same check: ", count(others.len(), "more case"));
+    text.push_str(&super::ids(&others[..others.len().min(shown)]));
+    if others.len() > shown {
+        text.push_str(", …");
+    }
+    page.labelled("and", &text, None);
+}

@@ -1,0 +1,141 @@
+//! Exchanges as text: one in a line, or all of a case in full.
+
+use super::page::Page;
+use crate::record::CaseRecord;
+use crate::report::facts::{sentence, took};
+use crate::style::{Tone, visible, visible_block, visible_cut};
+use crate::wire::{Body, Exchange, Headers, Outcome, Role};
+
+/// How much of a body is shown, in characters.
+const BODY: usize = 2048;
+/// How many header fields are shown.
+const HEADERS: usize = 40;
+/// How much of a header field's value is shown.
+const VALUE: usize = 300;
+
+/// `bob POST /v1/repos/…/push (spoiled so) → 200 in 1.2 ms`
+pub(in crate::report) fn line(exchange: &Exchange) -> String {
+    let actor = exchange
+        .actor
+        .as_ref()
+        .map(|actor| format!("{} ", visible(actor)))
+        .unwrap_or_default();
+    let spoiled = exchange
+        .spoiled
+        .as_ref()
+        .map(|how| format!(" ({})", visible_cut(how, 120)))
+        .unwrap_or_default();
+    let method = visible_cut(&exchange.request.method, 40);
+    let path = short_path(&exchange.request.path);
+    format!(
+        "{actor}{method} {path}{spoiled} → {} in {}",
+        outcome(&exchange.outcome),
+        took(exchange.took_us)
+    )
+}
+
+/// The status, or why there is none.
+pub(in crate::report) fn outcome(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Answer(answer) => answer.status.to_string(),
+        Outcome::Failure(failure) => format!("no answer: {}", sentence(&failure.message)),
+    }
+}
+
+/// A path whose long segments are cut in their middle.
+pub(in crate::report) fn short_path(path: &str) -> String {
+    let visible = visible_cut(path, 1000);
+    let segments = visible.split('/').map(|segment| {
+        let characters: Vec<char> = segment.chars().collect();
+        match characters.len() {
+            0..=20 => segment.to_owned(),
+            length => characters[..8]
+                .iter()
+                .chain(&['…'])
+                .chain(&characters[length - 6..])
+                .collect(),
+        }
+    });
+    cut_middle(segments.collect::<Vec<_>>().join("/"))
+}
+
+fn cut_middle(path: String) -> String {
+    match path.chars().count() {
+        0..=120 => path,
+        _ => visible_cut(&path, 120),
+    }
+}
+
+/// All exchanges of a case.
+pub(super) fn all(page: &mut Page, case: &CaseRecord) {
+    for (index, exchange) in case.exchanges.iter().enumerate() {
+        page.blank();
+        let title = format!("    #{} {}: {}", index + 1, place(exchange), line(exchange));
+        let title = page.paint.tone(Tone::Strong, title);
+        page.line(title);
+        full(page, exchange);
+    }
+}
+
+/// `step 2`, `set-up`, `audit of step 2`
+pub(in crate::report) fn place(exchange: &Exchange) -> String {
+    let step = exchange.step.map(|step| format!("step {}", step + 1));
+    match (exchange.role, step) {
+        (Role::Step, Some(step)) => step,
+        (Role::Step | Role::Setup, None) => "set-up".to_owned(),
+        (Role::Setup, Some(step)) => format!("set-up of {step}"),
+        (Role::Audit, step) => format!("audit of {}", step.unwrap_or_else(|| "set-up".to_owned())),
+        (Role::Throttled, step) => format!("throttled {}", step.unwrap_or_else(|| "set-up".to_owned())),
+    }
+}
+
+fn full(page: &mut Page, exchange: &Exchange) {
+    let request = &exchange.request;
+    half(
+        page,
+        '>',
+        &format!("{} {}", request.method, request.path),
+        &request.headers,
+        request.body.as_ref(),
+    );
+    match &exchange.outcome {
+        Outcome::Answer(answer) => half(
+            page,
+            '<',
+            &answer.status.to_string(),
+            &answer.headers,
+            Some(&answer.body),
+        ),
+        Outcome::Failure(failure) => side(page, '<', &sentence(&failure.message)),
+    }
+}
+
+fn half(page: &mut Page, mark: char, first: &str, headers: &Headers, body: Option<&Body>) {
+    side(page, mark, &visible_cut(first, 1000));
+    for (name, value) in headers.iter().take(HEADERS) {
+        side(
+            page,
+            mark,
+            &format!("{}: {}", visible_cut(name, VALUE), visible_cut(value, VALUE)),
+        );
+    }
+    if headers.len() > HEADERS {
+        side(
+            page,
+            mark,
+            &format!("… {} more header fields", headers.len() - HEADERS),
+        );
+    }
+    if let Some(body) = body.filter(|body| !body.is_empty()) {
+        side(page, mark, "");
+        for line in visible_block(body.as_bytes(), BODY).lines() {
+            side(page, mark, line);
+        }
+    }
+}
+
+fn side(page: &mut Page, mark: char, text: &str) {
+    let mark = page.paint.tone(Tone::Dim, mark);
+    let text = visible(&text.replace('\t', "  "));
+    page.line(format!("    {mark} {text}"));
+}

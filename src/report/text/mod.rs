@@ -1,0 +1,178 @@
+//! The terminal report: what is wrong in one line each, then in detail, then the summary and the verdict.
+
+mod block;
+mod exchange;
+mod page;
+mod summary;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::facts::{got, reason, sentence, verdict_line};
+use super::findings::{Finding, Hindrance, findings, hindrances, is_broken};
+use super::{Verbosity, View};
+use crate::record::{CaseRecord, Record};
+use crate::style::{Tone, count, visible};
+use crate::verdict::{RunVerdict, Verdict};
+use page::Page;
+
+/// How many cases are shown in detail unless everything is asked for.
+const DETAILED: usize = 12;
+
+/// The record for a terminal of that width.
+pub(super) fn render(record: &Record, view: &View) -> String {
+    let mut page = Page::new(view);
+    if view.verbosity > Verbosity::Quiet {
+        let found = findings(record);
+        headline(&mut page, record);
+        overview(&mut page, &found, &hindrances(record), view.verbosity);
+        details(&mut page, record, &found, view);
+        summary::write(&mut page, record, view.verbosity);
+    }
+    let tone = match record.verdict {
+        RunVerdict::Conformant => Tone::Good,
+        _ => Tone::Bad,
+    };
+    let line = verdict_line(record);
+    let (verdict, rest) = line.split_once(':').unwrap_or((&line, ""));
+    page.line(format!("{}:{rest}", page.paint.tone(tone, verdict)));
+    page.out
+}
+
+/// What one case came to, in one sentence.
+pub(super) fn case_summary(case: &CaseRecord) -> String {
+    let broken = case.checks.iter().filter(|check| is_broken(check));
+    match broken.max_by_key(|check| check.verdict) {
+        Some(check) => format!("expected: {}; got: {}", sentence(&check.expected), got(check)),
+        None => reason(case),
+    }
+}
+
+/// What one case came to in detail, without colours, for reports that hold text.
+pub(super) fn case_details(record: &Record, case: &CaseRecord) -> String {
+    let mut page = Page::new(&View::default());
+    let broken = case.checks.iter().filter(|check| is_broken(check));
+    let found: Vec<_> = broken.map(|check| Finding::new(case, check)).collect();
+    block::write(
+        &mut page,
+        record,
+        case,
+        &found.iter().collect::<Vec<_>>(),
+        &View::default(),
+    );
+    page.out
+}
+
+fn headline(page: &mut Page, record: &Record) {
+    let mut parts = vec![
+        format!("{} {}", visible(&record.tool.name), visible(&record.tool.version)),
+        format!("AVP {}", record.spec),
+        visible(&record.target),
+    ];
+    if let Some(idp) = &record.idp {
+        parts.push(format!("identity provider {}", visible(idp)));
+    }
+    page.wrapped(0, &parts.join(" · "));
+    page.blank();
+}
+
+fn overview(page: &mut Page, found: &[Finding<'_>], hindered: &[Hindrance<'_>], verbosity: Verbosity) {
+    for finding in found {
+        let what = format!(
+            "{}: {}",
+            visible(&finding.check.name),
+            some_ids(&finding.requirements)
+        );
+        page.verdict(
+            finding.check.verdict,
+            &heading(&finding.case.id, finding.others.len()),
+            &what,
+        );
+    }
+    for hindrance in hindered {
+        let first = hindrance.cases.first().map_or("", |case| &case.id);
+        page.verdict(
+            hindrance.verdict,
+            &heading(first, hindrance.cases.len() - 1),
+            &hindrance.reason,
+        );
+        if verbosity == Verbosity::Verbose && hindrance.cases.len() > 1 {
+            page.wrapped(9, &ids(&hindrance.cases));
+        }
+    }
+    if !found.is_empty() || !hindered.is_empty() {
+        page.blank();
+    }
+}
+
+/// The first requirements of a finding.
+fn some_ids(ids: &BTreeSet<&str>) -> String {
+    let mut shown: Vec<_> = ids.iter().take(3).map(|id| visible(id)).collect();
+    if ids.len() > 3 {
+        shown.push(format!("and {} more", ids.len() - 3));
+    }
+    shown.join(" ")
+}
+
+fn heading(id: &str, others: usize) -> String {
+    match others {
+        0 => visible(id),
+        _ => format!("{} and {}", visible(id), count(others, "other")),
+    }
+}
+
+/// The ids of cases, as a list in a sentence.
+fn ids(cases: &[&CaseRecord]) -> String {
+    cases
+        .iter()
+        .map(|case| visible(&case.id))
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+fn details(page: &mut Page, record: &Record, found: &[Finding<'_>], view: &View) {
+    let blocks = by_case(found);
+    let limit = if view.verbosity == Verbosity::Verbose {
+        usize::MAX
+    } else {
+        DETAILED
+    };
+    for block in blocks.iter().take(limit) {
+        if let Some(first) = block.first() {
+            block::write(page, record, first.case, block, view);
+            page.blank();
+        }
+    }
+    if let Some(left @ 1..) = blocks.len().checked_sub(limit) {
+        page.wrapped(
+            0,
+            &format!("{} not shown in detail: -v shows them", count(left, "more case")),
+        );
+        page.blank();
+    }
+}
+
+/// Findings by the case that stands for them, in the order of the findings.
+fn by_case<'a, 'b>(found: &'b [Finding<'a>]) -> Vec<Vec<&'b Finding<'a>>> {
+    let mut places = BTreeMap::new();
+    let mut blocks: Vec<Vec<&Finding<'_>>> = Vec::new();
+    for finding in found {
+        let place = *places.entry(finding.case.id.as_str()).or_insert(blocks.len());
+        match blocks.get_mut(place) {
+            Some(block) => block.push(finding),
+            None => blocks.push(vec![finding]),
+        }
+    }
+    blocks
+}
+
+/// The word in front of a line.
+fn label(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Pass => "PASS",
+        Verdict::Warn => "WARN",
+        Verdict::Fail => "FAIL",
+        Verdict::NotApplicable => "N/A",
+        Verdict::Blocked => "BLOCKED",
+        Verdict::Error => "ERROR",
+    }
+}

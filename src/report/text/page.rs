@@ -1,0 +1,79 @@
+//! A page of text of a certain width that grows line by line.
+
+use super::label;
+use crate::report::View;
+use crate::style::{Paint, Tone, wrap};
+use crate::verdict::Verdict;
+
+/// Where the text behind a label begins.
+pub(super) const INDENT: usize = 11;
+
+/// The narrowest page; what is narrower is not kept.
+const NARROWEST: usize = 40;
+
+/// Text that is being written.
+pub(super) struct Page {
+    pub(super) out: String,
+    pub(super) paint: Paint,
+    pub(super) width: usize,
+}
+
+impl Page {
+    pub(super) fn new(view: &View) -> Page {
+        Page {
+            out: String::new(),
+            paint: Paint { color: view.color },
+            width: view.width.max(NARROWEST),
+        }
+    }
+
+    /// One line as it is.
+    pub(super) fn line(&mut self, text: impl AsRef<str>) {
+        self.out.push_str(text.as_ref().trim_end_matches(' '));
+        self.out.push('\n');
+    }
+
+    pub(super) fn blank(&mut self) {
+        self.out.push('\n');
+    }
+
+    /// Text without colours, indented and broken between words.
+    pub(super) fn wrapped(&mut self, indent: usize, text: &str) {
+        for line in wrap(text, self.width.saturating_sub(indent)) {
+            self.line(format!("{:indent$}{line}", ""));
+        }
+    }
+
+    /// `expected: text`, the text in a column of its own.
+    pub(super) fn labelled(&mut self, label: &str, text: &str, tone: Option<Tone>) {
+        let mut label = self.paint.tone(Tone::Dim, format!("{label:>9}: "));
+        for line in wrap(text, self.width - INDENT) {
+            let line = tone.map_or_else(|| line.clone(), |tone| self.paint.tone(tone, &line));
+            self.line(format!("{label}{line}"));
+            label = " ".repeat(INDENT);
+        }
+    }
+
+    /// `again: command`, in one piece however long, so that it can be copied.
+    pub(super) fn command(&mut self, label: &str, command: &str) {
+        let label = self.paint.tone(Tone::Dim, format!("{label:>9}: "));
+        self.line(format!("{label}{command}"));
+    }
+
+    /// `FAIL     case: what`, on more lines where one is too short.
+    pub(super) fn verdict(&mut self, verdict: Verdict, what: &str, more: &str) {
+        let label = self
+            .paint
+            .tone(Tone::of(verdict), format!("{:<8}", label(verdict)));
+        let short = 9 + what.chars().count() + 2 + more.chars().count() <= self.width;
+        let padded = format!("{what:<44}  {more}");
+        if 9 + padded.chars().count() <= self.width {
+            self.line(format!("{label} {padded}"));
+        } else if short {
+            self.line(format!("{label} {what}  {more}"));
+        } else {
+            self.line(format!("{label} {what}"));
+            self.wrapped(INDENT, more);
+        }
+    }
+}

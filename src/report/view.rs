@@ -1,0 +1,43 @@
+//! How a reader wants to see a record.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+/// The text of case files by the name that the record gives them, for quoting the lines that checks point at.
+pub type Sources = BTreeMap<String, Cow<'static, str>>;
+
+/// How a report for people is laid out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct View {
+    /// Whether to colour.
+    pub color: bool,
+    /// The columns that there are.
+    pub width: usize,
+    /// How much to say.
+    pub verbosity: Verbosity,
+    /// The case files; a line that is not in them is not quoted.
+    pub sources: Sources,
+}
+
+impl Default for View {
+    fn default() -> Self {
+        View {
+            color: false,
+            width: 100,
+            verbosity: Verbosity::Normal,
+            sources: Sources::new(),
+        }
+    }
+}
+
+/// How much a report for people says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub enum Verbosity {
+    /// One line.
+    Quiet,
+    /// What is wrong, each thing once, and a summary.
+    #[default]
+    Normal,
+    /// Every requirement, every case that is concerned, and the exchanges of failing cases.
+    Verbose,
+}

@@ -1,0 +1,225 @@
+//! How text looks on a terminal: colours, wrapping, and making foreign text visible.
+//!
+//! Whatever came over the wire passes through [`visible`] or one of its siblings before a person sees it, so that
+//! no answer can move a cursor, hide itself or reorder a line.
+
+use std::fmt::{Display, Write as _};
+
+use crate::verdict::Verdict;
+
+/// What a piece of text stands for; the terminal decides how that looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tone {
+    /// Holds.
+    Good,
+    /// Holds, but.
+    Caution,
+    /// Does not hold.
+    Bad,
+    /// Could not be seen.
+    Unknown,
+    /// Worth less attention than the rest.
+    Dim,
+    /// Worth more attention than the rest.
+    Strong,
+}
+
+impl Tone {
+    /// The tone of a verdict.
+    pub fn of(verdict: Verdict) -> Tone {
+        match verdict {
+            Verdict::Pass => Tone::Good,
+            Verdict::Warn => Tone::Caution,
+            Verdict::Fail | Verdict::Error => Tone::Bad,
+            Verdict::Blocked => Tone::Unknown,
+            Verdict::NotApplicable => Tone::Dim,
+        }
+    }
+
+    fn code(self) -> &'static str {
+        match self {
+            Tone::Good => "32",
+            Tone::Caution => "33",
+            Tone::Bad => "1;31",
+            Tone::Unknown => "35",
+            Tone::Dim => "2",
+            Tone::Strong => "1",
+        }
+    }
+}
+
+/// Colours text, or leaves it as it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Paint {
+    /// Whether to colour at all.
+    pub color: bool,
+}
+
+impl Paint {
+    /// `text` in that tone.
+    pub fn tone(self, tone: Tone, text: impl Display) -> String {
+        if self.color {
+            format!("\x1b[{}m{text}\x1b[0m", tone.code())
+        } else {
+            text.to_string()
+        }
+    }
+}
+
+/// `text` with every character that a terminal or a reader's eye would not show as itself escaped: controls (line
+/// breaks too), escape sequences, bidirectional overrides, invisible characters.
+pub fn visible(text: &str) -> String {
+    visible_cut(text, usize::MAX)
+}
+
+/// [`visible`], at most `limit` characters of it; what is left out is counted.
+pub fn visible_cut(text: &str, limit: usize) -> String {
+    escape(text.as_bytes(), limit, false)
+}
+
+/// Bytes as several lines of visible text: line feeds and tabs stay, the rest is as in [`visible_cut`]. Bytes that
+/// are not UTF-8 show as `\xff`.
+pub fn visible_block(bytes: &[u8], limit: usize) -> String {
+    escape(bytes, limit, true)
+}
+
+fn escape(bytes: &[u8], limit: usize, keep_lines: bool) -> String {
+    let mut out = String::with_capacity(bytes.len().min(limit));
+    let (mut taken, mut shown) = (0, 0);
+    for chunk in bytes.utf8_chunks() {
+        for character in chunk.valid().chars() {
+            if shown == limit {
+                return cut_mark(out, bytes.len() - taken);
+            }
+            push_visible(&mut out, character, keep_lines);
+            taken += character.len_utf8();
+            shown += 1;
+        }
+        for byte in chunk.invalid() {
+            if shown == limit {
+                return cut_mark(out, bytes.len() - taken);
+            }
+            _ = write!(out, "\\x{byte:02x}");
+            taken += 1;
+            shown += 1;
+        }
+    }
+    out
+}
+
+fn cut_mark(mut out: String, left: usize) -> String {
+    _ = write!(out, "… (+{} bytes)", thousands(left));
+    out
+}
+
+fn push_visible(out: &mut String, character: char, keep_lines: bool) {
+    match character {
+        '\n' | '\t' if keep_lines => out.push(character),
+        '\n' => out.push_str("\\n"),
+        '\r' => out.push_str("\\r"),
+        '\t' => out.push_str("\\t"),
+        _ if is_hidden(character) => _ = write!(out, "\\u{{{:x}}}", u32::from(character)),
+        _ => out.push(character),
+    }
+}
+
+/// Whether a character does something to the text around it, or nothing that can be seen.
+pub fn is_hidden(character: char) -> bool {
+    character.is_control()
+        || matches!(
+            u32::from(character),
+            0xad | 0x34f | 0x61c | 0x115f..=0x1160 | 0x17b4..=0x17b5 | 0x180b..=0x180f | 0x200b..=0x200f
+                | 0x2028..=0x202e | 0x2060..=0x206f | 0x3164 | 0xfe00..=0xfe0f | 0xfeff | 0xffa0
+                | 0xfff0..=0xfffb | 0xfffe..=0xffff | 0xe0000..=0xe0fff
+        )
+}
+
+/// Lines of at most `width` characters, broken between words; a word that is longer is broken inside.
+pub fn wrap(text: &str, width: usize) -> Vec<String> {
+    let width = width.max(1);
+    let (mut lines, mut line, mut length) = (Vec::new(), String::new(), 0);
+    for word in text.split(' ').flat_map(|word| pieces(word, width)) {
+        let more = word.chars().count();
+        if length > 0 && length + 1 + more > width {
+            lines.push(std::mem::take(&mut line));
+            length = 0;
+        }
+        if length > 0 {
+            line.push(' ');
+            length += 1;
+        }
+        line.push_str(&word);
+        length += more;
+    }
+    lines.push(line);
+    lines
+}
+
+fn pieces(word: &str, width: usize) -> Vec<String> {
+    let characters: Vec<char> = word.chars().collect();
+    characters
+        .chunks(width)
+        .map(|piece| piece.iter().collect())
+        .collect()
+}
+
+/// A number as people read it: `4,120`.
+pub fn thousands(number: usize) -> String {
+    let digits = number.to_string();
+    let mut out = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// A count with its noun: `1 case`, `14 cases`.
+pub fn count(number: usize, noun: &str) -> String {
+    format!(
+        "{} {noun}{}",
+        thousands(number),
+        if number == 1 { "" } else { "s" }
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_hidden_survives() {
+        let hostile = "a\x00\x1b[31m\u{9b}2J\u{202e}b\u{2028}\u{200b}\r\n\tc\u{feff}";
+        let shown = visible(hostile);
+        assert!(!shown.chars().any(is_hidden), "{shown:?}");
+        assert_eq!(
+            shown,
+            "a\\u{0}\\u{1b}[31m\\u{9b}2J\\u{202e}b\\u{2028}\\u{200b}\\r\\n\\tc\\u{feff}"
+        );
+    }
+
+    #[test]
+    fn what_is_cut_is_counted() {
+        assert_eq!(visible_cut("żółw", 2), "żó… (+3 bytes)");
+        assert_eq!(visible_cut("ab", 2), "ab");
+        assert_eq!(visible_block(b"a\n\xff\xfeb", 3), "a\n\\xff… (+2 bytes)");
+    }
+
+    #[test]
+    fn lines_break_between_words_and_long_words_inside() {
+        assert_eq!(wrap("one two three", 7), ["one two", "three"]);
+        assert_eq!(wrap("abcdefgh i", 3), ["abc", "def", "gh", "i"]);
+        assert_eq!(wrap("", 3), [""]);
+    }
+
+    #[test]
+    fn numbers_are_grouped() {
+        assert_eq!(
+            [0, 999, 1000, 4_120_000].map(thousands),
+            ["0", "999", "1,000", "4,120,000"]
+        );
+        assert_eq!([count(1, "case"), count(1200, "case")], ["1 case", "1,200 cases"]);
+    }
+}

@@ -1,0 +1,156 @@
+//! What reports look like, seen from outside.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+#[path = "reports/fixture.rs"]
+mod fixture;
+
+use std::borrow::Cow;
+
+use avp_conform::record::Record;
+use avp_conform::report::{Format, Sources, Verbosity, View, render};
+
+fn text(record: &Record, view: &View) -> String {
+    String::from_utf8(render(Format::Text, record, view)).unwrap()
+}
+
+#[test]
+fn text_of_a_conformant_server() {
+    insta::assert_snapshot!(text(&fixture::conformant(), &View::default()));
+}
+
+#[test]
+fn text_of_one_failure_quotes_the_case_file() {
+    let source: String = (1..=100)
+        .map(|line| match line {
+            91 => "push   = { expected = 1, version = 2 }\n".to_owned(),
+            _ => format!("# line {line}\n"),
+        })
+        .collect();
+    let sources = Sources::from([("cases/push.toml".to_owned(), Cow::Owned(source))]);
+    let view = View {
+        sources,
+        ..View::default()
+    };
+    insta::assert_snapshot!(text(&fixture::one_failure(), &view));
+}
+
+#[test]
+fn text_of_a_fault_that_shows_everywhere_is_short() {
+    let shown = text(
+        &fixture::many_grouped(),
+        &View {
+            width: 80,
+            ..View::default()
+        },
+    );
+    assert!(shown.lines().count() < 120, "{shown}");
+    let whole = |line: &&str| line.contains("again: ") || line.starts_with("nonconformant: ");
+    for line in shown.lines().filter(|line| !whole(line)) {
+        assert!(line.chars().count() <= 80, "{line}");
+    }
+    insta::assert_snapshot!(shown);
+}
+
+#[test]
+fn text_of_a_server_that_lets_nobody_in() {
+    insta::assert_snapshot!(text(&fixture::blocked(), &View::default()));
+}
+
+#[test]
+fn quiet_is_one_line() {
+    let view = View {
+        verbosity: Verbosity::Quiet,
+        ..View::default()
+    };
+    assert_eq!(
+        text(&fixture::conformant(), &view),
+        "conformant: 62 of 62 applicable requirements verified, 186 cases, 930 requests, 812 ms (AVP 0.4, seed 5f3a90c1)\n"
+    );
+}
+
+#[test]
+fn verbose_shows_every_requirement_and_the_exchanges_of_failing_cases() {
+    let view = View {
+        verbosity: Verbosity::Verbose,
+        ..View::default()
+    };
+    insta::assert_snapshot!(text(&fixture::one_failure(), &view));
+}
+
+#[test]
+fn colours_are_there_only_where_asked_for() {
+    let record = fixture::many_grouped();
+    let coloured = text(
+        &record,
+        &View {
+            color: true,
+            ..View::default()
+        },
+    );
+    let plain = text(&record, &View::default());
+    assert!(!plain.contains('\x1b'));
+    let mut stripped = String::new();
+    for (index, piece) in coloured.split('\x1b').enumerate() {
+        let piece = if index == 0 {
+            piece
+        } else {
+            piece.split_once('m').unwrap().1
+        };
+        stripped.push_str(piece);
+    }
+    let trim = |text: &str| {
+        text.lines()
+            .map(|line| line.trim_end().to_owned())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(trim(&stripped), trim(&plain));
+}
+
+#[test]
+fn the_schema_of_the_report_is_in_step() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/schema/report.schema.json");
+    let made = format!(
+        "{}\n",
+        serde_json::to_string_pretty(&schemars::schema_for!(Record)).unwrap()
+    );
+    if std::env::var_os("UPDATE").is_some() {
+        std::fs::write(path, &made).unwrap();
+    }
+    let stored = std::fs::read_to_string(path).unwrap_or_default();
+    assert!(
+        stored == made,
+        "schema/report.schema.json is out of step: UPDATE=1 cargo test --test reports"
+    );
+}
+
+#[test]
+fn json_is_the_record_and_fits_its_schema() {
+    for record in [fixture::conformant(), fixture::many_grouped(), fixture::blocked()] {
+        let bytes = render(Format::Json, &record, &View::default());
+        assert_eq!(serde_json::from_slice::<Record>(&bytes).unwrap(), record);
+        let schema = serde_json::to_value(schemars::schema_for!(Record)).unwrap();
+        let value = serde_json::from_slice(&bytes).unwrap();
+        jsonschema::validate(&schema, &value).unwrap();
+    }
+}
+
+#[test]
+fn json_has_a_line_per_exchange() {
+    let json = String::from_utf8(render(Format::Json, &fixture::conformant(), &View::default())).unwrap();
+    let exchanges = json
+        .lines()
+        .filter(|line| line.trim_start().starts_with("{\"step\":1,\"role\":\"step\""))
+        .count();
+    assert_eq!(exchanges, 186);
+}
+
+#[test]
+fn junit_of_every_standing() {
+    let mut record = fixture::blocked();
+    let keep = ["login/3-09-", "login/3-13-by", "discovery/8-01-", "push/6-01-by"];
+    record
+        .cases
+        .retain(|case| keep.iter().any(|prefix| case.id.starts_with(prefix)));
+    insta::assert_snapshot!(String::from_utf8(render(Format::Junit, &record, &View::default())).unwrap());
+}
