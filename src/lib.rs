@@ -8,11 +8,17 @@
 //!                                target or embedded server ───┘
 //! ```
 
+pub mod case;
 pub mod crypto;
+pub mod drive;
+pub mod json;
+pub mod ledger;
 pub mod protocol;
+pub mod reading;
 pub mod record;
-pub mod server;
 pub mod report;
+pub mod server;
 pub mod style;
+pub mod transcript;
 pub mod verdict;
 pub mod wire;

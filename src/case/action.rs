@@ -1,0 +1,113 @@
+//! What a step does, as one of the things that it can do.
+
+use super::model::{
+    AddMember, Challenge, Create, Discover, FetchMember, Pull, Push, RawRequest, Redeem, RemoveMember, Rival,
+    Step, Transport, Wait,
+};
+use crate::protocol::Operation;
+
+/// The one thing that a step does.
+#[derive(Debug, Clone, Copy)]
+pub enum Action<'a> {
+    /// Ask for a nonce.
+    Challenge(&'a Challenge),
+    /// Redeem a nonce.
+    Redeem(&'a Redeem),
+    /// Create a repository.
+    Create(&'a Create),
+    /// Pull.
+    Pull(&'a Pull),
+    /// Push.
+    Push(&'a Push),
+    /// Add a member.
+    AddMember(&'a AddMember),
+    /// Remove a member.
+    RemoveMember(&'a RemoveMember),
+    /// Fetch a member's entry.
+    FetchMember(&'a FetchMember),
+    /// Ask for the discovery document.
+    Discover(&'a Discover),
+    /// A request outside the route table.
+    Request(&'a RawRequest),
+    /// Wait.
+    Wait(Wait),
+    /// Look at how the target is reached.
+    Transport(&'a Transport),
+}
+
+impl Action<'_> {
+    /// The operation of the route table that it makes, if it is one.
+    pub fn operation(self) -> Option<Operation> {
+        Some(match self {
+            Action::Challenge(_) => Operation::Challenge,
+            Action::Redeem(_) => Operation::Token,
+            Action::Create(_) => Operation::CreateRepo,
+            Action::Pull(_) => Operation::Pull,
+            Action::Push(_) => Operation::Push,
+            Action::AddMember(_) => Operation::AddMember,
+            Action::RemoveMember(_) => Operation::RemoveMember,
+            Action::FetchMember(_) => Operation::FetchMemberKey,
+            Action::Discover(_) => Operation::Discovery,
+            Action::Request(_) | Action::Wait(_) | Action::Transport(_) => return None,
+        })
+    }
+}
+
+impl Step {
+    /// Everything the step says to do; exactly one in a case that passed the lint.
+    pub fn actions(&self) -> Vec<Action<'_>> {
+        [
+            self.challenge.as_ref().map(Action::Challenge),
+            self.redeem.as_ref().map(Action::Redeem),
+            self.create.as_ref().map(Action::Create),
+            self.pull.as_ref().map(Action::Pull),
+            self.push.as_ref().map(Action::Push),
+            self.add_member.as_ref().map(Action::AddMember),
+            self.remove_member.as_ref().map(Action::RemoveMember),
+            self.fetch_member.as_ref().map(Action::FetchMember),
+            self.discover.as_ref().map(Action::Discover),
+            self.request.as_ref().map(Action::Request),
+            self.wait.map(Action::Wait),
+            self.transport.as_ref().map(Action::Transport),
+        ]
+        .into_iter()
+        .flatten()
+        .collect()
+    }
+
+    /// What the step does. The lint has made sure that there is one thing; a case that was not linted waits for nothing.
+    pub fn action(&self) -> Action<'_> {
+        static NOTHING: Transport = Transport {};
+        self.actions()
+            .first()
+            .copied()
+            .unwrap_or(Action::Transport(&NOTHING))
+    }
+
+    /// Who acts: the names under `as`, or `alice`.
+    pub fn actor_names(&self) -> Vec<&str> {
+        match self.actors.is_empty() {
+            true => vec!["alice"],
+            false => self.actors.iter().map(String::as_str).collect(),
+        }
+    }
+
+    /// Whether several requests are made at the same moment.
+    pub fn is_race(&self) -> bool {
+        self.actors.len() > 1 || self.against.is_some()
+    }
+}
+
+impl Rival {
+    /// Everything the rival does; exactly one in a case that passed the lint.
+    pub fn actions(&self) -> Vec<Action<'_>> {
+        [
+            self.push.as_ref().map(Action::Push),
+            self.add_member.as_ref().map(Action::AddMember),
+            self.remove_member.as_ref().map(Action::RemoveMember),
+        ]
+        .into_iter()
+        .flatten()
+        .collect()
+    }
+}

@@ -1,0 +1,16 @@
+//! Cases: what the files say, read and checked.
+//!
+//! [`model`] is the file format, [`load`] reads files into a [`Suite`], [`lint`] finds what is wrong with cases that can be
+//! read, and [`snippet`] shows a problem at its place in the file. Nothing here talks to a server.
+
+mod action;
+pub mod lint;
+mod load;
+pub mod model;
+mod snippet;
+mod words;
+
+pub use action::Action;
+pub use load::{LoadedCase, Source, Suite, embedded_sources, read_directory};
+pub use snippet::{Problem, render};
+pub use words::{Count, Many, NonceSource, TokenForm, Word, nearest};

@@ -1,0 +1,390 @@
+//! The small words of case files: one value or several, counters relative to the current one, answers, tokens, nonces.
+//!
+//! Each is read from plain text, and an unknown word is answered with the nearest that exists.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::marker::PhantomData;
+use std::str::FromStr;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::value::{I64Deserializer, SeqAccessDeserializer, StrDeserializer};
+use serde::de::{self, Deserializer, SeqAccess, Visitor};
+use serde::{Deserialize, Serialize};
+
+/// One value or a list of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Many<T>(pub Vec<T>);
+
+impl<T> Default for Many<T> {
+    fn default() -> Self {
+        Many(Vec::new())
+    }
+}
+
+impl<T> std::ops::Deref for Many<T> {
+    type Target = [T];
+
+    fn deref(&self) -> &[T] {
+        &self.0
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Many<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ManyVisitor(PhantomData))
+    }
+}
+
+struct ManyVisitor<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for ManyVisitor<T> {
+    type Value = Many<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("one value or a list of them")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
+        T::deserialize(StrDeserializer::new(text)).map(|one| Many(vec![one]))
+    }
+
+    fn visit_i64<E: de::Error>(self, number: i64) -> Result<Self::Value, E> {
+        T::deserialize(I64Deserializer::new(number)).map(|one| Many(vec![one]))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<Self::Value, A::Error> {
+        Vec::deserialize(SeqAccessDeserializer::new(list)).map(Many)
+    }
+}
+
+impl<T: JsonSchema> JsonSchema for Many<T> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        format!("Many_{}", T::schema_name()).into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let one = generator.subschema_for::<T>();
+        json_schema!({ "anyOf": [one, { "type": "array", "items": one }] })
+    }
+}
+
+/// The known word nearest to a misspelt one, if any is near.
+pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    known
+        .into_iter()
+        .map(|candidate| (strsim::jaro_winkler(word, candidate), candidate))
+        .filter(|(likeness, _)| *likeness > 0.75)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, candidate)| candidate)
+}
+
+fn unknown(what: &str, word: &str, known: &[&str]) -> String {
+    match nearest(word, known.iter().copied()) {
+        Some(near) => format!("{word:?} is no {what}; did you mean {near:?}?"),
+        None => format!("{word:?} is no {what}; these are: {}", known.join(", ")),
+    }
+}
+
+/// Reads a word type from a TOML string by its `FromStr`.
+macro_rules! read_from_text {
+    ($type:ty, $name:literal, $about:literal) => {
+        impl<'de> Deserialize<'de> for $type {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                struct Text;
+                impl Visitor<'_> for Text {
+                    type Value = $type;
+                    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                        f.write_str($about)
+                    }
+                    fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
+                        text.parse().map_err(E::custom)
+                    }
+                    fn visit_i64<E: de::Error>(self, number: i64) -> Result<Self::Value, E> {
+                        number.to_string().parse().map_err(E::custom)
+                    }
+                }
+                deserializer.deserialize_any(Text)
+            }
+        }
+
+        impl JsonSchema for $type {
+            fn schema_name() -> Cow<'static, str> {
+                $name.into()
+            }
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                json_schema!({ "type": ["string", "integer"], "description": $about })
+            }
+        }
+    };
+}
+
+/// A counter: a number, or one relative to the current value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Count {
+    /// Exactly this.
+    Is(i64),
+    /// The current value and so much more (or less).
+    Current(i64),
+}
+
+impl Count {
+    /// The number, where the current value is `current`.
+    pub fn resolve(self, current: i64) -> i64 {
+        match self {
+            Count::Is(number) => number,
+            Count::Current(offset) => current.saturating_add(offset),
+        }
+    }
+}
+
+impl FromStr for Count {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let wrong = || format!("{text:?} is no counter: a number, `current`, `current+1` or `current-1`");
+        match text.strip_prefix("current") {
+            Some("") => Ok(Count::Current(0)),
+            Some(offset) => offset.parse().map(Count::Current).map_err(|_| wrong()),
+            None => text.parse().map(Count::Is).map_err(|_| wrong()),
+        }
+    }
+}
+
+read_from_text!(Count, "Count", "a number, `current`, `current+1` or `current-1`");
+
+/// One acceptable answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Word {
+    /// 200, and the operation was done; for a push: accepted.
+    Granted,
+    /// A push refused as stale: 200 with `conflict: true`.
+    Conflict,
+    /// A pull at the current version.
+    Unchanged,
+    /// A pull at another version.
+    Changed,
+    /// Any 4xx.
+    Refused,
+    /// This status.
+    Status(u16),
+}
+
+const WORDS: [&str; 5] = ["granted", "conflict", "unchanged", "changed", "refused"];
+
+impl Word {
+    /// Whether it says that the request was not granted.
+    pub fn is_refusal(self) -> bool {
+        match self {
+            Word::Refused => true,
+            Word::Status(status) => !(200..300).contains(&status),
+            Word::Granted | Word::Conflict | Word::Unchanged | Word::Changed => false,
+        }
+    }
+}
+
+impl FromStr for Word {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "granted" => Ok(Word::Granted),
+            "conflict" => Ok(Word::Conflict),
+            "unchanged" => Ok(Word::Unchanged),
+            "changed" => Ok(Word::Changed),
+            "refused" | "4xx" => Ok(Word::Refused),
+            _ => match text.parse() {
+                Ok(status @ 100..=599) => Ok(Word::Status(status)),
+                Ok(other) => Err(format!("{other} is no HTTP status")),
+                Err(_) => Err(unknown("answer", text, &WORDS)),
+            },
+        }
+    }
+}
+
+impl fmt::Display for Word {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Word::Granted => f.write_str("granted (200)"),
+            Word::Conflict => f.write_str("a conflict (200, `conflict: true`)"),
+            Word::Unchanged => f.write_str("unchanged (200, `unchanged: true`)"),
+            Word::Changed => f.write_str("the current envelope (200, `unchanged: false`)"),
+            Word::Refused => f.write_str("refused (4xx)"),
+            Word::Status(status) => write!(f, "{status}"),
+        }
+    }
+}
+
+read_from_text!(
+    Word,
+    "Answer",
+    "granted, conflict, unchanged, changed, refused, or a status"
+);
+
+/// Which token a request carries instead of the actor's own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TokenForm {
+    /// No `Authorization` at all.
+    None,
+    /// `Bearer` and nothing behind it.
+    Empty,
+    /// Text that no server issued.
+    Garbage,
+    /// The actor's own without its last character.
+    Truncated,
+    /// The actor's own with a character more.
+    Extended,
+    /// The actor's own with one character changed in the middle.
+    Altered,
+    /// The first half of the actor's own, the rest replaced.
+    Prefix,
+    /// The actor's own with upper and lower case swapped.
+    CaseSwapped,
+    /// One that another server issued to the same key.
+    OtherServer,
+    /// The actor's own under the `Basic` scheme.
+    Basic,
+    /// The actor's own without a scheme.
+    NoScheme,
+    /// The actor's own in the query string, with no header.
+    InQuery,
+    /// Another actor's.
+    Of(String),
+}
+
+const TOKENS: [&str; 12] = [
+    "none",
+    "empty",
+    "garbage",
+    "truncated",
+    "extended",
+    "altered",
+    "prefix",
+    "case-swapped",
+    "other-server",
+    "basic",
+    "no-scheme",
+    "in-query",
+];
+
+impl FromStr for TokenForm {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(match text {
+            "none" => TokenForm::None,
+            "empty" => TokenForm::Empty,
+            "garbage" => TokenForm::Garbage,
+            "truncated" => TokenForm::Truncated,
+            "extended" => TokenForm::Extended,
+            "altered" => TokenForm::Altered,
+            "prefix" => TokenForm::Prefix,
+            "case-swapped" => TokenForm::CaseSwapped,
+            "other-server" => TokenForm::OtherServer,
+            "basic" => TokenForm::Basic,
+            "no-scheme" => TokenForm::NoScheme,
+            "in-query" => TokenForm::InQuery,
+            _ => match text.strip_prefix("of ") {
+                Some(name) => TokenForm::Of(name.to_owned()),
+                None => return Err(unknown("token", text, &TOKENS)),
+            },
+        })
+    }
+}
+
+impl fmt::Display for TokenForm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            TokenForm::None => "no token",
+            TokenForm::Empty => "an empty token",
+            TokenForm::Garbage => "a token nobody issued",
+            TokenForm::Truncated => "the token without its last character",
+            TokenForm::Extended => "the token with a character more",
+            TokenForm::Altered => "the token with one character changed",
+            TokenForm::Prefix => "the first half of the token, the rest replaced",
+            TokenForm::CaseSwapped => "the token with upper and lower case swapped",
+            TokenForm::OtherServer => "a token that another server issued to the same key",
+            TokenForm::Basic => "the token under the Basic scheme",
+            TokenForm::NoScheme => "the token without a scheme",
+            TokenForm::InQuery => "the token in the query string",
+            TokenForm::Of(name) => return write!(f, "the token of {name}"),
+        })
+    }
+}
+
+read_from_text!(
+    TokenForm,
+    "Token",
+    "none, empty, garbage, truncated, altered, other-server, `of NAME`, ..."
+);
+
+/// Where the nonce of a redemption comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NonceSource {
+    /// Asked for just before, under the presented key.
+    Fresh,
+    /// The actor's last one, used or not.
+    Last,
+    /// Never issued.
+    Invented,
+    /// Asked for just before under that actor's key.
+    Of(String),
+}
+
+impl FromStr for NonceSource {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(match text {
+            "fresh" => NonceSource::Fresh,
+            "last" => NonceSource::Last,
+            "invented" => NonceSource::Invented,
+            _ => match text.strip_prefix("of ") {
+                Some(name) => NonceSource::Of(name.to_owned()),
+                None => return Err(unknown("nonce", text, &["fresh", "last", "invented", "of NAME"])),
+            },
+        })
+    }
+}
+
+read_from_text!(NonceSource, "Nonce", "fresh, last, invented, or `of NAME`");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, Deserialize)]
+    struct Probe {
+        answer: Many<Word>,
+        known: Option<Count>,
+    }
+
+    #[test]
+    fn one_word_or_a_list_of_them() {
+        let one: Probe = toml::from_str("answer = 403").unwrap();
+        assert_eq!(*one.answer, [Word::Status(403)]);
+        let many: Probe = toml::from_str("answer = ['granted', 400]\nknown = 'current-1'").unwrap();
+        assert_eq!(*many.answer, [Word::Granted, Word::Status(400)]);
+        assert_eq!(many.known.map(|count| count.resolve(7)), Some(6));
+    }
+
+    #[test]
+    fn an_unknown_word_is_answered_with_the_nearest() {
+        let error = toml::from_str::<Probe>("answer = 'granteed'")
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("did you mean \"granted\"?"), "{error}");
+    }
+
+    #[test]
+    fn tokens_and_nonces_name_actors() {
+        assert_eq!("of bob".parse(), Ok(TokenForm::Of("bob".to_owned())));
+        assert_eq!("of bob".parse(), Ok(NonceSource::Of("bob".to_owned())));
+        assert!("of-bob".parse::<NonceSource>().is_err());
+    }
+}

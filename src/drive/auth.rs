@@ -1,0 +1,210 @@
+//! Logging in, and the many wrong ways to try it.
+
+use base64::prelude::{BASE64_STANDARD, Engine as _};
+use serde_json::{Value, json};
+
+use super::draft::Draft;
+use super::world::{Token, World};
+use super::{Driver, Errand, Flow, blocked};
+use crate::case::NonceSource;
+use crate::case::model::{Challenge, KeyForm, Redeem};
+use crate::crypto::{self, SignatureForm};
+use crate::protocol::Operation;
+use crate::reading::Reading;
+use crate::wire::Role;
+
+impl Driver<'_> {
+    /// Logs an actor in, unless it holds a token that is good for a while yet.
+    pub(super) async fn ensure_token(&mut self, name: &str) -> Flow<()> {
+        let now = super::now_ms();
+        let usable = |token: &Token| self.keep_tokens || !token.is_stale(now);
+        if self.world.actor(name).token.as_ref().is_some_and(usable) {
+            return Ok(());
+        }
+        let nonce = self.fresh_nonce(name).await?;
+        let identity = &self.world.actor(name).identity;
+        let signature = crypto::sign_nonce(identity, &nonce, SignatureForm::Valid)
+            .map_err(|error| blocked(self.step, format!("{name} cannot sign the nonce: {error}")))?;
+        let body = token_body(identity.member_id(), &nonce, &signature);
+        let draft = Draft::new(Operation::Token, Operation::Token.path("", ""), Some(body));
+        let reading = self.without_token(&draft, name).await?;
+        if self.keep_token(name, &reading) {
+            return Ok(());
+        }
+        Err(blocked(
+            self.step,
+            format!("{name} got no token: {}", reading.describe()),
+        ))
+    }
+
+    /// A nonce that was just issued to an actor.
+    pub(super) async fn fresh_nonce(&mut self, name: &str) -> Flow<String> {
+        let draft = challenge_draft(&self.world.member_id(name));
+        let reading = self.without_token(&draft, name).await?;
+        let nonce = reading
+            .granted()
+            .and_then(|body| body.get("nonce"))
+            .and_then(Value::as_str)
+            .map(str::to_owned);
+        self.world.actor(name).nonce.clone_from(&nonce);
+        nonce.ok_or_else(|| blocked(self.step, format!("{name} got no nonce: {}", reading.describe())))
+    }
+
+    /// A request of the set-up to the identity provider.
+    async fn without_token(&mut self, draft: &Draft, who: &str) -> Flow<Reading> {
+        let request = &draft.request(None);
+        let (repo, role, round) = (None, Role::Setup, 0);
+        self.transact(Errand {
+            draft,
+            who,
+            repo,
+            role,
+            round,
+            request,
+            shown: request,
+        })
+        .await
+    }
+
+    /// Remembers the token of an answer. False where there is none.
+    pub(super) fn keep_token(&mut self, name: &str, reading: &Reading) -> bool {
+        let Some(body) = reading.granted() else {
+            return false;
+        };
+        let Some(text) = body
+            .get("token")
+            .and_then(Value::as_str)
+            .filter(|text| !text.is_empty())
+        else {
+            return false;
+        };
+        let issued_at = super::now_ms();
+        let expires_at = body.get("expiresAt").and_then(Value::as_i64).unwrap_or(i64::MAX);
+        self.secrets.token(name, text);
+        self.world.actor(name).token = Some(Token {
+            text: text.to_owned(),
+            expires_at,
+            issued_at,
+        });
+        true
+    }
+
+    /// The requests of a challenge step.
+    pub(super) fn challenge_drafts(&mut self, name: &str, challenge: &Challenge) -> Vec<Draft> {
+        let valid = challenge_draft(&self.world.member_id(name));
+        if challenge.key.is_empty() {
+            return vec![valid; challenge.times.unwrap_or(1)];
+        }
+        let with_key = |form: &KeyForm| {
+            let (key, about) = key_of(&mut self.world, *form);
+            let mut draft = challenge_draft(&key);
+            draft.spoil(about);
+            draft
+        };
+        challenge.key.iter().map(with_key).collect()
+    }
+
+    /// The request of a redeem step with one form of signature. Asks for the nonce it needs.
+    pub(super) async fn redeem_draft(
+        &mut self,
+        name: &str,
+        redeem: &Redeem,
+        form: SignatureForm,
+    ) -> Flow<Draft> {
+        if redeem.forged_small_order {
+            return self.forged_draft(name).await;
+        }
+        let presented = redeem.key.as_deref().unwrap_or(name);
+        let signer = redeem.signer.as_deref().unwrap_or(name);
+        let mut spoils = Vec::new();
+        let nonce = match redeem.nonce.as_ref().unwrap_or(&NonceSource::Fresh) {
+            NonceSource::Fresh => self.fresh_nonce(presented).await?,
+            NonceSource::Last => {
+                let last = self.world.actor(name).nonce.clone();
+                last.ok_or_else(|| blocked(self.step, format!("{name} was never given a nonce")))?
+            }
+            NonceSource::Invented => {
+                spoils.push("a nonce that was never issued".to_owned());
+                BASE64_STANDARD.encode(self.world.draw("invented-nonce"))
+            }
+            NonceSource::Of(other) => {
+                spoils.push(format!("the nonce was issued to {other}"));
+                self.fresh_nonce(other).await?
+            }
+        };
+        if presented != name {
+            spoils.push(format!("the key presented is that of {presented}"));
+        }
+        if signer != presented {
+            spoils.push(format!("signed by {signer}"));
+        }
+        if form != SignatureForm::Valid {
+            spoils.push(format!("signature: {}", form));
+        }
+        let signature = crypto::sign_nonce(&self.world.actor(signer).identity, &nonce, form)
+            .map_err(|error| blocked(self.step, format!("{signer} cannot sign the nonce: {error}")))?;
+        let body = token_body(&self.world.member_id(presented), &nonce, &signature);
+        let mut draft = Draft::new(Operation::Token, Operation::Token.path("", ""), Some(body));
+        spoils.into_iter().for_each(|how| draft.spoil(how));
+        Ok(draft)
+    }
+
+    /// A redemption under a key of small order, with a signature that a lax verifier takes for any message.
+    async fn forged_draft(&mut self, name: &str) -> Flow<Draft> {
+        let weak = weak_key();
+        let draft = challenge_draft(weak);
+        let reading = self.without_token(&draft, name).await?;
+        // A server that refuses such a key at once is asked with a nonce of its own all the same.
+        let nonce = match reading
+            .granted()
+            .and_then(|body| body.get("nonce"))
+            .and_then(Value::as_str)
+        {
+            Some(nonce) => nonce.to_owned(),
+            None => self.fresh_nonce(name).await?,
+        };
+        let body = token_body(weak, &nonce, crypto::IDENTITY_FORGERY);
+        let mut draft = Draft::new(Operation::Token, Operation::Token.path("", ""), Some(body));
+        draft.spoil("a key of small order, with a signature forged under it");
+        Ok(draft)
+    }
+}
+
+impl Token {
+    /// Whether most of its lifetime has gone by. A lifetime that makes no sense is not looked at.
+    fn is_stale(&self, now: i64) -> bool {
+        let lifetime = self.expires_at.saturating_sub(self.issued_at);
+        lifetime > 0 && now.saturating_sub(self.issued_at) > lifetime / 3 * 2
+    }
+}
+
+fn challenge_draft(member_id: &str) -> Draft {
+    let body = json!({ "ed25519PublicKey": member_id });
+    Draft::new(
+        Operation::Challenge,
+        Operation::Challenge.path("", ""),
+        Some(body),
+    )
+}
+
+fn token_body(member_id: &str, nonce: &str, signature: &str) -> Value {
+    json!({ "ed25519PublicKey": member_id, "nonce": nonce, "signature": signature })
+}
+
+fn key_of(world: &mut World<'_>, form: KeyForm) -> (String, &'static str) {
+    let bytes = world.draw("key");
+    let encode = |bytes: &[u8]| BASE64_STANDARD.encode(bytes);
+    match form {
+        KeyForm::SmallOrder => (weak_key().to_owned(), "the key is a point of small order"),
+        KeyForm::NotOnCurve => (crypto::NOT_A_POINT.to_owned(), "the key is no point of the curve"),
+        KeyForm::Short => (encode(&bytes[..31]), "the key is 31 bytes"),
+        KeyForm::Long => (encode(&[&bytes[..], &[7]].concat()), "the key is 33 bytes"),
+        KeyForm::Empty => (String::new(), "the key is empty"),
+        KeyForm::NotBase64 => ("no base64, this!".to_owned(), "the key is not base64"),
+    }
+}
+
+/// The identity element, under which one forged signature is good for every message.
+fn weak_key() -> &'static str {
+    crypto::small_order_keys()[0].public_key
+}

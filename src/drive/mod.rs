@@ -1,0 +1,325 @@
+//! Drives a case: turns its steps into exchanges with the target and writes them down.
+//!
+//! Driving decides nothing about the target. It keeps just enough of the answers to make the next request a valid one:
+//! tokens, nonces, and what the repositories hold. It ends early only when a later step needs what an earlier answer did not
+//! give; the transcript then says what is missing.
+
+mod audit;
+mod auth;
+mod draft;
+mod forge;
+mod race;
+mod secrets;
+mod spoil;
+mod steps;
+mod throttle;
+mod world;
+
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+
+pub use secrets::{PLAINTEXT_MARK, PRIVATE_KEY_MARK, SIGNATURE_MARK};
+pub use world::{identity, scope};
+
+use crate::case::{LoadedCase, TokenForm};
+use crate::crypto::Seed;
+use crate::protocol::Operation;
+use crate::reading::Reading;
+use crate::record::Stopped;
+use crate::transcript::Transcript;
+use crate::verdict::Verdict;
+use crate::wire::{Client, Exchange, FailureKind, Lane, Outcome, Patience, Request, Role, Sent};
+use draft::Draft;
+use secrets::Secrets;
+use throttle::Demand;
+use world::World;
+
+/// What a run drives its cases against.
+pub struct Target {
+    /// The client of the target.
+    pub client: Client,
+    /// A server that is not the target, for tokens that are not the target's. None where no case wants one.
+    pub foreign: Option<Client>,
+    /// How long each operation is waited for.
+    pub patience: Patience,
+    /// The seed of all keys, ids and ivs.
+    pub seed: Seed,
+    /// Which use of the seed it is.
+    pub generation: u32,
+    /// Whether cases may wait for minutes.
+    pub slow: bool,
+    /// Whether tokens, signatures and keys stay in the transcript.
+    pub show_secrets: bool,
+}
+
+/// Drives one case from set-up to last step.
+pub async fn drive(case: &LoadedCase, target: &Target) -> Transcript {
+    let began = Instant::now();
+    let mut driver = Driver {
+        case,
+        target,
+        world: World::new(&target.seed, scope(target.generation, case.id())),
+        lane: target.client.lane(),
+        began,
+        transcript: Transcript {
+            began_ms: now_ms(),
+            ..Transcript::default()
+        },
+        step: None,
+        secrets: Secrets::default(),
+        keep_tokens: false,
+        demand: Demand::default(),
+    };
+    if let Err(stopped) = driver.run().await {
+        driver.transcript.stopped = Some(stopped);
+    }
+    driver.finish()
+}
+
+/// A result that ends the driving of a case.
+type Flow<T> = Result<T, Stopped>;
+
+/// One case being driven.
+struct Driver<'a> {
+    case: &'a LoadedCase,
+    target: &'a Target,
+    world: World<'a>,
+    lane: Lane,
+    began: Instant,
+    transcript: Transcript,
+    step: Option<usize>,
+    secrets: Secrets,
+    /// Whether tokens are used as they are, even if they have expired.
+    keep_tokens: bool,
+    /// What the current request asks for beyond the ordinary.
+    demand: Demand,
+}
+
+impl Driver<'_> {
+    async fn run(&mut self) -> Flow<()> {
+        self.set_up().await?;
+        for index in 0..self.case.case.steps.len() {
+            self.step = Some(index);
+            self.run_step(index).await?;
+        }
+        Ok(())
+    }
+
+    fn finish(mut self) -> Transcript {
+        for (name, actor) in self.world.actors() {
+            self.secrets.private_keys(name, &actor.identity.secrets());
+        }
+        for planted in self.world.planted() {
+            self.secrets.plaintext(planted);
+        }
+        if !self.target.show_secrets {
+            self.secrets.hide(&mut self.transcript.exchanges);
+        }
+        self.transcript.took = self.began.elapsed().saturating_sub(self.transcript.throttled);
+        self.transcript
+    }
+
+    /// Sends a request as an actor and reads the answer. A 429 is waited out and the request sent again; what stays 429
+    /// after that is a limit, or ends the case.
+    async fn exchange(
+        &mut self,
+        draft: &Draft,
+        who: &str,
+        repo: Option<&str>,
+        role: Role,
+        round: usize,
+    ) -> Flow<Reading> {
+        let (request, shown) = self.with_token(draft, who).await?;
+        self.transact(Errand {
+            draft,
+            who,
+            repo,
+            role,
+            round,
+            request: &request,
+            shown: &shown,
+        })
+        .await
+    }
+
+    /// Like [`Driver::exchange`], for a request that carries no token or has it already.
+    async fn transact(&mut self, errand: Errand<'_>) -> Flow<Reading> {
+        let draft = errand.draft;
+        let mut attempt = 0;
+        loop {
+            let limit = self.target.patience.limit(&patience_key(draft));
+            let at = self.began.elapsed();
+            let sent = self.lane.send(errand.request, limit).await;
+            self.note_patience(draft, &sent);
+            let status = sent.outcome.answer().map(|answer| answer.status);
+            let throttled = status == Some(429) && !self.is_final_429(attempt);
+            let role = if throttled { Role::Throttled } else { errand.role };
+            let outcome = sent.outcome.clone();
+            self.note(&Errand { role, ..errand }, at, sent);
+            match outcome {
+                Outcome::Answer(answer) if throttled => self.wait_out(&answer, attempt).await?,
+                Outcome::Failure(failure) if failure.kind == FailureKind::Connect => {
+                    return Err(error(self.step, failure.message));
+                }
+                outcome => return Ok(Reading::of(draft.operation, &outcome)),
+            }
+            attempt += 1;
+        }
+    }
+
+    /// A request that asks for much is asked twice: what is 429 again is a limit, not a rate.
+    fn is_final_429(&self, attempt: u32) -> bool {
+        attempt >= 2 && self.demand.is_unusual()
+    }
+
+    async fn wait_out(&mut self, answer: &crate::wire::Answer, attempt: u32) -> Flow<()> {
+        if attempt + 1 >= throttle::ATTEMPTS {
+            let reason = format!(
+                "the target answered 429 {} times to the same request",
+                throttle::ATTEMPTS
+            );
+            return Err(error(self.step, reason));
+        }
+        let wait = throttle::wait(answer, attempt, Timestamp::now());
+        tokio::time::sleep(wait).await;
+        self.transcript.throttled += wait;
+        Ok(())
+    }
+
+    fn note_patience(&self, draft: &Draft, sent: &Sent) {
+        let key = patience_key(draft);
+        match &sent.outcome {
+            Outcome::Failure(failure) if failure.kind == FailureKind::Timeout => {
+                self.target.patience.note_timeout(&key)
+            }
+            _ => self.target.patience.note_answer(&key, sent.took),
+        }
+    }
+
+    fn note(&mut self, errand: &Errand<'_>, at: Duration, sent: Sent) {
+        let body = errand.draft.json();
+        if let Some(signature) = body
+            .and_then(|body| body.get("signature"))
+            .and_then(|text| text.as_str())
+        {
+            self.secrets.signature(signature);
+        }
+        self.transcript.exchanges.push(Exchange {
+            step: self.step,
+            role: errand.role,
+            round: errand.round,
+            actor: Some(errand.who.to_owned()),
+            operation: errand.draft.operation,
+            repo: errand.repo.map(str::to_owned),
+            spoiled: errand.draft.spoiled.clone(),
+            request: errand.shown.clone(),
+            outcome: sent.outcome,
+            at_us: micros(at),
+            took_us: micros(sent.took),
+        });
+    }
+
+    /// The request with its token as it goes out, and as it may be shown.
+    async fn with_token(&mut self, draft: &Draft, who: &str) -> Flow<(Request, Request)> {
+        let Some(form) = &draft.token else {
+            let request = draft.request(None);
+            return Ok((request.clone(), request));
+        };
+        let (value, shown) = match form {
+            None => self.own_token(who).await?,
+            Some(TokenForm::Of(other)) => self.own_token(other).await?,
+            Some(TokenForm::OtherServer) => self.foreign_token(who).await?,
+            Some(form) => {
+                let (own, shown) = self.own_token(who).await?;
+                (own, format!("{shown}, {form}"))
+            }
+        };
+        let header = form
+            .as_ref()
+            .map_or_else(|| bearer(&value), |form| steps::authorization(form, &value));
+        if form == &Some(TokenForm::InQuery) {
+            let mut draft = draft.clone();
+            draft.path = format!(
+                "{}?access_token={}",
+                draft.path,
+                crate::protocol::encode_segment(&value)
+            );
+            return Ok((draft.request(None), draft.request(None)));
+        }
+        let shown = if self.target.show_secrets {
+            header.clone()
+        } else {
+            Some(format!("Bearer {shown}"))
+        };
+        Ok((draft.request(header), draft.request(shown)))
+    }
+
+    async fn own_token(&mut self, name: &str) -> Flow<(String, String)> {
+        self.ensure_token(name).await?;
+        let token = self.world.actor(name).token.clone();
+        let text = token.map(|token| token.text).unwrap_or_default();
+        let shown = self.secrets.placeholder(&text).to_owned();
+        Ok((text, shown))
+    }
+}
+
+/// One request on its way, and what is written down of it.
+#[derive(Clone, Copy)]
+struct Errand<'a> {
+    draft: &'a Draft,
+    who: &'a str,
+    repo: Option<&'a str>,
+    role: Role,
+    round: usize,
+    /// As it goes out.
+    request: &'a Request,
+    /// As it may be shown.
+    shown: &'a Request,
+}
+
+fn bearer(token: &str) -> Option<String> {
+    Some(format!("Bearer {token}"))
+}
+
+fn patience_key(draft: &Draft) -> String {
+    draft
+        .operation
+        .map_or("other requests", Operation::name)
+        .to_owned()
+}
+
+/// The case cannot go on: the target did not give what it needs.
+fn blocked(step: Option<usize>, reason: impl Into<String>) -> Stopped {
+    Stopped {
+        step,
+        reason: reason.into(),
+        verdict: Verdict::Blocked,
+    }
+}
+
+/// The case need not go on: what it needs is optional or beyond a limit of the target's.
+fn not_applicable(step: Option<usize>, reason: impl Into<String>) -> Stopped {
+    Stopped {
+        step,
+        reason: reason.into(),
+        verdict: Verdict::NotApplicable,
+    }
+}
+
+/// The case cannot go on: the harness cannot do its work.
+fn error(step: Option<usize>, reason: impl Into<String>) -> Stopped {
+    Stopped {
+        step,
+        reason: reason.into(),
+        verdict: Verdict::Error,
+    }
+}
+
+fn now_ms() -> i64 {
+    Timestamp::now().as_millisecond()
+}
+
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}

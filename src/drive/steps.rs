@@ -1,0 +1,360 @@
+//! Set-up and steps, one after the other.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::audit::Eyes;
+use super::draft::{Content, Draft, path};
+use super::throttle::is_limit;
+use super::{Driver, Flow, blocked, forge, not_applicable, now_ms, spoil, world};
+use crate::case::model::{Repo, Step, Wait};
+use crate::case::{Action, TokenForm, Word};
+use crate::crypto::SignatureForm;
+use crate::ledger::Stored;
+use crate::protocol::{Operation, encode_segment};
+use crate::reading::Reading;
+use crate::wire::{Outcome, Role};
+
+/// A nonce lives two minutes or less; so much later it is gone.
+const NONCE_LIFETIME: Duration = Duration::from_secs(125);
+/// How long a run waits for a token to expire, and how long under `--slow`.
+const TOKEN_PATIENCE: Duration = Duration::from_secs(6);
+const TOKEN_PATIENCE_SLOW: Duration = Duration::from_secs(150);
+/// How long after its `expiresAt` a token is tried: clocks differ by a little.
+const CLOCK_MARGIN_MS: i64 = 1_500;
+
+impl Driver<'_> {
+    /// Logs everybody in and makes the repositories of the case.
+    pub(super) async fn set_up(&mut self) -> Flow<()> {
+        let case = &self.case.case;
+        for name in world::cast(case) {
+            self.ensure_token(&name).await?;
+        }
+        for (name, repo) in [("repo", &case.repo), ("other", &case.other)] {
+            if let Some(repo) = repo {
+                self.make_repo(name, repo).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn make_repo(&mut self, name: &str, repo: &Repo) -> Flow<()> {
+        self.set_up_write(name, &repo.by, Action::Create(&repo.with))
+            .await?;
+        for member in repo.members.iter().filter(|member| **member != repo.by) {
+            let add = crate::case::model::AddMember {
+                member: member.clone(),
+                other_keys: false,
+                same_entry: false,
+                bound: repo.with.bound,
+            };
+            self.set_up_write(name, &repo.by, Action::AddMember(&add)).await?;
+        }
+        Ok(())
+    }
+
+    /// A write that the case takes for granted.
+    pub(super) async fn set_up_write(&mut self, repo: &str, actor: &str, action: Action<'_>) -> Flow<()> {
+        let Some(draft) = self.valid_draft(actor, repo, action) else {
+            return Ok(());
+        };
+        self.weigh(repo, &draft);
+        let reading = self.exchange(&draft, actor, Some(repo), Role::Setup, 0).await?;
+        self.heed_limit()?;
+        self.apply(repo, &draft, &reading);
+        match reading {
+            Reading::Granted(_) => Ok(()),
+            other => {
+                let operation = draft.operation.map_or("the set-up", Operation::name);
+                Err(blocked(
+                    self.step,
+                    format!("{operation} by {actor} was not granted: {}", other.describe()),
+                ))
+            }
+        }
+    }
+
+    pub(super) async fn run_step(&mut self, index: usize) -> Flow<()> {
+        let step = self.case.step(index);
+        self.lane.keep_after_error(step.keep_connection);
+        match step.action() {
+            Action::Wait(wait) => return self.wait(step, wait).await,
+            Action::Transport(_) => return Ok(()),
+            _ if step.is_race() => return self.race(step).await,
+            Action::Redeem(redeem) => {
+                let forms = if redeem.sign.is_empty() {
+                    vec![SignatureForm::Valid]
+                } else {
+                    redeem.sign.to_vec()
+                };
+                let name = step.actor_names()[0];
+                for (round, form) in forms.into_iter().enumerate() {
+                    let draft = self.redeem_draft(name, redeem, form).await?;
+                    for draft in spoil::variants(&mut self.world, step.with.as_ref(), &step.repo, draft) {
+                        self.one(step, index, name, draft, round, false).await?;
+                    }
+                }
+                return Ok(());
+            }
+            _ => {}
+        }
+        let name = step.actor_names()[0].to_owned();
+        let drafts = self.drafts(step, &name);
+        let last = drafts.len().saturating_sub(1);
+        for (round, draft) in drafts.into_iter().enumerate() {
+            self.one(step, index, &name, draft, round, round == last).await?;
+        }
+        Ok(())
+    }
+
+    /// The requests of a step that is neither a race nor a redemption.
+    fn drafts(&mut self, step: &Step, name: &str) -> Vec<Draft> {
+        let valid = match step.action() {
+            Action::Challenge(challenge) => {
+                let drafts = self.challenge_drafts(name, challenge);
+                let spoil = |draft| spoil::variants(&mut self.world, step.with.as_ref(), &step.repo, draft);
+                return drafts.into_iter().flat_map(spoil).collect();
+            }
+            Action::Request(request) => {
+                let id = encode_segment(&self.world.ensure_repo(&step.repo).id);
+                let mut draft = Draft::new(Operation::Pull, request.path.replace("{repo}", &id), None);
+                draft.operation = None;
+                draft.method.clone_from(&request.method);
+                if let Some(body) = &request.body {
+                    draft.headers.push(super::draft::json_type());
+                    draft.content = Some(Content::Bytes(body.clone().into_bytes()));
+                }
+                Some(draft)
+            }
+            action => self.valid_draft(name, &step.repo, action),
+        };
+        let Some(valid) = valid else { return Vec::new() };
+        spoil::variants(&mut self.world, step.with.as_ref(), &step.repo, valid)
+    }
+
+    /// The valid request of an operation of the route table.
+    pub(super) fn valid_draft(&mut self, actor: &str, repo: &str, action: Action<'_>) -> Option<Draft> {
+        let operation = action.operation()?;
+        let body = forge::body(&mut self.world, actor, repo, action);
+        let member = match action {
+            Action::FetchMember(fetch) => Some(fetch.member.as_str()),
+            _ => None,
+        };
+        let path = path(&mut self.world, operation, repo, member);
+        Some(Draft::new(operation, path, body))
+    }
+
+    /// One request of a step, what it changes, and the audit behind it.
+    async fn one(
+        &mut self,
+        step: &Step,
+        index: usize,
+        name: &str,
+        draft: Draft,
+        round: usize,
+        last: bool,
+    ) -> Flow<()> {
+        let repo = self.repo_of(step, &draft);
+        self.weigh(&repo, &draft);
+        let on_vault = draft.operation.is_some_and(Operation::needs_token);
+        let reading = self
+            .exchange(&draft, name, on_vault.then_some(repo.as_str()), Role::Step, round)
+            .await?;
+        if draft.operation == Some(Operation::Token) {
+            self.keep_token_of(name, &draft, &reading);
+        }
+        if draft.operation == Some(Operation::Challenge) && draft.spoiled.is_none() {
+            let nonce = reading
+                .granted()
+                .and_then(|body| body.get("nonce"))
+                .and_then(Value::as_str);
+            self.world.actor(name).nonce = nonce.map(str::to_owned);
+        }
+        self.heed(step, index, &reading)?;
+        self.apply(&repo, &draft, &reading);
+        if draft.operation.is_some_and(Operation::writes) {
+            let eyes = if last || reading.granted().is_some() {
+                Eyes::All
+            } else {
+                Eyes::One(round)
+            };
+            self.audit(&repo, name, eyes, round).await?;
+        }
+        Ok(())
+    }
+
+    /// The repository that a request concerns: the path decides.
+    fn repo_of(&self, step: &Step, draft: &Draft) -> String {
+        let other = step.with.as_ref().and_then(|with| with.path_repo.clone());
+        match draft.operation {
+            Some(Operation::CreateRepo) | None => step.repo.clone(),
+            Some(_) => other.unwrap_or_else(|| step.repo.clone()),
+        }
+    }
+
+    /// A token that was granted is the actor's from then on, unless it was got with somebody else's key.
+    fn keep_token_of(&mut self, name: &str, draft: &Draft, reading: &Reading) {
+        let own = self.world.member_id(name);
+        let presented = draft
+            .json()
+            .and_then(|body| body.get("ed25519PublicKey"))
+            .and_then(Value::as_str);
+        if presented == Some(&own) && draft.spoiled.is_none() {
+            self.keep_token(name, reading);
+        }
+    }
+
+    /// Whether the case can go on after an answer.
+    fn heed(&self, step: &Step, index: usize, reading: &Reading) -> Flow<()> {
+        if let Some(word) = step.not_offered.iter().find(|word| reading.is(**word)) {
+            return Err(not_applicable(
+                Some(index),
+                format!("the target does not offer it: it answered {word}"),
+            ));
+        }
+        let words: &[Word] = step
+            .answer
+            .as_ref()
+            .map(|answer| answer.get_ref().0.as_slice())
+            .unwrap_or_default();
+        if words.iter().any(|word| reading.is(*word)) || words.iter().all(|word| word.is_refusal()) {
+            return Ok(());
+        }
+        self.heed_limit()?;
+        if index + 1 < self.case.case.steps.len() && !words.iter().any(|word| word.is_refusal()) {
+            let reason = format!(
+                "step {} was to be {}, but came back: {}",
+                index + 1,
+                words[0],
+                reading.describe()
+            );
+            return Err(blocked(Some(index + 1), reason));
+        }
+        Ok(())
+    }
+
+    /// Ends the case where the last request asked for more than a limit of the target's allows.
+    pub(super) fn heed_limit(&self) -> Flow<()> {
+        let Some(last) = self.transcript.exchanges.last() else {
+            return Ok(());
+        };
+        match &last.outcome {
+            Outcome::Answer(answer) if self.demand.is_unusual() && is_limit(answer) => {
+                let reason = format!(
+                    "a limit of the target's stands before it: status {}",
+                    answer.status
+                );
+                Err(not_applicable(self.step, reason))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Notes what a request asks for beyond the ordinary.
+    pub(super) fn weigh(&mut self, repo: &str, draft: &Draft) {
+        let creates = draft.operation == Some(Operation::CreateRepo);
+        let adds = usize::from(draft.operation == Some(Operation::AddMember));
+        let members = self.world.stored(repo).map_or(0, |stored| stored.members.len());
+        let exists = self.world.stored(repo).is_some();
+        self.demand.body = draft.content.as_ref().map_or(0, |content| content.bytes().len());
+        self.demand.members = members + adds;
+        self.demand.repos = self.world.repo_count() + usize::from(creates && !exists);
+        self.demand.id = self.world.ensure_repo(repo).id.chars().count();
+    }
+
+    /// Writes down what a granted request changed.
+    pub(super) fn apply(&mut self, repo: &str, draft: &Draft, reading: &Reading) {
+        let (Some(operation), Some(content), Reading::Granted(_)) =
+            (draft.operation, &draft.content, reading)
+        else {
+            return;
+        };
+        let request = serde_json::from_slice(&content.bytes()).unwrap_or_default();
+        let repo = self.world.ensure_repo(repo);
+        if let Some(next) = Stored::after(operation, repo.stored.as_ref(), &request) {
+            repo.stored = Some(next);
+        }
+    }
+
+    async fn wait(&mut self, step: &Step, wait: Wait) -> Flow<()> {
+        match wait {
+            Wait::NonceExpiry => tokio::time::sleep(NONCE_LIFETIME).await,
+            Wait::TokenExpiry => {
+                let token = self.world.actor(step.actor_names()[0]).token.clone();
+                let expires_at = token.map_or(i64::MAX, |token| token.expires_at);
+                let left = expires_at
+                    .saturating_add(CLOCK_MARGIN_MS)
+                    .saturating_sub(now_ms());
+                let left = Duration::from_millis(u64::try_from(left).unwrap_or(0));
+                let patience = if self.target.slow {
+                    TOKEN_PATIENCE_SLOW
+                } else {
+                    TOKEN_PATIENCE
+                };
+                if left > patience {
+                    let reason = format!(
+                        "the token lives longer than the {} s that this run waits",
+                        patience.as_secs()
+                    );
+                    return Err(not_applicable(self.step, reason));
+                }
+                self.keep_tokens = true;
+                tokio::time::sleep(left).await;
+            }
+        }
+        Ok(())
+    }
+
+    /// A token that another server issued to the actor's key, and how it is shown.
+    pub(super) async fn foreign_token(&mut self, name: &str) -> Flow<(String, String)> {
+        let Some(foreign) = &self.target.foreign else {
+            return Err(super::error(self.step, "no second server to get a token from"));
+        };
+        let lane = std::mem::replace(&mut self.lane, foreign.lane());
+        let own = self.world.actor(name).token.take();
+        let kept = self.transcript.exchanges.len();
+        let result = self.own_token(name).await;
+        // What passed between the harness and its own second server is no exchange with the target.
+        self.transcript.exchanges.truncate(kept);
+        self.lane = lane;
+        self.world.actor(name).token = own;
+        result
+    }
+}
+
+/// The value of the `Authorization` header for a spoiled token; none where there is no header.
+pub(super) fn authorization(form: &TokenForm, own: &str) -> Option<String> {
+    let half = own.len() / 2;
+    let flip = |c: char| if c == 'x' { 'y' } else { 'x' };
+    let token = match form {
+        TokenForm::None | TokenForm::InQuery => return None,
+        TokenForm::Empty => return Some("Bearer ".to_owned()),
+        TokenForm::Basic => return Some(format!("Basic {own}")),
+        TokenForm::NoScheme => own.to_owned(),
+        TokenForm::Garbage => "Z2FyYmFnZS1nYXJiYWdlLWdhcmJhZ2UtZ2FyYmFnZQ".to_owned(),
+        TokenForm::Truncated => own.chars().take(own.chars().count().saturating_sub(1)).collect(),
+        TokenForm::Extended => format!("{own}x"),
+        TokenForm::Altered => own
+            .char_indices()
+            .map(|(at, c)| if at == half { flip(c) } else { c })
+            .collect(),
+        TokenForm::Prefix => own
+            .char_indices()
+            .map(|(at, c)| if at < half { c } else { flip(c) })
+            .collect(),
+        TokenForm::CaseSwapped => own.chars().map(swap_case).collect(),
+        TokenForm::OtherServer | TokenForm::Of(_) => own.to_owned(),
+    };
+    match form {
+        TokenForm::NoScheme => Some(token),
+        _ => Some(format!("Bearer {token}")),
+    }
+}
+
+fn swap_case(c: char) -> char {
+    match c.is_ascii_uppercase() {
+        true => c.to_ascii_lowercase(),
+        false => c.to_ascii_uppercase(),
+    }
+}

@@ -1,0 +1,118 @@
+//! What a target's limits ask of a driver: to wait, or to understand that more is not to be had.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use jiff::fmt::rfc2822::DateTimeParser;
+
+use crate::json;
+use crate::wire::Answer;
+
+/// How often one request is sent again after 429 before the target is taken to throttle for good.
+pub(super) const ATTEMPTS: u32 = 12;
+/// The longest single wait that a target may ask for.
+const LONGEST: Duration = Duration::from_secs(60);
+/// The wait after a 429 that does not say how long; it doubles with each attempt.
+const UNTOLD: Duration = Duration::from_millis(250);
+
+/// How long to wait before a request that was answered 429 is sent again. Attempts count from 0.
+pub(super) fn wait(answer: &Answer, attempt: u32, now: Timestamp) -> Duration {
+    let asked = answer
+        .header("retry-after")
+        .and_then(|value| retry_after(value, now));
+    asked
+        .unwrap_or_else(|| UNTOLD * 2_u32.pow(attempt.min(6)))
+        .min(LONGEST)
+}
+
+/// `Retry-After` as seconds or as an HTTP date (RFC 9110, 10.2.3).
+fn retry_after(value: &str, now: Timestamp) -> Option<Duration> {
+    let value = value.trim();
+    if let Ok(seconds) = value.parse::<u32>() {
+        return Some(Duration::from_secs(seconds.into()));
+    }
+    let at = DateTimeParser::new().parse_timestamp(value).ok()?;
+    let seconds = at.duration_since(now).as_secs().max(0);
+    // The date has no fractions: a second more, so as not to come early.
+    Some(Duration::from_secs(seconds.unsigned_abs() + 1))
+}
+
+/// What a request asks for beyond the least that any vault server must offer.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Demand {
+    /// Bytes of the body.
+    pub(super) body: usize,
+    /// Members the repository would have.
+    pub(super) members: usize,
+    /// Repositories the case would have.
+    pub(super) repos: usize,
+    /// Characters of the repository id.
+    pub(super) id: usize,
+}
+
+impl Demand {
+    /// Whether a limit may stand before it: more than two members, a second repository, a large body, a long id.
+    pub(super) fn is_unusual(&self) -> bool {
+        self.body > 8 * 1024 || self.members > 2 || self.repos > 1 || self.id > 64
+    }
+}
+
+/// Whether an answer refuses for a limit or policy of the target's own (section 7 of the protocol page). A 403 that says
+/// `forbidden` speaks of membership, not of a limit.
+pub(super) fn is_limit(answer: &Answer) -> bool {
+    match answer.status {
+        413 | 429 => true,
+        403 => {
+            let body = json::parse(answer.body.as_bytes()).unwrap_or_default();
+            let code = body.get("code").and_then(|code| code.as_str());
+            matches!(
+                code,
+                None | Some("policy_denied" | "quota_exceeded" | "too_large")
+            )
+        }
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(status: u16, header: Option<&str>, body: &str) -> Answer {
+        let headers = header
+            .map(|value| ("retry-after".to_owned(), value.to_owned()))
+            .into_iter()
+            .collect();
+        Answer {
+            status,
+            headers,
+            body: body.into(),
+        }
+    }
+
+    #[test]
+    fn retry_after_is_read_as_seconds_and_as_a_date() {
+        let now: Timestamp = "1994-11-06T08:49:30Z".parse().unwrap();
+        assert_eq!(wait(&answer(429, Some("2"), ""), 0, now), Duration::from_secs(2));
+        let date = Some("Sun, 06 Nov 1994 08:49:37 GMT");
+        assert_eq!(wait(&answer(429, date, ""), 0, now), Duration::from_secs(8));
+        assert_eq!(wait(&answer(429, Some("99999"), ""), 0, now), LONGEST);
+        assert_eq!(wait(&answer(429, Some("soon"), ""), 1, now), UNTOLD * 2);
+    }
+
+    #[test]
+    fn a_forbidden_caller_is_no_limit() {
+        assert!(!is_limit(&answer(
+            403,
+            None,
+            r#"{"error":"x","code":"forbidden"}"#
+        )));
+        assert!(is_limit(&answer(
+            403,
+            None,
+            r#"{"error":"x","code":"policy_denied"}"#
+        )));
+        assert!(is_limit(&answer(413, None, "")));
+        assert!(!is_limit(&answer(404, None, "")));
+    }
+}

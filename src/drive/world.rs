@@ -1,0 +1,219 @@
+//! What the driver knows while it drives one case: actors with their keys and tokens, repositories and what they hold.
+
+use std::collections::BTreeMap;
+
+use crate::case::model::{Case, Create};
+use crate::case::{Action, TokenForm};
+use crate::crypto::{self, DataKey, Identity, Seed};
+use crate::ledger::Stored;
+
+/// Everything of one case that is derived from the seed or was handed out by the target.
+pub(super) struct World<'a> {
+    seed: &'a Seed,
+    scope: String,
+    draws: u64,
+    planted: Vec<String>,
+    actors: BTreeMap<String, Actor>,
+    repos: BTreeMap<String, Repo>,
+}
+
+/// One member, stranger or member to be.
+pub(super) struct Actor {
+    pub(super) identity: Identity,
+    pub(super) token: Option<Token>,
+    /// The last nonce that the target issued to this actor.
+    pub(super) nonce: Option<String>,
+}
+
+/// A bearer token as it was handed out.
+#[derive(Clone)]
+pub(super) struct Token {
+    pub(super) text: String,
+    /// Epoch milliseconds, by the target's word.
+    pub(super) expires_at: i64,
+    /// Epoch milliseconds, by the harness's clock.
+    pub(super) issued_at: i64,
+}
+
+/// A repository of the case.
+pub(super) struct Repo {
+    pub(super) id: String,
+    /// How it is made: scheme, bindings and the like go on to later requests.
+    pub(super) style: Create,
+    /// What it holds; none until it was created.
+    pub(super) stored: Option<Stored>,
+    /// The body of the last removeMember, for sending it again.
+    pub(super) last_removal: Option<serde_json::Value>,
+}
+
+/// The part of the derivation that is this case in this run. Two generations of one seed share nothing.
+pub fn scope(generation: u32, case: &str) -> String {
+    format!("{generation}/{case}")
+}
+
+/// The identity of an actor of a case.
+pub fn identity(seed: &Seed, scope: &str, actor: &str) -> Identity {
+    Identity::derive(seed, &["actor", scope, actor])
+}
+
+impl<'a> World<'a> {
+    pub(super) fn new(seed: &'a Seed, scope: String) -> World<'a> {
+        World {
+            seed,
+            scope,
+            draws: 0,
+            planted: Vec::new(),
+            actors: BTreeMap::new(),
+            repos: BTreeMap::new(),
+        }
+    }
+
+    /// The actor of a name, made at first use.
+    pub(super) fn actor(&mut self, name: &str) -> &mut Actor {
+        let World {
+            seed, scope, actors, ..
+        } = self;
+        actors.entry(name.to_owned()).or_insert_with(|| Actor {
+            identity: identity(seed, scope, name),
+            token: None,
+            nonce: None,
+        })
+    }
+
+    pub(super) fn member_id(&mut self, name: &str) -> String {
+        self.actor(name).identity.member_id().to_owned()
+    }
+
+    pub(super) fn actors(&self) -> impl Iterator<Item = (&String, &Actor)> {
+        self.actors.iter()
+    }
+
+    /// The name of the actor of a member id.
+    pub(super) fn name_of(&self, member_id: &str) -> Option<&str> {
+        let found = self
+            .actors
+            .iter()
+            .find(|(_, actor)| actor.identity.member_id() == member_id);
+        found.map(|(name, _)| name.as_str())
+    }
+
+    /// The repository of a name, made up at first use; its id is derived from the seed.
+    pub(super) fn repo(&mut self, name: &str, style: &Create) -> &mut Repo {
+        if !self.repos.contains_key(name) {
+            let repo = Repo {
+                id: self.repo_id(name, style),
+                style: style.clone(),
+                stored: None,
+                last_removal: None,
+            };
+            self.repos.insert(name.to_owned(), repo);
+        }
+        self.known_repo(name)
+    }
+
+    /// The repository of a name.
+    ///
+    /// # Panics
+    /// Where the case names a repository that it never made, which the lint refuses.
+    pub(super) fn known_repo(&mut self, name: &str) -> &mut Repo {
+        self.repos
+            .get_mut(name)
+            .unwrap_or_else(|| unreachable!("the lint refuses a case with no repository {name:?}"))
+    }
+
+    /// Gives a name to a repository that is never created: an id nobody knows.
+    pub(super) fn ensure_repo(&mut self, name: &str) -> &mut Repo {
+        self.repo(name, &Create::default())
+    }
+
+    pub(super) fn stored(&self, repo: &str) -> Option<&Stored> {
+        self.repos.get(repo)?.stored.as_ref()
+    }
+
+    /// How many repositories of the case exist.
+    pub(super) fn repo_count(&self) -> usize {
+        self.repos.values().filter(|repo| repo.stored.is_some()).count()
+    }
+
+    pub(super) fn data_key(&self, repo: &str, epoch: i64) -> DataKey {
+        DataKey::derive(self.seed, &["data-key", &self.scope, repo, &epoch.to_string()])
+    }
+
+    /// 32 bytes that nothing else in the run has: ivs, ephemeral keys and filler come from here.
+    pub(super) fn draw(&mut self, what: &str) -> [u8; 32] {
+        self.draws += 1;
+        self.seed
+            .derive(&["draw", &self.scope, what, &self.draws.to_string()])
+    }
+
+    /// The plaintext of a payload. What is planted in it is remembered.
+    pub(super) fn plaintext(&mut self, repo: &str, version: i64) -> Vec<u8> {
+        let shares = self
+            .repos
+            .get(repo)
+            .and_then(|repo| repo.style.share_refresh_tokens)
+            == Some(true);
+        let payload = crypto::plant_payload(self.seed, &["payload", &self.scope, repo], version, shares);
+        self.planted
+            .extend(payload.secrets.into_iter().map(|secret| secret.value));
+        payload.bytes
+    }
+
+    /// Everything that stands in plaintext payloads of the case and nowhere else.
+    pub(super) fn planted(&self) -> &[String] {
+        &self.planted
+    }
+
+    pub(super) fn seed(&self) -> &'a Seed {
+        self.seed
+    }
+
+    pub(super) fn scope(&self) -> &str {
+        &self.scope
+    }
+
+    fn repo_id(&self, name: &str, style: &Create) -> String {
+        let unique = self.seed.derive(&["repo", &self.scope]);
+        let unique: String = unique[..10].iter().map(|byte| format!("{byte:02x}")).collect();
+        let template = style.id.clone().unwrap_or_else(|| format!("{{id}}-{name}"));
+        let mut id = template.replace("{id}", &unique);
+        if let Some(length) = style.id_length {
+            let missing = length.saturating_sub(id.chars().count());
+            id.push_str(&"x".repeat(missing));
+        }
+        id
+    }
+}
+
+/// Everybody whom the case has act on vault routes or be a member, in order of appearance: they are logged in first.
+pub(super) fn cast(case: &Case) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    let mut add = |name: &str| {
+        if !names.iter().any(|known| known == name) {
+            names.push(name.to_owned());
+        }
+    };
+    for repo in [&case.repo, &case.other].into_iter().flatten() {
+        add(&repo.by);
+        repo.members.iter().for_each(|name| add(name));
+    }
+    for step in &case.steps {
+        let step = step.get_ref();
+        let on_vault = step
+            .action()
+            .operation()
+            .is_none_or(|operation| operation.needs_token());
+        if on_vault && !matches!(step.action(), Action::Wait(_) | Action::Transport(_)) {
+            step.actor_names().into_iter().for_each(&mut add);
+        }
+        if let Some(rival) = &step.against {
+            add(&rival.actor);
+        }
+        for token in step.with.iter().flat_map(|with| with.token.iter()) {
+            if let TokenForm::Of(name) = token {
+                add(name);
+            }
+        }
+    }
+    names
+}

@@ -1,0 +1,177 @@
+//! What a repository must hold, as far as the target's own answers say.
+//!
+//! A [`Stored`] is built from requests that were granted, by the rules of section 6 of the protocol page, and compared with
+//! what members are served. The driver uses it to build the next valid request, the judge to know what to expect. The
+//! reference server has code of its own for the same rules, on purpose.
+
+use serde_json::{Map, Value};
+
+use crate::protocol::Operation;
+
+/// The state of one repository. JSON values are kept exactly as they were sent.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Stored {
+    /// `repoId` of the manifest.
+    pub repo_id: String,
+    /// `schemeId` of the manifest.
+    pub scheme: String,
+    /// The current key epoch.
+    pub epoch: i64,
+    /// The current payload version.
+    pub version: i64,
+    /// `shareRefreshTokens`; `None` where it was not sent.
+    pub policy: Option<bool>,
+    /// The roster, in the order in which it was sent.
+    pub members: Vec<Value>,
+    /// The current envelope.
+    pub envelope: Value,
+}
+
+impl Stored {
+    /// The state after a granted request. `None` where the operation writes nothing, where there is nothing to write to,
+    /// or where the request is not of the form that its rule speaks of.
+    pub fn after(operation: Operation, before: Option<&Stored>, request: &Value) -> Option<Stored> {
+        match operation {
+            Operation::CreateRepo => Stored::created(request),
+            Operation::Push => before?.pushed(request),
+            Operation::AddMember => before?.member_added(request),
+            Operation::RemoveMember => before?.member_removed(request),
+            _ => None,
+        }
+    }
+
+    /// The state after a granted createRepo. `None` where the request is no such message.
+    pub fn created(request: &Value) -> Option<Stored> {
+        let manifest = request.get("manifest")?;
+        Some(Stored {
+            repo_id: manifest.get("repoId")?.as_str()?.to_owned(),
+            scheme: manifest.get("schemeId")?.as_str()?.to_owned(),
+            epoch: manifest.get("keyEpoch")?.as_i64()?,
+            version: manifest.get("payloadVersion")?.as_i64()?,
+            policy: manifest.get("shareRefreshTokens").and_then(Value::as_bool),
+            members: manifest.get("members")?.as_array()?.clone(),
+            envelope: request.get("initialEnvelope")?.clone(),
+        })
+    }
+
+    /// The state after an applied push.
+    pub fn pushed(&self, request: &Value) -> Option<Stored> {
+        let envelope = request.get("envelope")?;
+        let mut next = self.clone();
+        next.version = envelope.get("payloadVersion")?.as_i64()?;
+        next.envelope = envelope.clone();
+        if let Some(roster) = request.get("rotatedMembers").and_then(Value::as_array) {
+            next.members = roster.clone();
+        }
+        Some(next)
+    }
+
+    /// The state after a granted addMember: an entry of the same member is replaced.
+    pub fn member_added(&self, request: &Value) -> Option<Stored> {
+        let entry = request.get("member")?;
+        let id = member_id(entry)?;
+        let mut next = self.clone();
+        match next.members.iter_mut().find(|known| member_id(known) == Some(id)) {
+            Some(known) => *known = entry.clone(),
+            None => next.members.push(entry.clone()),
+        }
+        Some(next)
+    }
+
+    /// The state after a granted removeMember. Whoever was removed is no member, listed or not.
+    pub fn member_removed(&self, request: &Value) -> Option<Stored> {
+        let removed = request.get("removedMemberId")?.as_str()?;
+        let envelope = request.get("rotatedEnvelope")?;
+        let mut next = self.clone();
+        next.epoch = request.get("newKeyEpoch")?.as_i64()?;
+        next.version = envelope.get("payloadVersion")?.as_i64()?;
+        next.envelope = envelope.clone();
+        next.members = request.get("rewrappedMembers")?.as_array()?.clone();
+        next.members.retain(|entry| member_id(entry) != Some(removed));
+        Some(next)
+    }
+
+    /// The state that an answered pull shows; the envelope stays what it was where the answer leaves it out.
+    pub fn observed(&self, answer: &Value) -> Option<Stored> {
+        let manifest = answer.get("manifest")?;
+        let mut seen = Stored::created(&serde_json::json!({
+            "manifest": manifest,
+            "initialEnvelope": self.envelope,
+        }))?;
+        if let Some(envelope) = answer.get("envelope").filter(|envelope| envelope.is_object()) {
+            seen.envelope = envelope.clone();
+        }
+        Some(seen)
+    }
+
+    /// The roster entry of a member.
+    pub fn member(&self, id: &str) -> Option<&Value> {
+        self.members.iter().find(|entry| member_id(entry) == Some(id))
+    }
+
+    /// The manifest that members are to be served.
+    pub fn manifest(&self) -> Value {
+        let mut manifest = Map::new();
+        manifest.insert("repoId".into(), self.repo_id.clone().into());
+        manifest.insert("schemeId".into(), self.scheme.clone().into());
+        manifest.insert("keyEpoch".into(), self.epoch.into());
+        manifest.insert("payloadVersion".into(), self.version.into());
+        manifest.insert("members".into(), self.members.clone().into());
+        if let Some(policy) = self.policy {
+            manifest.insert("shareRefreshTokens".into(), policy.into());
+        }
+        manifest.into()
+    }
+}
+
+/// The member id of a roster entry.
+pub fn member_id(entry: &Value) -> Option<&str> {
+    entry.get("ed25519PublicKey")?.as_str()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn created() -> Stored {
+        Stored::created(&json!({
+            "manifest": {"repoId": "r", "schemeId": "s", "keyEpoch": 1, "payloadVersion": 1,
+                "members": [{"ed25519PublicKey": "A"}], "shareRefreshTokens": true},
+            "initialEnvelope": {"ciphertext": "one"},
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn a_push_moves_version_and_envelope_and_nothing_else() {
+        let next = created()
+            .pushed(&json!({"envelope": {"payloadVersion": 2, "ciphertext": "two"}}))
+            .unwrap();
+        assert_eq!((next.version, next.epoch, next.policy), (2, 1, Some(true)));
+        assert_eq!(next.members, created().members);
+        assert_eq!(next.envelope["ciphertext"], "two");
+    }
+
+    #[test]
+    fn a_member_has_one_entry() {
+        let add = |key: &str, mark: i64| json!({"member": {"ed25519PublicKey": key, "mark": mark}});
+        let next = created()
+            .member_added(&add("B", 1))
+            .unwrap()
+            .member_added(&add("B", 2))
+            .unwrap();
+        assert_eq!(next.members.len(), 2);
+        assert_eq!(next.member("B").unwrap()["mark"], 2);
+    }
+
+    #[test]
+    fn who_was_removed_is_no_member_even_if_rewrapped() {
+        let request = json!({"removedMemberId": "B", "newKeyEpoch": 2, "rotatedEnvelope": {"payloadVersion": 2},
+            "rewrappedMembers": [{"ed25519PublicKey": "A"}, {"ed25519PublicKey": "B"}]});
+        let next = created().member_removed(&request).unwrap();
+        assert_eq!(next.members.len(), 1);
+        assert_eq!((next.epoch, next.version), (2, 2));
+    }
+}

@@ -1,0 +1,129 @@
+//! What an answer says about the request, before anybody judges it: granted, a conflict, a status, or nothing usable.
+
+use serde_json::Value;
+
+use crate::case::Word;
+use crate::json;
+use crate::protocol::Operation;
+use crate::wire::{Failure, Outcome};
+
+/// An answer, read.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Reading {
+    /// 2xx with a JSON object; for a push: accepted.
+    Granted(Value),
+    /// 2xx to a push that was not accepted.
+    Conflict(Value),
+    /// 2xx with a body that is no JSON object: why.
+    Unreadable(String),
+    /// Any other status.
+    Status(u16),
+    /// No answer.
+    Failed(Failure),
+}
+
+impl Reading {
+    /// Reads the outcome of an operation. A request outside the route table (`None`) is granted by any 2xx.
+    pub fn of(operation: Option<Operation>, outcome: &Outcome) -> Reading {
+        let answer = match outcome {
+            Outcome::Failure(failure) => return Reading::Failed(failure.clone()),
+            Outcome::Answer(answer) => answer,
+        };
+        if !(200..300).contains(&answer.status) {
+            return Reading::Status(answer.status);
+        }
+        match json::parse(answer.body.as_bytes()) {
+            Ok(body @ Value::Object(_)) if operation == Some(Operation::Push) => match body.get("accepted") {
+                Some(Value::Bool(true)) => Reading::Granted(body),
+                _ => Reading::Conflict(body),
+            },
+            Ok(body @ Value::Object(_)) => Reading::Granted(body),
+            Ok(_) => Reading::Unreadable("the body is no JSON object".to_owned()),
+            Err(why) => Reading::Unreadable(format!("the body is not JSON: {why}")),
+        }
+    }
+
+    /// The body of a granted request.
+    pub fn granted(&self) -> Option<&Value> {
+        match self {
+            Reading::Granted(body) => Some(body),
+            _ => None,
+        }
+    }
+
+    /// The status, where it is not 2xx.
+    pub fn status(&self) -> Option<u16> {
+        match self {
+            Reading::Status(status) => Some(*status),
+            _ => None,
+        }
+    }
+
+    /// Whether it is the answer that a case's word means.
+    pub fn is(&self, word: Word) -> bool {
+        let unchanged = |body: &Value| body.get("unchanged").and_then(Value::as_bool);
+        match (word, self) {
+            (Word::Granted, Reading::Granted(_)) | (Word::Conflict, Reading::Conflict(_)) => true,
+            (Word::Unchanged, Reading::Granted(body)) => unchanged(body) == Some(true),
+            (Word::Changed, Reading::Granted(body)) => unchanged(body) == Some(false),
+            (Word::Refused, Reading::Status(status)) => (400..500).contains(status),
+            (Word::Status(wanted), Reading::Status(status)) => wanted == *status,
+            _ => false,
+        }
+    }
+
+    /// What came, in a few words for people.
+    pub fn describe(&self) -> String {
+        match self {
+            Reading::Granted(body) => match body.get("unchanged").and_then(Value::as_bool) {
+                Some(true) => "200, `unchanged: true`".to_owned(),
+                Some(false) => "200, `unchanged: false`".to_owned(),
+                None => "200, granted".to_owned(),
+            },
+            Reading::Conflict(body) if body.get("conflict").and_then(Value::as_bool) == Some(true) => {
+                "200, `conflict: true`".to_owned()
+            }
+            Reading::Conflict(_) => "200, but neither accepted nor a conflict".to_owned(),
+            Reading::Unreadable(why) => format!("2xx, but {why}"),
+            Reading::Status(status) => format!("status {status}"),
+            Reading::Failed(failure) => failure.message.clone(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::Answer;
+
+    fn answer(status: u16, body: &str) -> Outcome {
+        Outcome::Answer(Answer {
+            status,
+            headers: Vec::new(),
+            body: body.into(),
+        })
+    }
+
+    #[test]
+    fn a_push_is_granted_only_if_it_says_accepted() {
+        let push = |body| Reading::of(Some(Operation::Push), &answer(200, body));
+        assert!(push(r#"{"accepted":true}"#).is(Word::Granted));
+        assert!(push(r#"{"accepted":false,"conflict":true}"#).is(Word::Conflict));
+        assert!(!push("{}").is(Word::Granted));
+    }
+
+    #[test]
+    fn refused_means_4xx_and_nothing_else() {
+        let pull = |status| Reading::of(Some(Operation::Pull), &answer(status, "{}"));
+        assert!(pull(403).is(Word::Refused));
+        assert!(!pull(500).is(Word::Refused));
+        assert!(!pull(302).is(Word::Refused));
+        assert!(pull(404).is(Word::Status(404)));
+    }
+
+    #[test]
+    fn a_body_that_is_no_object_grants_nothing() {
+        assert!(!Reading::of(Some(Operation::Pull), &answer(200, "<html>")).is(Word::Granted));
+        assert!(!Reading::of(Some(Operation::Pull), &answer(200, "[]")).is(Word::Granted));
+    }
+}

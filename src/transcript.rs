@@ -1,0 +1,21 @@
+//! What driving a case leaves behind: everything that judging needs, and nothing that it must ask the network for.
+
+use std::time::Duration;
+
+use crate::record::Stopped;
+use crate::wire::Exchange;
+
+/// The exchanges of one case, in the order in which they were made.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Transcript {
+    /// When driving began, epoch milliseconds.
+    pub began_ms: i64,
+    /// What was sent and what came back.
+    pub exchanges: Vec<Exchange>,
+    /// Why driving ended before the last step, if it did.
+    pub stopped: Option<Stopped>,
+    /// How long it took, waiting for throttling left out.
+    pub took: Duration,
+    /// How long it waited because the target asked for it.
+    pub throttled: Duration,
+}
