@@ -12,6 +12,7 @@ pub mod case;
 pub mod crypto;
 pub mod drive;
 pub mod json;
+pub mod judge;
 pub mod ledger;
 pub mod protocol;
 pub mod reading;

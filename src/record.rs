@@ -168,6 +168,12 @@ pub struct CaseRecord {
     pub reason: Option<String>,
     /// How long it took, milliseconds, waiting for throttling left out.
     pub duration_ms: f64,
+    /// When driving it began, epoch milliseconds.
+    #[serde(default)]
+    pub began_ms: i64,
+    /// How long it waited because the target asked for it (429), milliseconds.
+    #[serde(default)]
+    pub throttled_ms: u64,
     /// Why driving ended before the last step, if it did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stopped: Option<Stopped>,

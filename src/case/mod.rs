@@ -4,6 +4,7 @@
 //! read, and [`snippet`] shows a problem at its place in the file. Nothing here talks to a server.
 
 mod action;
+mod json;
 pub mod lint;
 mod load;
 pub mod model;
@@ -11,6 +12,7 @@ mod snippet;
 mod words;
 
 pub use action::Action;
+pub use json::to_json;
 pub use load::{LoadedCase, Source, Suite, embedded_sources, read_directory};
 pub use snippet::{Problem, render};
 pub use words::{Count, Many, NonceSource, TokenForm, Word, nearest};

@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 
 use super::draft::{Content, Draft, json_type};
 use super::world::World;
-use crate::case::TokenForm;
 use crate::case::model::{BodyForm, Changes, FieldSpoil};
+use crate::case::{TokenForm, to_json};
 use crate::json;
 use crate::protocol::schema::{self, Field, FieldKind};
 use crate::protocol::{Operation, encode_segment};
@@ -280,24 +280,6 @@ fn broken_base64(len: Option<usize>) -> Vec<Value> {
         broken.push(json!(BASE64_STANDARD.encode(vec![7; len + 1])));
     }
     broken
-}
-
-/// TOML values are JSON values but for times, which case files have no use for: they become text.
-pub(crate) fn to_json(value: &toml::Value) -> Value {
-    match value {
-        toml::Value::String(text) => text.clone().into(),
-        toml::Value::Integer(number) => (*number).into(),
-        toml::Value::Float(number) => json!(number),
-        toml::Value::Boolean(flag) => (*flag).into(),
-        toml::Value::Datetime(time) => time.to_string().into(),
-        toml::Value::Array(items) => items.iter().map(to_json).collect(),
-        toml::Value::Table(fields) => Value::Object(
-            fields
-                .iter()
-                .map(|(key, value)| (key.clone(), to_json(value)))
-                .collect(),
-        ),
-    }
 }
 
 /// Fills in the names of repositories and members wherever text stands.

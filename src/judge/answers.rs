@@ -1,0 +1,346 @@
+//! What a granted answer must say, by operation.
+
+use serde_json::Value;
+
+use super::check::{Finding, Subject};
+use super::compare::{self, Difference, Kind};
+use super::stored::{Expected, aspects, broken};
+use super::tape::Frame;
+use super::walk::Walk;
+use crate::case::model::Step;
+use crate::json;
+use crate::ledger::Stored;
+use crate::protocol::Operation;
+use crate::reading::Reading;
+
+/// The requirement that a granted operation's answer keeps, where no case says which.
+pub(super) fn requirement(operation: Operation) -> &'static str {
+    match operation {
+        Operation::CreateRepo => "AVP-6-03",
+        Operation::Push => "AVP-6-09",
+        Operation::AddMember => "AVP-6-11",
+        Operation::RemoveMember => "AVP-6-13",
+        Operation::FetchMemberKey => "AVP-6-14",
+        _ => "AVP-6-06",
+    }
+}
+
+/// Notes a finding under a step, or as a standing check where there is none.
+pub(super) fn report(
+    walk: &mut Walk<'_, '_>,
+    frame: &Frame<'_>,
+    step: Option<usize>,
+    name: &'static str,
+    expected: String,
+    requirements: &[String],
+    finding: Finding,
+) {
+    let subject = Subject {
+        step,
+        name,
+        requirements: requirements.to_vec(),
+        expected,
+    };
+    walk.checks.note(subject, frame.index, finding);
+}
+
+/// What the case wants to stand at pointers of the body.
+pub(super) fn pointers(walk: &mut Walk<'_, '_>, frame: &Frame<'_>, index: usize, step: &Step) {
+    for (pointer, wanted) in &step.body {
+        let wanted = crate::case::to_json(wanted);
+        let seen = frame.json().and_then(|body| body.pointer(pointer));
+        let finding = match seen {
+            Some(seen) if json::equal(seen, &wanted) => Finding::Holds,
+            Some(seen) => Finding::broken_at(pointer, format!("{seen}")),
+            None => Finding::broken_at("", format!("nothing at {pointer}")),
+        };
+        let subject = walk.subject(index, "body", format!("`{pointer}` is {wanted}"));
+        walk.checks.note(subject, frame.index, finding);
+    }
+}
+
+/// The content of a granted (or conflicting) answer of an operation.
+pub(super) fn granted(
+    walk: &mut Walk<'_, '_>,
+    frame: &Frame<'_>,
+    step: Option<usize>,
+    requirements: &[String],
+    before: Option<&Stored>,
+    expected: &Expected,
+) {
+    let Some(operation) = frame.exchange.operation else {
+        return;
+    };
+    match (operation, &frame.reading) {
+        (Operation::CreateRepo | Operation::AddMember | Operation::RemoveMember, Reading::Granted(body)) => {
+            answered_manifest(walk, frame, step, requirements, before, expected, body);
+        }
+        (Operation::Push, Reading::Granted(body)) => {
+            let finding = applied(body, before, expected);
+            let sentence =
+                "an applied push answers the new version, the epoch and `conflict: false`".to_owned();
+            report(walk, frame, step, "answer body", sentence, requirements, finding);
+        }
+        (Operation::Push, Reading::Conflict(body)) => {
+            let finding = before.map_or(Finding::Holds, |before| conflict(body, before));
+            let sentence =
+                "a conflict answers `conflict: true` with the current version and epoch".to_owned();
+            report(
+                walk,
+                frame,
+                step,
+                "answer body",
+                sentence,
+                &["AVP-6-08".to_owned()],
+                finding,
+            );
+        }
+        (Operation::Pull, Reading::Granted(body)) => {
+            if let Some(before) = before {
+                pulled(walk, frame, step, requirements, before, body);
+            }
+        }
+        (Operation::FetchMemberKey, Reading::Granted(body)) => {
+            if let Some(before) = before {
+                fetched(walk, frame, step, requirements, before, body);
+            }
+        }
+        _ => {}
+    }
+}
+
+fn answered_manifest(
+    walk: &mut Walk<'_, '_>,
+    frame: &Frame<'_>,
+    step: Option<usize>,
+    requirements: &[String],
+    before: Option<&Stored>,
+    expected: &Expected,
+    body: &Value,
+) {
+    if expected.anything || expected.above.is_some() {
+        return;
+    }
+    let candidates = expected.states.iter().flatten();
+    let compared = candidates.map(|state| (state, compare::manifest(state, before, body, "")));
+    let Some((state, differences)) = compared.min_by_key(|(_, differences)| differences.len()) else {
+        return;
+    };
+    let wrong: Vec<Difference> = differences
+        .iter()
+        .filter(|it| it.kind == Kind::State)
+        .cloned()
+        .collect();
+    let verbatim = differences.iter().any(|it| it.kind == Kind::Verbatim);
+    if !wrong.is_empty() || !verbatim {
+        let sentence = "the answer is the manifest as it is stored now".to_owned();
+        report(
+            walk,
+            frame,
+            step,
+            "answer body",
+            sentence,
+            requirements,
+            broken(&wrong, frame.actor()),
+        );
+    }
+    if let Some(operation) = frame.exchange.operation {
+        aspects(walk, frame, state, operation, &differences);
+    }
+}
+
+fn applied(body: &Value, before: Option<&Stored>, expected: &Expected) -> Finding {
+    let version = body.get("payloadVersion").and_then(Value::as_i64);
+    if expected.anything {
+        return Finding::Holds;
+    }
+    if body.get("conflict").and_then(Value::as_bool) != Some(false) {
+        return Finding::broken_at("/conflict", "accepted, and a conflict at once");
+    }
+    if let Some(above) = expected.above {
+        return match version.is_some_and(|version| version > above) {
+            true => Finding::Holds,
+            false => Finding::broken_at(
+                "/payloadVersion",
+                format!("{version:?}, which is not above {above}"),
+            ),
+        };
+    }
+    let states: Vec<&Stored> = expected.states.iter().flatten().collect();
+    if states.is_empty() || states.iter().any(|state| version == Some(state.version)) {
+        let epoch = body.get("keyEpoch").and_then(Value::as_i64);
+        return match before.is_none_or(|before| epoch == Some(before.epoch)) {
+            true => Finding::Holds,
+            false => Finding::broken_at(
+                "/keyEpoch",
+                format!(
+                    "{} where {} is current",
+                    show(epoch),
+                    before.map_or(0, |it| it.epoch)
+                ),
+            ),
+        };
+    }
+    Finding::broken_at(
+        "/payloadVersion",
+        format!("{} where {} was written", show(version), states[0].version),
+    )
+}
+
+fn conflict(body: &Value, before: &Stored) -> Finding {
+    let flag = |name: &str| body.get(name).and_then(Value::as_bool);
+    if flag("accepted") != Some(false) {
+        return Finding::broken_at("/accepted", "no `accepted: false`");
+    }
+    if flag("conflict") != Some(true) {
+        return Finding::broken_at("/conflict", "not accepted, and no `conflict: true`");
+    }
+    for (name, current) in [("payloadVersion", before.version), ("keyEpoch", before.epoch)] {
+        let told = body.get(name).and_then(Value::as_i64);
+        if told != Some(current) {
+            return Finding::broken_at(
+                format!("/{name}"),
+                format!("{} where {current} is current", show(told)),
+            );
+        }
+    }
+    Finding::Holds
+}
+
+fn pulled(
+    walk: &mut Walk<'_, '_>,
+    frame: &Frame<'_>,
+    step: Option<usize>,
+    requirements: &[String],
+    before: &Stored,
+    body: &Value,
+) {
+    let manifest = body.get("manifest").unwrap_or(&Value::Null);
+    let mut differences = compare::manifest(before, None, manifest, "/manifest");
+    if let Some(envelope) = body.get("envelope").filter(|envelope| envelope.is_object()) {
+        differences.extend(compare::envelope(&before.envelope, None, envelope, "/envelope"));
+    }
+    let wrong: Vec<Difference> = differences
+        .iter()
+        .filter(|it| it.kind == Kind::State)
+        .cloned()
+        .collect();
+    let sentence = "a pull answers what is stored".to_owned();
+    report(
+        walk,
+        frame,
+        step,
+        "answer body",
+        sentence,
+        requirements,
+        broken(&wrong, frame.actor()),
+    );
+    aspects(walk, frame, before, Operation::Pull, &differences);
+    let known = frame
+        .request
+        .as_ref()
+        .and_then(|request| request.get("knownPayloadVersion")?.as_i64());
+    match known == Some(before.version) {
+        true => unchanged(walk, frame, step, body),
+        false => changed(walk, frame, step, &["AVP-6-06".to_owned()], body),
+    }
+}
+
+fn unchanged(walk: &mut Walk<'_, '_>, frame: &Frame<'_>, step: Option<usize>, body: &Value) {
+    let finding = match body.get("unchanged") {
+        Some(Value::Bool(true)) => Finding::Holds,
+        _ => Finding::broken_at(
+            "/unchanged",
+            "not true, where the client holds the current version",
+        ),
+    };
+    let sentence = "a pull at the current version answers `unchanged: true`".to_owned();
+    report(
+        walk,
+        frame,
+        step,
+        "unchanged",
+        sentence,
+        &["AVP-6-04".to_owned()],
+        finding,
+    );
+    let finding = match body.get("envelope") {
+        None | Some(Value::Null) => Finding::Holds,
+        Some(_) => Finding::broken_at("/envelope", "an envelope that the client holds already"),
+    };
+    let sentence = "a pull at the current version leaves the envelope out".to_owned();
+    report(
+        walk,
+        frame,
+        step,
+        "envelope left out",
+        sentence,
+        &["AVP-6-05".to_owned()],
+        finding,
+    );
+}
+
+/// A pull at another version brings the envelope and says so.
+pub(super) fn changed(
+    walk: &mut Walk<'_, '_>,
+    frame: &Frame<'_>,
+    step: Option<usize>,
+    requirements: &[String],
+    body: &Value,
+) {
+    let finding = match (body.get("unchanged"), body.get("envelope")) {
+        (Some(Value::Bool(false)), Some(Value::Object(_))) => Finding::Holds,
+        (Some(Value::Bool(false)), _) => Finding::broken_at("", "no envelope"),
+        _ => Finding::broken_at("/unchanged", "not false, where the client holds another version"),
+    };
+    let sentence = "a pull at another version answers the envelope and `unchanged: false`".to_owned();
+    report(walk, frame, step, "changed", sentence, requirements, finding);
+}
+
+fn fetched(
+    walk: &mut Walk<'_, '_>,
+    frame: &Frame<'_>,
+    step: Option<usize>,
+    requirements: &[String],
+    before: &Stored,
+    body: &Value,
+) {
+    let path = &frame.exchange.request.path;
+    let wanted = before.members.iter().find(|member| {
+        let id = crate::ledger::member_id(member).unwrap_or_default();
+        path.ends_with(&crate::protocol::encode_segment(id)) || path.ends_with(&loosely_encoded(id))
+    });
+    let Some(wanted) = wanted else { return };
+    let differences = compare::entry(wanted, None, body, "");
+    let wrong: Vec<Difference> = differences
+        .iter()
+        .filter(|it| it.kind == Kind::State)
+        .cloned()
+        .collect();
+    let sentence = "the answer is the member's entry as it is stored".to_owned();
+    report(
+        walk,
+        frame,
+        step,
+        "answer body",
+        sentence,
+        requirements,
+        broken(&wrong, frame.actor()),
+    );
+    let fields: Vec<Difference> = differences
+        .into_iter()
+        .filter(|it| it.kind != Kind::State)
+        .collect();
+    aspects(walk, frame, before, Operation::FetchMemberKey, &fields);
+}
+
+/// An id as clients put it into a path that leave `+` and `=` as they are.
+fn loosely_encoded(id: &str) -> String {
+    crate::protocol::encode_segment(id)
+        .replace("%2B", "+")
+        .replace("%3D", "=")
+}
+
+fn show(number: Option<i64>) -> String {
+    number.map_or("no number".to_owned(), |number| number.to_string())
+}

@@ -1,0 +1,332 @@
+//! Compares what a member is served with what must be stored, and tells what kind of difference it is.
+
+use serde_json::Value;
+
+use crate::json;
+use crate::ledger::{Stored, member_id};
+
+/// What a difference is about; each kind is another requirement's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Ids, versions, epochs, who is a member, which envelope: the operation did not do what it says.
+    State,
+    /// The right thing, but not byte for byte.
+    Verbatim,
+    /// `shareRefreshTokens`.
+    Policy,
+    /// `keyBindingSig`.
+    Binding,
+}
+
+/// One difference.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Difference {
+    pub(super) kind: Kind,
+    /// A JSON pointer into the answer.
+    pub(super) pointer: String,
+    /// What came, against what was expected.
+    pub(super) got: String,
+}
+
+/// The differences of a served manifest; `at` is where it stands in the answer.
+pub(super) fn manifest(
+    expected: &Stored,
+    before: Option<&Stored>,
+    seen: &Value,
+    at: &str,
+) -> Vec<Difference> {
+    let mut differences = Vec::new();
+    for (field, value) in [
+        ("repoId", Value::from(expected.repo_id.clone())),
+        ("keyEpoch", expected.epoch.into()),
+        ("payloadVersion", expected.version.into()),
+    ] {
+        compare(
+            &mut differences,
+            Kind::State,
+            &format!("{at}/{field}"),
+            &value,
+            seen.get(field),
+        );
+    }
+    let scheme = Value::from(expected.scheme.clone());
+    compare(
+        &mut differences,
+        Kind::Verbatim,
+        &format!("{at}/schemeId"),
+        &scheme,
+        seen.get("schemeId"),
+    );
+    policy(&mut differences, expected, seen, at);
+    roster(&mut differences, expected, before, seen, at);
+    differences
+}
+
+/// The differences of a served envelope. The envelope of the state before is no altered one, but an old one.
+pub(super) fn envelope(expected: &Value, before: Option<&Value>, seen: &Value, at: &str) -> Vec<Difference> {
+    let mut differences = Vec::new();
+    for field in ["repoId", "payloadVersion", "keyEpoch"] {
+        let pointer = format!("{at}/{field}");
+        compare(
+            &mut differences,
+            Kind::State,
+            &pointer,
+            expected.get(field).unwrap_or(&Value::Null),
+            seen.get(field),
+        );
+    }
+    for field in ["iv", "ciphertext"] {
+        let old = before.and_then(|before| before.get(field));
+        let kind = if seen.get(field).is_some() && seen.get(field) == old {
+            Kind::State
+        } else {
+            Kind::Verbatim
+        };
+        let pointer = format!("{at}/{field}");
+        compare(
+            &mut differences,
+            kind,
+            &pointer,
+            expected.get(field).unwrap_or(&Value::Null),
+            seen.get(field),
+        );
+    }
+    differences
+}
+
+/// The differences of one served roster entry.
+pub(super) fn entry(expected: &Value, before: Option<&Value>, seen: &Value, at: &str) -> Vec<Difference> {
+    let mut differences = Vec::new();
+    let id = "ed25519PublicKey";
+    compare(
+        &mut differences,
+        Kind::State,
+        &format!("{at}/{id}"),
+        field(expected, id),
+        seen.get(id),
+    );
+    let stale = before.is_some_and(|before| field(before, "wrappedDataKey") == field(seen, "wrappedDataKey"));
+    let kind = if stale { Kind::State } else { Kind::Verbatim };
+    for name in ["x25519PublicKey", "wrappedDataKey"] {
+        compare(
+            &mut differences,
+            kind,
+            &format!("{at}/{name}"),
+            field(expected, name),
+            seen.get(name),
+        );
+    }
+    compare(
+        &mut differences,
+        Kind::State,
+        &format!("{at}/keyEpoch"),
+        field(expected, "keyEpoch"),
+        seen.get("keyEpoch"),
+    );
+    let (wanted, got) = (field(expected, "keyBindingSig"), field(seen, "keyBindingSig"));
+    if wanted != got {
+        let got = format!("{} where {} was stored", show(got), show(wanted));
+        differences.push(Difference {
+            kind: Kind::Binding,
+            pointer: format!("{at}/keyBindingSig"),
+            got,
+        });
+    }
+    differences
+}
+
+/// Absent means false; true must stay true.
+fn policy(differences: &mut Vec<Difference>, expected: &Stored, seen: &Value, at: &str) {
+    let served = seen
+        .get("shareRefreshTokens")
+        .and_then(Value::as_bool)
+        .unwrap_or(false);
+    if served != expected.policy.unwrap_or(false) {
+        let was = expected
+            .policy
+            .map_or("nothing".to_owned(), |policy| policy.to_string());
+        let got = format!(
+            "{} where {was} was stored",
+            show(field(seen, "shareRefreshTokens"))
+        );
+        let pointer = match seen.get("shareRefreshTokens") {
+            Some(_) => format!("{at}/shareRefreshTokens"),
+            None => at.to_owned(),
+        };
+        differences.push(Difference {
+            kind: Kind::Policy,
+            pointer,
+            got,
+        });
+    }
+}
+
+/// Rosters are compared as sets of entries: the protocol gives no order.
+fn roster(
+    differences: &mut Vec<Difference>,
+    expected: &Stored,
+    before: Option<&Stored>,
+    seen: &Value,
+    at: &str,
+) {
+    let pointer = format!("{at}/members");
+    let Some(entries) = seen.get("members").and_then(Value::as_array) else {
+        let got = "no roster".to_owned();
+        differences.push(Difference {
+            kind: Kind::State,
+            pointer: at.to_owned(),
+            got,
+        });
+        return;
+    };
+    for (index, seen) in entries.iter().enumerate() {
+        let place = format!("{pointer}/{index}");
+        let id = member_id(seen).unwrap_or_default();
+        let state = |got: String| Difference {
+            kind: Kind::State,
+            pointer: place.clone(),
+            got,
+        };
+        let twin = |other: &Value| member_id(other) == Some(id);
+        if entries[..index].iter().any(twin)
+            && expected.members.iter().filter(|other| twin(other)).count() < 2
+        {
+            differences.push(state(format!("the member {id} stands twice in the roster")));
+        } else if let Some(wanted) = expected.member(id) {
+            let old = before
+                .and_then(|before| before.member(id))
+                .filter(|old| *old != wanted);
+            differences.extend(entry(wanted, old, seen, &place));
+        } else {
+            differences.push(state(format!("{id} is in the roster and must not be")));
+        }
+    }
+    for wanted in &expected.members {
+        let id = member_id(wanted).unwrap_or_default();
+        if !entries.iter().any(|seen| member_id(seen) == Some(id)) {
+            let got = format!("the member {id} is missing from the roster");
+            differences.push(Difference {
+                kind: Kind::State,
+                pointer: pointer.clone(),
+                got,
+            });
+        }
+    }
+}
+
+fn compare(
+    differences: &mut Vec<Difference>,
+    kind: Kind,
+    pointer: &str,
+    expected: &Value,
+    seen: Option<&Value>,
+) {
+    let got = match seen {
+        Some(seen) if json::equal(seen, expected) => return,
+        Some(seen) => format!("{} where {} was stored", show(seen), show(expected)),
+        None => format!("nothing where {} was stored", show(expected)),
+    };
+    differences.push(Difference {
+        kind,
+        pointer: pointer.to_owned(),
+        got,
+    });
+}
+
+fn field<'a>(value: &'a Value, name: &str) -> &'a Value {
+    value.get(name).unwrap_or(&Value::Null)
+}
+
+/// A value for people, at most 60 characters.
+fn show(value: &Value) -> String {
+    let text = match value {
+        Value::Null => return "nothing".to_owned(),
+        other => other.to_string(),
+    };
+    match text.char_indices().nth(60) {
+        Some((at, _)) => format!("{}… ({} characters)", &text[..at], text.chars().count()),
+        None => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn stored() -> Stored {
+        Stored::created(&json!({
+            "manifest": {"repoId": "r", "schemeId": "s", "keyEpoch": 1, "payloadVersion": 2,
+                "members": [{"ed25519PublicKey": "A", "x25519PublicKey": "x", "wrappedDataKey": {"iv": "i"}, "keyEpoch": 1},
+                    {"ed25519PublicKey": "B", "x25519PublicKey": "y", "wrappedDataKey": {"iv": "j"}, "keyEpoch": 1,
+                     "keyBindingSig": "sig"}]},
+            "initialEnvelope": {"repoId": "r", "payloadVersion": 2, "keyEpoch": 1, "iv": "new", "ciphertext": "new"},
+        }))
+        .unwrap()
+    }
+
+    fn kinds(change: impl FnOnce(&mut Value)) -> Vec<Kind> {
+        let mut seen = stored().manifest();
+        change(&mut seen);
+        manifest(&stored(), None, &seen, "")
+            .into_iter()
+            .map(|difference| difference.kind)
+            .collect()
+    }
+
+    #[test]
+    fn the_same_manifest_in_another_form_is_the_same() {
+        assert_eq!(kinds(|_| {}), []);
+        assert_eq!(
+            kinds(|seen| seen["members"].as_array_mut().unwrap().reverse()),
+            []
+        );
+        assert_eq!(
+            kinds(|seen| seen["members"][0]["keyBindingSig"] = Value::Null),
+            []
+        );
+        assert_eq!(kinds(|seen| seen["shareRefreshTokens"] = false.into()), []);
+    }
+
+    #[test]
+    fn each_difference_has_its_kind() {
+        assert_eq!(kinds(|seen| seen["payloadVersion"] = 1.into()), [Kind::State]);
+        assert_eq!(
+            kinds(|seen| seen["members"].as_array_mut().unwrap().truncate(1)),
+            [Kind::State]
+        );
+        assert_eq!(
+            kinds(|seen| seen["members"][1] = seen["members"][0].clone()),
+            [Kind::State, Kind::State]
+        );
+        assert_eq!(
+            kinds(|seen| seen["members"][0]["x25519PublicKey"] = "X".into()),
+            [Kind::Verbatim]
+        );
+        assert_eq!(
+            kinds(|seen| seen["members"][1]["keyBindingSig"] = Value::Null),
+            [Kind::Binding]
+        );
+        assert_eq!(
+            kinds(|seen| seen["shareRefreshTokens"] = true.into()),
+            [Kind::Policy]
+        );
+    }
+
+    #[test]
+    fn an_old_envelope_is_not_an_altered_one() {
+        let old =
+            json!({"repoId": "r", "payloadVersion": 1, "keyEpoch": 1, "iv": "old", "ciphertext": "old"});
+        let kinds = |seen: &Value| -> Vec<Kind> {
+            envelope(&stored().envelope, Some(&old), seen, "")
+                .into_iter()
+                .map(|difference| difference.kind)
+                .collect()
+        };
+        assert!(kinds(&old).iter().all(|kind| *kind == Kind::State));
+        let mut altered = stored().envelope;
+        altered["ciphertext"] = "neW".into();
+        assert_eq!(kinds(&altered), [Kind::Verbatim]);
+    }
+}

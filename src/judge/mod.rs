@@ -1,0 +1,91 @@
+//! Judges a transcript: a pure function of the case and what was written down of driving it.
+//!
+//! No input or output, no clock: a stored transcript is judged again with the same result. The judge walks through the
+//! exchanges once, keeps the state that the target's own answers commit it to, and holds every answer against it. It
+//! shares no code with the reference server.
+
+mod answers;
+mod check;
+mod compare;
+mod proof;
+mod race;
+mod standing;
+mod stored;
+mod tape;
+mod walk;
+
+pub use standing::REQUIREMENTS as STANDING_REQUIREMENTS;
+
+use crate::case::LoadedCase;
+use crate::crypto::Seed;
+use crate::protocol::SpecVersion;
+use crate::record::CaseRecord;
+use crate::transcript::Transcript;
+use crate::verdict::Verdict;
+
+/// What judging needs to know beside the transcript.
+#[derive(Debug, Clone, Copy)]
+pub struct Context<'a> {
+    /// The protocol version that the target is judged by.
+    pub spec: SpecVersion,
+    /// The seed of the run: the members' keys come from it.
+    pub seed: &'a Seed,
+    /// Which use of the seed it was.
+    pub generation: u32,
+    /// How the target is reached.
+    pub transport: Transport,
+}
+
+/// How the target is reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Transport {
+    /// Over TLS.
+    Tls,
+    /// In the clear, over loopback.
+    Loopback,
+    /// In the clear, over a network.
+    Clear,
+}
+
+/// Judges one case.
+pub fn judge(case: &LoadedCase, transcript: &Transcript, context: &Context<'_>) -> CaseRecord {
+    let frames = tape::read(transcript);
+    let mut checks = check::Checks::new(case, context.spec);
+    walk::walk(case, &frames, context, &mut checks, transcript.stopped.as_ref());
+    standing::look(&mut checks, &frames, transcript.began_ms);
+    let mut records = checks.records();
+    proof::withhold(case, &frames, &mut records);
+    let verdict = records
+        .iter()
+        .map(|check| check.verdict)
+        .max()
+        .unwrap_or(Verdict::NotApplicable);
+    let stopped = transcript
+        .stopped
+        .as_ref()
+        .map(|stopped| stopped.verdict)
+        .filter(|it| *it != Verdict::NotApplicable);
+    let verdict = stopped.map_or(verdict, |stopped| verdict.max(stopped));
+    let mut requirements: Vec<String> = records
+        .iter()
+        .flat_map(|check| check.requirements.clone())
+        .collect();
+    requirements.sort();
+    requirements.dedup();
+    CaseRecord {
+        id: case.id().to_owned(),
+        title: case.case.title.clone(),
+        topic: case.topic().to_owned(),
+        file: case.source.name.clone(),
+        line: case.line,
+        verdict,
+        requirements,
+        reason: proof::reason(verdict, transcript.stopped.as_ref(), &records),
+        duration_ms: transcript.took.as_secs_f64() * 1000.0,
+        began_ms: transcript.began_ms,
+        throttled_ms: u64::try_from(transcript.throttled.as_millis()).unwrap_or(u64::MAX),
+        stopped: transcript.stopped.clone(),
+        checks: records,
+        exchanges: transcript.exchanges.clone(),
+    }
+}

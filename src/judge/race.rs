@@ -1,0 +1,293 @@
+//! Judges a race: the answers, and what is stored afterwards, must be those of some order of the requests, one after the
+//! other. No case has to say who wins.
+
+use serde_json::Value;
+
+use super::tape::Frame;
+use crate::ledger::{Stored, member_id};
+use crate::protocol::Operation;
+use crate::reading::Reading;
+
+/// The search for an order gives up after so many steps; races of eight need a few hundred.
+const MOST_STEPS: usize = 20_000;
+/// So many different final states are told apart.
+const MOST_FINALS: usize = 16;
+
+/// One request of a race.
+pub(super) struct Runner<'a> {
+    pub(super) operation: Operation,
+    /// The member id of who made it.
+    pub(super) caller: String,
+    pub(super) request: &'a Value,
+    pub(super) reading: &'a Reading,
+}
+
+/// The runners of a round. A request that is not of the route table's vault operations takes no part.
+pub(super) fn runner<'a>(frame: &'a Frame<'_>, caller: String) -> Option<Runner<'a>> {
+    let operation = frame.exchange.operation?;
+    Some(Runner {
+        operation,
+        caller,
+        request: frame.request.as_ref()?,
+        reading: &frame.reading,
+    })
+}
+
+/// Every state that some order of the requests leads to, in which each got the answer that it got. Empty where there is no
+/// such order.
+pub(super) fn finals(before: Option<&Stored>, runners: &[Runner<'_>]) -> Vec<Option<Stored>> {
+    let mut search = Search {
+        runners,
+        done: vec![false; runners.len()],
+        finals: Vec::new(),
+        steps: 0,
+    };
+    search.go(before.cloned());
+    search.finals
+}
+
+struct Search<'a> {
+    runners: &'a [Runner<'a>],
+    done: Vec<bool>,
+    finals: Vec<Option<Stored>>,
+    steps: usize,
+}
+
+impl Search<'_> {
+    fn go(&mut self, state: Option<Stored>) {
+        self.steps += 1;
+        if self.steps > MOST_STEPS || self.finals.len() >= MOST_FINALS {
+            return;
+        }
+        if self.done.iter().all(|done| *done) {
+            if !self
+                .finals
+                .iter()
+                .any(|known| same(known.as_ref(), state.as_ref()))
+            {
+                self.finals.push(state);
+            }
+            return;
+        }
+        // Answers that change nothing can all come now: their order among themselves does not matter.
+        if let Some(quiet) = self.quiet(state.as_ref()) {
+            self.done[quiet] = true;
+            self.go(state);
+            self.done[quiet] = false;
+            return;
+        }
+        for at in 0..self.runners.len() {
+            if self.done[at] {
+                continue;
+            }
+            let runner = &self.runners[at];
+            if let Some(next) = step(state.as_ref(), runner) {
+                self.done[at] = true;
+                self.go(Some(next));
+                self.done[at] = false;
+            }
+        }
+    }
+
+    /// A request that was refused, in this state rightly so, and that nothing later in the order can need to wait for.
+    fn quiet(&self, state: Option<&Stored>) -> Option<usize> {
+        (0..self.runners.len()).find(|at| !self.done[*at] && refused_rightly(state, &self.runners[*at]))
+    }
+}
+
+/// The state after a granted request, where it may be granted and says what it must. `None` otherwise.
+fn step(state: Option<&Stored>, runner: &Runner<'_>) -> Option<Stored> {
+    let Reading::Granted(answer) = runner.reading else {
+        return None;
+    };
+    let mut next = Stored::after(runner.operation, state, runner.request)?;
+    if let (Operation::RemoveMember, Some(state)) = (runner.operation, state) {
+        assigned_version(&mut next, state, answer);
+    }
+    let allowed = match (runner.operation, state) {
+        (Operation::CreateRepo, None) => true,
+        (Operation::CreateRepo, Some(_)) | (_, None) => false,
+        (operation, Some(state)) if state.member(&runner.caller).is_some() => match operation {
+            Operation::Push => {
+                let expected = runner
+                    .request
+                    .get("expectedPayloadVersion")
+                    .and_then(Value::as_i64);
+                let told = answer.get("payloadVersion").and_then(Value::as_i64);
+                expected == Some(state.version) && next.version > state.version && told == Some(next.version)
+            }
+            Operation::RemoveMember => next.version > state.version && next.epoch > state.epoch,
+            _ => true,
+        },
+        _ => false,
+    };
+    allowed.then_some(next)
+}
+
+/// A server may give an envelope that comes too late a version above the current one, instead of refusing it.
+fn assigned_version(next: &mut Stored, state: &Stored, answer: &Value) {
+    let told = answer.get("payloadVersion").and_then(Value::as_i64).unwrap_or(0);
+    if next.version <= state.version && told > state.version {
+        next.version = told;
+        next.envelope["payloadVersion"] = told.into();
+    }
+}
+
+/// Whether a refusal is the right answer in this state.
+fn refused_rightly(state: Option<&Stored>, runner: &Runner<'_>) -> bool {
+    let status = match runner.reading {
+        // Not executed, and no part of the race.
+        Reading::Status(429) => return true,
+        Reading::Status(status) => Some(*status),
+        Reading::Conflict(_) => None,
+        _ => return false,
+    };
+    let Some(state) = state else {
+        return status == Some(404) && runner.operation != Operation::CreateRepo;
+    };
+    if runner.operation == Operation::CreateRepo {
+        return status == Some(409);
+    }
+    if state.member(&runner.caller).is_none() {
+        return matches!(status, Some(403 | 404));
+    }
+    let next = Stored::after(runner.operation, Some(state), runner.request);
+    let grows = next.as_ref().is_some_and(|next| next.version > state.version);
+    match (runner.operation, runner.reading) {
+        (Operation::Push, Reading::Conflict(answer)) => {
+            let expected = runner
+                .request
+                .get("expectedPayloadVersion")
+                .and_then(Value::as_i64);
+            let told = answer.get("payloadVersion").and_then(Value::as_i64);
+            expected != Some(state.version) && told == Some(state.version)
+        }
+        (Operation::Push, _) => !grows && matches!(status, Some(400)),
+        // A removal that was prepared for an older version may be refused.
+        (Operation::RemoveMember, Reading::Conflict(_)) => !grows,
+        (Operation::RemoveMember, _) => {
+            let target = runner
+                .request
+                .get("removedMemberId")
+                .and_then(Value::as_str)
+                .unwrap_or_default();
+            let gone = state.member(target).is_none();
+            !grows && matches!(status, Some(400 | 409)) || gone && matches!(status, Some(400 | 404))
+        }
+        _ => false,
+    }
+}
+
+/// Whether two states are the same but for the order of the roster.
+fn same(a: Option<&Stored>, b: Option<&Stored>) -> bool {
+    match (a, b) {
+        (Some(a), Some(b)) => {
+            let sorted = |state: &Stored| {
+                let mut members = state.members.clone();
+                members.sort_by(|a, b| member_id(a).cmp(&member_id(b)));
+                members
+            };
+            (a.version, a.epoch, &a.envelope) == (b.version, b.epoch, &b.envelope) && sorted(a) == sorted(b)
+        }
+        (None, None) => true,
+        _ => false,
+    }
+}
+
+/// The answers of a round for people: `2 x 200, granted; 6 x status 409`.
+pub(super) fn describe(runners: &[Runner<'_>]) -> String {
+    let mut counts: Vec<(String, usize)> = Vec::new();
+    for runner in runners {
+        let what = format!("{} {}", runner.operation, runner.reading.describe());
+        match counts.iter_mut().find(|(known, _)| *known == what) {
+            Some((_, count)) => *count += 1,
+            None => counts.push((what, 1)),
+        }
+    }
+    let parts: Vec<String> = counts
+        .into_iter()
+        .map(|(what, count)| format!("{count} x {what}"))
+        .collect();
+    parts.join("; ")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn state() -> Stored {
+        Stored::created(&json!({
+            "manifest": {"repoId": "r", "schemeId": "s", "keyEpoch": 1, "payloadVersion": 1,
+                "members": [{"ed25519PublicKey": "A"}, {"ed25519PublicKey": "B"}]},
+            "initialEnvelope": {"payloadVersion": 1, "mark": "first"},
+        }))
+        .unwrap()
+    }
+
+    fn push(mark: &str) -> Value {
+        json!({"expectedPayloadVersion": 1, "envelope": {"payloadVersion": 2, "mark": mark}})
+    }
+
+    fn granted(version: i64) -> Reading {
+        Reading::Granted(json!({"accepted": true, "payloadVersion": version}))
+    }
+
+    fn conflict(version: i64) -> Reading {
+        Reading::Conflict(json!({"conflict": true, "payloadVersion": version}))
+    }
+
+    fn race(caller_readings: &[(&str, Operation, &Value, &Reading)]) -> usize {
+        let runners: Vec<Runner<'_>> = caller_readings
+            .iter()
+            .map(|(caller, operation, request, reading)| Runner {
+                operation: *operation,
+                caller: (*caller).to_owned(),
+                request,
+                reading,
+            })
+            .collect();
+        finals(Some(&state()), &runners).len()
+    }
+
+    #[test]
+    fn of_concurrent_pushes_exactly_one_applies() {
+        let (one, two) = (push("one"), push("two"));
+        let race = |a: &Reading, b: &Reading| {
+            race(&[("A", Operation::Push, &one, a), ("B", Operation::Push, &two, b)])
+        };
+        assert_eq!(race(&granted(2), &conflict(2)), 1);
+        assert_eq!(race(&conflict(2), &granted(2)), 1);
+        assert_eq!(race(&granted(2), &granted(2)), 0, "a lost update");
+        assert_eq!(race(&conflict(1), &conflict(1)), 0, "nobody won");
+        assert_eq!(
+            race(&granted(2), &conflict(1)),
+            0,
+            "a conflict with a version that is not current"
+        );
+        assert_eq!(race(&granted(2), &Reading::Status(429)), 1, "not executed");
+        assert_eq!(race(&granted(2), &Reading::Status(500)), 0);
+    }
+
+    #[test]
+    fn a_removal_and_a_push_of_the_removed_have_an_order() {
+        let pushed = push("late");
+        let removal = json!({"removedMemberId": "B", "newKeyEpoch": 2, "rotatedEnvelope": {"payloadVersion": 2},
+            "rewrappedMembers": [{"ed25519PublicKey": "A"}]});
+        let manifest = Reading::Granted(json!({}));
+        let race = |a: &Reading, b: &Reading| {
+            race(&[
+                ("A", Operation::RemoveMember, &removal, a),
+                ("B", Operation::Push, &pushed, b),
+            ])
+        };
+        assert_eq!(race(&manifest, &Reading::Status(403)), 1);
+        assert_eq!(
+            race(&Reading::Status(400), &granted(2)),
+            1,
+            "the removal came second, with an old version"
+        );
+        assert_eq!(race(&manifest, &granted(2)), 0, "both write version 2");
+    }
+}

@@ -1,0 +1,462 @@
+//! The checks that every exchange gets, whatever its case is about.
+
+use base64::prelude::{BASE64_STANDARD, Engine as _};
+use serde_json::Value;
+
+use super::check::{Checks, Finding, Subject};
+use super::tape::Frame;
+use crate::drive::{PLAINTEXT_MARK, PRIVATE_KEY_MARK};
+use crate::protocol::{Operation, schema};
+use crate::verdict::Verdict;
+use crate::wire::Role;
+
+/// The server requirements that standing checks verify: no case need name them.
+pub const REQUIREMENTS: [&str; 13] = [
+    "AVP-2-01",
+    "AVP-2-02",
+    "AVP-2-03",
+    "AVP-2-05",
+    "AVP-3-01",
+    "AVP-3-02",
+    "AVP-3-12",
+    "AVP-6-05",
+    "AVP-6-18",
+    "AVP-6-19",
+    "AVP-6-22",
+    "AVP-7-02",
+    "AVP-10-01",
+];
+
+/// Ten years, milliseconds: no token lives longer, so a time beyond it is in another unit.
+const TEN_YEARS_MS: i64 = 10 * 366 * 86_400_000;
+
+/// Looks at every exchange of a case.
+pub(super) fn look(checks: &mut Checks<'_>, frames: &[Frame<'_>], began_ms: i64) {
+    for frame in frames {
+        own_request(checks, frame);
+        retry_after(checks, frame);
+        if frame.exchange.role == Role::Throttled && frame.answer().is_none() {
+            continue;
+        }
+        status(checks, frame);
+        body(checks, frames, frame);
+        content_type(checks, frame);
+        leaks(checks, frame);
+        tokens(checks, frame, began_ms);
+    }
+    nonces(checks, frames);
+}
+
+fn standing(name: &'static str, requirement: &str, expected: impl Into<String>) -> Subject {
+    Subject {
+        step: None,
+        name,
+        requirements: vec![requirement.to_owned()],
+        expected: expected.into(),
+    }
+}
+
+/// A harness that sends wrong bytes must notice.
+fn own_request(checks: &mut Checks<'_>, frame: &Frame<'_>) {
+    if frame.exchange.spoiled.is_some() {
+        return;
+    }
+    let Some(message) = frame.exchange.operation.and_then(Operation::request_message) else {
+        return;
+    };
+    let wrong = match &frame.request {
+        None => Some("it is not JSON".to_owned()),
+        Some(request) => schema::violations(message, request)
+            .into_iter()
+            .chain(schema::base64_violations(message, request))
+            .next()
+            .map(|violation| format!("{}: {}", violation.pointer, violation.message)),
+    };
+    if let Some(wrong) = wrong {
+        let reason = format!("the harness sent a request that its own schema refuses: {wrong}");
+        let finding = Finding::Unknown {
+            reason,
+            verdict: Verdict::Error,
+        };
+        let subject = standing(
+            "own request",
+            "AVP-2-02",
+            "every request of the harness's own is a valid message",
+        );
+        checks.note(subject, frame.index, finding);
+    }
+}
+
+fn status(checks: &mut Checks<'_>, frame: &Frame<'_>) {
+    let Some(answer) = frame
+        .answer()
+        .filter(|answer| (200..300).contains(&answer.status))
+    else {
+        return;
+    };
+    if frame.exchange.operation.is_none() {
+        return;
+    }
+    let finding = match answer.status {
+        200 => Finding::Holds,
+        other => Finding::broken(format!("status {other}")),
+    };
+    checks.note(
+        standing("status", "AVP-6-22", "success is answered with status 200"),
+        frame.index,
+        finding,
+    );
+}
+
+fn body(checks: &mut Checks<'_>, frames: &[Frame<'_>], frame: &Frame<'_>) {
+    let Some(answer) = frame.answer() else { return };
+    match frame.exchange.operation {
+        Some(operation) if (200..300).contains(&answer.status) => success(checks, frames, frame, operation),
+        _ if (200..300).contains(&answer.status) => {}
+        operation => error_object(checks, frame, operation, answer.status),
+    }
+}
+
+fn success(checks: &mut Checks<'_>, frames: &[Frame<'_>], frame: &Frame<'_>, operation: Operation) {
+    let message = operation.answer_message();
+    let subject = || {
+        standing(
+            "schema",
+            "AVP-2-02",
+            format!("the body of {operation} is a {message}, and nothing more"),
+        )
+    };
+    let body = match &frame.body {
+        Some(Ok(body)) => body,
+        Some(Err(why)) => {
+            return checks.note(
+                subject(),
+                frame.index,
+                Finding::broken(format!("not JSON: {why}")),
+            );
+        }
+        None => return checks.note(subject(), frame.index, Finding::broken("no body")),
+    };
+    let violations = schema::violations(message, body);
+    if violations.is_empty() {
+        checks.note(subject(), frame.index, Finding::Holds);
+    }
+    for violation in violations {
+        checks.note(
+            subject(),
+            frame.index,
+            Finding::broken_at(violation.pointer, violation.message),
+        );
+    }
+    base64(checks, frames, frame, message, body);
+    if operation == Operation::Challenge {
+        nonce_length(checks, frame, body);
+    }
+}
+
+/// Values that the server was sent in this case are not of its making.
+fn base64(checks: &mut Checks<'_>, frames: &[Frame<'_>], frame: &Frame<'_>, message: &str, body: &Value) {
+    let subject = || {
+        standing(
+            "base64",
+            "AVP-2-01",
+            "binary values are standard base64 with padding",
+        )
+    };
+    let ours = |text: &str| {
+        let sent = frames
+            .iter()
+            .filter_map(|other| other.exchange.request.body.as_ref());
+        let quoted = Value::from(text).to_string();
+        sent.filter_map(|body| body.as_text())
+            .any(|body| body.contains(&quoted))
+    };
+    let mut sound = true;
+    for violation in schema::base64_violations(message, body) {
+        let text = body
+            .pointer(&violation.pointer)
+            .and_then(Value::as_str)
+            .unwrap_or_default();
+        let short_nonce = message == "AuthChallenge" && BASE64_STANDARD.decode(text).is_ok();
+        if !short_nonce && !ours(text) {
+            sound = false;
+            checks.note(
+                subject(),
+                frame.index,
+                Finding::broken_at(violation.pointer, violation.message),
+            );
+        }
+    }
+    if sound && !schema::base64_fields(message).is_empty() {
+        checks.note(subject(), frame.index, Finding::Holds);
+    }
+}
+
+fn nonce_length(checks: &mut Checks<'_>, frame: &Frame<'_>, body: &Value) {
+    let nonce = body.get("nonce").and_then(Value::as_str).unwrap_or_default();
+    let Ok(bytes) = BASE64_STANDARD.decode(nonce) else {
+        return;
+    };
+    let finding = match bytes.len() {
+        32.. => Finding::Holds,
+        short => Finding::broken_at("/nonce", format!("a nonce of {short} bytes")),
+    };
+    checks.note(
+        standing("nonce", "AVP-3-01", "a nonce carries at least 32 bytes"),
+        frame.index,
+        finding,
+    );
+}
+
+fn error_object(checks: &mut Checks<'_>, frame: &Frame<'_>, operation: Option<Operation>, status: u16) {
+    // Discovery is optional: a server without it answers whatever it answers to unknown routes. Outside the route table a
+    // refusal with no body at all is as good as any.
+    let outside = operation.is_none_or(|operation| operation == Operation::Discovery);
+    if outside && (frame.body.is_none() || operation.is_some()) {
+        return;
+    }
+    let subject = || {
+        standing(
+            "error object",
+            "AVP-6-18",
+            "every answer that is not 2xx is an error object",
+        )
+    };
+    let object = match &frame.body {
+        Some(Ok(body @ Value::Object(_))) => body,
+        Some(Ok(_)) => {
+            return checks.note(
+                subject(),
+                frame.index,
+                Finding::broken(format!("status {status} with JSON that is no object")),
+            );
+        }
+        Some(Err(why)) => {
+            let got = format!("status {status} with a body that is not JSON: {why}");
+            return checks.note(subject(), frame.index, Finding::broken(got));
+        }
+        None => {
+            return checks.note(
+                subject(),
+                frame.index,
+                Finding::broken(format!("status {status} with no body")),
+            );
+        }
+    };
+    let finding = match object.get("error") {
+        Some(Value::String(_)) => Finding::Holds,
+        Some(_) => Finding::broken_at("/error", "an `error` that is no string"),
+        None => Finding::broken_at("", "an object without `error`"),
+    };
+    checks.note(subject(), frame.index, finding);
+    error_code(checks, frame, object, status);
+}
+
+/// Null is taken for absent: a field that is not there says nothing wrong.
+fn error_code(checks: &mut Checks<'_>, frame: &Frame<'_>, object: &Value, status: u16) {
+    let Some(code) = object.get("code").filter(|code| !code.is_null()) else {
+        return;
+    };
+    let known = codes(status);
+    let fits = code.as_str().is_some_and(|code| known.contains(&code));
+    let finding = match fits {
+        true => Finding::Holds,
+        false if known.is_empty() => Finding::broken_at(
+            "/code",
+            format!("the code {code} with status {status}, for which the table has none"),
+        ),
+        false => Finding::broken_at(
+            "/code",
+            format!("the code {code} with status {status}, not {}", known.join(" or ")),
+        ),
+    };
+    let expected = "an error's code is one that the table gives for its status";
+    checks.note(standing("error code", "AVP-6-19", expected), frame.index, finding);
+}
+
+/// The codes of the error table (section 7 of the protocol page).
+fn codes(status: u16) -> &'static [&'static str] {
+    match status {
+        400 => &["bad_request"],
+        401 => &["unauthorized"],
+        403 => &["forbidden", "policy_denied"],
+        404 => &["not_found"],
+        409 => &["duplicate_repo"],
+        413 => &["too_large"],
+        429 => &["quota_exceeded"],
+        _ => &[],
+    }
+}
+
+fn content_type(checks: &mut Checks<'_>, frame: &Frame<'_>) {
+    let (Some(answer), Some(Ok(_)), Some(_)) = (frame.answer(), &frame.body, frame.exchange.operation) else {
+        return;
+    };
+    let value = answer.header("content-type");
+    let media = value
+        .and_then(|value| value.split(';').next())
+        .map(|media| media.trim().to_ascii_lowercase());
+    let finding = match media.as_deref() {
+        Some("application/json") => Finding::Holds,
+        Some(other) => Finding::broken(format!("content-type: {}", other.escape_default())),
+        None => Finding::broken("no content type"),
+    };
+    checks.note(
+        standing("content type", "AVP-2-05", "JSON is served as application/json"),
+        frame.index,
+        finding,
+    );
+}
+
+/// Nothing that stands only in plaintext or in private keys may come back, in whatever encoding.
+fn leaks(checks: &mut Checks<'_>, frame: &Frame<'_>) {
+    let Some(answer) = frame.answer() else { return };
+    let subject = standing(
+        "plaintext",
+        "AVP-10-01",
+        "nothing served holds or decodes to plaintext of an account",
+    );
+    let text = String::from_utf8_lossy(answer.body.as_bytes());
+    let found = [PLAINTEXT_MARK, PRIVATE_KEY_MARK]
+        .into_iter()
+        .find(|mark| text.contains(mark));
+    if let Some(mark) = found {
+        let got = format!("a secret of the client's in the answer, shown here as {mark}...]");
+        return checks.note(subject, frame.index, Finding::broken(got));
+    }
+    match frame.json().and_then(|body| plaintext_at(body, String::new())) {
+        Some(pointer) => {
+            checks.note(
+                subject,
+                frame.index,
+                Finding::broken_at(pointer, "text that decodes to fields of an account"),
+            );
+        }
+        None if frame.exchange.operation == Some(Operation::Pull) && frame.reading.granted().is_some() => {
+            checks.note(subject, frame.index, Finding::Holds);
+        }
+        None => {}
+    }
+}
+
+/// Fields of an AltAccount that no answer of a server has.
+const ACCOUNT_FIELDS: [&str; 3] = ["accessToken", "refreshToken", "alts"];
+
+fn plaintext_at(value: &Value, at: String) -> Option<String> {
+    match value {
+        Value::Object(fields) => {
+            fields
+                .iter()
+                .find_map(|(key, value)| match ACCOUNT_FIELDS.contains(&key.as_str()) {
+                    true => Some(format!("{at}/{key}")),
+                    false => plaintext_at(value, format!("{at}/{key}")),
+                })
+        }
+        Value::Array(items) => items
+            .iter()
+            .enumerate()
+            .find_map(|(index, item)| plaintext_at(item, format!("{at}/{index}"))),
+        Value::String(text) => decodes_to_account(text).then_some(at),
+        _ => None,
+    }
+}
+
+fn decodes_to_account(text: &str) -> bool {
+    let Ok(bytes) = BASE64_STANDARD.decode(text) else {
+        return false;
+    };
+    let bytes = bytes.trim_ascii_start();
+    bytes.first() == Some(&b'{')
+        && serde_json::from_slice::<Value>(bytes)
+            .is_ok_and(|value| plaintext_at(&value, String::new()).is_some())
+}
+
+/// Token answers: the time is epoch milliseconds, and in the future.
+fn tokens(checks: &mut Checks<'_>, frame: &Frame<'_>, began_ms: i64) {
+    if frame.exchange.operation != Some(Operation::Token) {
+        return;
+    }
+    let Some(expires) = frame
+        .reading
+        .granted()
+        .and_then(|body| body.get("expiresAt"))
+        .and_then(Value::as_i64)
+    else {
+        return;
+    };
+    let elapsed = i64::try_from((frame.exchange.at_us + frame.exchange.took_us) / 1000).unwrap_or(0);
+    // Clocks differ: the server's own Date, which has whole seconds, is as good a witness of the time as ours.
+    let ours = began_ms.saturating_add(elapsed);
+    let now = date_ms(frame).map_or(ours, |date| date.min(ours));
+    let unit = match expires.checked_sub(now) {
+        Some(left) if left > TEN_YEARS_MS => {
+            Some("a time further off than ten years: microseconds or nanoseconds?")
+        }
+        Some(_) if expires.saturating_mul(1000) > now && expires < now / 100 => {
+            Some("this looks like epoch seconds")
+        }
+        _ => None,
+    };
+    let finding = unit.map_or(Finding::Holds, |unit| {
+        Finding::broken_at("/expiresAt", format!("{expires}: {unit}"))
+    });
+    checks.note(
+        standing("time", "AVP-2-03", "times are epoch milliseconds"),
+        frame.index,
+        finding,
+    );
+    let finding = match expires > now {
+        true => Finding::Holds,
+        false => Finding::broken_at("/expiresAt", format!("{expires}, when it was {now}")),
+    };
+    let expected = "expiresAt lies in the future when the token is issued";
+    checks.note(
+        standing("token lifetime", "AVP-3-12", expected),
+        frame.index,
+        finding,
+    );
+}
+
+fn date_ms(frame: &Frame<'_>) -> Option<i64> {
+    let date = frame.answer()?.header("date")?;
+    let parsed = jiff::fmt::rfc2822::DateTimeParser::new()
+        .parse_timestamp(date)
+        .ok()?;
+    Some(parsed.as_millisecond())
+}
+
+/// No two challenges share a nonce.
+fn nonces(checks: &mut Checks<'_>, frames: &[Frame<'_>]) {
+    let challenges = frames
+        .iter()
+        .filter(|frame| frame.exchange.operation == Some(Operation::Challenge));
+    let issued: Vec<(usize, &str)> = challenges
+        .filter_map(|frame| Some((frame.index, frame.reading.granted()?.get("nonce")?.as_str()?)))
+        .collect();
+    for (at, (index, nonce)) in issued.iter().enumerate().skip(1) {
+        let finding = match issued[..at].iter().any(|(_, earlier)| earlier == nonce) {
+            true => Finding::broken_at("/nonce", "a nonce that was issued before"),
+            false => Finding::Holds,
+        };
+        checks.note(
+            standing("nonce", "AVP-3-02", "no two challenges share a nonce"),
+            *index,
+            finding,
+        );
+    }
+}
+
+fn retry_after(checks: &mut Checks<'_>, frame: &Frame<'_>) {
+    let Some(answer) = frame.answer().filter(|answer| answer.status == 429) else {
+        return;
+    };
+    let finding = match answer.header("retry-after") {
+        Some(_) => Finding::Holds,
+        None => Finding::broken("429 without Retry-After"),
+    };
+    checks.note(
+        standing("retry after", "AVP-7-02", "429 says when to try again"),
+        frame.index,
+        finding,
+    );
+}

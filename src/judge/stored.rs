@@ -1,0 +1,315 @@
+//! Holds what members see after a write against what must be stored.
+
+use serde_json::Value;
+
+use super::answers::report;
+use super::check::Finding;
+use super::compare::{self, Difference, Kind};
+use super::tape::Frame;
+use super::walk::Walk;
+use crate::case::Word;
+use crate::crypto::{DataKey, open_payload};
+use crate::ledger::Stored;
+use crate::protocol::{DEFAULT_SCHEME, EncryptedEnvelope, Operation, WrappedKey};
+use crate::reading::Reading;
+
+/// What may be stored.
+#[derive(Debug, Clone)]
+pub(super) struct Expected {
+    /// One of these; the preferred one first. `None` stands for no repository.
+    pub(super) states: Vec<Option<Stored>>,
+    /// Or any state with a version above this.
+    pub(super) above: Option<i64>,
+    /// Or any state at all.
+    pub(super) anything: bool,
+}
+
+impl Expected {
+    pub(super) fn exactly(state: Option<Stored>) -> Expected {
+        Expected {
+            states: vec![state],
+            above: None,
+            anything: false,
+        }
+    }
+}
+
+/// The audits of one write.
+pub(super) struct Audit {
+    pub(super) step: Option<usize>,
+    pub(super) requirements: Vec<String>,
+    pub(super) operation: Operation,
+    pub(super) granted: bool,
+    pub(super) before: Option<Stored>,
+    pub(super) expected: Expected,
+    /// What the first member saw; the others must see the same.
+    pub(super) seen: Option<Stored>,
+}
+
+impl Audit {
+    /// One member's look.
+    pub(super) fn look(&mut self, walk: &mut Walk<'_, '_>, frame: &Frame<'_>) {
+        let (name, sentence) = self.sentence();
+        let base = self.basis();
+        let finding = match (&frame.reading, &base) {
+            (Reading::Granted(body), Some(base)) => return self.compare(walk, frame, body, base),
+            (Reading::Granted(_), None) => Finding::broken("the repository exists"),
+            (reading, None) if reading.is(Word::Status(404)) || reading.is(Word::Status(403)) => {
+                Finding::Holds
+            }
+            (reading, None) => Finding::broken(reading.describe()),
+            (reading, Some(_)) => Finding::broken(format!(
+                "{}, a member, cannot pull: {}",
+                frame.actor(),
+                reading.describe()
+            )),
+        };
+        report(
+            walk,
+            frame,
+            self.step,
+            name,
+            sentence,
+            &self.requirements,
+            finding,
+        );
+    }
+
+    /// What this look is held against: what the first one saw, or else what is expected.
+    fn basis(&self) -> Option<Stored> {
+        if self.seen.is_some() {
+            return self.seen.clone();
+        }
+        let first = self.expected.states.iter().flatten().next();
+        first.or(self.before.as_ref()).cloned()
+    }
+
+    fn sentence(&self) -> (&'static str, String) {
+        let after = if self.granted {
+            "what was granted is stored"
+        } else {
+            "nothing is written"
+        };
+        (
+            "stored",
+            format!(
+                "after {}, {after}, and every member sees it alike",
+                self.operation
+            ),
+        )
+    }
+
+    fn compare(&mut self, walk: &mut Walk<'_, '_>, frame: &Frame<'_>, body: &Value, base: &Stored) {
+        let differences = self.differences(body);
+        let (name, sentence) = self.sentence();
+        let of = |kinds: &[Kind]| -> Vec<Difference> {
+            differences
+                .iter()
+                .filter(|difference| kinds.contains(&difference.kind))
+                .cloned()
+                .collect()
+        };
+        let state = of(&[Kind::State]);
+        let requirements = self.requirements.clone();
+        if state.is_empty() {
+            if of(&[Kind::Verbatim]).is_empty() {
+                report(
+                    walk,
+                    frame,
+                    self.step,
+                    name,
+                    sentence,
+                    &requirements,
+                    Finding::Holds,
+                );
+            }
+        } else {
+            report(
+                walk,
+                frame,
+                self.step,
+                name,
+                sentence,
+                &requirements,
+                broken(&state, frame.actor()),
+            );
+        }
+        aspects(walk, frame, base, self.operation, &differences);
+        self.pull_rules(walk, frame, body);
+        if self.operation == Operation::RemoveMember && self.granted && state.is_empty() {
+            opens(walk, frame, body, self.step);
+        }
+        self.seen = base.observed(body).or(self.seen.take());
+    }
+
+    /// The differences from the acceptable state that is nearest.
+    fn differences(&self, body: &Value) -> Vec<Difference> {
+        if let Some(seen) = &self.seen {
+            return differences(seen, self.before.as_ref(), body);
+        }
+        if self.expected.anything {
+            return Vec::new();
+        }
+        let version = body.pointer("/manifest/payloadVersion").and_then(Value::as_i64);
+        if let (Some(above), Some(version)) = (self.expected.above, version)
+            && version > above
+        {
+            return Vec::new();
+        }
+        let candidates = self.expected.states.iter().flatten();
+        let compared = candidates.map(|state| differences(state, self.before.as_ref(), body));
+        compared.min_by_key(Vec::len).unwrap_or_else(|| {
+            let got = match self.expected.above {
+                Some(above) => format!("version {version:?}, which is not above {above}"),
+                None => "a repository where there is none".to_owned(),
+            };
+            vec![Difference {
+                kind: Kind::State,
+                pointer: "/manifest/payloadVersion".to_owned(),
+                got,
+            }]
+        })
+    }
+
+    /// An audit asks with another version than the current one: the answer must bring the envelope.
+    fn pull_rules(&self, walk: &mut Walk<'_, '_>, frame: &Frame<'_>, body: &Value) {
+        let known = frame
+            .request
+            .as_ref()
+            .and_then(|request| request.get("knownPayloadVersion")?.as_i64());
+        let current = body.pointer("/manifest/payloadVersion").and_then(Value::as_i64);
+        if known != current {
+            super::answers::changed(walk, frame, None, &["AVP-6-06".to_owned()], body);
+        }
+    }
+}
+
+fn differences(expected: &Stored, before: Option<&Stored>, body: &Value) -> Vec<Difference> {
+    let manifest = body.get("manifest").unwrap_or(&Value::Null);
+    let mut differences = compare::manifest(expected, before, manifest, "/manifest");
+    let old = before
+        .map(|before| &before.envelope)
+        .filter(|old| **old != expected.envelope);
+    if let Some(envelope) = body.get("envelope").filter(|envelope| envelope.is_object()) {
+        differences.extend(compare::envelope(&expected.envelope, old, envelope, "/envelope"));
+    }
+    differences
+}
+
+/// One finding of several differences.
+pub(super) fn broken(differences: &[Difference], who: &str) -> Finding {
+    let Some(first) = differences.first() else {
+        return Finding::Holds;
+    };
+    let more = match differences.len() {
+        1 => String::new(),
+        many => format!(" (and {} more differences)", many - 1),
+    };
+    Finding::broken_at(
+        &first.pointer,
+        format!("{who} is served `{}`: {}{more}", first.pointer, first.got),
+    )
+}
+
+/// The rules that hold for everything stored, whatever the case is about: verbatim bytes, policy, key binding.
+pub(super) fn aspects(
+    walk: &mut Walk<'_, '_>,
+    frame: &Frame<'_>,
+    expected: &Stored,
+    operation: Operation,
+    differences: &[Difference],
+) {
+    let of = |kind: Kind| -> Vec<Difference> {
+        differences
+            .iter()
+            .filter(|difference| difference.kind == kind)
+            .cloned()
+            .collect()
+    };
+    let mut note = |name: &'static str, requirements: &[&str], sentence: &str, found: &[Difference]| {
+        let requirements: Vec<String> = requirements.iter().map(|id| (*id).to_owned()).collect();
+        report(
+            walk,
+            frame,
+            None,
+            name,
+            sentence.to_owned(),
+            &requirements,
+            broken(found, frame.actor()),
+        );
+    };
+    let verbatim = "envelopes, keys, scheme names and signatures are served byte for byte as they were sent";
+    note("verbatim", &["AVP-4-01"], verbatim, &of(Kind::Verbatim));
+    let policy = of(Kind::Policy);
+    if expected.policy == Some(true) || !policy.is_empty() {
+        let preserved = match operation {
+            Operation::Push => "AVP-5.1-02",
+            Operation::AddMember => "AVP-5.1-03",
+            Operation::RemoveMember => "AVP-5.1-04",
+            _ => "AVP-5.1-01",
+        };
+        note(
+            "policy",
+            &[preserved, "AVP-5.1-05"],
+            "shareRefreshTokens stays what it was sent as",
+            &policy,
+        );
+    }
+    let binding = of(Kind::Binding);
+    let bound = expected
+        .members
+        .iter()
+        .any(|member| member.get("keyBindingSig").is_some_and(Value::is_string));
+    if bound || !binding.is_empty() {
+        note(
+            "key binding",
+            &["AVP-9-01"],
+            "keyBindingSig is served as it was sent",
+            &binding,
+        );
+    }
+}
+
+/// After a removal: the keys that are served open what is served, and the old ones do not.
+fn opens(walk: &mut Walk<'_, '_>, frame: &Frame<'_>, body: &Value, step: Option<usize>) {
+    let identity = walk.identity(frame.actor());
+    let entries = body.pointer("/manifest/members").and_then(Value::as_array);
+    let own = entries
+        .into_iter()
+        .flatten()
+        .find(|entry| entry.get("ed25519PublicKey") == Some(&identity.member_id().into()));
+    let wrapped = own.and_then(|entry| entry.get("wrappedDataKey")).cloned();
+    let wrapped = wrapped.and_then(|value| serde_json::from_value::<WrappedKey>(value).ok());
+    let envelope = body.get("envelope").cloned();
+    let envelope = envelope.and_then(|value| serde_json::from_value::<EncryptedEnvelope>(value).ok());
+    let (Some(wrapped), Some(envelope)) = (wrapped, envelope) else {
+        return;
+    };
+    if wrapped.scheme_id != DEFAULT_SCHEME {
+        return;
+    }
+    let opened = identity
+        .unwrap_key(&wrapped)
+        .map(DataKey::from_bytes)
+        .and_then(|key| open_payload(&key, &envelope));
+    let finding = match opened {
+        Ok(_) => Finding::Holds,
+        Err(error) => Finding::broken_at(
+            "/envelope",
+            format!(
+                "{}'s served key does not open the served envelope: {error}",
+                frame.actor()
+            ),
+        ),
+    };
+    let sentence = "after a removal the keys of those who stay open what is served".to_owned();
+    report(
+        walk,
+        frame,
+        step,
+        "decryption",
+        sentence,
+        &["AVP-10-05".to_owned()],
+        finding,
+    );
+}

@@ -1,0 +1,73 @@
+//! A transcript, read once: every answer and every request of ours as JSON, with what it says.
+
+use serde_json::Value;
+
+use crate::drive::SIGNATURE_MARK;
+use crate::json;
+use crate::reading::Reading;
+use crate::transcript::Transcript;
+use crate::wire::{Answer, Exchange};
+
+/// One exchange, read.
+pub(super) struct Frame<'a> {
+    pub(super) index: usize,
+    pub(super) exchange: &'a Exchange,
+    pub(super) reading: Reading,
+    /// The answer's body: JSON, or why it is none. `None` where there is no answer or no body.
+    pub(super) body: Option<Result<Value, String>>,
+    /// Our body as JSON, where it is JSON.
+    pub(super) request: Option<Value>,
+}
+
+impl<'a> Frame<'a> {
+    pub(super) fn answer(&self) -> Option<&'a Answer> {
+        self.exchange.outcome.answer()
+    }
+
+    pub(super) fn actor(&self) -> &str {
+        self.exchange.actor.as_deref().unwrap_or("nobody")
+    }
+
+    /// The answer's body as JSON.
+    pub(super) fn json(&self) -> Option<&Value> {
+        self.body.as_ref()?.as_ref().ok()
+    }
+}
+
+/// Reads all exchanges of a transcript.
+pub(super) fn read(transcript: &Transcript) -> Vec<Frame<'_>> {
+    transcript
+        .exchanges
+        .iter()
+        .enumerate()
+        .map(|(index, exchange)| frame(index, exchange))
+        .collect()
+}
+
+fn frame(index: usize, exchange: &Exchange) -> Frame<'_> {
+    let answer = exchange.outcome.answer().filter(|answer| !answer.body.is_empty());
+    let body = answer.map(|answer| json::parse(answer.body.as_bytes()));
+    let request = exchange
+        .request
+        .body
+        .as_ref()
+        .and_then(|body| serde_json::from_slice(body.as_bytes()).ok());
+    let reading = Reading::of(exchange.operation, &exchange.outcome);
+    Frame {
+        index,
+        exchange,
+        reading,
+        body,
+        request: request.map(with_a_signature),
+    }
+}
+
+/// A hidden signature is taken for a well-formed one: it was looked at before it was hidden.
+fn with_a_signature(mut request: Value) -> Value {
+    if let Some(Value::String(signature)) = request.get_mut("signature")
+        && signature.starts_with(SIGNATURE_MARK)
+    {
+        *signature = format!("{}==", "A".repeat(86));
+    }
+    request
+}

@@ -1,0 +1,385 @@
+//! Walks through the exchanges of a case, keeping the state that the target's answers commit it to.
+
+use std::collections::BTreeMap;
+
+use super::check::{Checks, Finding, Subject};
+use super::stored::{Audit, Expected};
+use super::tape::Frame;
+use super::{Context, Transport, answers, race};
+use crate::case::model::{Step, Stored as StoredWord};
+use crate::case::{Action, LoadedCase, Word};
+use crate::crypto::Identity;
+use crate::drive;
+use crate::ledger::Stored;
+use crate::protocol::Operation;
+use crate::reading::Reading;
+use crate::record::Stopped;
+use crate::wire::Role;
+
+/// What the judge knows at a point of the walk.
+pub(super) struct Walk<'a, 'c> {
+    pub(super) case: &'a LoadedCase,
+    pub(super) context: &'a Context<'a>,
+    pub(super) checks: &'a mut Checks<'c>,
+    /// What each repository holds, by the case's name for it.
+    pub(super) repos: BTreeMap<String, Stored>,
+    /// What the audits of the last write must see.
+    audit: Option<Audit>,
+}
+
+/// Judges steps and audits, in order.
+pub(super) fn walk(
+    case: &LoadedCase,
+    frames: &[Frame<'_>],
+    context: &Context<'_>,
+    checks: &mut Checks<'_>,
+    stopped: Option<&Stopped>,
+) {
+    let mut walk = Walk {
+        case,
+        context,
+        checks,
+        repos: BTreeMap::new(),
+        audit: None,
+    };
+    let mut at = 0;
+    while at < frames.len() {
+        let frame = &frames[at];
+        at += match frame.exchange.role {
+            Role::Throttled => 1,
+            Role::Setup => walk.set_up(frame),
+            Role::Audit => walk.look(frame),
+            Role::Step => walk.step(&frames[at..], stopped),
+        };
+    }
+    walk.not_reached(stopped);
+}
+
+impl Walk<'_, '_> {
+    fn set_up(&mut self, frame: &Frame<'_>) -> usize {
+        let Some(operation) = frame.exchange.operation.filter(|operation| operation.writes()) else {
+            return 1;
+        };
+        let before = self.stored(frame).cloned();
+        if let (Reading::Granted(_), Some(request)) = (&frame.reading, &frame.request) {
+            let after = Stored::after(operation, before.as_ref(), request);
+            let expected = Expected::exactly(after.clone());
+            let requirements = [answers::requirement(operation).to_owned()];
+            answers::granted(self, frame, None, &requirements, before.as_ref(), &expected);
+            self.store(frame, after);
+        }
+        1
+    }
+
+    /// A step's request, or all requests of one round of a race. Says how many exchanges it took.
+    fn step(&mut self, frames: &[Frame<'_>], stopped: Option<&Stopped>) -> usize {
+        let frame = &frames[0];
+        let Some(index) = frame
+            .exchange
+            .step
+            .filter(|index| *index < self.case.case.steps.len())
+        else {
+            return 1;
+        };
+        let step = self.case.step(index);
+        if !step.is_race() {
+            self.single(frame, index, step, stopped);
+            return 1;
+        }
+        let exchange = frame.exchange;
+        let same = |other: &&Frame<'_>| {
+            (other.exchange.step, other.exchange.round, other.exchange.role)
+                == (exchange.step, exchange.round, exchange.role)
+        };
+        let length = frames.iter().take_while(same).count();
+        self.round(&frames[..length], index);
+        length
+    }
+
+    fn single(&mut self, frame: &Frame<'_>, index: usize, step: &Step, stopped: Option<&Stopped>) {
+        let requirements = self.requirements(index);
+        let subject = self.subject(index, "answer", answer_sentence(step, frame));
+        if let Some(stopped) = stopped.filter(|stopped| stopped.step == Some(index)) {
+            let finding = Finding::Unknown {
+                reason: stopped.reason.clone(),
+                verdict: stopped.verdict,
+            };
+            return self.checks.note(subject, frame.index, finding);
+        }
+        let words = words(step);
+        let finding = match words.iter().any(|word| frame.reading.is(*word)) {
+            true => Finding::Holds,
+            false => Finding::broken(frame.reading.describe()),
+        };
+        self.checks.note(subject, frame.index, finding);
+        answers::pointers(self, frame, index, step);
+        let before = self.stored(frame).cloned();
+        let expected = self.expected(frame, step, before.as_ref());
+        answers::granted(
+            self,
+            frame,
+            Some(index),
+            &requirements,
+            before.as_ref(),
+            &expected,
+        );
+        self.settle(frame, Some(index), requirements, before, expected);
+    }
+
+    /// What is stored after an answer, and what audits must therefore see.
+    fn settle(
+        &mut self,
+        frame: &Frame<'_>,
+        step: Option<usize>,
+        requirements: Vec<String>,
+        before: Option<Stored>,
+        expected: Expected,
+    ) {
+        let Some(operation) = frame.exchange.operation.filter(|operation| operation.writes()) else {
+            return;
+        };
+        let granted = frame.reading.granted().is_some();
+        if granted && let Some(after) = expected.states.first() {
+            self.store(frame, after.clone());
+        }
+        self.audit = Some(Audit {
+            step,
+            requirements,
+            operation,
+            granted,
+            before,
+            expected,
+            seen: None,
+        });
+    }
+
+    /// What must be stored after a request of a step.
+    fn expected(&self, frame: &Frame<'_>, step: &Step, before: Option<&Stored>) -> Expected {
+        let Some(operation) = frame.exchange.operation else {
+            return Expected::exactly(before.cloned());
+        };
+        let (Reading::Granted(_), Some(request)) = (&frame.reading, &frame.request) else {
+            return Expected::exactly(before.cloned());
+        };
+        if !operation.writes() {
+            return Expected::exactly(before.cloned());
+        }
+        let after = Stored::after(operation, before, request);
+        let words = if step.stored.is_empty() {
+            &[StoredWord::Applied][..]
+        } else {
+            &step.stored.0
+        };
+        let mut expected = Expected {
+            states: Vec::new(),
+            above: None,
+            anything: false,
+        };
+        for word in words {
+            match word {
+                StoredWord::Applied => expected.states.push(after.clone().or(before.cloned())),
+                StoredWord::Unchanged => expected.states.push(before.cloned()),
+                StoredWord::Grown => expected.above = Some(before.map_or(0, |before| before.version)),
+                StoredWord::Any => expected.anything = true,
+            }
+        }
+        expected
+    }
+
+    fn round(&mut self, frames: &[Frame<'_>], index: usize) {
+        let requirements = self.requirements(index);
+        let first = &frames[0];
+        if first.exchange.operation == Some(Operation::Token) {
+            return self.redemptions(frames, index);
+        }
+        let before = self.stored(first).cloned();
+        let runners: Vec<race::Runner<'_>> = frames
+            .iter()
+            .filter_map(|frame| race::runner(frame, self.member_id(frame.actor())))
+            .collect();
+        let finals = race::finals(before.as_ref(), &runners);
+        let expected = "the answers are those of some order of the requests, one after the other";
+        let subject = self.subject(index, "race", expected.to_owned());
+        let finding = match finals.is_empty() {
+            false => Finding::Holds,
+            true => Finding::broken(format!(
+                "round {}: {}",
+                first.exchange.round + 1,
+                race::describe(&runners)
+            )),
+        };
+        self.checks.note(subject, first.index, finding);
+        let anything = finals.is_empty();
+        if let Some(after) = finals.first() {
+            self.store(first, after.clone());
+        } else {
+            self.store_any_granted(frames);
+        }
+        let expected = Expected {
+            states: finals,
+            above: None,
+            anything,
+        };
+        let operation = first.exchange.operation.unwrap_or(Operation::Push);
+        self.audit = Some(Audit {
+            step: Some(index),
+            requirements,
+            operation,
+            granted: true,
+            before,
+            expected,
+            seen: None,
+        });
+    }
+
+    /// Where no order explains the answers, the audits begin from what one of the granted requests asked for.
+    fn store_any_granted(&mut self, frames: &[Frame<'_>]) {
+        for frame in frames {
+            if let (Some(operation), Some(request), Some(_)) =
+                (frame.exchange.operation, &frame.request, frame.reading.granted())
+            {
+                let after = Stored::after(operation, self.stored(frame), request);
+                self.store(frame, after);
+            }
+        }
+    }
+
+    fn redemptions(&mut self, frames: &[Frame<'_>], index: usize) {
+        let granted = frames
+            .iter()
+            .filter(|frame| frame.reading.granted().is_some())
+            .count();
+        let odd = frames
+            .iter()
+            .find(|frame| frame.reading.granted().is_none() && !frame.reading.is(Word::Refused));
+        let subject = self.subject(
+            index,
+            "race",
+            "one nonce is redeemed at most once, the others are refused".into(),
+        );
+        let finding = match (granted, odd) {
+            (2.., _) => Finding::broken(format!("{granted} tokens for one nonce")),
+            (_, Some(odd)) => Finding::broken(odd.reading.describe()),
+            _ => Finding::Holds,
+        };
+        self.checks.note(subject, frames[0].index, finding);
+    }
+
+    fn look(&mut self, frame: &Frame<'_>) -> usize {
+        if let Some(mut audit) = self.audit.take() {
+            audit.look(self, frame);
+            if let Some(seen) = &audit.seen {
+                self.store(frame, Some(seen.clone()));
+            }
+            self.audit = Some(audit);
+        }
+        1
+    }
+
+    /// Steps that driving never came to, and steps that send nothing.
+    fn not_reached(&mut self, stopped: Option<&Stopped>) {
+        for index in 0..self.case.case.steps.len() {
+            let step = self.case.step(index);
+            if let Action::Transport(_) = step.action() {
+                self.transport(index);
+            }
+            let Some(stopped) = stopped.filter(|stopped| stopped.step.is_none_or(|at| index >= at)) else {
+                continue;
+            };
+            if matches!(step.action(), Action::Wait(_) | Action::Transport(_)) {
+                continue;
+            }
+            let subject = self.subject(index, "answer", planned_sentence(step));
+            let finding = Finding::Unknown {
+                reason: stopped.reason.clone(),
+                verdict: stopped.verdict,
+            };
+            self.checks.note(subject, 0, finding);
+        }
+    }
+
+    fn transport(&mut self, index: usize) {
+        let subject = self.subject(index, "transport", "the target is reached over TLS".to_owned());
+        let finding = match self.context.transport {
+            Transport::Tls => Finding::Holds,
+            Transport::Loopback => Finding::Unknown {
+                reason: "a loopback target is exempt".to_owned(),
+                verdict: crate::verdict::Verdict::NotApplicable,
+            },
+            Transport::Clear => Finding::broken("plain http over a network"),
+        };
+        self.checks.note(subject, 0, finding);
+    }
+
+    pub(super) fn requirements(&self, index: usize) -> Vec<String> {
+        self.case
+            .step_checks(index)
+            .into_iter()
+            .map(str::to_owned)
+            .collect()
+    }
+
+    pub(super) fn subject(&self, index: usize, name: &'static str, expected: String) -> Subject {
+        Subject {
+            step: Some(index),
+            name,
+            requirements: self.requirements(index),
+            expected,
+        }
+    }
+
+    pub(super) fn stored(&self, frame: &Frame<'_>) -> Option<&Stored> {
+        self.repos.get(frame.exchange.repo.as_deref()?)
+    }
+
+    fn store(&mut self, frame: &Frame<'_>, state: Option<Stored>) {
+        if let (Some(repo), Some(state)) = (&frame.exchange.repo, state) {
+            self.repos.insert(repo.clone(), state);
+        }
+    }
+
+    pub(super) fn identity(&self, actor: &str) -> Identity {
+        drive::identity(
+            self.context.seed,
+            &drive::scope(self.context.generation, self.case.id()),
+            actor,
+        )
+    }
+
+    pub(super) fn member_id(&self, actor: &str) -> String {
+        self.identity(actor).member_id().to_owned()
+    }
+}
+
+/// The acceptable answers of a step.
+fn words(step: &Step) -> &[Word] {
+    step.answer
+        .as_ref()
+        .map(|answer| answer.get_ref().0.as_slice())
+        .unwrap_or_default()
+}
+
+fn answer_sentence(step: &Step, frame: &Frame<'_>) -> String {
+    let what = frame
+        .exchange
+        .operation
+        .map_or_else(|| frame.exchange.request.method.clone(), |op| op.to_string());
+    format!("{what} by {} is {}", frame.actor(), alternatives(words(step)))
+}
+
+fn planned_sentence(step: &Step) -> String {
+    let what = step.action().operation().map_or("the request", Operation::name);
+    match step.is_race() {
+        true => format!("concurrent {what} requests are answered as if one came after the other"),
+        false => format!(
+            "{what} by {} is {}",
+            step.actor_names()[0],
+            alternatives(words(step))
+        ),
+    }
+}
+
+fn alternatives(words: &[Word]) -> String {
+    let words: Vec<String> = words.iter().map(Word::to_string).collect();
+    words.join(" or ")
+}
