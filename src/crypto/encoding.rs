@@ -43,3 +43,11 @@ fn error(what: &'static str, text: &str, len: Base64Len) -> EncodingError {
     let fault = base64_fault(text, len).unwrap_or_default();
     EncodingError { what, fault }
 }
+
+/// The text with one bit of what it encodes flipped, for tests.
+#[cfg(test)]
+pub(super) fn flipped(base64: &str, bit: usize) -> String {
+    let mut bytes = STANDARD.decode(base64).expect("tests give base64");
+    bytes[bit / 8] ^= 1 << (bit % 8);
+    encode(&bytes)
+}

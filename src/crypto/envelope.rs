@@ -98,6 +98,7 @@ pub fn open_payload(key: &DataKey, envelope: &EncryptedEnvelope) -> Result<Vec<u
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::encoding::flipped;
     use super::*;
 
     const KEY: DataKey = DataKey([3; 32]);
@@ -186,12 +187,6 @@ mod tests {
     #[test]
     fn debug_shows_no_key() {
         assert_eq!(format!("{KEY:?}"), "DataKey(..)");
-    }
-
-    fn flipped(base64: &str, bit: usize) -> String {
-        let mut bytes = decode("test", base64).unwrap();
-        bytes[bit / 8] ^= 1 << (bit % 8);
-        encode(&bytes)
     }
 
     proptest! {

@@ -72,7 +72,7 @@ fn key_encryption_key(shared: &[u8; 32], ephemeral_public_key: &[u8; 32]) -> [u8
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::encoding::decode;
+    use super::super::encoding::flipped;
     use super::super::identity::Identity;
     use super::*;
 
@@ -85,12 +85,6 @@ mod tests {
     fn wrapped() -> WrappedKey {
         let key = DataKey::from_bytes(KEY);
         wrap_key(&key, DEFAULT_SCHEME, bob().x25519_public_key(), [3; 32], [4; 12]).unwrap()
-    }
-
-    fn flipped(base64: &str, bit: usize) -> String {
-        let mut bytes = decode("test", base64).unwrap();
-        bytes[bit / 8] ^= 1 << (bit % 8);
-        encode(&bytes)
     }
 
     #[test]
