@@ -14,6 +14,7 @@ pub mod drive;
 pub mod json;
 pub mod judge;
 pub mod ledger;
+pub mod process;
 pub mod protocol;
 pub mod reading;
 pub mod record;

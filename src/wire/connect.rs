@@ -66,12 +66,23 @@ async fn dial(endpoint: &Endpoint, deadline: Instant) -> Result<TcpStream, Failu
         let left = deadline.saturating_duration_since(Instant::now());
         let share = left / (addresses.len() - index).try_into().unwrap_or(1);
         failed = match timeout_at(Instant::now() + share, TcpStream::connect(address)).await {
+            Ok(Ok(stream)) if is_own_echo(&stream) => no_connection(address, &refused()),
             Ok(Ok(stream)) => return Ok(stream),
             Ok(Err(error)) => no_connection(address, &error),
             Err(_) => too_slow(address, share),
         };
     }
     Err(failed)
+}
+
+/// Whether we have reached ourselves: where nobody listens at a port of this machine, the system may pick that very port
+/// as ours, and TCP lets the two ends of one socket shake hands.
+fn is_own_echo(stream: &TcpStream) -> bool {
+    matches!((stream.local_addr(), stream.peer_addr()), (Ok(ours), Ok(theirs)) if ours == theirs)
+}
+
+fn refused() -> io::Error {
+    io::ErrorKind::ConnectionRefused.into()
 }
 
 async fn resolve(endpoint: &Endpoint) -> Result<Vec<SocketAddr>, Failure> {

@@ -1,0 +1,404 @@
+//! Owning the process of a server under test, from `--exec`: started, watched, restarted, and ended with all its children.
+
+use std::collections::VecDeque;
+use std::io::{self, PipeReader, Read};
+use std::net::TcpListener;
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, WaitIdStatus, kill_process_group, waitid};
+use thiserror::Error;
+
+use crate::wire::{Client, Failure, FailureKind, Outcome, Request, Service};
+
+/// How much of a server's output is kept.
+const KEPT_OUTPUT: usize = 64 << 10;
+/// How long a server may take to end after SIGTERM.
+const GRACE: Duration = Duration::from_secs(1);
+/// How long one attempt to reach a starting server may take.
+const ATTEMPT: Duration = Duration::from_secs(1);
+/// The pause between two looks at something that is about to happen.
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// A server under test, in a process group of its own. Dropping it ends the whole group.
+#[derive(Debug)]
+pub struct Process {
+    command: String,
+    port: u16,
+    running: Running,
+}
+
+/// Why there is no server to test.
+#[derive(Debug, Error)]
+pub enum ProcessError {
+    /// There is nothing to run.
+    #[error("cannot start `{command}`: {why}")]
+    Start {
+        /// The command as it was given.
+        command: String,
+        /// The system's reason.
+        why: io::Error,
+    },
+    /// It ended before it answered.
+    #[error("the server {status} before it answered{}", said(output))]
+    Died {
+        /// How it ended: "exited with status 1".
+        status: String,
+        /// The end of what it wrote.
+        output: String,
+    },
+    /// It runs and does not answer.
+    #[error("the server did not answer within {} s: {}{}", limit.as_secs_f64(), last.message, said(output))]
+    NotReady {
+        /// How long was waited.
+        limit: Duration,
+        /// What came of the last attempt.
+        last: Failure,
+        /// The end of what it wrote.
+        output: String,
+    },
+}
+
+impl Process {
+    /// Runs `command` by the shell, with `{port}` in it replaced by the port, and `PORT` set to it.
+    pub fn start(command: &str, port: u16) -> Result<Process, ProcessError> {
+        let running = Running::start(command, port).map_err(|why| ProcessError::Start {
+            command: command.to_owned(),
+            why,
+        })?;
+        Ok(Process {
+            command: command.to_owned(),
+            port,
+            running,
+        })
+    }
+
+    /// Waits until the server answers anything at all at the client's vault.
+    pub async fn wait_ready(&self, client: &Client, limit: Duration) -> Result<(), ProcessError> {
+        let deadline = Instant::now() + limit;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let failure = knock(client, left.min(ATTEMPT)).await;
+            if let Some(status) = self.died() {
+                return Err(ProcessError::Died {
+                    status,
+                    output: self.last_words().await,
+                });
+            }
+            match failure {
+                None => return Ok(()),
+                Some(last) if Instant::now() >= deadline => {
+                    return Err(ProcessError::NotReady {
+                        limit,
+                        last,
+                        output: self.output_tail(),
+                    });
+                }
+                Some(_) => tokio::time::sleep(PAUSE).await,
+            }
+        }
+    }
+
+    /// How the server ended, if it has by itself: "exited with status 1", "was killed by signal 9".
+    pub fn died(&self) -> Option<String> {
+        self.running.exit().as_ref().map(describe)
+    }
+
+    /// Ends what is left of the server and starts it anew. Its output so far is gone.
+    pub fn restart(&mut self) -> Result<(), ProcessError> {
+        self.running.stop();
+        *self = Process::start(&self.command, self.port)?;
+        Ok(())
+    }
+
+    /// Ends the server and all its children: SIGTERM, and SIGKILL for what is left after a second. Blocks until then.
+    pub fn stop(&mut self) {
+        self.running.stop();
+    }
+
+    /// The end of what the server wrote to its standard output and error.
+    pub fn output_tail(&self) -> String {
+        self.running.output.text()
+    }
+
+    /// The end of what the server wrote, complete where it has ended: what is still in the pipe is waited for, if not
+    /// for long.
+    pub async fn last_words(&self) -> String {
+        let deadline = Instant::now() + GRACE;
+        while self.died().is_some() && !self.running.reader.is_finished() && Instant::now() < deadline {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        self.output_tail()
+    }
+
+    /// The port that the server was told to listen at.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+}
+
+/// A port of 127.0.0.1 that nobody listens at just now. It is none of those that the system gives to outgoing
+/// connections, else one of our own might sit on it when the server is restarted.
+pub fn free_port() -> io::Result<u16> {
+    let is_free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    match (0..50).map(|_| rand::random_range(10240..32768)).find(is_free) {
+        Some(port) => Ok(port),
+        None => Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port()),
+    }
+}
+
+/// Sees whether anybody answers; whatever can be told from silence is a sign of life.
+async fn knock(client: &Client, limit: Duration) -> Option<Failure> {
+    let request = Request {
+        service: Service::Vault,
+        method: "GET".to_owned(),
+        path: "/.well-known/avp".to_owned(),
+        headers: Vec::new(),
+        body: None,
+    };
+    match client.lane().send(&request, limit).await.outcome {
+        Outcome::Answer(_) => None,
+        Outcome::Failure(failure) => {
+            use FailureKind::{Closed, Connect, Timeout};
+            matches!(failure.kind, Connect | Timeout | Closed).then_some(failure)
+        }
+    }
+}
+
+fn said(output: &str) -> String {
+    match output.trim_end() {
+        "" => "; it wrote nothing".to_owned(),
+        text => format!("; it wrote:\n{text}"),
+    }
+}
+
+fn describe(status: &WaitIdStatus) -> String {
+    match (status.exit_status(), status.terminating_signal()) {
+        (Some(code), _) => format!("exited with status {code}"),
+        (None, Some(signal)) => format!("was killed by signal {signal}"),
+        (None, None) => "ended".to_owned(),
+    }
+}
+
+/// One life of the server.
+#[derive(Debug)]
+struct Running {
+    child: Child,
+    group: Option<Pid>,
+    output: Output,
+    reader: JoinHandle<()>,
+    reaped: bool,
+}
+
+impl Running {
+    fn start(command: &str, port: u16) -> io::Result<Running> {
+        let (reader, writer) = io::pipe()?;
+        let child = Command::new("sh")
+            .args(["-c", &command.replace("{port}", &port.to_string())])
+            .env("PORT", port.to_string())
+            .stdin(Stdio::null())
+            .stdout(writer.try_clone()?)
+            .stderr(writer)
+            .process_group(0)
+            .spawn()?;
+        let group = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+        let output = Output::default();
+        let sink = output.clone();
+        let reader = std::thread::spawn(move || sink.fill(reader));
+        Ok(Running {
+            child,
+            group,
+            output,
+            reader,
+            reaped: false,
+        })
+    }
+
+    /// How the shell ended. It stays unreaped, so that its number keeps naming this group and no other.
+    fn exit(&self) -> Option<WaitIdStatus> {
+        let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        self.group
+            .and_then(|group| waitid(WaitId::Pid(group), options).ok().flatten())
+    }
+
+    fn stop(&mut self) {
+        if self.reaped {
+            return;
+        }
+        self.signal(Signal::TERM);
+        let deadline = Instant::now() + GRACE;
+        while !self.is_over() && Instant::now() < deadline {
+            std::thread::sleep(PAUSE);
+        }
+        self.signal(Signal::KILL);
+        // Fails only where the shell is not our child any more.
+        let _ = self.child.wait();
+        self.reaped = true;
+    }
+
+    /// Whether the shell has ended and nobody holds its output open.
+    fn is_over(&self) -> bool {
+        self.reader.is_finished() && self.exit().is_some()
+    }
+
+    fn signal(&self, signal: Signal) {
+        if let Some(group) = self.group {
+            // Fails only where nobody is left in the group.
+            let _ = kill_process_group(group, signal);
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// The end of an output stream.
+#[derive(Debug, Clone, Default)]
+struct Output(Arc<Mutex<VecDeque<u8>>>);
+
+impl Output {
+    /// Keeps the end of what can be read, until there is no more.
+    fn fill(&self, mut reader: PipeReader) {
+        let mut buffer = [0; 8192];
+        while let Ok(count @ 1..) = reader.read(&mut buffer) {
+            self.push(&buffer[..count]);
+        }
+    }
+
+    fn push(&self, bytes: &[u8]) {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.extend(bytes);
+        let excess = kept.len().saturating_sub(KEPT_OUTPUT);
+        kept.drain(..excess);
+    }
+
+    fn text(&self) -> String {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        String::from_utf8_lossy(kept.make_contiguous()).into_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::{ClientOptions, Endpoint};
+
+    fn run(command: &str) -> Process {
+        Process::start(command, 1).unwrap()
+    }
+
+    fn until(what: impl Fn() -> bool) {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while !what() {
+            assert!(Instant::now() < deadline, "it never happened");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    fn client(port: u16) -> Client {
+        let endpoint = Endpoint::parse(&format!("http://127.0.0.1:{port}")).unwrap();
+        Client::new(ClientOptions::new(endpoint)).unwrap()
+    }
+
+    #[test]
+    fn the_port_is_told_twice() {
+        let process = Process::start("echo {port} $PORT; exit 7", 4711).unwrap();
+        until(|| process.died().is_some());
+        assert_eq!(process.died().unwrap(), "exited with status 7");
+        until(|| process.output_tail() == "4711 4711\n");
+    }
+
+    #[test]
+    fn the_whole_group_ends() {
+        let mut process = run("sleep 300 & (sleep 300; true) & echo up; wait");
+        until(|| process.output_tail() == "up\n");
+        assert_eq!(process.died(), None);
+        process.stop();
+        until(|| process.running.reader.is_finished());
+    }
+
+    #[test]
+    fn a_server_may_end_in_its_own_way() {
+        let mut process = run("trap 'echo bye; exit' TERM; echo up; while :; do sleep 0.01; done");
+        until(|| process.output_tail() == "up\n");
+        process.stop();
+        until(|| process.running.reader.is_finished());
+        assert!(
+            process.output_tail().ends_with("bye\n"),
+            "{}",
+            process.output_tail()
+        );
+    }
+
+    #[test]
+    fn a_server_that_will_not_end_is_killed() {
+        let mut process = run("trap '' TERM; echo up; while :; do sleep 0.01; done");
+        until(|| process.output_tail() == "up\n");
+        let started = Instant::now();
+        process.stop();
+        assert!(started.elapsed() >= GRACE);
+        until(|| process.running.reader.is_finished());
+    }
+
+    #[test]
+    fn only_the_end_of_the_output_is_kept() {
+        let process = run("yes | head -c 300000; echo end");
+        until(|| process.output_tail().ends_with("end\n"));
+        assert_eq!(process.output_tail().len(), KEPT_OUTPUT);
+    }
+
+    #[test]
+    fn a_restart_begins_anew() {
+        let mut process = run("echo $$; sleep 300");
+        until(|| process.output_tail().ends_with('\n'));
+        let first = process.output_tail();
+        process.restart().unwrap();
+        until(|| process.output_tail().ends_with('\n'));
+        assert_ne!(process.output_tail(), first);
+    }
+
+    #[tokio::test]
+    async fn a_server_that_dies_is_not_waited_for() {
+        let process = run("echo no database >&2; exit 3");
+        let error = process.wait_ready(&client(1), Duration::from_secs(60)).await;
+        let expected = "the server exited with status 3 before it answered; it wrote:\nno database";
+        assert_eq!(error.unwrap_err().to_string(), expected);
+    }
+
+    #[tokio::test]
+    async fn a_server_that_stays_silent_is_given_up() {
+        let process = run("sleep 300");
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let client = client(listener.local_addr().unwrap().port());
+        let error = process
+            .wait_ready(&client, Duration::from_millis(50))
+            .await
+            .unwrap_err();
+        assert!(matches!(error, ProcessError::NotReady { .. }), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_server_is_ready_once_it_answers() {
+        let process = run("sleep 300");
+        let port = free_port().unwrap();
+        let waiting = tokio::spawn(async move {
+            let done = process.wait_ready(&client(port), Duration::from_secs(20)).await;
+            done.map_err(|error| error.to_string())
+        });
+        tokio::task::spawn_blocking(move || {
+            use std::io::Write;
+            let (mut stream, _) = TcpListener::bind(("127.0.0.1", port)).unwrap().accept().unwrap();
+            stream
+                .write_all(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
+                .unwrap();
+            let _ = stream.read(&mut [0; 1024]);
+        });
+        waiting.await.unwrap().unwrap();
+    }
+}
