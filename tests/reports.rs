@@ -9,6 +9,7 @@ use std::borrow::Cow;
 
 use avp_conform::record::Record;
 use avp_conform::report::{Format, Sources, Verbosity, View, render};
+use avp_conform::verdict::Verdict;
 
 fn text(record: &Record, view: &View) -> String {
     String::from_utf8(render(Format::Text, record, view)).unwrap()
@@ -145,12 +146,99 @@ fn json_has_a_line_per_exchange() {
     assert_eq!(exchanges, 186);
 }
 
-#[test]
-fn junit_of_every_standing() {
+/// A few cases of every standing.
+fn every_standing() -> Record {
     let mut record = fixture::blocked();
-    let keep = ["login/3-09-", "login/3-13-by", "discovery/8-01-", "push/6-01-by"];
+    fixture::spoil(
+        fixture::find(&mut record, "login/3-05-by-the-rule"),
+        Verdict::Warn,
+    );
+    let keep = [
+        "login/3-09-by",
+        "login/3-13-by",
+        "login/3-05-by",
+        "login/3-01-by",
+        "discovery/8-01-by",
+        "push/6-01-by",
+    ];
     record
         .cases
         .retain(|case| keep.iter().any(|prefix| case.id.starts_with(prefix)));
-    insta::assert_snapshot!(String::from_utf8(render(Format::Junit, &record, &View::default())).unwrap());
+    fixture::tally(&mut record);
+    record
+}
+
+fn shown(format: Format, record: &Record) -> String {
+    String::from_utf8(render(format, record, &View::default())).unwrap()
+}
+
+#[test]
+fn junit_of_every_standing() {
+    insta::assert_snapshot!(shown(Format::Junit, &every_standing()));
+}
+
+#[test]
+fn ctrf_of_every_standing() {
+    insta::assert_snapshot!(shown(Format::Ctrf, &every_standing()));
+}
+
+#[test]
+fn tap_of_every_standing() {
+    insta::assert_snapshot!(shown(Format::Tap, &every_standing()));
+}
+
+#[test]
+fn markdown_of_every_standing() {
+    insta::assert_snapshot!(shown(Format::Markdown, &every_standing()));
+}
+
+#[test]
+fn github_of_every_standing() {
+    insta::assert_snapshot!(shown(Format::Github, &every_standing()));
+}
+
+#[test]
+fn badges() {
+    let records = [fixture::conformant(), fixture::one_failure(), fixture::blocked()];
+    insta::assert_snapshot!(records.map(|record| shown(Format::Badge, &record)).join(""));
+    insta::assert_snapshot!(shown(Format::Svg, &fixture::conformant()));
+}
+
+#[test]
+fn a_strict_run_fails_on_warnings() {
+    let mut record = fixture::one_failure();
+    record.cases.retain(|case| case.verdict == Verdict::Warn);
+    let lenient = shown(Format::Junit, &record);
+    assert!(
+        !lenient.contains("<failure") && lenient.contains("<system-out>WARN"),
+        "{lenient}"
+    );
+    record.strict = true;
+    assert!(shown(Format::Junit, &record).contains("<failure"));
+    assert!(shown(Format::Tap, &record).contains("not ok 1"));
+}
+
+#[test]
+fn no_more_annotations_of_a_kind_than_are_shown() {
+    let mut record = fixture::conformant();
+    for (index, case) in record.cases.iter_mut().enumerate() {
+        fixture::spoil(
+            case,
+            if index % 2 == 0 {
+                Verdict::Fail
+            } else {
+                Verdict::Warn
+            },
+        );
+        case.checks[1].expected = "x".repeat(index % 15 + 1);
+    }
+    fixture::tally(&mut record);
+    let lines = shown(Format::Github, &record);
+    for kind in ["::error ", "::warning "] {
+        assert!(
+            lines.lines().filter(|line| line.starts_with(kind)).count() <= 10,
+            "{lines}"
+        );
+    }
+    assert!(lines.contains("more findings::"), "{lines}");
 }

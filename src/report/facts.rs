@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use crate::protocol::{Level, SpecVersion};
 use crate::record::{CaseRecord, CheckRecord, Record, RequirementRecord};
 use crate::style::{count, thousands, visible, visible_cut};
-use crate::verdict::Verdict;
+use crate::verdict::{RunVerdict, Verdict};
 
 /// The sections of the published specification that have requirements, with their titles.
 const SECTIONS: [(&str, &str); 11] = [
@@ -137,6 +137,21 @@ pub(super) fn verdict_line(record: &Record) -> String {
         record.spec,
         visible(&record.seed),
     )
+}
+
+/// What the verdict of the run means for who reads it first.
+pub(super) fn verdict_meaning(record: &Record) -> &'static str {
+    match record.verdict {
+        RunVerdict::Conformant if record.filters.is_empty() => {
+            "Every applicable must is verified and none is broken."
+        }
+        RunVerdict::Conformant => "Every applicable must that was selected is verified and none is broken.",
+        RunVerdict::Nonconformant if record.strict => {
+            "A must is broken or not verified, or a should is not kept."
+        }
+        RunVerdict::Nonconformant => "A must is broken or not verified.",
+        RunVerdict::Incomplete => "The harness could not finish its work, so there is no verdict.",
+    }
 }
 
 /// The command that runs one case again under the same conditions.

@@ -13,9 +13,14 @@ const OPEN_LEVELS: usize = 4;
 
 /// The record as JSON.
 pub(super) fn render(record: &Record) -> Vec<u8> {
+    write(record)
+}
+
+/// Any value in the layout of the record.
+pub(super) fn write(value: &impl Serialize) -> Vec<u8> {
     let mut out = Vec::new();
     let mut serializer = serde_json::Serializer::with_formatter(&mut out, Layout::default());
-    if let Err(error) = record.serialize(&mut serializer) {
+    if let Err(error) = value.serialize(&mut serializer) {
         // Plain data in memory has no way to fail; what is not a record is at least seen not to be one.
         out = format!("the record cannot be written: {error}").into_bytes();
     }

@@ -3,14 +3,20 @@
 //! A report reads the [`Record`] and nothing else: no clock, no network, no case files (their source text, for quoting a
 //! line, comes in the [`View`]). To add a format, write its file, name it in [`Format`] and in [`render`].
 
+mod badge;
+mod ctrf;
 mod destination;
 mod excerpt;
 mod facts;
 mod findings;
 mod format;
+mod github;
+mod ids;
 mod json;
 mod junit;
 mod locate;
+mod markdown;
+mod tap;
 mod text;
 mod view;
 
@@ -26,6 +32,12 @@ pub fn render(format: Format, record: &Record, view: &View) -> Vec<u8> {
         Format::Text => text::render(record, view).into_bytes(),
         Format::Json => json::render(record),
         Format::Junit => junit::render(record),
+        Format::Ctrf => ctrf::render(record),
+        Format::Tap => tap::render(record).into_bytes(),
+        Format::Markdown => markdown::render(record).into_bytes(),
+        Format::Github => github::render(record).into_bytes(),
+        Format::Badge => badge::render(record),
+        Format::Svg => badge::svg(record).into_bytes(),
         _ => Vec::new(),
     }
 }

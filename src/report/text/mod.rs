@@ -13,6 +13,7 @@ use super::{Verbosity, View};
 use crate::record::{CaseRecord, Record};
 use crate::style::{Tone, count, visible};
 use crate::verdict::{RunVerdict, Verdict};
+pub(super) use exchange::line as exchange_line;
 use page::Page;
 
 /// How many cases are shown in detail unless everything is asked for.
@@ -59,6 +60,13 @@ pub(super) fn case_details(record: &Record, case: &CaseRecord) -> String {
         &found.iter().collect::<Vec<_>>(),
         &View::default(),
     );
+    page.out
+}
+
+/// What one finding is in detail, without colours.
+pub(super) fn finding_details(record: &Record, finding: &Finding<'_>) -> String {
+    let mut page = Page::new(&View::default());
+    block::write(&mut page, record, finding.case, &[finding], &View::default());
     page.out
 }
 

@@ -1,9 +1,10 @@
 //! The end of a terminal report: requirements by section, what is not verified and why, and the counts.
 
 use super::page::{INDENT, Page};
-use crate::record::{Record, RequirementRecord};
+use crate::record::Record;
 use crate::report::Verbosity;
 use crate::report::facts::{Section, seconds, sections, sentence, split_id};
+use crate::report::ids::{by_reason, ranges};
 use crate::style::{Tone, count, thousands, visible, wrap};
 use crate::verdict::Verdict;
 
@@ -77,30 +78,6 @@ fn part(section: &Section<'_>, verdict: Verdict) -> String {
     format!("{} {name} {}", section.count(verdict), ranges(numbers))
 }
 
-/// `01–04 06`
-fn ranges<'a>(numbers: impl Iterator<Item = &'a str>) -> String {
-    let mut runs: Vec<(&str, &str)> = Vec::new();
-    for number in numbers {
-        match runs.last_mut() {
-            Some((_, last)) if follows(last, number) => *last = number,
-            _ => runs.push((number, number)),
-        }
-    }
-    let shown = runs.into_iter().map(|(first, last)| match (first, last) {
-        _ if first == last => visible(first),
-        _ if follows(first, last) => format!("{} {}", visible(first), visible(last)),
-        _ => format!("{}–{}", visible(first), visible(last)),
-    });
-    shown.collect::<Vec<_>>().join(" ")
-}
-
-fn follows(last: &str, next: &str) -> bool {
-    let number = |text: &str| text.parse::<u32>().ok();
-    number(last)
-        .zip(number(next))
-        .is_some_and(|(last, next)| last.checked_add(1) == Some(next))
-}
-
 /// Every requirement of a section on a line of its own.
 fn every(page: &mut Page, section: &Section<'_>) {
     let name = page.paint.tone(Tone::Strong, section.name());
@@ -126,45 +103,15 @@ fn every(page: &mut Page, section: &Section<'_>) {
 
 /// Requirements of one kind with the reason, equal reasons together.
 fn open(page: &mut Page, record: &Record, title: &str, wanted: impl Fn(Verdict) -> bool) {
-    let mut groups: Vec<(String, Vec<&RequirementRecord>)> = Vec::new();
-    for found in record.requirements.iter().filter(|found| wanted(found.verdict)) {
-        let reason = found
-            .reason
-            .as_deref()
-            .map_or_else(|| no_reason(found.verdict), sentence);
-        match groups.iter_mut().find(|(known, _)| *known == reason) {
-            Some((_, members)) => members.push(found),
-            None => groups.push((reason, vec![found])),
-        }
-    }
+    let groups = by_reason(record, wanted);
     if groups.is_empty() {
         return;
     }
     page.line(format!("{title}:"));
-    for (reason, members) in groups {
-        page.wrapped(2, &format!("{}: {reason}", id_ranges(&members)));
+    for (ids, reason) in groups {
+        page.wrapped(2, &format!("{ids}: {reason}"));
     }
     page.blank();
-}
-
-/// `AVP-2-01 03–05, AVP-6-01–22`
-fn id_ranges(members: &[&RequirementRecord]) -> String {
-    let of_section = |group: &[&RequirementRecord]| {
-        let (section, numbers) = (
-            split_id(&group[0].id).0,
-            group.iter().map(|found| split_id(&found.id).1),
-        );
-        format!("AVP-{}-{}", visible(section), ranges(numbers))
-    };
-    let groups = members.chunk_by(|one, other| split_id(&one.id).0 == split_id(&other.id).0);
-    groups.map(of_section).collect::<Vec<_>>().join(", ")
-}
-
-fn no_reason(verdict: Verdict) -> String {
-    match verdict {
-        Verdict::NotApplicable => "the target does not offer it".to_owned(),
-        _ => "no check verified it".to_owned(),
-    }
 }
 
 fn notes(page: &mut Page, record: &Record) {
@@ -201,19 +148,4 @@ fn counts(page: &Page, record: &Record) -> String {
         page.paint.tone(Tone::of(verdict), format!("{number} {verdict}"))
     });
     format!("cases: {}", parts.collect::<Vec<_>>().join(", "))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn runs_of_numbers_are_joined() {
-        assert_eq!(
-            ranges(["01", "02", "03", "05", "07", "08"].into_iter()),
-            "01–03 05 07 08"
-        );
-        assert_eq!(ranges([].into_iter()), "");
-        assert_eq!(ranges(["x", "02"].into_iter()), "x 02");
-    }
 }

@@ -1,0 +1,124 @@
+//! Annotations as GitHub's workflow commands: each points at the case that found something.
+
+use std::fmt::Write as _;
+
+use super::facts::{Standing, again, standing, verdict_line};
+use super::findings::{Finding, Hindrance, findings, hindrances};
+use super::text;
+use crate::record::Record;
+use crate::style::{count, visible};
+use crate::verdict::{RunVerdict, Verdict};
+
+/// How many annotations of a kind GitHub shows for a step.
+const OF_A_KIND: usize = 10;
+
+/// One annotation.
+struct Annotation {
+    file: String,
+    line: usize,
+    title: String,
+    message: String,
+}
+
+/// The record as workflow commands.
+pub(super) fn render(record: &Record) -> String {
+    let (mut errors, mut warnings) = (Vec::new(), Vec::new());
+    for finding in findings(record) {
+        let fails = finding.check.verdict == Verdict::Fail || record.strict;
+        let kind = if fails { &mut errors } else { &mut warnings };
+        kind.push(of_finding(record, &finding));
+    }
+    for hindrance in hindrances(record) {
+        let matters = hindrance
+            .cases
+            .iter()
+            .any(|case| standing(record, case) != Standing::Skipped);
+        if matters {
+            errors.push(of_hindrance(record, &hindrance));
+        }
+    }
+    let mut out = String::new();
+    write_kind(&mut out, "error", &errors);
+    write_kind(&mut out, "warning", &warnings);
+    let kind = if record.verdict == RunVerdict::Conformant {
+        "notice"
+    } else {
+        "error"
+    };
+    _ = writeln!(out, "::{kind} title=avp-conform::{}", data(&verdict_line(record)));
+    out
+}
+
+fn of_finding(record: &Record, finding: &Finding<'_>) -> Annotation {
+    let rule = finding
+        .check
+        .requirements
+        .first()
+        .map(String::as_str)
+        .unwrap_or_default();
+    Annotation {
+        file: visible(&finding.case.file),
+        line: finding.check.line,
+        title: format!("{} {}", visible(&finding.case.id), visible(rule)),
+        message: text::finding_details(record, finding),
+    }
+}
+
+fn of_hindrance(record: &Record, hindrance: &Hindrance<'_>) -> Annotation {
+    let first = hindrance.cases.first();
+    let id = first.map(|case| visible(&case.id)).unwrap_or_default();
+    let cases = count(hindrance.cases.len(), "case");
+    Annotation {
+        file: first.map(|case| visible(&case.file)).unwrap_or_default(),
+        line: first.map_or(1, |case| case.line),
+        title: format!("{cases} {}", hindrance.verdict),
+        message: format!("{id}: {}\n{}", hindrance.reason, again(record, &id)),
+    }
+}
+
+/// At most [`OF_A_KIND`] lines, the verdict's included; what is left out is counted in the last.
+fn write_kind(out: &mut String, kind: &str, annotations: &[Annotation]) {
+    let room = OF_A_KIND - 1;
+    let shown = if annotations.len() > room {
+        room - 1
+    } else {
+        annotations.len()
+    };
+    for annotation in &annotations[..shown] {
+        _ = writeln!(
+            out,
+            "::{kind} file={},line={},title={}::{}",
+            property(&annotation.file),
+            annotation.line,
+            property(&annotation.title),
+            data(&annotation.message),
+        );
+    }
+    if annotations.len() > shown {
+        let left: Vec<_> = annotations[shown..]
+            .iter()
+            .map(|annotation| annotation.title.as_str())
+            .collect();
+        let title = count(left.len(), "more finding");
+        _ = writeln!(out, "::{kind} title={title}::{}", data(&left.join("\n")));
+    }
+}
+
+fn data(text: &str) -> String {
+    text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
+}
+
+fn property(text: &str) -> String {
+    data(text).replace(':', "%3A").replace(',', "%2C")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_are_escaped() {
+        assert_eq!(property("a:b,c%\n"), "a%3Ab%2Cc%25%0A");
+        assert_eq!(data("a:b,c%\r\n"), "a:b,c%25%0D%0A");
+    }
+}

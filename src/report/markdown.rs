@@ -1,0 +1,221 @@
+//! A summary in GitHub's Markdown, for a job page or a pull request.
+
+use std::fmt::Write as _;
+
+use super::facts::{Section, Totals, requirement, seconds, sections, sentence, verdict_meaning};
+use super::findings::{Finding, findings, hindrances};
+use super::ids::by_reason;
+use super::text;
+use crate::record::Record;
+use crate::style::{count, thousands, visible};
+use crate::verdict::{RunVerdict, Verdict};
+
+/// No summary is longer, in bytes: GitHub takes 1 MiB.
+const LIMIT: usize = 1 << 20;
+/// Where details end, so that what follows still fits.
+const BUDGET: usize = LIMIT - (128 << 10);
+/// How many findings are shown in detail.
+const DETAILED: usize = 50;
+/// How many entries any other list has.
+const LISTED: usize = 100;
+
+/// The record as Markdown.
+pub(super) fn render(record: &Record) -> String {
+    let mut out = String::new();
+    heading(&mut out, record);
+    table(&mut out, &sections(record));
+    broken(&mut out, record);
+    hindered(&mut out, record);
+    unverified(&mut out, record);
+    notes(&mut out, record);
+    out
+}
+
+fn heading(out: &mut String, record: &Record) {
+    let mark = match record.verdict {
+        RunVerdict::Conformant => "✅",
+        RunVerdict::Nonconformant => "❌",
+        RunVerdict::Incomplete => "⚠️",
+    };
+    let target = escaped(&record.target);
+    _ = writeln!(
+        out,
+        "## {mark} {}: AVP {} at {target}\n",
+        record.verdict, record.spec
+    );
+    _ = writeln!(
+        out,
+        "{} {}, {}, {}, {}. Seed {}.\n",
+        verdict_meaning(record),
+        Totals::of(record).sentence(),
+        count(record.cases.len(), "case"),
+        count(Totals::of(record).requests, "request"),
+        seconds(record.duration_ms),
+        escaped(&record.seed),
+    );
+}
+
+fn table(out: &mut String, sections: &[Section<'_>]) {
+    if sections.is_empty() {
+        return;
+    }
+    out.push_str("| section | pass | warn | fail | not verified | n/a |\n|---|--:|--:|--:|--:|--:|\n");
+    for section in sections {
+        let cell = |verdicts: &[Verdict]| match verdicts.iter().map(|verdict| section.count(*verdict)).sum() {
+            0 => String::new(),
+            number => thousands(number),
+        };
+        _ = writeln!(
+            out,
+            "| {} | {} | {} | {} | {} | {} |",
+            escaped(&section.name()),
+            cell(&[Verdict::Pass]),
+            cell(&[Verdict::Warn]),
+            cell(&[Verdict::Fail]),
+            cell(&[Verdict::Blocked, Verdict::Error]),
+            cell(&[Verdict::NotApplicable]),
+        );
+    }
+    out.push('\n');
+}
+
+fn broken(out: &mut String, record: &Record) {
+    let found = findings(record);
+    if found.is_empty() {
+        return;
+    }
+    _ = writeln!(out, "### What is wrong\n");
+    let mut shown = 0;
+    for finding in found.iter().take(DETAILED) {
+        let entry = details(record, finding);
+        if out.len() + entry.len() > BUDGET {
+            break;
+        }
+        out.push_str(&entry);
+        shown += 1;
+    }
+    if shown < found.len() {
+        _ = writeln!(
+            out,
+            "\n{} not shown here; the other reports have them.\n",
+            count(found.len() - shown, "more finding")
+        );
+    }
+}
+
+fn details(record: &Record, finding: &Finding<'_>) -> String {
+    let mark = if finding.check.verdict == Verdict::Fail {
+        "❌"
+    } else {
+        "⚠️"
+    };
+    let others = match finding.others.len() {
+        0 => String::new(),
+        number => format!(" and {}", count(number, "more case")),
+    };
+    let rule = finding
+        .check
+        .requirements
+        .first()
+        .map(String::as_str)
+        .unwrap_or_default();
+    let rule_text = requirement(record, rule)
+        .map(|found| found.text.as_str())
+        .unwrap_or_default();
+    format!(
+        "<details><summary>{mark} <code>{}</code>{others}: {} {}</summary>\n\n<pre>\n{}</pre>\n\n</details>\n\n",
+        html(&visible(&finding.case.id)),
+        html(&visible(rule)),
+        html(&sentence(rule_text)),
+        html(&text::finding_details(record, finding)),
+    )
+}
+
+fn hindered(out: &mut String, record: &Record) {
+    let found = hindrances(record);
+    if found.is_empty() {
+        return;
+    }
+    _ = writeln!(out, "\n### What could not be judged\n");
+    for hindrance in found.iter().take(LISTED) {
+        let ids: Vec<_> = hindrance
+            .cases
+            .iter()
+            .take(5)
+            .map(|case| escaped(&case.id))
+            .collect();
+        let more = if hindrance.cases.len() > ids.len() {
+            ", …"
+        } else {
+            ""
+        };
+        let (cases, reason) = (count(hindrance.cases.len(), "case"), escaped(&hindrance.reason));
+        _ = writeln!(
+            out,
+            "- **{}**, {cases}: {reason} ({}{more})",
+            hindrance.verdict,
+            ids.join(", ")
+        );
+    }
+    left_out(out, found.len());
+}
+
+fn unverified(out: &mut String, record: &Record) {
+    let groups = by_reason(record, |verdict| {
+        matches!(verdict, Verdict::Blocked | Verdict::Error)
+    });
+    if groups.is_empty() {
+        return;
+    }
+    _ = writeln!(out, "\n### Requirements not verified\n");
+    for (ids, reason) in groups.iter().take(LISTED) {
+        _ = writeln!(out, "- {}: {}", escaped(ids), escaped(reason));
+    }
+    left_out(out, groups.len());
+}
+
+fn left_out(out: &mut String, length: usize) {
+    if let Some(left @ 1..) = length.checked_sub(LISTED) {
+        _ = writeln!(out, "- and {} more", thousands(left));
+    }
+}
+
+fn notes(out: &mut String, record: &Record) {
+    for note in record.notes.iter().take(LISTED) {
+        _ = writeln!(out, "\n> {}", escaped(&sentence(note)));
+    }
+}
+
+/// What GitHub shows as it stands: no markup, link, mention or reference.
+fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for character in visible(text).chars() {
+        match character {
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '&' => out.push_str("&amp;"),
+            '|' | '@' | '#' => _ = write!(out, "&#{};", u32::from(character)),
+            '\\' | '`' | '*' | '_' | '[' | ']' | '~' | '!' => _ = write!(out, "\\{character}"),
+            _ => out.push(character),
+        }
+    }
+    out
+}
+
+/// What HTML shows as it stands.
+fn html(text: &str) -> String {
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+        .replace('"', "&quot;")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn markup_is_shown_and_not_obeyed() {
+        assert_eq!(escaped("a|b<i>*c*\n@d"), "a&#124;b&lt;i&gt;\\*c\\*\\\\n&#64;d");
+    }
+}
