@@ -11,6 +11,7 @@ mod facts;
 mod findings;
 mod format;
 mod github;
+mod html;
 mod ids;
 mod json;
 mod junit;
@@ -38,6 +39,6 @@ pub fn render(format: Format, record: &Record, view: &View) -> Vec<u8> {
         Format::Github => github::render(record).into_bytes(),
         Format::Badge => badge::render(record),
         Format::Svg => badge::svg(record).into_bytes(),
-        _ => Vec::new(),
+        Format::Html => html::render(record),
     }
 }

@@ -13,7 +13,9 @@ use super::{Verbosity, View};
 use crate::record::{CaseRecord, Record};
 use crate::style::{Tone, count, visible};
 use crate::verdict::{RunVerdict, Verdict};
-pub(super) use exchange::line as exchange_line;
+pub(super) use exchange::{
+    line as exchange_line, outcome as exchange_outcome, place as exchange_place, short_path,
+};
 use page::Page;
 
 /// How many cases are shown in detail unless everything is asked for.

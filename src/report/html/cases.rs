@@ -1,0 +1,194 @@
+//! The cases of the page: filter and search, then a fold for each case.
+
+use maud::{Markup, html};
+
+use super::exchanges::{self, Budget};
+use super::{ORDER, label, sign};
+use crate::record::{CaseRecord, CheckRecord, Record};
+use crate::report::facts::{again, got, reason, rules, sentence};
+use crate::report::findings::is_broken;
+use crate::style::{count, thousands, visible_cut};
+use crate::verdict::Verdict;
+
+/// The cases.
+pub(super) fn write(record: &Record) -> Markup {
+    let bodies = bodies(record);
+    html! {
+        section #cases {
+            h2 { "Cases" }
+            (tools(record))
+            @for (topic, members) in topics(record) {
+                section.topic {
+                    h3 { (visible_cut(topic, 80)) " " span.quiet { (count(members.len(), "case")) } }
+                    @for index in members { (case(record, &record.cases[index], &bodies[index])) }
+                }
+            }
+            p #none hidden { "No case is like that. " button type="button" data-clear { "Show all cases" } }
+        }
+    }
+}
+
+/// The insides of all cases. Cases that did not pass are served first while there is room for exchanges.
+fn bodies(record: &Record) -> Vec<Markup> {
+    let mut budget = Budget::default();
+    let mut order: Vec<usize> = (0..record.cases.len()).collect();
+    order.sort_by_key(|index| !needs_exchanges(&record.cases[*index]));
+    let mut made: Vec<(usize, Markup)> = order
+        .into_iter()
+        .map(|index| (index, inside(record, &record.cases[index], &mut budget)))
+        .collect();
+    made.sort_by_key(|(index, _)| *index);
+    made.into_iter().map(|(_, inside)| inside).collect()
+}
+
+/// Whether people will want to see what travelled.
+fn needs_exchanges(case: &CaseRecord) -> bool {
+    !matches!(case.verdict, Verdict::Pass | Verdict::NotApplicable)
+}
+
+/// Topics in suite order with the indices of their cases.
+fn topics(record: &Record) -> Vec<(&str, Vec<usize>)> {
+    let mut topics: Vec<(&str, Vec<usize>)> = Vec::new();
+    for (index, case) in record.cases.iter().enumerate() {
+        match topics.iter_mut().find(|(topic, _)| *topic == case.topic) {
+            Some((_, members)) => members.push(index),
+            None => topics.push((&case.topic, vec![index])),
+        }
+    }
+    topics
+}
+
+fn tools(record: &Record) -> Markup {
+    let present = ORDER
+        .into_iter()
+        .filter(|verdict| record.summary.count(*verdict) > 0);
+    html! {
+        div.tools role="search" {
+            input #search type="search" placeholder="Search cases, rules, files" aria-label="Search cases"
+                autocomplete="off" spellcheck="false";
+            div.chips role="group" aria-label="Verdicts" {
+                @for verdict in present {
+                    button.chip.(verdict.as_str()) type="button" data-chip=(verdict) aria-pressed="false" {
+                        (sign(verdict)) " " (verdict) " " b { (thousands(record.summary.count(verdict))) }
+                    }
+                }
+            }
+            p #count role="status" { (count(record.cases.len(), "case")) }
+            p.keys { kbd { "/" } " search " kbd { "j" } " " kbd { "k" } " move " kbd { "Enter" } " open "
+                kbd { "Esc" } " clear" }
+        }
+    }
+}
+
+fn case(record: &Record, case: &CaseRecord, inside: &Markup) -> Markup {
+    let requirements: Vec<_> = case
+        .requirements
+        .iter()
+        .take(40)
+        .map(|id| visible_cut(id, 40))
+        .collect();
+    html! {
+        details.case data-verdict=(case.verdict) data-id=(visible_cut(&case.id, 200))
+            data-rules=(requirements.join(" ")) data-file=(visible_cut(&case.file, 200)) {
+            summary {
+                (label(case.verdict))
+                span.what {
+                    span.id { (visible_cut(&case.id, 200)) }
+                    span.title { (visible_cut(&case.title, 300)) }
+                    @if case.verdict != Verdict::Pass { span.short { (short(case)) } }
+                }
+                span.time { (format!("{:.1} ms", case.duration_ms)) }
+            }
+            div.inside {
+                (inside)
+                div.again {
+                    h4 { "Run it again" }
+                    div.command {
+                        code { (again(record, &case.id)) }
+                        button type="button" data-copy { "Copy" }
+                    }
+                    p.quiet { (visible_cut(&case.file, 200)) ":" (case.line) " · " (requirements.join(" ")) }
+                }
+            }
+        }
+    }
+}
+
+/// What is the matter, in one line.
+fn short(case: &CaseRecord) -> String {
+    let broken = case
+        .checks
+        .iter()
+        .filter(|check| is_broken(check))
+        .max_by_key(|check| check.verdict);
+    visible_cut(&broken.map_or_else(|| reason(case), got), 160)
+}
+
+fn inside(record: &Record, case: &CaseRecord, budget: &mut Budget) -> Markup {
+    let (broken, others): (Vec<_>, Vec<_>) = case.checks.iter().partition(|check| is_broken(check));
+    html! {
+        @if broken.is_empty() && case.verdict != Verdict::Pass { p.reason { (reason(case)) } }
+        (broken_checks(record, case, &broken, budget))
+        @if let Some(stopped) = &case.stopped {
+            p.reason { "Driving stopped" @if let Some(step) = stopped.step { " at step " (step + 1) } ": "
+                (sentence(&stopped.reason)) }
+        }
+        (exchanges::write(case, needs_exchanges(case), budget))
+        @if !others.is_empty() { @if let Some(others) = budget.brief(other_checks(case, &others)) { (others) } }
+    }
+}
+
+/// The first broken check in any event, the others as far as there is room.
+fn broken_checks(record: &Record, case: &CaseRecord, checks: &[&CheckRecord], budget: &mut Budget) -> Markup {
+    let first = checks.first().map(|check| broken_check(record, case, check));
+    let more = checks
+        .iter()
+        .skip(1)
+        .take(20)
+        .map_while(|check| budget.full(broken_check(record, case, check)));
+    let shown: Vec<Markup> = first.into_iter().chain(more).collect();
+    html! {
+        @for check in &shown { (check) }
+        @if shown.len() < checks.len() {
+            p.quiet { (count(checks.len() - shown.len(), "more broken check")) " in this case." }
+        }
+    }
+}
+
+fn broken_check(record: &Record, case: &CaseRecord, check: &CheckRecord) -> Markup {
+    html! {
+        div.check.(check.verdict.as_str()) {
+            p.where {
+                (visible_cut(&check.name, 80))
+                @if let Some(step) = check.step { " · step " (step + 1) }
+                " · " (visible_cut(&case.file, 200)) ":" (check.line)
+            }
+            @for (id, text) in rules(record, check).take(4) { p.rule { b { (id) } " " (sentence(text)) } }
+            dl.seen {
+                dt { "Expected" } dd { (sentence(&check.expected)) }
+                dt { "Got" } dd.got { (got(check)) }
+                @if let Some(pointer) = &check.pointer { dt { "At" } dd { code { (visible_cut(pointer, 200)) } } }
+                @if let Some(hint) = &check.hint { dt { "What to do" } dd { (sentence(hint)) } }
+            }
+        }
+    }
+}
+
+/// The checks that are not broken, a line each.
+fn other_checks(case: &CaseRecord, checks: &[&CheckRecord]) -> Markup {
+    const SHOWN: usize = 30;
+    html! {
+        details.others {
+            summary { (count(checks.len(), if case.verdict == Verdict::Pass { "check" } else { "other check" })) }
+            ul {
+                @for check in checks.iter().take(SHOWN) {
+                    li { (label(check.verdict)) span {
+                        @if let Some(step) = check.step { "Step " (step + 1) ": " }
+                        (visible_cut(&check.expected, 200))
+                    } }
+                }
+                @if checks.len() > SHOWN { li { "… and " (checks.len() - SHOWN) " more" } }
+            }
+        }
+    }
+}

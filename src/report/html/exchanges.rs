@@ -1,0 +1,163 @@
+//! The exchanges of a case: what was sent, what came, how long it took, the decisive place marked.
+
+use maud::{Markup, html};
+
+use super::pretty::{Piece, pretty};
+use crate::record::CaseRecord;
+use crate::report::facts::{sentence, took};
+use crate::report::findings::is_broken;
+use crate::report::text::{exchange_outcome, exchange_place, short_path};
+use crate::style::{count, visible_cut};
+use crate::wire::{Body, Exchange, Headers, Outcome};
+
+/// How much of a body is shown, in characters.
+const BODY: usize = 4096;
+/// How many header fields are shown, and how much of each.
+const HEADERS: (usize, usize) = (24, 300);
+/// How many exchanges of a case are shown.
+const EXCHANGES: usize = 60;
+
+/// How many bytes the page still has: for cases that did not pass, and for what is told in brief.
+pub(super) struct Budget {
+    full: usize,
+    brief: usize,
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        Budget {
+            full: 900 << 10,
+            brief: 500 << 10,
+        }
+    }
+}
+
+impl Budget {
+    /// The markup, if there is room for it.
+    pub(super) fn full(&mut self, markup: Markup) -> Option<Markup> {
+        take(&mut self.full, markup)
+    }
+
+    /// The markup, if there is room for it among what is told in brief.
+    pub(super) fn brief(&mut self, markup: Markup) -> Option<Markup> {
+        take(&mut self.brief, markup)
+    }
+}
+
+/// Once something did not fit, nothing does: a page that leaves out here and there would be hard to trust.
+fn take(left: &mut usize, markup: Markup) -> Option<Markup> {
+    *left = left.checked_sub(markup.0.len()).unwrap_or_default();
+    (*left > 0).then_some(markup)
+}
+
+/// The exchanges of a case, in full where they are wanted, as far as there is room.
+pub(super) fn write(case: &CaseRecord, full: bool, budget: &mut Budget) -> Markup {
+    if case.exchanges.is_empty() {
+        return html! {};
+    }
+    let mut one = |(index, exchange)| {
+        let shown = if full {
+            budget.full(in_full(case, index, exchange))
+        } else {
+            None
+        };
+        shown.or_else(|| budget.brief(in_brief(index, exchange)))
+    };
+    let shown: Vec<Markup> = case
+        .exchanges
+        .iter()
+        .enumerate()
+        .take(EXCHANGES)
+        .map_while(&mut one)
+        .collect();
+    let hidden = case.exchanges.len() - shown.len();
+    html! {
+        h4 { "Exchanges" }
+        div.exchanges {
+            @for markup in shown { (markup) }
+            @if hidden > 0 {
+                p.quiet { (count(hidden, "exchange")) " left out to keep the page small; the JSON report has all." }
+            }
+        }
+        @if !full && hidden < case.exchanges.len() {
+            p.quiet { "Bodies of passing cases are left out; the JSON report has them." }
+        }
+    }
+}
+
+fn in_brief(index: usize, exchange: &Exchange) -> Markup {
+    html! { div.exchange.brief { (line(index, exchange)) } }
+}
+
+fn line(index: usize, exchange: &Exchange) -> Markup {
+    let answer = exchange_outcome(&exchange.outcome);
+    let class = match &exchange.outcome {
+        Outcome::Answer(answer) if answer.status < 400 => "s2",
+        Outcome::Answer(answer) if answer.status < 500 => "s4",
+        _ => "s5",
+    };
+    html! {
+        span.number { (index + 1) }
+        span.place { (exchange_place(exchange)) }
+        @if let Some(actor) = &exchange.actor { span.actor { (visible_cut(actor, 40)) } }
+        span.path { b { (visible_cut(&exchange.request.method, 40)) } " " (short_path(&exchange.request.path)) }
+        span.status.(class) { (answer) }
+        span.time { (took(exchange.took_us)) }
+        @if let Some(spoiled) = &exchange.spoiled { span.spoiled { (visible_cut(spoiled, 200)) } }
+    }
+}
+
+fn in_full(case: &CaseRecord, index: usize, exchange: &Exchange) -> Markup {
+    let mut broken = case
+        .checks
+        .iter()
+        .filter(|check| is_broken(check) && check.exchanges.contains(&index));
+    let pointers: Vec<&str> = broken
+        .clone()
+        .filter_map(|check| check.pointer.as_deref())
+        .collect();
+    let concerned = broken.next().is_some();
+    let request = &exchange.request;
+    let first = format!(
+        "{} {}",
+        visible_cut(&request.method, 40),
+        visible_cut(&request.path, 1000)
+    );
+    html! {
+        details.exchange.concerned[concerned] open[concerned] {
+            summary { (line(index, exchange)) }
+            div.halves {
+                (half("Request", &first, &request.headers, request.body.as_ref(), &[]))
+                @match &exchange.outcome {
+                    Outcome::Answer(answer) => (half(
+                        "Answer", &answer.status.to_string(), &answer.headers, Some(&answer.body), &pointers,
+                    )),
+                    Outcome::Failure(failure) => div.half { h5 { "No answer" } p { (sentence(&failure.message)) } },
+                }
+            }
+        }
+    }
+}
+
+fn half(name: &str, first: &str, headers: &Headers, body: Option<&Body>, marks: &[&str]) -> Markup {
+    let (fields, length) = HEADERS;
+    html! {
+        div.half {
+            h5 { (name) }
+            pre.head {
+                b { (first) } "\n"
+                @for (name, value) in headers.iter().take(fields) {
+                    span.field { (visible_cut(name, length)) ":" } " " (visible_cut(value, length)) "\n"
+                }
+                @if headers.len() > fields { "… " (count(headers.len() - fields, "more header field")) "\n" }
+            }
+            @if let Some(body) = body.filter(|body| !body.is_empty()) {
+                pre.body { @for piece in pretty(body, marks, BODY) { (write_piece(&piece)) } }
+            }
+        }
+    }
+}
+
+fn write_piece(piece: &Piece) -> Markup {
+    html! { @if piece.marked { mark { (piece.text) } } @else { (piece.text) } }
+}

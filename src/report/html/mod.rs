@@ -1,0 +1,198 @@
+//! One self-contained page: the verdict, the requirements, and every case with its exchanges.
+//!
+//! The page needs no network and no script to be read; the script filters, searches and copies. Nothing of the record
+//! gets into it but as escaped text, and its policy lets nothing run but the one script that is in it.
+
+mod cases;
+mod exchanges;
+mod pretty;
+mod sections;
+
+use base64::prelude::{BASE64_STANDARD, Engine as _};
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+use sha2::{Digest as _, Sha256};
+
+use super::facts::{Totals, seconds, sentence, verdict_meaning};
+use crate::record::Record;
+use crate::style::{count, thousands, visible, visible_cut};
+use crate::verdict::{RunVerdict, Verdict};
+
+const STYLE: &str = include_str!("style.css");
+const SCRIPT: &str = include_str!("app.js");
+
+/// The record as a page.
+pub(super) fn render(record: &Record) -> Vec<u8> {
+    let title = format!(
+        "{} · AVP {} · {}",
+        verdict_word(record),
+        record.spec,
+        visible_cut(&record.target, 100)
+    );
+    let page = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta http-equiv="Content-Security-Policy" content=(policy());
+                meta name="color-scheme" content="light dark";
+                link rel="icon" href="data:,";
+                title { (title) }
+                style { (PreEscaped(STYLE)) }
+            }
+            body {
+                (top(record))
+                main {
+                    (verdict(record))
+                    (sections::write(record))
+                    (cases::write(record))
+                }
+                footer { "Made by " (visible(&record.tool.name)) " " (visible(&record.tool.version)) "." }
+                script { (PreEscaped(SCRIPT)) }
+            }
+        }
+    };
+    page.into_string().into_bytes()
+}
+
+/// Nothing is loaded, sent or framed; only the style and script of this very page count.
+fn policy() -> String {
+    let hash = |text: &str| BASE64_STANDARD.encode(Sha256::digest(text));
+    format!(
+        "default-src 'none'; style-src 'sha256-{}'; script-src 'sha256-{}'; img-src data:; base-uri 'none'; \
+         form-action 'none'",
+        hash(STYLE),
+        hash(SCRIPT)
+    )
+}
+
+fn top(record: &Record) -> Markup {
+    html! {
+        header.top {
+            span.brand { "avp-conform" }
+            span.spec { "Alt Vault Protocol " (record.spec) }
+            nav {
+                a href="#requirements" { "Requirements" }
+                a href="#cases" { "Cases" }
+                button #theme type="button" title="Light, dark, or as the system says" { "Theme" }
+            }
+        }
+    }
+}
+
+fn verdict_word(record: &Record) -> &'static str {
+    match record.verdict {
+        RunVerdict::Conformant => "Conformant",
+        RunVerdict::Nonconformant => "Not conformant",
+        RunVerdict::Incomplete => "No verdict",
+    }
+}
+
+fn verdict(record: &Record) -> Markup {
+    html! {
+        section.verdict data-verdict=(record.verdict) {
+            p.target { (visible_cut(&record.target, 300)) }
+            h1 { (verdict_word(record)) }
+            p.meaning { (verdict_meaning(record)) " " (Totals::of(record).sentence()) "." }
+            (bar(record))
+            (facts(record))
+            @for note in notes(record) { p.note { (note) } }
+        }
+    }
+}
+
+/// The requirements by verdict, as shares of one bar.
+fn bar(record: &Record) -> Markup {
+    let all = record.requirements.len().max(1);
+    let mut start = 0;
+    let parts = ORDER.map(|verdict| {
+        let number = record
+            .requirements
+            .iter()
+            .filter(|found| found.verdict == verdict)
+            .count();
+        let part = (verdict, start, number);
+        start += number;
+        part
+    });
+    let percent = |number: usize| format!("{:.3}%", number as f64 * 100.0 / all as f64);
+    html! {
+        svg.bar width="100%" height="10" role="img" aria-label=(Totals::of(record).sentence()) {
+            @for (verdict, start, number) in parts.into_iter().filter(|(_, _, number)| *number > 0) {
+                rect.(verdict.as_str()) x=(percent(start)) width=(percent(number)) height="10" {
+                    title { (number) " " (verdict) }
+                }
+            }
+        }
+    }
+}
+
+/// What is wrong comes first.
+const ORDER: [Verdict; 6] = [
+    Verdict::Fail,
+    Verdict::Error,
+    Verdict::Blocked,
+    Verdict::Warn,
+    Verdict::Pass,
+    Verdict::NotApplicable,
+];
+
+fn facts(record: &Record) -> Markup {
+    let requests = Totals::of(record).requests;
+    let fact = |name: &str, value: String| html! { div { dt { (name) } dd { (value) } } };
+    html! {
+        dl.facts {
+            (fact("Cases", thousands(record.cases.len())))
+            (fact("Requests", thousands(requests)))
+            (fact("Time", seconds(record.duration_ms)))
+            (fact("Seed", visible_cut(&record.seed, 80)))
+            (fact("Started", visible_cut(&record.started.replace('T', " ").replace('Z', " UTC"), 40)))
+            (fact("Suite", visible(&record.suite.hash.chars().take(12).collect::<String>())))
+            @if let Some(idp) = &record.idp { (fact("Identity provider", visible_cut(idp, 300))) }
+            @if let Some(rate) = record.suite.kill_rate { (fact("Self-test", format!("{rate:.0} % of faults caught"))) }
+        }
+    }
+}
+
+fn notes(record: &Record) -> Vec<String> {
+    let mut notes: Vec<String> = record.notes.iter().map(|note| sentence(note)).collect();
+    if record.strict {
+        notes.push("A strict run: a should that is not kept makes the target nonconformant.".to_owned());
+    }
+    if !record.filters.is_empty() {
+        let (some, all) = (thousands(record.cases.len()), count(record.suite.cases, "case"));
+        notes.push(format!(
+            "A part of the suite, {some} of {all}: {}",
+            sentence(&record.filters.join(" "))
+        ));
+    }
+    if record.throttled_ms > 0 {
+        notes.push(format!(
+            "Waited {} in all because the target asked for it.",
+            seconds(record.throttled_ms)
+        ));
+    }
+    notes
+}
+
+/// The sign of a verdict, for eyes that do not tell the colours apart.
+fn sign(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Pass => "✓",
+        Verdict::Warn => "!",
+        Verdict::Fail => "✕",
+        Verdict::NotApplicable => "–",
+        Verdict::Blocked => "?",
+        Verdict::Error => "⚡",
+    }
+}
+
+/// The verdict as a small label.
+fn label(verdict: Verdict) -> Markup {
+    let name = if verdict == Verdict::NotApplicable {
+        "n/a"
+    } else {
+        verdict.as_str()
+    };
+    html! { span.label.(verdict.as_str()) { (sign(verdict)) " " (name) } }
+}
