@@ -4,7 +4,10 @@
 //! and ends. The fragment of the address carries the state, and the browser prints the document that results.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-#![expect(clippy::print_stdout, reason = "who runs the tests must see that they were skipped")]
+#![expect(
+    clippy::print_stdout,
+    reason = "who runs the tests must see that they were skipped"
+)]
 
 #[expect(dead_code, reason = "other test programs use the rest of it")]
 #[path = "reports/fixture.rs"]

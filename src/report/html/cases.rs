@@ -15,7 +15,11 @@ pub(super) fn write(record: &Record) -> Markup {
     let bodies = bodies(record);
     html! {
         section #cases {
-            h2 { "Cases" }
+            div.head {
+                h2 { "Cases" }
+                p.keys { kbd { "/" } " search " kbd { "j" } " " kbd { "k" } " move " kbd { "Enter" } " open "
+                    kbd { "Esc" } " clear" }
+            }
             (tools(record))
             @for (topic, members) in topics(record) {
                 section.topic {
@@ -74,8 +78,6 @@ fn tools(record: &Record) -> Markup {
                 }
             }
             p #count role="status" { (count(record.cases.len(), "case")) }
-            p.keys { kbd { "/" } " search " kbd { "j" } " " kbd { "k" } " move " kbd { "Enter" } " open "
-                kbd { "Esc" } " clear" }
         }
     }
 }
