@@ -9,18 +9,27 @@
 //! ```
 
 pub mod case;
+pub mod cli;
+pub mod command;
+pub mod config;
+pub mod console;
 pub mod crypto;
 pub mod drive;
+pub mod error;
+pub mod exit;
 pub mod json;
 pub mod judge;
 pub mod ledger;
+pub mod plan;
 pub mod process;
 pub mod protocol;
 pub mod reading;
 pub mod record;
 pub mod report;
+pub mod run;
 pub mod server;
 pub mod style;
+pub mod tally;
 pub mod transcript;
 pub mod verdict;
 pub mod wire;

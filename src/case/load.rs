@@ -1,5 +1,7 @@
 //! Reads case files into a suite.
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::ops::Range;
@@ -97,8 +99,9 @@ pub struct Suite {
 }
 
 impl Suite {
-    /// Reads and lints sources. All problems of all files come back, not the first alone.
-    pub fn load(sources: Vec<Source>) -> Result<Suite, Vec<Problem>> {
+    /// Reads and lints sources; `faults` are the names that `kills` may name. All problems of all files come back, not the
+    /// first alone.
+    pub fn load(sources: Vec<Source>, faults: &[&str]) -> Result<Suite, Vec<Problem>> {
         let sources: Vec<Arc<Source>> = sources.into_iter().map(Arc::new).collect();
         let mut suite = Suite {
             cases: Vec::new(),
@@ -111,12 +114,18 @@ impl Suite {
                 Err(problem) => problems.push(*problem),
             }
         }
-        problems.extend(lint::lint(&suite.cases));
+        problems.extend(lint::lint(&suite.cases, faults));
         if problems.is_empty() {
             Ok(suite)
         } else {
             Err(problems)
         }
+    }
+
+    /// The text of every case file, by its name.
+    pub fn sources(&self) -> BTreeMap<String, Cow<'static, str>> {
+        let entry = |case: &LoadedCase| (case.source.name.clone(), Cow::Owned(case.source.text.clone()));
+        self.cases.iter().map(entry).collect()
     }
 
     /// The case of an id.

@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 
 pub use secrets::{PLAINTEXT_MARK, PRIVATE_KEY_MARK, SIGNATURE_MARK};
-pub use world::{identity, scope};
+pub use world::{identity, marker, scope};
 
 use crate::case::{LoadedCase, TokenForm};
 use crate::crypto::Seed;

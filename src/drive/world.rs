@@ -56,6 +56,25 @@ pub fn identity(seed: &Seed, scope: &str, actor: &str) -> Identity {
     Identity::derive(seed, &["actor", scope, actor])
 }
 
+/// The request that creates the marker of a use of a seed: a repository of its own, by an actor of its own.
+pub fn marker(seed: &Seed, generation: u32, identity: &Identity) -> serde_json::Value {
+    let mut world = World::new(seed, format!("generation/{generation}"));
+    let name = "marker";
+    let actor = Actor {
+        identity: identity.clone(),
+        token: None,
+        nonce: None,
+    };
+    world.actors.insert(name.to_owned(), actor);
+    super::forge::body(
+        &mut world,
+        name,
+        name,
+        crate::case::Action::Create(&Create::default()),
+    )
+    .unwrap_or_default()
+}
+
 impl<'a> World<'a> {
     pub(super) fn new(seed: &'a Seed, scope: String) -> World<'a> {
         World {

@@ -137,13 +137,20 @@ impl<'a> Checks<'a> {
     /// The record of a check that nothing broke.
     fn whole(&self, at: usize) -> CheckRecord {
         let looks = &self.looks[at];
-        let unknown = looks.iter().find_map(|(_, finding)| match finding {
+        let mut unknown = looks.iter().filter_map(|(_, finding)| match finding {
             Finding::Unknown { reason, verdict } => Some((*verdict, reason.clone())),
             _ => None,
         });
-        let held = looks.iter().filter(|(_, finding)| *finding == Finding::Holds);
+        let exchanges: Vec<usize> = looks
+            .iter()
+            .filter(|(_, finding)| *finding == Finding::Holds)
+            .map(|(exchange, _)| *exchange)
+            .take(MOST_PROOFS)
+            .collect();
+        // What was seen to hold once outweighs what did not apply elsewhere, but not what could not be looked at.
+        let held = !exchanges.is_empty();
+        let unknown = unknown.find(|(verdict, _)| !(held && *verdict == Verdict::NotApplicable));
         let (verdict, got) = unknown.unwrap_or((Verdict::Pass, String::new()));
-        let exchanges = held.map(|(exchange, _)| *exchange).take(MOST_PROOFS).collect();
         CheckRecord {
             verdict,
             got,

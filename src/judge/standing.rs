@@ -254,8 +254,15 @@ fn error_object(checks: &mut Checks<'_>, frame: &Frame<'_>, operation: Option<Op
 
 /// Null is taken for absent: a field that is not there says nothing wrong.
 fn error_code(checks: &mut Checks<'_>, frame: &Frame<'_>, object: &Value, status: u16) {
+    let expected = "an error's code is one that the table gives for its status";
+    let subject = standing("error code", "AVP-6-19", expected);
     let Some(code) = object.get("code").filter(|code| !code.is_null()) else {
-        return;
+        let reason = "the target's errors carry no code".to_owned();
+        let finding = Finding::Unknown {
+            reason,
+            verdict: Verdict::NotApplicable,
+        };
+        return checks.note(subject, frame.index, finding);
     };
     let known = codes(status);
     let fits = code.as_str().is_some_and(|code| known.contains(&code));
@@ -270,8 +277,7 @@ fn error_code(checks: &mut Checks<'_>, frame: &Frame<'_>, object: &Value, status
             format!("the code {code} with status {status}, not {}", known.join(" or ")),
         ),
     };
-    let expected = "an error's code is one that the table gives for its status";
-    checks.note(standing("error code", "AVP-6-19", expected), frame.index, finding);
+    checks.note(subject, frame.index, finding);
 }
 
 /// The codes of the error table (section 7 of the protocol page).

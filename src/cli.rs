@@ -1,0 +1,168 @@
+//! What can be typed: options and sub-commands, as clap reads them. Nothing is checked here beyond its form.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::crypto::Seed;
+use crate::plan::Filter;
+use crate::protocol::SpecVersion;
+use crate::report::Destination;
+
+/// Conformance tests for servers of the Alt Vault Protocol.
+///
+/// Without a target, the suite runs against the reference server that is built in.
+#[derive(Debug, Parser)]
+#[command(
+    name = "avp-conform",
+    version,
+    args_conflicts_with_subcommands = true,
+    max_term_width = 110
+)]
+#[command(
+    after_help = "Exit codes: 0 conformant, 1 not conformant, 2 wrong usage, 3 target unreachable or run \
+                        incomplete, 4 expectations out of date, 5 nothing selected, 130 interrupted"
+)]
+pub struct Cli {
+    /// What to do; the suite is run if nothing is said.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// How to run.
+    #[command(flatten)]
+    pub run: RunArgs,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the suite (what happens without a sub-command).
+    Run(RunArgs),
+    /// Serve the reference server alone.
+    Serve(ServeArgs),
+    /// List the cases.
+    List(ListArgs),
+    /// Explain a case, a requirement or a fault.
+    Explain(ExplainArgs),
+    /// Show which cases verify which requirement, and what none verifies.
+    Coverage(ListArgs),
+    /// Check case files.
+    Lint(LintArgs),
+}
+
+/// Options of a run.
+#[derive(Debug, Clone, Default, Args)]
+pub struct RunArgs {
+    /// The server under test; the reference server that is built in, if none is given.
+    #[arg(long, value_name = "URL", env = "AVP_TARGET")]
+    pub target: Option<String>,
+    /// The identity provider, where it is apart from the target.
+    #[arg(long, value_name = "URL", env = "AVP_IDP")]
+    pub idp: Option<String>,
+    /// A should that is not kept makes the target nonconformant.
+    #[arg(long)]
+    pub strict: bool,
+    /// How long one exchange may take.
+    #[arg(long, value_name = "SECONDS", default_value = "5", value_parser = seconds)]
+    pub timeout: Option<f64>,
+    /// How many cases run at once.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub jobs: Option<u16>,
+    /// Where all keys, ids and ivs come from, 64 hexadecimal digits; random unless given.
+    #[arg(long, value_name = "HEX")]
+    pub seed: Option<Seed>,
+    /// Run only what matches: a glob over case ids, topics and requirement ids; `!` in front takes away.
+    #[arg(long, value_name = "EXPR", value_parser = Filter::parse)]
+    pub filter: Vec<Filter>,
+    /// The protocol version that the target claims: 0.2, 0.3 or 0.4.
+    #[arg(long, value_name = "VERSION", default_value = "0.4")]
+    pub spec: Option<SpecVersion>,
+    /// Write a report: json, junit, html, markdown, ... `-` is standard output.
+    #[arg(long, value_name = "FORMAT=PATH")]
+    pub report: Vec<Destination>,
+    /// More case files: the *.toml of a directory.
+    #[arg(long, value_name = "DIR")]
+    pub cases: Vec<PathBuf>,
+    /// Run the cases that take minutes as well.
+    #[arg(long)]
+    pub slow: bool,
+    /// Show tokens, signatures and keys in reports.
+    #[arg(long)]
+    pub show_secrets: bool,
+    /// Show every requirement and the exchanges of failing cases.
+    #[arg(short, long, conflicts_with = "quiet")]
+    pub verbose: bool,
+    /// One line.
+    #[arg(short, long)]
+    pub quiet: bool,
+}
+
+fn seconds(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(seconds) if seconds > 0.0 && seconds <= 3600.0 => Ok(seconds),
+        _ => Err("seconds, above 0 and at most 3600".to_owned()),
+    }
+}
+
+/// Options of the reference server.
+#[derive(Debug, Args)]
+pub struct ServeArgs {
+    /// The address to listen on.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
+    pub bind: IpAddr,
+    /// The port to listen on; 0 takes a free one.
+    #[arg(long, value_name = "PORT", env = "PORT", default_value_t = 8787)]
+    pub port: u16,
+    /// Get one thing wrong: the name of a fault.
+    #[arg(long, value_name = "NAME", conflicts_with = "vary")]
+    pub fault: Option<String>,
+    /// Use one of the freedoms that the protocol leaves: the name of a variation.
+    #[arg(long, value_name = "NAME")]
+    pub vary: Option<String>,
+    /// List the faults.
+    #[arg(long)]
+    pub list_faults: bool,
+    /// List the variations.
+    #[arg(long)]
+    pub list_variations: bool,
+    /// Serve https with this certificate chain (PEM).
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    pub tls_cert: Option<PathBuf>,
+    /// The certificate's private key (PEM).
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub tls_key: Option<PathBuf>,
+    /// Serve https with a certificate made up for this run.
+    #[arg(long, conflicts_with = "tls_cert")]
+    pub tls_self_signed: bool,
+}
+
+/// Options of commands that look at the suite.
+#[derive(Debug, Args)]
+pub struct ListArgs {
+    /// As JSON.
+    #[arg(long)]
+    pub json: bool,
+    /// Only what matches.
+    #[arg(long, value_name = "EXPR", value_parser = Filter::parse)]
+    pub filter: Vec<Filter>,
+    /// More case files.
+    #[arg(long, value_name = "DIR")]
+    pub cases: Vec<PathBuf>,
+}
+
+/// What to explain.
+#[derive(Debug, Args)]
+pub struct ExplainArgs {
+    /// The id of a case or requirement, or the name of a fault.
+    pub id: String,
+    /// More case files.
+    #[arg(long, value_name = "DIR")]
+    pub cases: Vec<PathBuf>,
+}
+
+/// What to check.
+#[derive(Debug, Args)]
+pub struct LintArgs {
+    /// Case files, or directories of them; the ones that are built in, if none are given.
+    pub paths: Vec<PathBuf>,
+}

@@ -1,0 +1,25 @@
+//! What each sub-command does: from what was typed to an exit code.
+
+mod coverage;
+mod explain;
+mod lint;
+mod list;
+mod progress;
+mod run;
+mod serve;
+
+use crate::cli::{Cli, Command};
+use crate::error::Error;
+
+/// Does what was asked for. The number is the exit code.
+pub fn execute(cli: Cli) -> Result<u8, Error> {
+    match cli.command {
+        None => run::run(&cli.run),
+        Some(Command::Run(args)) => run::run(&args),
+        Some(Command::Serve(args)) => serve::serve(&args),
+        Some(Command::List(args)) => list::list(&args),
+        Some(Command::Explain(args)) => explain::explain(&args),
+        Some(Command::Coverage(args)) => coverage::coverage(&args),
+        Some(Command::Lint(args)) => lint::lint(&args),
+    }
+}

@@ -1,0 +1,43 @@
+//! The live line of a run on a terminal.
+
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::run::Event;
+use crate::verdict::Verdict;
+
+/// Shows how far a run is. Nothing is drawn where standard error is no terminal.
+pub(super) struct Progress {
+    bar: ProgressBar,
+}
+
+impl Progress {
+    pub(super) fn new(cases: usize, quiet: bool) -> Progress {
+        let target = if quiet {
+            ProgressDrawTarget::hidden()
+        } else {
+            ProgressDrawTarget::stderr()
+        };
+        let bar = ProgressBar::with_draw_target(Some(cases as u64), target);
+        let style = ProgressStyle::with_template("{bar:24} {pos}/{len} cases  {elapsed}  {wide_msg}");
+        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+        bar.enable_steady_tick(Duration::from_millis(100));
+        Progress { bar }
+    }
+
+    pub(super) fn note(&self, event: &Event<'_>) {
+        let Event::Finished(case) = event;
+        self.bar.inc(1);
+        match case.verdict {
+            Verdict::Fail | Verdict::Error => self.bar.println(format!("{} {}", case.verdict, case.id)),
+            _ => self.bar.set_message(case.id.clone()),
+        }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+    }
+}

@@ -1,0 +1,89 @@
+//! Serves the reference server alone.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::Path;
+
+use crate::case::nearest;
+use crate::cli::ServeArgs;
+use crate::error::Error;
+use crate::server::{self, Behaviour, Options, Server, Tls};
+use crate::{console, exit};
+
+pub(super) fn serve(args: &ServeArgs) -> Result<u8, Error> {
+    if args.list_faults {
+        let row = |fault: &server::Fault| {
+            format!(
+                "{:40} {:10} {:6} {}\n",
+                fault.name, fault.breaks, fault.level, fault.about
+            )
+        };
+        console::out(&server::faults().iter().map(row).collect::<String>());
+        return Ok(exit::OK);
+    }
+    if args.list_variations {
+        let row = |variation: &server::Variation| format!("{:32} {}\n", variation.name, variation.about);
+        console::out(&server::variations().iter().map(row).collect::<String>());
+        return Ok(exit::OK);
+    }
+    let options = Options {
+        bind: SocketAddr::new(args.bind, args.port),
+        behaviour: behaviour(args)?,
+        tls: tls(args)?,
+        ..Options::default()
+    };
+    let about = options
+        .behaviour
+        .name()
+        .map(|name| format!(" ({name})"))
+        .unwrap_or_default();
+    let server = Server::start(options).map_err(|error| Error::Unreachable(error.to_string()))?;
+    console::out(&format!("serving AVP at {}{about}\n", server.url()));
+    server.wait();
+    Ok(exit::OK)
+}
+
+fn behaviour(args: &ServeArgs) -> Result<Behaviour, Error> {
+    if let Some(name) = &args.fault {
+        let known = server::faults().iter().map(|fault| fault.name);
+        return match server::find_fault(name) {
+            Some(fault) => Ok(Behaviour::Faulty(fault)),
+            None => Err(unknown("fault", name, known, "--list-faults")),
+        };
+    }
+    let Some(name) = &args.vary else {
+        return Ok(Behaviour::Plain);
+    };
+    let known = server::variations().iter().map(|variation| variation.name);
+    match server::find_variation(name) {
+        Some(variation) => Ok(Behaviour::Varied(variation)),
+        None => Err(unknown("variation", name, known, "--list-variations")),
+    }
+}
+
+fn unknown(what: &str, name: &str, known: impl Iterator<Item = &'static str>, list: &str) -> Error {
+    let near = nearest(name, known).map(|near| format!("did you mean {near:?}? "));
+    Error::Usage(format!(
+        "there is no {what} {name:?}; {}{list} lists them",
+        near.unwrap_or_default()
+    ))
+}
+
+fn tls(args: &ServeArgs) -> Result<Option<Tls>, Error> {
+    if args.tls_self_signed {
+        return Tls::self_signed()
+            .map(Some)
+            .map_err(|error| Error::Usage(error.to_string()));
+    }
+    let read = |path: &Path| {
+        fs::read_to_string(path)
+            .map_err(|error| Error::Usage(format!("cannot read {}: {error}", path.display())))
+    };
+    match (&args.tls_cert, &args.tls_key) {
+        (Some(cert), Some(key)) => Ok(Some(Tls {
+            cert_pem: read(cert)?,
+            key_pem: read(key)?,
+        })),
+        _ => Ok(None),
+    }
+}

@@ -1,0 +1,37 @@
+//! Why the harness itself cannot go on. A check that fails is no error: it is data.
+
+use crate::exit;
+
+/// An error with its exit code. Messages are whole sentences for people, without a full stop.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// What was asked for makes no sense.
+    #[error("{0}")]
+    Usage(String),
+    /// Case files are wrong; the text shows each problem at its place.
+    #[error("{0}")]
+    Cases(String),
+    /// The target or a service of the harness's own cannot be reached or started.
+    #[error("{0}")]
+    Unreachable(String),
+    /// Nothing was selected.
+    #[error("{0}")]
+    NothingSelected(String),
+}
+
+impl Error {
+    /// The exit code that says so.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Error::Usage(_) | Error::Cases(_) => exit::USAGE,
+            Error::Unreachable(_) => exit::UNREACHABLE,
+            Error::NothingSelected(_) => exit::NOTHING_SELECTED,
+        }
+    }
+}
+
+impl From<crate::report::OutputError> for Error {
+    fn from(error: crate::report::OutputError) -> Self {
+        Error::Usage(error.to_string())
+    }
+}

@@ -1,0 +1,148 @@
+//! Decides which cases run: filters, protocol version, and what the run is willing to wait for.
+
+use std::fmt;
+
+use globset::{Glob, GlobMatcher};
+
+use crate::case::{LoadedCase, Suite, nearest};
+use crate::protocol::{SpecVersion, catalogue};
+
+/// One `--filter`: a glob over case ids, topics and requirement ids; with a `!` in front it takes away.
+#[derive(Debug, Clone)]
+pub struct Filter {
+    text: String,
+    glob: GlobMatcher,
+    excludes: bool,
+}
+
+impl Filter {
+    /// Reads a filter. The error is one sentence.
+    pub fn parse(text: &str) -> Result<Filter, String> {
+        let (pattern, excludes) = match text.strip_prefix('!') {
+            Some(rest) => (rest, true),
+            None => (text, false),
+        };
+        if pattern.is_empty() {
+            return Err("an empty filter selects nothing; `*` selects all".to_owned());
+        }
+        let glob = Glob::new(pattern).map_err(|error| format!("{text:?} is no glob: {}", error.kind()))?;
+        Ok(Filter {
+            text: text.to_owned(),
+            glob: glob.compile_matcher(),
+            excludes,
+        })
+    }
+
+    fn matches(&self, case: &LoadedCase) -> bool {
+        self.glob.is_match(case.id())
+            || self.glob.is_match(case.topic())
+            || requirements(case).into_iter().any(|id| self.glob.is_match(id))
+    }
+}
+
+impl fmt::Display for Filter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+/// Every requirement that a case or one of its steps names, in the order of first mention.
+pub fn requirements(case: &LoadedCase) -> Vec<&str> {
+    let steps = case
+        .case
+        .steps
+        .iter()
+        .filter_map(|step| step.get_ref().checks.as_ref());
+    let mut ids: Vec<&str> = Vec::new();
+    for id in case.case.checks.iter().chain(steps.flatten()) {
+        if !ids.contains(&id.get_ref().as_str()) {
+            ids.push(id.get_ref());
+        }
+    }
+    ids
+}
+
+/// The cases that run, as indices into the suite, in suite order.
+pub fn plan(suite: &Suite, filters: &[Filter], spec: SpecVersion, slow: bool) -> Vec<usize> {
+    let includes: Vec<&Filter> = filters.iter().filter(|filter| !filter.excludes).collect();
+    let selected = |case: &LoadedCase| {
+        let wanted = includes.is_empty() || includes.iter().any(|filter| filter.matches(case));
+        let unwanted = filters
+            .iter()
+            .any(|filter| filter.excludes && filter.matches(case));
+        let in_force = case.case.since <= spec && requirements(case).iter().any(|id| is_in_force(id, spec));
+        wanted && !unwanted && in_force && (slow || !case.case.slow)
+    };
+    (0..suite.cases.len())
+        .filter(|index| selected(&suite.cases[*index]))
+        .collect()
+}
+
+fn is_in_force(id: &str, spec: SpecVersion) -> bool {
+    catalogue()
+        .get(id)
+        .is_some_and(|requirement| requirement.in_force(spec))
+}
+
+/// What somebody may have meant whose filters select nothing.
+pub fn suggestion(suite: &Suite, filters: &[Filter]) -> Option<String> {
+    let filter = filters.first()?;
+    let known = suite.cases.iter().flat_map(|case| [case.id(), case.topic()]);
+    let ids = catalogue().iter().map(|requirement| requirement.id.as_str());
+    nearest(&filter.text, known.chain(ids)).map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::case::Source;
+
+    fn suite() -> Suite {
+        let case = |id: &str, since: &str, check: &str| {
+            format!(
+                "[[case]]\nid = 'demo/{id}'\ntitle = 'x'\nsince = '{since}'\nchecks = ['{check}']\nrepo = {{}}\n\
+                 [[case.step]]\npull = {{}}\nanswer = 'granted'\n"
+            )
+        };
+        let cases = [
+            case("one", "0.2", "AVP-6-04"),
+            case("two", "0.4", "AVP-5.1-01"),
+            case("three", "0.2", "AVP-6-06"),
+        ];
+        let text = format!("about = 'x'\n{}", cases.join("\n"));
+        Suite::load(
+            vec![Source {
+                name: "demo.toml".to_owned(),
+                text,
+            }],
+            &[],
+        )
+        .unwrap()
+    }
+
+    fn ids(filters: &[&str], spec: SpecVersion) -> Vec<usize> {
+        let filters: Vec<Filter> = filters.iter().map(|text| Filter::parse(text).unwrap()).collect();
+        plan(&suite(), &filters, spec, false)
+    }
+
+    #[test]
+    fn filters_are_globs_over_ids_topics_and_requirements() {
+        assert_eq!(ids(&[], SpecVersion::V0_4), [0, 1, 2]);
+        assert_eq!(ids(&["demo/t*"], SpecVersion::V0_4), [1, 2]);
+        assert_eq!(ids(&["demo"], SpecVersion::V0_4), [0, 1, 2]);
+        assert_eq!(ids(&["AVP-6-*"], SpecVersion::V0_4), [0, 2]);
+        assert_eq!(ids(&["!*/two"], SpecVersion::V0_4), [0, 2]);
+        assert_eq!(ids(&["demo", "!AVP-6-04"], SpecVersion::V0_4), [1, 2]);
+    }
+
+    #[test]
+    fn a_version_takes_away_what_it_did_not_have() {
+        assert_eq!(ids(&[], SpecVersion::V0_2), [0, 2]);
+    }
+
+    #[test]
+    fn bad_globs_are_refused() {
+        assert!(Filter::parse("a[").is_err());
+        assert!(Filter::parse("!").is_err());
+    }
+}

@@ -1,0 +1,186 @@
+//! Adds up what cases came to: a verdict per requirement, and one for the run.
+
+use crate::protocol::{Level, Requirement, SpecVersion, catalogue};
+use crate::record::{CaseRecord, CheckRecord, RequirementRecord};
+use crate::verdict::{RunVerdict, Verdict};
+
+/// Requirements that speak of something that may never come up: then they are not applicable, not unverified.
+const CONDITIONAL: [(&str, &str); 1] = [("AVP-7-02", "the target never answered 429")];
+
+/// A verdict for each requirement in force that `selected` names or a check concerns, in catalogue order.
+pub fn requirements(cases: &[CaseRecord], selected: &[&str], spec: SpecVersion) -> Vec<RequirementRecord> {
+    let concerned = |requirement: &&Requirement| {
+        let id = requirement.id.as_str();
+        selected.contains(&id)
+            || cases
+                .iter()
+                .any(|case| case.requirements.iter().any(|other| other == id))
+    };
+    catalogue()
+        .server(spec)
+        .filter(concerned)
+        .map(|requirement| one(requirement, cases))
+        .collect()
+}
+
+fn one(requirement: &Requirement, cases: &[CaseRecord]) -> RequirementRecord {
+    let id = requirement.id.as_str();
+    let mut verdict = None;
+    let mut reason = None;
+    let mut concerned = Vec::new();
+    for case in cases {
+        let checks = case
+            .checks
+            .iter()
+            .filter(|check| check.requirements.iter().any(|other| other == id));
+        let worst = checks
+            .map(|check| (of_check(check, requirement.level), check))
+            .max_by_key(|(verdict, _)| *verdict);
+        let Some((worst, check)) = worst else { continue };
+        concerned.push(case.id.clone());
+        if verdict.is_none_or(|known| worst > known) {
+            verdict = Some(worst);
+            reason = Some(check.got.clone()).filter(|got| !got.is_empty());
+        }
+    }
+    let (verdict, reason) = match verdict {
+        Some(verdict) => (verdict, reason),
+        None => match CONDITIONAL.iter().find(|(conditional, _)| *conditional == id) {
+            Some((_, why)) => (Verdict::NotApplicable, Some((*why).to_owned())),
+            None => (
+                Verdict::Blocked,
+                Some("no check of the cases that ran verified it".to_owned()),
+            ),
+        },
+    };
+    RequirementRecord {
+        id: id.to_owned(),
+        level: requirement.level,
+        text: requirement.text.clone(),
+        verdict,
+        reason,
+        cases: concerned,
+    }
+}
+
+/// What a check means for one of its requirements: a check that breaks a must and a should warns of the latter.
+fn of_check(check: &CheckRecord, level: Level) -> Verdict {
+    match check.verdict {
+        Verdict::Fail | Verdict::Warn => Verdict::of_broken(level),
+        other => other,
+    }
+}
+
+/// What the run came to. A must that is seen broken outweighs work that could not be done.
+pub fn verdict(cases: &[CaseRecord], requirements: &[RequirementRecord], strict: bool) -> RunVerdict {
+    let must = |verdict: Verdict| {
+        requirements
+            .iter()
+            .any(|it| it.level == Level::Must && it.verdict == verdict)
+    };
+    if must(Verdict::Fail) {
+        return RunVerdict::Nonconformant;
+    }
+    if cases.iter().any(|case| case.verdict == Verdict::Error) {
+        return RunVerdict::Incomplete;
+    }
+    let warned = requirements.iter().any(|it| it.verdict == Verdict::Warn);
+    if must(Verdict::Blocked) || (strict && warned) {
+        return RunVerdict::Nonconformant;
+    }
+    RunVerdict::Conformant
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(requirements: &[&str], verdict: Verdict) -> CheckRecord {
+        CheckRecord {
+            name: "answer".to_owned(),
+            requirements: requirements.iter().map(|id| (*id).to_owned()).collect(),
+            verdict,
+            step: None,
+            line: 1,
+            exchanges: Vec::new(),
+            pointer: None,
+            expected: "x".to_owned(),
+            got: "y".to_owned(),
+            hint: None,
+        }
+    }
+
+    fn case(checks: Vec<CheckRecord>) -> CaseRecord {
+        CaseRecord {
+            id: "demo/case".to_owned(),
+            title: String::new(),
+            topic: "demo".to_owned(),
+            file: String::new(),
+            line: 1,
+            verdict: checks.iter().map(|check| check.verdict).max().unwrap(),
+            requirements: checks
+                .iter()
+                .flat_map(|check| check.requirements.clone())
+                .collect(),
+            reason: None,
+            duration_ms: 0.0,
+            began_ms: 0,
+            throttled_ms: 0,
+            stopped: None,
+            checks,
+            exchanges: Vec::new(),
+        }
+    }
+
+    fn tally(checks: Vec<CheckRecord>, selected: &[&str], strict: bool) -> (Vec<Verdict>, RunVerdict) {
+        let cases = [case(checks)];
+        let requirements = requirements(&cases, selected, SpecVersion::V0_4);
+        let run = verdict(&cases, &requirements, strict);
+        (requirements.iter().map(|it| it.verdict).collect(), run)
+    }
+
+    #[test]
+    fn the_level_of_each_requirement_decides_what_a_broken_check_means() {
+        let checks = vec![check(&["AVP-2-05", "AVP-6-04"], Verdict::Fail)];
+        assert_eq!(
+            tally(checks, &[], false),
+            (vec![Verdict::Warn, Verdict::Fail], RunVerdict::Nonconformant)
+        );
+    }
+
+    #[test]
+    fn a_must_that_nothing_verified_is_not_met() {
+        let checks = vec![check(&["AVP-6-04"], Verdict::Pass)];
+        assert_eq!(tally(checks.clone(), &[], false).1, RunVerdict::Conformant);
+        let unverified = tally(checks, &["AVP-6-06"], false);
+        assert_eq!(
+            unverified,
+            (vec![Verdict::Pass, Verdict::Blocked], RunVerdict::Nonconformant)
+        );
+    }
+
+    #[test]
+    fn warnings_count_under_strict_alone() {
+        let checks = vec![check(&["AVP-2-05"], Verdict::Warn)];
+        assert_eq!(tally(checks.clone(), &[], false).1, RunVerdict::Conformant);
+        assert_eq!(tally(checks, &[], true).1, RunVerdict::Nonconformant);
+    }
+
+    #[test]
+    fn work_that_could_not_be_done_makes_a_run_incomplete() {
+        let checks = vec![check(&["AVP-6-04"], Verdict::Error)];
+        assert_eq!(tally(checks, &[], false).1, RunVerdict::Incomplete);
+    }
+
+    #[test]
+    fn what_never_came_up_is_not_applicable() {
+        let checks = vec![check(&["AVP-6-04"], Verdict::Pass)];
+        assert_eq!(
+            tally(checks, &["AVP-7-02"], false),
+            (
+                vec![Verdict::Pass, Verdict::NotApplicable],
+                RunVerdict::Conformant
+            )
+        );
+    }
+}
