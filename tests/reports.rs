@@ -4,6 +4,8 @@
 
 #[path = "reports/fixture.rs"]
 mod fixture;
+#[path = "reports/hostile.rs"]
+mod hostile;
 
 use std::borrow::Cow;
 

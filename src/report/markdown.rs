@@ -35,7 +35,7 @@ fn heading(out: &mut String, record: &Record) {
     let mark = match record.verdict {
         RunVerdict::Conformant => "✅",
         RunVerdict::Nonconformant => "❌",
-        RunVerdict::Incomplete => "⚠️",
+        RunVerdict::Incomplete => "❔",
     };
     let target = escaped(&record.target);
     _ = writeln!(
@@ -107,7 +107,7 @@ fn details(record: &Record, finding: &Finding<'_>) -> String {
     let mark = if finding.check.verdict == Verdict::Fail {
         "❌"
     } else {
-        "⚠️"
+        "🟡"
     };
     let others = match finding.others.len() {
         0 => String::new(),
