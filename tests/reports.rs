@@ -8,9 +8,11 @@ mod fixture;
 mod hostile;
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
+use avp_conform::protocol::SpecVersion;
 use avp_conform::record::Record;
-use avp_conform::report::{Format, Sources, Verbosity, View, render};
+use avp_conform::report::{Destination, Format, Sources, Verbosity, View, diff, load, merge, render};
 use avp_conform::verdict::Verdict;
 
 fn text(record: &Record, view: &View) -> String {
@@ -243,4 +245,118 @@ fn no_more_annotations_of_a_kind_than_are_shown() {
         );
     }
     assert!(lines.contains("more findings::"), "{lines}");
+}
+
+#[test]
+fn a_page_of_a_large_failing_run_is_small() {
+    let mut record = fixture::many_grouped();
+    let mut more = record.cases.clone();
+    more.iter_mut().for_each(|case| case.id.push_str("-again"));
+    record.cases.extend(more);
+    for case in &mut record.cases {
+        let once = case.exchanges.clone();
+        case.exchanges = once.iter().cycle().take(20).cloned().collect();
+        case.checks.extend_from_within(..);
+        fixture::spoil(case, Verdict::Fail);
+    }
+    fixture::tally(&mut record);
+    let page = shown(Format::Html, &record);
+    assert!(page.len() < 2_000_000, "{}", page.len());
+    assert!(page.contains("left out to keep the page small"));
+}
+
+#[test]
+fn a_difference_names_what_changed() {
+    let (old, mut new) = (fixture::one_failure(), fixture::many_grouped());
+    fixture::find(&mut new, "push/6-08-by-the-rule").checks[1].verdict = Verdict::Pass;
+    new.cases.retain(|case| case.topic != "transport");
+    fixture::find(&mut new, "codec/2-01-by-the-rule").id = "codec/renamed".into();
+    fixture::tally(&mut new);
+    let found = diff(&old, &new);
+    assert!(found.regressions);
+    insta::assert_snapshot!(found.text(&View::default()));
+}
+
+#[test]
+fn what_got_better_is_no_regression() {
+    let found = diff(&fixture::one_failure(), &fixture::conformant());
+    assert!(!found.regressions);
+    assert_eq!(found.summary(), "1 case fixed, 1 case otherwise changed");
+    let same = diff(&fixture::blocked(), &fixture::blocked());
+    assert_eq!((same.summary().as_str(), same.regressions), ("", false));
+    assert_eq!(same.text(&View::default()), "no regressions: still incomplete\n");
+}
+
+#[test]
+fn a_stored_report_is_read_back() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("a/report.json");
+    let output = format!("json={}", path.display())
+        .parse::<Destination>()
+        .unwrap()
+        .open()
+        .unwrap();
+    let record = fixture::many_grouped();
+    output
+        .write(&render(Format::Json, &record, &View::default()))
+        .unwrap();
+    assert_eq!(load(&path).unwrap(), record);
+}
+
+/// A record with the cases of which the place leaves a remainder, as a shard would leave it.
+fn shard(record: &Record, remainder: usize) -> Record {
+    let mut shard = record.clone();
+    let mut place = 0;
+    shard.cases.retain(|_| {
+        place += 1;
+        place % 2 == remainder
+    });
+    shard.filters = vec![format!("shard {remainder}")];
+    fixture::tally(&mut shard);
+    shard
+}
+
+#[test]
+fn shards_are_merged_into_the_whole() {
+    let mut record = fixture::many_grouped();
+    record
+        .cases
+        .sort_by(|one, other| (&one.file, one.line).cmp(&(&other.file, other.line)));
+    fixture::tally(&mut record);
+    let whole = merge(vec![shard(&record, 1), shard(&record, 0)], fixture::tally).unwrap();
+    let ids = |record: &Record| {
+        record
+            .cases
+            .iter()
+            .map(|case| case.id.clone())
+            .collect::<BTreeSet<_>>()
+    };
+    assert_eq!(ids(&whole), ids(&record));
+    assert_eq!(
+        (&whole.requirements, whole.summary, whole.verdict, &whole.filters),
+        (&record.requirements, record.summary, record.verdict, &Vec::new(),)
+    );
+}
+
+#[test]
+fn what_is_not_of_one_run_is_not_merged() {
+    let record = fixture::conformant();
+    let (one, other) = (shard(&record, 0), shard(&record, 1));
+    let said = |change: fn(&mut Record)| {
+        let mut other = other.clone();
+        change(&mut other);
+        merge(vec![one.clone(), other], |_| {}).unwrap_err()
+    };
+    assert_eq!(
+        said(|record| record.seed = "00".into()),
+        "report 2 has another seed than the first: 00, not 5f3a90c1"
+    );
+    assert!(said(|record| record.suite.hash.clear()).starts_with("report 2 has another suite"));
+    assert!(said(|record| record.spec = SpecVersion::V0_2).ends_with("0.2, not 0.4"));
+    let twice = merge(vec![one.clone(), one], |_| {}).unwrap_err();
+    assert!(twice.ends_with("is in more than one report"), "{twice}");
+    assert_eq!(
+        merge(Vec::new(), |_| {}).unwrap_err(),
+        "there are no reports to merge"
+    );
 }

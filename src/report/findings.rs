@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use super::facts::reason;
+use super::excerpt::cut;
+use super::facts::{got, reason};
 use crate::record::{CaseRecord, CheckRecord, Record};
 use crate::verdict::Verdict;
 use crate::wire::Exchange;
@@ -56,6 +57,17 @@ pub(super) fn findings(record: &Record) -> Vec<Finding<'_>> {
 /// Whether a check says that the target does something wrong.
 pub(super) fn is_broken(check: &CheckRecord) -> bool {
     matches!(check.verdict, Verdict::Fail | Verdict::Warn)
+}
+
+/// What is the matter with a case, in a few words.
+pub(super) fn matter(case: &CaseRecord) -> String {
+    let broken = case
+        .checks
+        .iter()
+        .filter(|check| is_broken(check))
+        .max_by_key(|check| check.verdict);
+    let text = broken.map_or_else(|| reason(case), got);
+    cut(text, 160, false)
 }
 
 /// What two checks have in common that fail for one reason.

@@ -6,6 +6,7 @@
 mod badge;
 mod ctrf;
 mod destination;
+mod diff;
 mod excerpt;
 mod facts;
 mod findings;
@@ -15,14 +16,19 @@ mod html;
 mod ids;
 mod json;
 mod junit;
+mod load;
 mod locate;
 mod markdown;
+mod merge;
 mod tap;
 mod text;
 mod view;
 
 pub use destination::{Destination, Output, OutputError};
+pub use diff::{Change, Diff, diff};
 pub use format::Format;
+pub use load::{LoadError, load};
+pub use merge::merge;
 pub use view::{Sources, Verbosity, View};
 
 use crate::record::Record;

@@ -267,7 +267,8 @@ fn case(row: &(&str, Level, &str), variant: &str) -> CaseRecord {
     let (id, _, text) = *row;
     let (section, number) = id["AVP-".len()..].split_once('-').unwrap();
     let (_, topic, operation) = TOPICS.into_iter().find(|(known, ..)| *known == section).unwrap();
-    let line = 11 + number.parse::<usize>().unwrap() * 9;
+    let place = VARIANTS.iter().position(|known| *known == variant).unwrap();
+    let line = 11 + number.parse::<usize>().unwrap() * 9 + place;
     CaseRecord {
         id: format!("{topic}/{section}-{number}-{variant}"),
         title: format!("{} ({})", text.trim_end_matches('.'), variant.replace('-', " ")),

@@ -6,7 +6,7 @@ use super::exchanges::{self, Budget};
 use super::{ORDER, label, sign};
 use crate::record::{CaseRecord, CheckRecord, Record};
 use crate::report::facts::{again, got, reason, rules, sentence};
-use crate::report::findings::is_broken;
+use crate::report::findings::{is_broken, matter};
 use crate::style::{count, thousands, visible_cut};
 use crate::verdict::Verdict;
 
@@ -97,7 +97,7 @@ fn case(record: &Record, case: &CaseRecord, inside: &Markup) -> Markup {
                 span.what {
                     span.id { (visible_cut(&case.id, 200)) }
                     span.title { (visible_cut(&case.title, 300)) }
-                    @if case.verdict != Verdict::Pass { span.short { (short(case)) } }
+                    @if case.verdict != Verdict::Pass { span.short { (matter(case)) } }
                 }
                 span.time { (format!("{:.1} ms", case.duration_ms)) }
             }
@@ -114,16 +114,6 @@ fn case(record: &Record, case: &CaseRecord, inside: &Markup) -> Markup {
             }
         }
     }
-}
-
-/// What is the matter, in one line.
-fn short(case: &CaseRecord) -> String {
-    let broken = case
-        .checks
-        .iter()
-        .filter(|check| is_broken(check))
-        .max_by_key(|check| check.verdict);
-    visible_cut(&broken.map_or_else(|| reason(case), got), 160)
 }
 
 fn inside(record: &Record, case: &CaseRecord, budget: &mut Budget) -> Markup {

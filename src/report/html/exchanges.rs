@@ -26,8 +26,8 @@ pub(super) struct Budget {
 impl Default for Budget {
     fn default() -> Self {
         Budget {
-            full: 900 << 10,
-            brief: 500 << 10,
+            full: 800 << 10,
+            brief: 400 << 10,
         }
     }
 }

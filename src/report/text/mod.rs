@@ -16,7 +16,7 @@ use crate::verdict::{RunVerdict, Verdict};
 pub(super) use exchange::{
     line as exchange_line, outcome as exchange_outcome, place as exchange_place, short_path,
 };
-use page::Page;
+pub(super) use page::Page;
 
 /// How many cases are shown in detail unless everything is asked for.
 const DETAILED: usize = 12;

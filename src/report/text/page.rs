@@ -12,14 +12,14 @@ pub(super) const INDENT: usize = 11;
 const NARROWEST: usize = 40;
 
 /// Text that is being written.
-pub(super) struct Page {
-    pub(super) out: String,
-    pub(super) paint: Paint,
-    pub(super) width: usize,
+pub(in crate::report) struct Page {
+    pub(in crate::report) out: String,
+    pub(in crate::report) paint: Paint,
+    pub(in crate::report) width: usize,
 }
 
 impl Page {
-    pub(super) fn new(view: &View) -> Page {
+    pub(in crate::report) fn new(view: &View) -> Page {
         Page {
             out: String::new(),
             paint: Paint { color: view.color },
@@ -28,17 +28,17 @@ impl Page {
     }
 
     /// One line as it is.
-    pub(super) fn line(&mut self, text: impl AsRef<str>) {
+    pub(in crate::report) fn line(&mut self, text: impl AsRef<str>) {
         self.out.push_str(text.as_ref().trim_end_matches(' '));
         self.out.push('\n');
     }
 
-    pub(super) fn blank(&mut self) {
+    pub(in crate::report) fn blank(&mut self) {
         self.out.push('\n');
     }
 
     /// Text without colours, indented and broken between words.
-    pub(super) fn wrapped(&mut self, indent: usize, text: &str) {
+    pub(in crate::report) fn wrapped(&mut self, indent: usize, text: &str) {
         for line in wrap(text, self.width.saturating_sub(indent)) {
             self.line(format!("{:indent$}{line}", ""));
         }
@@ -61,7 +61,7 @@ impl Page {
     }
 
     /// `FAIL     case: what`, on more lines where one is too short.
-    pub(super) fn verdict(&mut self, verdict: Verdict, what: &str, more: &str) {
+    pub(in crate::report) fn verdict(&mut self, verdict: Verdict, what: &str, more: &str) {
         let label = self
             .paint
             .tone(Tone::of(verdict), format!("{:<8}", label(verdict)));

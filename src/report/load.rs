@@ -1,0 +1,163 @@
+//! Reads a stored JSON report back into the record it was.
+
+use std::fs;
+use std::io::{self, Read as _};
+use std::path::Path;
+
+use serde::Deserialize;
+
+use crate::record::{FORMAT, Record};
+use crate::style::visible_cut;
+
+/// Why a stored report cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// The file cannot be read.
+    #[error("cannot read {path}: {source}")]
+    Read {
+        /// The file.
+        path: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// It is not JSON at all.
+    #[error("{path} is not JSON: {reason}")]
+    NotJson {
+        /// The file.
+        path: String,
+        /// What is wrong, and where.
+        reason: String,
+    },
+    /// It is JSON of another kind.
+    #[error("{path} is no report of avp-conform; `--report json=PATH` writes one")]
+    NotReport {
+        /// The file.
+        path: String,
+    },
+    /// It was written by a newer program.
+    #[error(
+        "{path} is a report of format {found}, and this program reads up to {FORMAT}; use a newer avp-conform"
+    )]
+    Newer {
+        /// The file.
+        path: String,
+        /// Its format.
+        found: u64,
+    },
+    /// It is a report, but not a whole one.
+    #[error("{path} is a damaged report: {reason}")]
+    Damaged {
+        /// The file.
+        path: String,
+        /// What is wrong, and where.
+        reason: String,
+    },
+}
+
+/// The part that every version of the format has.
+#[derive(Deserialize)]
+struct Head {
+    format: u64,
+    tool: HeadTool,
+}
+
+#[derive(Deserialize)]
+struct HeadTool {
+    name: String,
+}
+
+/// The record that was stored at a path; `-` is standard input.
+pub fn load(path: &Path) -> Result<Record, LoadError> {
+    let name = if path == Path::new("-") {
+        "standard input".to_owned()
+    } else {
+        path.display().to_string()
+    };
+    let bytes = read(path).map_err(|source| LoadError::Read {
+        path: name.clone(),
+        source,
+    })?;
+    parse(&bytes, name)
+}
+
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    if path != Path::new("-") {
+        return fs::read(path);
+    }
+    let mut bytes = Vec::new();
+    io::stdin().lock().read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+fn parse(bytes: &[u8], path: String) -> Result<Record, LoadError> {
+    if let Err(error) = serde_json::from_slice::<serde::de::IgnoredAny>(bytes) {
+        return Err(LoadError::NotJson {
+            path,
+            reason: reason(&error),
+        });
+    }
+    match serde_json::from_slice::<Head>(bytes) {
+        Ok(head) if head.tool.name != "avp-conform" => Err(LoadError::NotReport { path }),
+        Ok(head) if head.format > u64::from(FORMAT) => Err(LoadError::Newer {
+            path,
+            found: head.format,
+        }),
+        Ok(_) => serde_json::from_slice(bytes).map_err(|error| LoadError::Damaged {
+            path,
+            reason: reason(&error),
+        }),
+        Err(_) => Err(LoadError::NotReport { path }),
+    }
+}
+
+/// The message of the parser; it may quote the file, so it is made visible.
+fn reason(error: &serde_json::Error) -> String {
+    visible_cut(&error.to_string(), 400)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(text: &str) -> String {
+        parse(text.as_bytes(), "r.json".into()).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn what_is_wrong_is_said() {
+        assert_eq!(
+            said(""),
+            "r.json is not JSON: EOF while parsing a value at line 1 column 0"
+        );
+        assert!(said("<html>").starts_with("r.json is not JSON: expected value at line 1"));
+        for other in [
+            "{}",
+            "[]",
+            "1",
+            r#"{"format":1}"#,
+            r#"{"format":1,"tool":{"name":"other"}}"#,
+        ] {
+            assert!(
+                said(other).starts_with("r.json is no report of avp-conform"),
+                "{other}"
+            );
+        }
+        assert!(
+            said(r#"{"format":2,"tool":{"name":"avp-conform"}}"#)
+                .contains("format 2, and this program reads up to 1")
+        );
+        assert!(
+            said(r#"{"format":1,"tool":{"name":"avp-conform"}}"#)
+                .starts_with("r.json is a damaged report: missing field")
+        );
+        let hostile =
+            said("{\"format\":1,\"tool\":{\"name\":\"avp-conform\",\"version\":\"1\",\"\\u001b[1m\":1}}");
+        assert!(hostile.contains("\\u{1b}[1m"), "{hostile}");
+    }
+
+    #[test]
+    fn a_missing_file_is_named() {
+        let error = load(Path::new("no/such/report.json")).unwrap_err().to_string();
+        assert!(error.starts_with("cannot read no/such/report.json: "), "{error}");
+    }
+}

@@ -1,0 +1,157 @@
+//! Joins the records of several shards of one run into the record of the whole.
+
+use std::collections::HashSet;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::facts::split_id;
+use crate::record::{Record, RequirementRecord, Summary};
+use crate::style::visible;
+
+/// The record of a run that was made in parts. `tally` computes the verdicts of the requirements and of the run anew from
+/// the cases. The error is a sentence.
+pub fn merge(records: Vec<Record>, tally: impl FnOnce(&mut Record)) -> Result<Record, String> {
+    let mut records = records.into_iter();
+    let Some(mut whole) = records.next() else {
+        return Err("there are no reports to merge".to_owned());
+    };
+    let mut known: HashSet<String> = whole.cases.iter().map(|case| case.id.clone()).collect();
+    for (index, part) in records.enumerate() {
+        agree(&whole, &part, index + 2)?;
+        if let Some(twice) = part.cases.iter().find(|case| !known.insert(case.id.clone())) {
+            return Err(format!("case {} is in more than one report", visible(&twice.id)));
+        }
+        join(&mut whole, part);
+    }
+    arrange(&mut whole);
+    tally(&mut whole);
+    Ok(whole)
+}
+
+/// What the parts of one run have in common.
+fn agree(whole: &Record, part: &Record, number: usize) -> Result<(), String> {
+    let idp = |record: &Record| record.idp.clone().unwrap_or_else(|| record.target.clone());
+    for (what, one, other) in [
+        ("suite", &whole.suite.hash, &part.suite.hash),
+        ("target", &whole.target, &part.target),
+        ("identity provider", &idp(whole), &idp(part)),
+        ("seed", &whole.seed, &part.seed),
+        (
+            "protocol version",
+            &whole.spec.to_string(),
+            &part.spec.to_string(),
+        ),
+        ("strictness", &whole.strict.to_string(), &part.strict.to_string()),
+        ("program version", &whole.tool.version, &part.tool.version),
+    ] {
+        if one != other {
+            let (one, other) = (visible(one), visible(other));
+            return Err(format!(
+                "report {number} has another {what} than the first: {other}, not {one}"
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn join(whole: &mut Record, part: Record) {
+    time(whole, &part);
+    whole.throttled_ms += part.throttled_ms;
+    whole.generation = whole.generation.max(part.generation);
+    add_new(&mut whole.filters, part.filters);
+    add_new(&mut whole.notes, part.notes);
+    whole.cases.extend(part.cases);
+    for found in part.requirements {
+        match whole.requirements.iter_mut().find(|known| known.id == found.id) {
+            Some(known) => join_requirement(known, found),
+            None => whole.requirements.push(found),
+        }
+    }
+}
+
+fn join_requirement(known: &mut RequirementRecord, found: RequirementRecord) {
+    if found.verdict > known.verdict {
+        known.reason = found.reason;
+        known.verdict = found.verdict;
+    }
+    add_new(&mut known.cases, found.cases);
+}
+
+fn add_new(list: &mut Vec<String>, more: Vec<String>) {
+    for item in more {
+        if !list.contains(&item) {
+            list.push(item);
+        }
+    }
+}
+
+/// From the first beginning to the last end, where both can be read; else the longer of the two.
+fn time(whole: &mut Record, part: &Record) {
+    let span = |record: &Record| {
+        let start: Timestamp = record.started.parse().ok()?;
+        let length = i64::try_from(record.duration_ms).ok()?;
+        Some((
+            start,
+            start.checked_add(SignedDuration::from_millis(length)).ok()?,
+        ))
+    };
+    if let Some(((one, one_end), (other, other_end))) = span(whole).zip(span(part)) {
+        let (start, end) = (one.min(other), one_end.max(other_end));
+        whole.duration_ms = u64::try_from(end.duration_since(start).as_millis()).unwrap_or_default();
+        whole.started = start.to_string();
+    } else {
+        whole.duration_ms = whole.duration_ms.max(part.duration_ms);
+    }
+}
+
+/// Cases as they stand in the files, requirements as they stand in the catalogue, and the counts.
+fn arrange(whole: &mut Record) {
+    whole
+        .cases
+        .sort_by(|one, other| (&one.file, one.line).cmp(&(&other.file, other.line)));
+    whole.requirements.sort_by_key(|found| place(&found.id));
+    whole.summary = Summary::of(whole.cases.iter().map(|case| case.verdict));
+    if whole.cases.len() == whole.suite.cases {
+        whole.filters.clear();
+    }
+}
+
+/// Section and number as numbers: 5.1 stands between 5 and 6, 10 after 9.
+fn place(id: &str) -> (Vec<u32>, u32, String) {
+    let number = |text: &str| text.parse().unwrap_or(u32::MAX);
+    let (section, rest) = split_id(id);
+    (
+        section.split('.').map(number).collect(),
+        number(rest),
+        id.to_owned(),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requirements_stand_as_in_the_catalogue() {
+        let mut ids = [
+            "AVP-10-01",
+            "AVP-5.1-01",
+            "AVP-6-01",
+            "AVP-5-20",
+            "AVP-5.1-10",
+            "AVP-5.1-02",
+        ];
+        ids.sort_by_key(|id| place(id));
+        assert_eq!(
+            ids,
+            [
+                "AVP-5-20",
+                "AVP-5.1-01",
+                "AVP-5.1-02",
+                "AVP-5.1-10",
+                "AVP-6-01",
+                "AVP-10-01"
+            ]
+        );
+    }
+}
