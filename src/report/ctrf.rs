@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::facts::{Standing, Totals, reason, standing};
+use super::facts::{Standing, Totals, reason, sentence, standing};
 use super::{json as layout, text};
 use crate::record::{CaseRecord, Record};
 use crate::style::visible;
@@ -67,7 +67,7 @@ fn summary(record: &Record, start: i64) -> Value {
 
 fn test(record: &Record, case: &CaseRecord) -> Value {
     let mut test = json!({
-        "name": format!("{}: {}", visible(&case.id), visible(&case.title)),
+        "name": format!("{}: {}", visible(&case.id), sentence(&case.title)),
         "status": status_of(record, case),
         "duration": case.duration_ms.round() as u64,
         "suite": ["avp", case.topic],

@@ -30,7 +30,7 @@ fn point(out: &mut String, record: &Record, case: &CaseRecord, number: usize) {
         out,
         "{ok} {number} - {}: {}",
         escaped(&case.id),
-        escaped(&case.title)
+        escaped(&sentence(&case.title))
     );
     if standing == Standing::Skipped {
         _ = write!(out, " # SKIP {}", escaped(&reason(case)));

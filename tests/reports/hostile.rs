@@ -251,3 +251,67 @@ fn the_page_holds_nothing_that_could_load_or_run() {
         "inline styles are against the page's own policy"
     );
 }
+
+/// The attributes that the schema allows which Jenkins publishes for JUnit files, and `file` for GitLab.
+const JUNIT: [(&str, &[&str]); 8] = [
+    ("testsuites", &["name", "time", "tests", "failures", "errors"]),
+    (
+        "testsuite",
+        &[
+            "name",
+            "time",
+            "tests",
+            "failures",
+            "errors",
+            "skipped",
+            "timestamp",
+        ],
+    ),
+    ("properties", &[]),
+    ("property", &["name", "value"]),
+    ("testcase", &["name", "time", "classname", "file"]),
+    ("failure", &["type", "message"]),
+    ("error", &["type", "message"]),
+    ("skipped", &["type", "message"]),
+];
+
+#[test]
+fn junit_has_the_elements_and_attributes_that_readers_know() {
+    let text = shown(Format::Junit);
+    let mut reader = quick_xml::Reader::from_str(&text);
+    let mut names = std::collections::HashSet::new();
+    loop {
+        let tag = match reader.read_event().unwrap() {
+            Event::Eof => break,
+            Event::Start(tag) | Event::Empty(tag) => tag,
+            _ => continue,
+        };
+        let name = String::from_utf8(tag.name().as_ref().to_vec()).unwrap();
+        let attributes: Vec<_> = tag.attributes().map(|attribute| attribute.unwrap()).collect();
+        let known = JUNIT
+            .iter()
+            .find(|(known, _)| *known == name)
+            .map(|(_, known)| *known);
+        for attribute in &attributes {
+            let key = String::from_utf8(attribute.key.as_ref().to_vec()).unwrap();
+            assert!(
+                known.is_some_and(|known| known.contains(&key.as_str())),
+                "{key} on {name}"
+            );
+        }
+        if name == "testcase" {
+            let value = |key: &[u8]| {
+                attributes
+                    .iter()
+                    .find(|attribute| attribute.key.as_ref() == key)
+                    .unwrap()
+                    .value
+                    .to_vec()
+            };
+            assert!(
+                names.insert((value(b"classname"), value(b"name"))),
+                "names are unique"
+            );
+        }
+    }
+}
