@@ -125,6 +125,7 @@ fn no_tls(error: &io::Error) -> Failure {
     tls::explain(error).unwrap_or_else(|| {
         let message = match error.kind() {
             io::ErrorKind::UnexpectedEof => "the connection was closed during the TLS handshake".to_owned(),
+            io::ErrorKind::ConnectionReset => "the connection was reset during the TLS handshake".to_owned(),
             _ => format!("the TLS handshake failed: {error}"),
         };
         failure(FailureKind::Tls, message)

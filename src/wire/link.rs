@@ -142,6 +142,12 @@ impl Link {
         Idle::Gone
     }
 
+    /// What came on a fresh connection before anything was asked. In TLS that would be the handshake's own business.
+    pub(super) fn early(&self) -> Option<Failure> {
+        let waiting = self.peek().filter(|waiting| !waiting.is_empty() && !self.tls);
+        waiting.map(|waiting| stray(&waiting))
+    }
+
     /// What lies unread at the socket: nothing yet, the first bytes, or no bytes where the peer has closed.
     fn peek(&self) -> Option<Vec<u8>> {
         let mut buffer = [0; 128];

@@ -15,6 +15,9 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// How much of what came is kept for messages.
 const KEPT: usize = 128;
+/// How much is read at a stretch. A peer that sends faster than its bytes can be looked at would else never let the
+/// time limit be noticed.
+const ALLOWANCE: usize = 64 << 10;
 
 /// A byte stream to a peer, plain or TLS.
 pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -25,6 +28,8 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 pub(super) struct Tapped {
     stream: Box<dyn Stream>,
     tap: Arc<Tap>,
+    /// How much may still be read before others must have their turn.
+    allowance: usize,
 }
 
 impl Tapped {
@@ -34,6 +39,7 @@ impl Tapped {
             Tapped {
                 stream,
                 tap: tap.clone(),
+                allowance: ALLOWANCE,
             },
             tap,
         )
@@ -82,6 +88,11 @@ impl AsyncRead for Tapped {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if self.allowance == 0 {
+            self.allowance = ALLOWANCE;
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         let before = buffer.filled().len();
         match ready!(Pin::new(&mut self.stream).poll_read(context, buffer)) {
             // TLS without its goodbye. Many servers do that; what is missing shows in the answer's own framing.
@@ -89,6 +100,7 @@ impl AsyncRead for Tapped {
             other => other?,
         }
         let came = &buffer.filled()[before..];
+        self.allowance = self.allowance.saturating_sub(came.len());
         let mut traffic = self.tap.look();
         traffic.received += came.len() as u64;
         let room = KEPT.saturating_sub(traffic.first.len());
@@ -103,7 +115,7 @@ impl AsyncWrite for Tapped {
         context: &mut Context<'_>,
         theirs: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let Tapped { stream, tap } = &mut *self;
+        let Tapped { stream, tap, .. } = &mut *self;
         let mut traffic = tap.look();
         while traffic.refused.is_none() && !traffic.outgoing.is_empty() {
             match ready!(Pin::new(&mut *stream).poll_write(context, &traffic.outgoing)) {

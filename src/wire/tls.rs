@@ -116,6 +116,7 @@ fn distrust(reason: &CertificateError) -> String {
         E::NotValidYet | E::NotValidYetContext { .. } => "it is not valid yet".to_owned(),
         E::NotValidForName | E::NotValidForNameContext { .. } => "it is for another host".to_owned(),
         E::UnknownIssuer => "self-signed, or signed by nobody known (--cacert names an authority)".to_owned(),
+        E::BadSignature => "its signature is wrong".to_owned(),
         E::Revoked => "it is revoked".to_owned(),
         other => shown(format!("{other:?}").as_bytes())
             .trim_matches('"')

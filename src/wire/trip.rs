@@ -107,6 +107,9 @@ impl Trip {
 
     /// Sends on a connection that was opened for this message.
     pub(super) async fn send_on(&self, mut link: Link, message: &Message, clock: Clock) -> Sent {
+        if let Some(failure) = link.early() {
+            return clock.stop(Err(failure), false);
+        }
         let result = self.attempt(&mut link, message, clock).await;
         self.keep(link, message, clock.stop(result, false))
     }

@@ -62,8 +62,10 @@ fn not_http(error: &hyper::Error, traffic: &Traffic) -> Failure {
             "the answer is a TLS alert: the server wants https",
         );
     }
+    let why = error.to_string();
+    let why = why.trim_end_matches(" parsed");
     let message = format!(
-        "the answer is not HTTP ({error}); it begins {}",
+        "the answer is not HTTP ({why}); it begins {}",
         shown(&traffic.first)
     );
     failure(FailureKind::Malformed, message)

@@ -26,19 +26,20 @@ pub(super) fn shown(bytes: &[u8]) -> String {
 
 /// A time limit as people say it: `5 s`, `300 ms`.
 pub(super) fn spoken(limit: Duration) -> String {
-    match (limit.as_millis(), limit.subsec_millis()) {
-        (1000.., 0) => format!("{} s", limit.as_secs()),
-        (1000.., _) => format!("{:.1} s", limit.as_secs_f64()),
-        (millis, _) => format!("{millis} ms"),
+    let limit = limit + Duration::from_micros(500);
+    match (limit.as_secs(), limit.subsec_millis()) {
+        (0, millis) => format!("{millis} ms"),
+        (seconds, 0) => format!("{seconds} s"),
+        _ => format!("{:.1} s", limit.as_secs_f64()),
     }
 }
 
-/// `1 byte`, `12 bytes`.
+/// `1 byte`, `12 bytes`, `32 MiB`.
 pub(super) fn bytes(count: u64) -> String {
-    if count == 1 {
-        "1 byte".to_owned()
-    } else {
-        format!("{count} bytes")
+    match count {
+        1 => "1 byte".to_owned(),
+        round if round > 0 && round.is_multiple_of(1 << 20) => format!("{} MiB", round >> 20),
+        _ => format!("{count} bytes"),
     }
 }
 
