@@ -12,7 +12,7 @@ use super::words::{bytes, failure};
 use super::{Answer, Failure, FailureKind, Headers};
 
 /// Up to this size, bodies are read without regard to each other.
-const SMALL: usize = 1 << 20;
+const SMALL: usize = 512 << 10;
 
 /// How much is taken.
 #[derive(Debug)]
@@ -75,6 +75,8 @@ async fn collect_body(link: &mut Link, mut body: Incoming, caps: &Caps) -> Resul
         }
         if got.len() + data.len() > SMALL && permit.is_none() {
             permit = caps.large.acquire().await.ok();
+            // All at once: what is not touched costs nothing, and growing by steps leaves holes behind.
+            got.reserve_exact(caps.max_body - got.len());
         }
         got.extend_from_slice(&data);
     }
