@@ -171,6 +171,7 @@ mod tests {
             vault_headers: vec![pair("X-Key", "secret\nx: y")],
             ..options("http://idp")
         };
+        assert!(!format!("{bad:?}").contains("secret"));
         let message = Client::new(bad).err().unwrap().to_string();
         assert!(
             message.contains("X-Key") && !message.contains("secret"),

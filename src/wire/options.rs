@@ -1,5 +1,6 @@
 //! What a client is made from, and why it may not be.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -10,8 +11,8 @@ use super::{Endpoint, Headers};
 /// The body size beyond which an answer is given up, unless told otherwise.
 pub const DEFAULT_MAX_BODY: usize = 32 << 20;
 
-/// Everything a [`Client`](super::Client) must know.
-#[derive(Debug, Clone)]
+/// Everything a [`Client`](super::Client) must know. Its debug form shows no header's value.
+#[derive(Clone)]
 pub struct ClientOptions {
     /// The vault server.
     pub vault: Endpoint,
@@ -47,6 +48,23 @@ impl ClientOptions {
             max_body: DEFAULT_MAX_BODY,
             rps: None,
         }
+    }
+}
+
+impl fmt::Debug for ClientOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names = |headers: &Headers| headers.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
+        f.debug_struct("ClientOptions")
+            .field("vault", &self.vault)
+            .field("idp", &self.idp)
+            .field("timeout", &self.timeout)
+            .field("connect_timeout", &self.connect_timeout)
+            .field("tls", &self.tls)
+            .field("vault_headers", &names(&self.vault_headers))
+            .field("idp_headers", &names(&self.idp_headers))
+            .field("max_body", &self.max_body)
+            .field("rps", &self.rps)
+            .finish()
     }
 }
 
