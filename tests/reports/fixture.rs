@@ -279,6 +279,8 @@ fn case(row: &(&str, Level, &str), variant: &str) -> CaseRecord {
         requirements: vec![id.into()],
         reason: None,
         duration_ms: 3.25,
+        began_ms: 1_767_225_600_000,
+        throttled_ms: 0,
         stopped: None,
         checks: vec![
             check("answer", &[id], Some(0), line + 5, &[2], "the answer is granted"),
