@@ -31,6 +31,13 @@ impl Driver<'_> {
         for name in world::cast(case) {
             self.ensure_token(&name).await?;
         }
+        if let Some(id) = &case.nowhere {
+            let style = crate::case::model::Create {
+                id: Some(id.clone()),
+                ..Default::default()
+            };
+            self.world.repo("nowhere", &style);
+        }
         for (name, repo) in [("repo", &case.repo), ("other", &case.other)] {
             if let Some(repo) = repo {
                 self.make_repo(name, repo).await?;
@@ -255,10 +262,12 @@ impl Driver<'_> {
     pub(super) fn weigh(&mut self, repo: &str, draft: &Draft) {
         let creates = draft.operation == Some(Operation::CreateRepo);
         let adds = usize::from(draft.operation == Some(Operation::AddMember));
-        let members = self.world.stored(repo).map_or(0, |stored| stored.members.len());
+        let members = self.world.stored(repo).map_or(0, |stored| stored.members.len()) + adds;
+        let roster = |name: &str| draft.json()?.get(name)?.as_array().map(Vec::len);
+        let roster = roster("rotatedMembers").or_else(|| roster("rewrappedMembers"));
         let exists = self.world.stored(repo).is_some();
         self.demand.body = draft.content.as_ref().map_or(0, |content| content.bytes().len());
-        self.demand.members = members + adds;
+        self.demand.members = members.max(roster.unwrap_or(0));
         self.demand.repos = self.world.repo_count() + usize::from(creates && !exists);
         self.demand.id = self.world.ensure_repo(repo).id.chars().count();
     }
