@@ -35,10 +35,10 @@ fn one(requirement: &Requirement, cases: &[CaseRecord]) -> RequirementRecord {
             .filter(|check| check.requirements.iter().any(|other| other == id));
         let worst = checks
             .map(|check| (of_check(check, requirement.level), check))
-            .max_by_key(|(verdict, _)| *verdict);
+            .max_by_key(|it| rank(it.0));
         let Some((worst, check)) = worst else { continue };
         concerned.push(case.id.clone());
-        if verdict.is_none_or(|known| worst > known) {
+        if verdict.is_none_or(|known| rank(worst) > rank(known)) {
             verdict = Some(worst);
             reason = Some(check.got.clone()).filter(|got| !got.is_empty());
         }
@@ -61,6 +61,11 @@ fn one(requirement: &Requirement, cases: &[CaseRecord]) -> RequirementRecord {
         reason,
         cases: concerned,
     }
+}
+
+/// What was seen broken is worse than what could not be looked at, whatever the level.
+fn rank(verdict: Verdict) -> (bool, Verdict) {
+    (matches!(verdict, Verdict::Fail | Verdict::Warn), verdict)
 }
 
 /// What a check means for one of its requirements: a check that breaks a must and a should warns of the latter.
@@ -156,6 +161,18 @@ mod tests {
         assert_eq!(
             unverified,
             (vec![Verdict::Pass, Verdict::Blocked], RunVerdict::Nonconformant)
+        );
+    }
+
+    #[test]
+    fn what_was_seen_broken_outweighs_what_was_not_reached() {
+        let checks = vec![
+            check(&["AVP-2-05"], Verdict::Warn),
+            check(&["AVP-2-05"], Verdict::Blocked),
+        ];
+        assert_eq!(
+            tally(checks, &[], false),
+            (vec![Verdict::Warn], RunVerdict::Conformant)
         );
     }
 
