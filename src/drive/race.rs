@@ -6,8 +6,9 @@ use tokio::task::JoinSet;
 
 use super::audit::Eyes;
 use super::draft::Draft;
+use super::throttle::is_limit;
 use super::world::cast;
-use super::{Driver, Errand, Flow, blocked, error};
+use super::{Driver, Errand, Flow, blocked, error, not_applicable};
 use crate::case::Action;
 use crate::case::model::{AddMember, Create, Step};
 use crate::crypto::SignatureForm;
@@ -34,8 +35,10 @@ impl Driver<'_> {
         for round in 0..step.rounds.unwrap_or(ROUNDS) {
             let repo = self.arena(step, &names, round).await?;
             let drafts = self.line_up(step, &names, &repo, round).await?;
+            self.weigh_all(&repo, &drafts);
             let runners = self.prime(drafts, &mut lanes).await?;
             let readings = self.start(runners, &repo, round).await?;
+            self.heed_limits(&readings)?;
             self.settle(&repo, &names[0], &readings, round).await?;
         }
         Ok(())
@@ -72,7 +75,8 @@ impl Driver<'_> {
                     same_entry: false,
                     bound: false,
                 };
-                self.set_up_write(&step.repo, &names[0], Action::AddMember(&add))
+                let who = self.eyes(&step.repo, &names[0], Eyes::One(0)).swap_remove(0);
+                self.set_up_write(&step.repo, &who, Action::AddMember(&add))
                     .await?;
                 // A set-up write of a race is looked at once, so that the judge knows where the round begins.
             }
@@ -107,6 +111,36 @@ impl Driver<'_> {
             }
         }
         Ok(drafts)
+    }
+
+    /// What all requests of a round ask for together.
+    fn weigh_all(&mut self, repo: &str, drafts: &[(String, Draft)]) {
+        let Some((_, first)) = drafts.first() else { return };
+        self.weigh(repo, first);
+        let adds = |(_, draft): &&(String, Draft)| draft.operation == Some(Operation::AddMember);
+        let members = self.world.stored(repo).map_or(0, |stored| stored.members.len());
+        let together = members + drafts.iter().filter(adds).count();
+        self.demand.members = self.demand.members.max(together);
+    }
+
+    /// Ends the race where a request of the round asked for more than a limit of the target's allows. Some answers of 429
+    /// are a rate; nothing but 429 is a limit.
+    fn heed_limits(&self, readings: &[(Draft, Reading)]) -> Flow<()> {
+        let round = self.transcript.exchanges.iter().rev().take(readings.len());
+        let throttled = readings.iter().all(|(_, reading)| reading.status() == Some(429));
+        let limited = round
+            .filter_map(|exchange| exchange.outcome.answer())
+            .find(|answer| is_limit(answer) && (throttled || answer.status != 429));
+        match limited {
+            Some(answer) if self.demand.is_unusual() => Err(not_applicable(
+                self.step,
+                format!(
+                    "a limit of the target's stands before it: status {}",
+                    answer.status
+                ),
+            )),
+            _ => Ok(()),
+        }
     }
 
     fn runner_draft(
