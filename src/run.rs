@@ -48,6 +48,8 @@ pub struct Heading {
     pub filters: Vec<String>,
     /// What a reader must know.
     pub notes: Vec<String>,
+    /// The share of must faults that the suite is known to catch, percent.
+    pub kill_rate: Option<f64>,
 }
 
 /// What happens while a run goes on; for a progress line, and for nothing else.
@@ -136,7 +138,7 @@ fn record(run: &Run, started: Timestamp, clock: Instant, cases: Vec<CaseRecord>)
         suite: SuiteRecord {
             hash: run.suite.hash.clone(),
             cases: run.suite.cases.len(),
-            kill_rate: None,
+            kill_rate: heading.kill_rate,
         },
         target: heading.target,
         idp: heading.idp,
