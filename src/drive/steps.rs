@@ -31,6 +31,13 @@ impl Driver<'_> {
         for name in world::cast(case) {
             self.ensure_token(&name).await?;
         }
+        if let Some(id) = &case.nowhere {
+            let style = crate::case::model::Create {
+                id: Some(id.clone()),
+                ..Default::default()
+            };
+            self.world.repo("nowhere", &style);
+        }
         for (name, repo) in [("repo", &case.repo), ("other", &case.other)] {
             if let Some(repo) = repo {
                 self.make_repo(name, repo).await?;
