@@ -10,5 +10,6 @@
 
 pub mod protocol;
 pub mod record;
+pub mod server;
 pub mod verdict;
 pub mod wire;

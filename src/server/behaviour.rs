@@ -1,0 +1,94 @@
+//! How a server behaves: plainly, with one fault, or with one of the freedoms the protocol leaves.
+//!
+//! Both kinds of deviation are named and declared once, in a table. A rule asks for the ones that bend it by name, at
+//! the place where it would otherwise hold.
+
+use std::sync::LazyLock;
+
+use crate::protocol::Level;
+
+/// How a server behaves.
+#[derive(Debug, Clone, Copy, Default)]
+pub enum Behaviour {
+    /// By the protocol, without any deviation.
+    #[default]
+    Plain,
+    /// Wrongly in one named way.
+    Faulty(&'static Fault),
+    /// Rightly, but in one named way other than the plain server.
+    Varied(&'static Variation),
+}
+
+impl Behaviour {
+    /// The name of the deviation; `None` for the plain server.
+    pub fn name(self) -> Option<&'static str> {
+        match self {
+            Behaviour::Plain => None,
+            Behaviour::Faulty(fault) => Some(fault.name),
+            Behaviour::Varied(variation) => Some(variation.name),
+        }
+    }
+}
+
+/// One way to get the protocol wrong.
+#[derive(Debug, Clone, Copy)]
+pub struct Fault {
+    /// Its name, in kebab case.
+    pub name: &'static str,
+    /// What part of the server it lives in: `auth`, `push`.
+    pub area: &'static str,
+    /// What the server does wrong, in one sentence.
+    pub about: &'static str,
+    /// The id of the requirement it breaks.
+    pub breaks: &'static str,
+    /// How binding that requirement is.
+    pub level: Level,
+    /// What a user of the server would notice.
+    pub notice: &'static str,
+    /// How the author of a server mends it.
+    pub fix: &'static str,
+}
+
+/// One freedom that conformant servers use (section 11 of the protocol page).
+#[derive(Debug, Clone, Copy)]
+pub struct Variation {
+    /// Its name, in kebab case.
+    pub name: &'static str,
+    /// What the server does, in one sentence.
+    pub about: &'static str,
+}
+
+/// The fault that a harness must see, or else see nothing.
+pub(super) static CANARY: Fault = Fault {
+    name: "canary",
+    area: "push",
+    about: "Every push that would apply is answered as applied, and nothing of it is stored.",
+    breaks: "AVP-6-09",
+    level: Level::Must,
+    notice: "Whatever is saved is gone at the next start.",
+    fix: "Store the envelope before you answer.",
+};
+
+static FAULTS: LazyLock<Vec<Fault>> = LazyLock::new(|| vec![CANARY]);
+
+static VARIATIONS: LazyLock<Vec<Variation>> = LazyLock::new(Vec::new);
+
+/// Every fault, area by area.
+pub fn faults() -> &'static [Fault] {
+    &FAULTS
+}
+
+/// Every variation.
+pub fn variations() -> &'static [Variation] {
+    &VARIATIONS
+}
+
+/// The fault of this name.
+pub fn find_fault(name: &str) -> Option<&'static Fault> {
+    faults().iter().find(|fault| fault.name == name)
+}
+
+/// The variation of this name.
+pub fn find_variation(name: &str) -> Option<&'static Variation> {
+    variations().iter().find(|variation| variation.name == name)
+}

@@ -1,0 +1,92 @@
+//! The transport edge: one connection, HTTP/1.1 by hyper. Requests become plain data here, and answers bytes.
+//!
+//! A body is read to its end before it is judged, so that no byte of it is ever taken for the next request. One that
+//! is far too large is not, and then the connection closes after the answer (RFC 9112, section 9.3).
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::core;
+use super::outbound;
+use super::request::{Body, Request};
+use super::state::State;
+
+/// How long a client may take for the head of a request, the wait for a next one included.
+const HEAD_TIME: Duration = Duration::from_secs(60);
+
+/// How long a client may take for a body.
+const BODY_TIME: Duration = Duration::from_secs(30);
+
+/// How many times the limit of a body is read, and thrown away, before the connection is given up.
+const DRAIN_FACTOR: usize = 4;
+
+/// What all connections share.
+#[derive(Debug)]
+pub(super) struct Site {
+    /// What the server holds.
+    pub(super) state: State,
+    /// The largest body it takes.
+    pub(super) body_limit: usize,
+}
+
+/// Serves one connection to its end.
+pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(site: Arc<Site>, stream: S) {
+    let service = service_fn(|request| respond(Arc::clone(&site), request));
+    let mut builder = http1::Builder::new();
+    builder.timer(TokioTimer::new()).header_read_timeout(HEAD_TIME);
+    // A client that breaks off or breaks the framing ends its own connection, nothing else.
+    let _ = builder.serve_connection(TokioIo::new(stream), service).await;
+}
+
+async fn respond(
+    site: Arc<Site>,
+    incoming: http::Request<Incoming>,
+) -> Result<http::Response<Full<Bytes>>, Infallible> {
+    let request = read(incoming, site.body_limit).await;
+    Ok(outbound::response(&core::handle(&site.state, &request)))
+}
+
+async fn read(incoming: http::Request<Incoming>, limit: usize) -> Request {
+    let (head, body) = incoming.into_parts();
+    let header = |name: HeaderName| head.headers.get(name)?.to_str().ok().map(str::to_owned);
+    Request {
+        method: head.method.as_str().to_owned(),
+        path: head.uri.path().to_owned(),
+        authorization: header(AUTHORIZATION),
+        content_type: header(CONTENT_TYPE),
+        body: tokio::time::timeout(BODY_TIME, collect(body, limit))
+            .await
+            .unwrap_or(Body::Broken),
+    }
+}
+
+async fn collect(mut body: Incoming, limit: usize) -> Body {
+    let (mut kept, mut seen) = (Vec::new(), 0_usize);
+    while let Some(frame) = body.frame().await {
+        let Ok(frame) = frame else { return Body::Broken };
+        let Ok(data) = frame.into_data() else { continue };
+        seen = seen.saturating_add(data.len());
+        match seen <= limit {
+            true => kept.extend_from_slice(&data),
+            false => kept = Vec::new(),
+        }
+        if seen > limit.saturating_mul(DRAIN_FACTOR) {
+            break;
+        }
+    }
+    if seen > limit {
+        Body::TooLarge
+    } else {
+        Body::Whole(kept)
+    }
+}

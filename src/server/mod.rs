@@ -1,0 +1,38 @@
+//! The reference server: a plain AVP server, held in memory, exact, and all of the protocol.
+//!
+//! It is what the suite is tried against, and somebody could point a client at it. It is also an independent
+//! witness: it knows the protocol's page and nothing of the judge, so that the two agree only where both are right.
+//!
+//! A request becomes plain data (`request`), the core answers it with plain data (`core`), and the transport
+//! edge (`connection`) turns that into bytes. Everything between the two edges is synchronous, touches no socket,
+//! and takes one lock per store.
+//!
+//! What it does not do: it keeps nothing on disk, has no accounts, and speaks HTTP/1.1 alone.
+
+mod answer;
+mod auth;
+mod behaviour;
+mod connection;
+mod core;
+mod create;
+mod json;
+mod keys;
+mod listen;
+mod members;
+mod options;
+mod outbound;
+mod pull;
+mod push;
+mod removal;
+mod request;
+mod route;
+mod shape;
+mod state;
+mod tls;
+mod tokens;
+mod vault;
+
+pub use behaviour::{Behaviour, Fault, Variation, faults, find_fault, find_variation, variations};
+pub use listen::{Server, StartError};
+pub use options::Options;
+pub use tls::{Tls, TlsError};

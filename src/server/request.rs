@@ -1,0 +1,62 @@
+//! A request as the core sees it: plain data, the body read as far as it could be.
+
+use serde_json::Value;
+
+use super::answer::Refusal;
+use super::json;
+
+/// One request.
+#[derive(Debug, Clone)]
+pub(super) struct Request {
+    /// The method as it was sent.
+    pub(super) method: String,
+    /// The path as it was sent: still escaped, without the query.
+    pub(super) path: String,
+    /// The `Authorization` header.
+    pub(super) authorization: Option<String>,
+    /// The `Content-Type` header.
+    pub(super) content_type: Option<String>,
+    /// The body.
+    pub(super) body: Body,
+}
+
+/// A request body, or why there is none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Body {
+    /// All of it.
+    Whole(Vec<u8>),
+    /// It is larger than the server takes; what was read of it is gone.
+    TooLarge,
+    /// It ended early, took too long or broke the framing.
+    Broken,
+}
+
+impl Request {
+    /// The body as JSON.
+    pub(super) fn json(&self) -> Result<Value, Refusal> {
+        let bytes = self.bytes()?;
+        self.check_content_type()?;
+        json::parse(bytes).map_err(|error| Refusal::bad_request("the body is not JSON").with_detail(error))
+    }
+
+    /// The body's bytes, or the refusal that their absence calls for.
+    pub(super) fn bytes(&self) -> Result<&[u8], Refusal> {
+        match &self.body {
+            Body::Whole(bytes) => Ok(bytes),
+            Body::TooLarge => Err(Refusal::too_large()),
+            Body::Broken => Err(Refusal::bad_request("the body did not arrive whole")),
+        }
+    }
+
+    /// A body that calls itself something else than JSON is refused; one that says nothing is taken for JSON.
+    fn check_content_type(&self) -> Result<(), Refusal> {
+        let Some(content_type) = &self.content_type else {
+            return Ok(());
+        };
+        let media = content_type.split(';').next().unwrap_or_default().trim();
+        if media.eq_ignore_ascii_case("application/json") {
+            return Ok(());
+        }
+        Err(Refusal::bad_request("the body is not application/json").with_detail(format!("it is {media:?}")))
+    }
+}

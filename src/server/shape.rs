@@ -1,0 +1,332 @@
+//! The shapes of request messages, and the check of a body against them: closed objects, exact types, base64 with
+//! padding and exact lengths, int64 counters written as integers.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Map, Value};
+
+use super::answer::Refusal;
+use crate::protocol::Operation;
+
+/// A message: its name and its fields.
+pub(super) struct Shape {
+    /// The protocol's name of the message.
+    pub(super) name: &'static str,
+    fields: &'static [Field],
+}
+
+struct Field {
+    name: &'static str,
+    kind: Kind,
+    need: Need,
+}
+
+/// What a field holds.
+enum Kind {
+    /// Any string.
+    Text,
+    /// A string that is not empty.
+    Id,
+    /// Standard base64 with padding, of this many bytes or of any number.
+    Base64(Option<usize>),
+    /// An int64.
+    Integer,
+    /// An int64 that is not negative: what versions and epochs are once they are stored.
+    Counter,
+    Flag,
+    Object(&'static Shape),
+    List(&'static Shape),
+}
+
+#[derive(PartialEq)]
+enum Need {
+    Required,
+    Optional,
+    /// Optional, and null stands for absent.
+    Nullable,
+}
+
+const fn field(name: &'static str, kind: Kind) -> Field {
+    Field {
+        name,
+        kind,
+        need: Need::Required,
+    }
+}
+
+static WRAPPED_KEY: Shape = Shape {
+    name: "WrappedKey",
+    fields: &[
+        field("schemeId", Kind::Text),
+        field("ephemeralPublicKey", Kind::Base64(Some(32))),
+        field("iv", Kind::Base64(Some(12))),
+        field("ciphertext", Kind::Base64(Some(48))),
+    ],
+};
+
+static MEMBER_ENTRY: Shape = Shape {
+    name: "MemberEntry",
+    fields: &[
+        field("ed25519PublicKey", Kind::Base64(Some(32))),
+        field("x25519PublicKey", Kind::Base64(Some(32))),
+        field("wrappedDataKey", Kind::Object(&WRAPPED_KEY)),
+        field("keyEpoch", Kind::Counter),
+        Field {
+            name: "keyBindingSig",
+            kind: Kind::Text,
+            need: Need::Nullable,
+        },
+    ],
+};
+
+static ENVELOPE: Shape = Shape {
+    name: "EncryptedEnvelope",
+    fields: &[
+        field("repoId", Kind::Text),
+        field("payloadVersion", Kind::Counter),
+        field("keyEpoch", Kind::Counter),
+        field("iv", Kind::Base64(Some(12))),
+        field("ciphertext", Kind::Base64(None)),
+    ],
+};
+
+static MANIFEST: Shape = Shape {
+    name: "VaultManifest",
+    fields: &[
+        field("repoId", Kind::Id),
+        field("schemeId", Kind::Text),
+        field("keyEpoch", Kind::Counter),
+        field("payloadVersion", Kind::Counter),
+        field("members", Kind::List(&MEMBER_ENTRY)),
+        Field {
+            name: "shareRefreshTokens",
+            kind: Kind::Flag,
+            need: Need::Optional,
+        },
+    ],
+};
+
+static CHALLENGE: Shape = Shape {
+    name: "ChallengeRequest",
+    fields: &[field("ed25519PublicKey", Kind::Base64(Some(32)))],
+};
+
+static TOKEN: Shape = Shape {
+    name: "TokenRequest",
+    fields: &[
+        field("ed25519PublicKey", Kind::Base64(Some(32))),
+        field("nonce", Kind::Base64(None)),
+        field("signature", Kind::Base64(Some(64))),
+    ],
+};
+
+static CREATE: Shape = Shape {
+    name: "CreateRepoRequest",
+    fields: &[
+        field("manifest", Kind::Object(&MANIFEST)),
+        field("initialEnvelope", Kind::Object(&ENVELOPE)),
+    ],
+};
+
+static PULL: Shape = Shape {
+    name: "PullRequest",
+    fields: &[
+        field("repoId", Kind::Text),
+        field("knownPayloadVersion", Kind::Integer),
+    ],
+};
+
+static PUSH: Shape = Shape {
+    name: "PushRequest",
+    fields: &[
+        field("repoId", Kind::Text),
+        field("envelope", Kind::Object(&ENVELOPE)),
+        field("expectedPayloadVersion", Kind::Integer),
+        Field {
+            name: "rotatedMembers",
+            kind: Kind::List(&MEMBER_ENTRY),
+            need: Need::Nullable,
+        },
+    ],
+};
+
+static ADD: Shape = Shape {
+    name: "MemberAddRequest",
+    fields: &[
+        field("repoId", Kind::Text),
+        field("member", Kind::Object(&MEMBER_ENTRY)),
+    ],
+};
+
+static REMOVE: Shape = Shape {
+    name: "MemberRemoveRequest",
+    fields: &[
+        field("repoId", Kind::Text),
+        field("removedMemberId", Kind::Text),
+        field("rotatedEnvelope", Kind::Object(&ENVELOPE)),
+        field("rewrappedMembers", Kind::List(&MEMBER_ENTRY)),
+        field("newKeyEpoch", Kind::Counter),
+    ],
+};
+
+/// The shape of an operation's request body; `None` where it has none.
+pub(super) fn of(operation: Operation) -> Option<&'static Shape> {
+    match operation {
+        Operation::Challenge => Some(&CHALLENGE),
+        Operation::Token => Some(&TOKEN),
+        Operation::CreateRepo => Some(&CREATE),
+        Operation::Pull => Some(&PULL),
+        Operation::Push => Some(&PUSH),
+        Operation::AddMember => Some(&ADD),
+        Operation::RemoveMember => Some(&REMOVE),
+        Operation::FetchMemberKey | Operation::Discovery => None,
+    }
+}
+
+/// Checks a whole body against its shape.
+pub(super) fn check(shape: &Shape, body: &Value) -> Result<(), Refusal> {
+    check_object(shape, body, "")
+        .map_err(|detail| Refusal::bad_request(&format!("the body is no {}", shape.name)).with_detail(detail))
+}
+
+fn check_object(shape: &Shape, value: &Value, at: &str) -> Result<(), String> {
+    let object = value
+        .as_object()
+        .ok_or_else(|| format!("{} is not an object", place(at)))?;
+    refuse_unknown(shape, object, at)?;
+    for field in shape.fields {
+        check_field(field, object.get(field.name), &format!("{at}/{}", field.name))?;
+    }
+    Ok(())
+}
+
+fn refuse_unknown(shape: &Shape, object: &Map<String, Value>, at: &str) -> Result<(), String> {
+    let known = |name: &String| shape.fields.iter().any(|field| field.name == name);
+    match object.keys().find(|name| !known(name)) {
+        Some(name) => Err(format!(
+            "{} has a field {name:?} that {} does not have",
+            place(at),
+            shape.name
+        )),
+        None => Ok(()),
+    }
+}
+
+fn check_field(field: &Field, value: Option<&Value>, at: &str) -> Result<(), String> {
+    match value {
+        None if field.need == Need::Required => Err(format!("{at} is missing")),
+        None => Ok(()),
+        Some(Value::Null) if field.need == Need::Nullable => Ok(()),
+        Some(value) => check_kind(&field.kind, value, at),
+    }
+}
+
+fn check_kind(kind: &Kind, value: &Value, at: &str) -> Result<(), String> {
+    match kind {
+        Kind::Text => text(value, at).map(drop),
+        Kind::Id if text(value, at)?.is_empty() => Err(format!("{at} is empty")),
+        Kind::Id => Ok(()),
+        Kind::Base64(length) => check_base64(text(value, at)?, *length, at),
+        Kind::Integer => integer(value, at).map(drop),
+        Kind::Counter if integer(value, at)? < 0 => Err(format!("{at} is negative")),
+        Kind::Counter => Ok(()),
+        Kind::Flag if value.is_boolean() => Ok(()),
+        Kind::Flag => Err(format!("{at} is not a boolean")),
+        Kind::Object(shape) => check_object(shape, value, at),
+        Kind::List(shape) => check_list(shape, value, at),
+    }
+}
+
+fn check_list(shape: &Shape, value: &Value, at: &str) -> Result<(), String> {
+    let items = value.as_array().ok_or_else(|| format!("{at} is not an array"))?;
+    items
+        .iter()
+        .enumerate()
+        .try_for_each(|(index, item)| check_object(shape, item, &format!("{at}/{index}")))
+}
+
+fn check_base64(text: &str, length: Option<usize>, at: &str) -> Result<(), String> {
+    let bytes = STANDARD
+        .decode(text)
+        .map_err(|error| format!("{at} is not base64 with padding: {error}"))?;
+    match length {
+        Some(length) if bytes.len() != length => {
+            Err(format!("{at} holds {} bytes and not {length}", bytes.len()))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn text<'a>(value: &'a Value, at: &str) -> Result<&'a str, String> {
+    value.as_str().ok_or_else(|| format!("{at} is not a string"))
+}
+
+fn integer(value: &Value, at: &str) -> Result<i64, String> {
+    value
+        .as_i64()
+        .ok_or_else(|| format!("{at} is not an int64 written as an integer"))
+}
+
+fn place(at: &str) -> &str {
+    if at.is_empty() { "the body" } else { at }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn refused(operation: Operation, body: &Value) -> String {
+        let refusal = check(of(operation).unwrap(), body).unwrap_err();
+        assert_eq!((refusal.status, refusal.code), (400, "bad_request"));
+        refusal.detail.unwrap()
+    }
+
+    #[test]
+    fn a_pull_is_closed_and_typed() {
+        let good = json!({ "repoId": "r", "knownPayloadVersion": -1 });
+        check(of(Operation::Pull).unwrap(), &good).unwrap();
+        for (bad, why) in [
+            (json!({ "repoId": "r" }), "/knownPayloadVersion is missing"),
+            (
+                json!({ "repoId": 1, "knownPayloadVersion": 1 }),
+                "/repoId is not a string",
+            ),
+            (
+                json!({ "repoId": "r", "knownPayloadVersion": 1.0 }),
+                "written as an integer",
+            ),
+            (
+                json!({ "repoId": "r", "knownPayloadVersion": u64::MAX }),
+                "not an int64",
+            ),
+            (
+                json!({ "repoId": "r", "knownPayloadVersion": null }),
+                "not an int64",
+            ),
+            (
+                json!({ "repoId": "r", "knownPayloadVersion": 1, "x": 1 }),
+                "a field \"x\"",
+            ),
+            (json!([]), "the body is not an object"),
+        ] {
+            assert!(refused(Operation::Pull, &bad).contains(why), "{bad}");
+        }
+    }
+
+    #[test]
+    fn base64_has_padding_and_the_exact_length() {
+        let key = |text: &str| json!({ "ed25519PublicKey": text });
+        let good = STANDARD.encode([7_u8; 32]);
+        check(of(Operation::Challenge).unwrap(), &key(&good)).unwrap();
+        for bad in [
+            good.trim_end_matches('='),
+            "AA==",
+            "",
+            "****",
+            &good.replace('B', "-"),
+        ] {
+            refused(Operation::Challenge, &key(bad));
+        }
+    }
+}

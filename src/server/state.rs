@@ -1,0 +1,92 @@
+//! Everything the server holds. Each store has one lock of its own; no two are ever held at once.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use super::auth::Nonces;
+use super::behaviour::Behaviour;
+use super::tokens::Tokens;
+use super::vault::Vault;
+
+/// How long what is issued lives, in milliseconds.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Lifetimes {
+    /// Nonces.
+    pub(super) nonce: i64,
+    /// Tokens.
+    pub(super) token: i64,
+}
+
+impl Default for Lifetimes {
+    fn default() -> Self {
+        Lifetimes {
+            nonce: 120_000,
+            token: 3_600_000,
+        }
+    }
+}
+
+/// The state of one server.
+#[derive(Debug, Default)]
+pub(super) struct State {
+    /// How long nonces and tokens live.
+    pub(super) lifetimes: Lifetimes,
+    behaviour: Behaviour,
+    fired: AtomicU64,
+    nonces: Mutex<Nonces>,
+    tokens: Mutex<Tokens>,
+    vault: Mutex<Vault>,
+}
+
+impl State {
+    /// An empty server that behaves so.
+    pub(super) fn new(behaviour: Behaviour, lifetimes: Lifetimes) -> State {
+        State {
+            lifetimes,
+            behaviour,
+            ..State::default()
+        }
+    }
+
+    /// Whether the server deviates here in the way of this name. Asked only where that changes what happens, and
+    /// counted as such.
+    pub(super) fn deviates(&self, name: &str) -> bool {
+        let here = self.behaviour.name() == Some(name);
+        if here {
+            self.fired.fetch_add(1, Ordering::Relaxed);
+        }
+        here
+    }
+
+    /// How often a deviation took effect.
+    pub(super) fn fired(&self) -> u64 {
+        self.fired.load(Ordering::Relaxed)
+    }
+
+    /// The outstanding nonces, locked.
+    pub(super) fn nonces(&self) -> MutexGuard<'_, Nonces> {
+        lock(&self.nonces)
+    }
+
+    /// The tokens, locked.
+    pub(super) fn tokens(&self) -> MutexGuard<'_, Tokens> {
+        lock(&self.tokens)
+    }
+
+    /// The repositories, locked. Whoever decides under this lock writes under it too.
+    pub(super) fn vault(&self) -> MutexGuard<'_, Vault> {
+        lock(&self.vault)
+    }
+}
+
+/// A panic in another request says nothing about this one: every write is a single assignment of finished values.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The time, in epoch milliseconds.
+pub(super) fn now() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
