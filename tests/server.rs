@@ -8,7 +8,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use avp_conform::protocol::Operation;
-use avp_conform::server::{Options, Server, StartError, Tls};
+use avp_conform::server::{Behaviour, Options, Server, StartError, Tls, find_variation, variations};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use ed25519_dalek::{Signer, SigningKey};
@@ -282,4 +282,68 @@ fn a_server_serves_https_too_and_ends_when_dropped() {
     .unwrap();
     assert!(server.url().starts_with("https://127.0.0.1:"));
     drop(server);
+}
+
+fn varied(name: &str) -> Server {
+    let behaviour = Behaviour::Varied(find_variation(name).expect(name));
+    Server::start(Options {
+        behaviour,
+        ..Options::default()
+    })
+    .unwrap()
+}
+
+/// The answer to a push of version 2 on a fresh repository, by a client that reads any framing.
+fn push_once(server: &Server) -> Value {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let owner = any_member(server).await;
+        let creation = creation("r", &owner.id);
+        assert_eq!(
+            any_post(server, "/v1/repos", &owner.token, &creation).await["repoId"],
+            "r"
+        );
+        any_post(server, "/v1/repos/r/push", &owner.token, &pushing("r", 1, 2)).await
+    })
+}
+
+async fn any_member(server: &Server) -> Member {
+    let key = SigningKey::from_bytes(&[9; 32]);
+    let id = STANDARD.encode(key.verifying_key().as_bytes());
+    let asked = json!({ "ed25519PublicKey": id });
+    let challenge = any_post(server, "/api/auth/keypair/challenge", "", &asked).await;
+    let nonce = challenge["nonce"].as_str().unwrap();
+    let signature = STANDARD.encode(key.sign(&STANDARD.decode(nonce).unwrap()).to_bytes());
+    let body = json!({ "ed25519PublicKey": id, "nonce": nonce, "signature": signature });
+    let token = any_post(server, "/api/auth/keypair/token", "", &body).await;
+    Member {
+        id,
+        token: token["token"].as_str().unwrap().to_owned(),
+    }
+}
+
+async fn any_post(server: &Server, path: &str, token: &str, body: &Value) -> Value {
+    use http_body_util::{BodyExt, Full};
+    let stream = tokio::net::TcpStream::connect(server.address()).await.unwrap();
+    let io = hyper_util::rt::TokioIo::new(stream);
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(io).await.unwrap();
+    drop(tokio::spawn(connection));
+    let request = hyper::Request::post(path)
+        .header("host", "x")
+        .header("authorization", format!("Bearer {token}"))
+        .body(Full::new(bytes::Bytes::from(body.to_string())))
+        .unwrap();
+    let answer = sender.send_request(request).await.unwrap();
+    serde_json::from_slice(&answer.into_body().collect().await.unwrap().to_bytes()).unwrap()
+}
+
+#[test]
+fn every_variation_lets_a_client_do_its_work() {
+    for variation in variations() {
+        let answer = push_once(&varied(variation.name));
+        assert_eq!(answer["accepted"], true, "{}: {answer}", variation.name);
+    }
 }

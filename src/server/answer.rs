@@ -1,5 +1,7 @@
 //! What the core answers: a status, headers and a body, or a refusal that becomes an error object.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 /// One answer as plain data.
@@ -11,6 +13,53 @@ pub(super) struct Answer {
     pub(super) headers: Vec<(String, String)>,
     /// The body.
     pub(super) body: Body,
+    /// How it travels.
+    pub(super) manner: Manner,
+    /// How long it is held back.
+    pub(super) delay: Duration,
+}
+
+/// How an answer travels.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) enum Manner {
+    /// In one piece, of a length that is stated.
+    #[default]
+    Whole,
+    /// Chunked.
+    Chunked,
+    /// As HTTP/1.0.
+    Http10,
+    /// By hand, past the HTTP implementation.
+    ByHand(Script),
+}
+
+/// What to do with a connection by hand.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Script {
+    /// What to write, and when.
+    pub(super) steps: Vec<Step>,
+    /// What becomes of the connection.
+    pub(super) then: Then,
+}
+
+/// One step of a script.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Step {
+    /// Write these bytes.
+    Write(Vec<u8>),
+    /// Wait.
+    Wait(Duration),
+}
+
+/// How a script ends.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Then {
+    /// The next request is read.
+    KeepAlive,
+    /// The connection is closed.
+    Close,
+    /// The connection stays open and silent until the client leaves.
+    Hang,
 }
 
 /// The body of an answer.
@@ -18,7 +67,6 @@ pub(super) struct Answer {
 pub(super) enum Body {
     /// A JSON value, served compactly as `application/json`.
     Json(Value),
-    #[expect(dead_code, reason = "the deviations that come next serve such bodies")]
     /// Bytes as they are, under a content type of their own; none where it is empty.
     Text {
         /// The `Content-Type`, left out where empty.
@@ -29,13 +77,21 @@ pub(super) enum Body {
 }
 
 impl Answer {
-    /// A 200 with a JSON body.
-    pub(super) fn ok(value: Value) -> Answer {
+    /// An answer with a JSON body.
+    pub(super) fn new(status: u16, value: Value) -> Answer {
+        let (manner, delay) = (Manner::Whole, Duration::ZERO);
         Answer {
-            status: 200,
+            status,
             headers: Vec::new(),
             body: Body::Json(value),
+            manner,
+            delay,
         }
+    }
+
+    /// A 200 with a JSON body.
+    pub(super) fn ok(value: Value) -> Answer {
+        Answer::new(200, value)
     }
 
     /// The content type and the bytes that travel.
@@ -54,9 +110,8 @@ impl From<Refusal> for Answer {
             body["detail"] = Value::String(detail);
         }
         Answer {
-            status: refusal.status,
             headers: refusal.headers,
-            body: Body::Json(body),
+            ..Answer::new(refusal.status, body)
         }
     }
 }
@@ -123,6 +178,28 @@ impl Refusal {
     /// 413: the body is larger than this server takes.
     pub(super) fn too_large() -> Refusal {
         Refusal::new(413, "too_large", "the body is larger than this server takes")
+    }
+
+    /// 403: a policy of this deployment stands against it.
+    pub(super) fn policy_denied(error: &str) -> Refusal {
+        Refusal::new(403, "policy_denied", error)
+    }
+
+    /// 429: a limit or rate is exceeded.
+    pub(super) fn quota_exceeded(error: &str) -> Refusal {
+        Refusal::new(429, "quota_exceeded", error)
+    }
+
+    /// The same refusal under another status and code.
+    pub(super) fn under(mut self, status: u16, code: &'static str) -> Refusal {
+        (self.status, self.code) = (status, code);
+        self
+    }
+
+    /// The same refusal with a header.
+    pub(super) fn with_header(mut self, name: &str, value: impl Into<String>) -> Refusal {
+        self.headers.push((name.to_owned(), value.into()));
+        self
     }
 
     /// The same refusal with more about it.

@@ -4,13 +4,14 @@ use std::collections::{HashMap, VecDeque};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use rand::Rng;
 use serde_json::{Value, json};
 
 use super::answer::Refusal;
-use super::keys;
 use super::state::{State, now};
+use super::tokens::random;
+use super::variations::identity;
 use super::vault::text;
+use super::{keys, tokens};
 
 /// How many nonces may be outstanding; beyond that the oldest go.
 const MOST_NONCES: usize = 100_000;
@@ -54,6 +55,13 @@ impl Nonces {
         self.issued.remove(nonce).is_some()
     }
 
+    /// Forgets the outstanding nonces of a member; true where there were some.
+    fn void(&mut self, member_id: &str) -> bool {
+        let count = self.issued.len();
+        self.issued.retain(|_, issued| issued.member_id != member_id);
+        self.issued.len() < count
+    }
+
     /// Nonces all live equally long, so those that are over stand in front.
     fn prune(&mut self) {
         while let Some(oldest) = self.order.front() {
@@ -73,38 +81,70 @@ impl Nonces {
 /// challenge: a fresh nonce for the key that asks.
 pub(super) fn challenge(state: &State, body: &Value) -> Result<Value, Refusal> {
     let member_id = text(body, "ed25519PublicKey");
-    keys::public_key(member_id).map_err(Refusal::bad_request)?;
-    let mut nonce = vec![0; 32];
-    rand::rng().fill_bytes(&mut nonce);
+    if let Err(reason) = keys::public_key(state, member_id)
+        && !state.deviates(identity::BAD_KEY_UNREDEEMABLE)
+    {
+        return Err(Refusal::bad_request(reason));
+    }
+    let nonce = random(if state.deviates(identity::LONG_NONCES) {
+        64
+    } else {
+        32
+    });
     let encoded = STANDARD.encode(&nonce);
-    let expires = now() + state.lifetimes.nonce;
-    state.nonces().issue(nonce, member_id, expires);
+    let mut nonces = state.nonces();
+    if state.is(identity::ONE_NONCE_PER_KEY) && nonces.void(member_id) {
+        state.fire();
+    }
+    nonces.issue(nonce, member_id, now() + state.lifetimes.nonce);
     Ok(json!({ "nonce": encoded }))
 }
 
 /// token: a bearer token for the member whose key signed the nonce.
+pub(super) fn token(state: &State, body: &Value) -> Result<Value, Refusal> {
+    let member_id = text(body, "ed25519PublicKey");
+    let key = keys::public_key(state, member_id).map_err(|reason| bad_key(state, reason))?;
+    let nonce = STANDARD.decode(text(body, "nonce")).unwrap_or_default();
+    let signature = STANDARD.decode(text(body, "signature")).unwrap_or_default();
+    redeem(state, &nonce, member_id, || {
+        keys::verifies(state, &key, &nonce, &signature)
+    })?;
+    let expires = now() + state.lifetimes.token;
+    let token = tokens::write(state, member_id, expires);
+    state.tokens().keep(token.clone(), member_id, expires);
+    Ok(json!({ "token": token, "expiresAt": expires }))
+}
+
+/// Takes a nonce for a member, if the signature over it holds.
 ///
 /// The signature is checked before the nonce is taken, so that nobody can burn another's nonce; taking it is the one
 /// step that decides between redemptions at the same time.
-pub(super) fn token(state: &State, body: &Value) -> Result<Value, Refusal> {
-    let member_id = text(body, "ed25519PublicKey");
-    let key = keys::public_key(member_id).map_err(Refusal::bad_request)?;
-    let nonce = STANDARD.decode(text(body, "nonce")).unwrap_or_default();
-    let signature = STANDARD.decode(text(body, "signature")).unwrap_or_default();
-    if !state.nonces().is_open(&nonce, member_id) {
+fn redeem(state: &State, nonce: &[u8], member_id: &str, holds: impl Fn() -> bool) -> Result<(), Refusal> {
+    if !state.nonces().is_open(nonce, member_id) {
         return Err(Refusal::unauthorized("the nonce is unknown, used or expired"));
     }
-    if !keys::verifies(&key, &nonce, &signature) {
+    if !holds() {
+        if state.deviates(identity::BURNT_NONCES) {
+            state.nonces().take(nonce);
+        }
         return Err(Refusal::unauthorized(
             "the signature does not hold for this nonce and key",
         ));
     }
-    if !state.nonces().take(&nonce) {
+    if !state.nonces().take(nonce) {
         return Err(Refusal::unauthorized("the nonce is used"));
     }
-    let expires = now() + state.lifetimes.token;
-    let token = state.tokens().issue(member_id, expires);
-    Ok(json!({ "token": token, "expiresAt": expires }))
+    Ok(())
+}
+
+fn bad_key(state: &State, reason: &str) -> Refusal {
+    let refusal = Refusal::bad_request(reason);
+    let as_401 = state.is(identity::BAD_KEY_UNREDEEMABLE) || state.deviates(identity::BAD_TOKEN_KEY_401);
+    if as_401 {
+        refusal.under(401, "unauthorized")
+    } else {
+        refusal
+    }
 }
 
 #[cfg(test)]

@@ -5,6 +5,8 @@
 
 use std::sync::LazyLock;
 
+use super::deviation::Edge;
+use super::{faults as fault_tables, variations as variation_tables};
 use crate::protocol::Level;
 
 /// How a server behaves.
@@ -28,6 +30,15 @@ impl Behaviour {
             Behaviour::Varied(variation) => Some(variation.name),
         }
     }
+
+    /// Where the deviation takes hold; rules ask the plain server too, in vain.
+    pub(super) fn edge(self) -> Edge {
+        match self {
+            Behaviour::Plain => Edge::Rule,
+            Behaviour::Faulty(fault) => fault.edge,
+            Behaviour::Varied(variation) => variation.edge,
+        }
+    }
 }
 
 /// One way to get the protocol wrong.
@@ -47,6 +58,8 @@ pub struct Fault {
     pub notice: &'static str,
     /// How the author of a server mends it.
     pub fix: &'static str,
+    /// Where it takes hold.
+    pub(super) edge: Edge,
 }
 
 /// One freedom that conformant servers use (section 11 of the protocol page).
@@ -56,22 +69,13 @@ pub struct Variation {
     pub name: &'static str,
     /// What the server does, in one sentence.
     pub about: &'static str,
+    /// Where it takes hold.
+    pub(super) edge: Edge,
 }
 
-/// The fault that a harness must see, or else see nothing.
-pub(super) static CANARY: Fault = Fault {
-    name: "canary",
-    area: "push",
-    about: "Every push that would apply is answered as applied, and nothing of it is stored.",
-    breaks: "AVP-6-09",
-    level: Level::Must,
-    notice: "Whatever is saved is gone at the next start.",
-    fix: "Store the envelope before you answer.",
-};
+static FAULTS: LazyLock<Vec<Fault>> = LazyLock::new(fault_tables::all);
 
-static FAULTS: LazyLock<Vec<Fault>> = LazyLock::new(|| vec![CANARY]);
-
-static VARIATIONS: LazyLock<Vec<Variation>> = LazyLock::new(Vec::new);
+static VARIATIONS: LazyLock<Vec<Variation>> = LazyLock::new(variation_tables::all);
 
 /// Every fault, area by area.
 pub fn faults() -> &'static [Fault] {

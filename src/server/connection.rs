@@ -8,21 +8,28 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName};
-use http_body_util::{BodyExt, Full};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderName};
+use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::mpsc;
 
+use super::answer::{Manner, Script};
+use super::byhand::{self, Rewound};
 use super::core;
-use super::outbound;
+use super::outbound::{self, Pieces};
 use super::request::{Body, Request};
 use super::state::State;
+use super::variations::transport;
 
 /// How long a client may take for the head of a request, the wait for a next one included.
 const HEAD_TIME: Duration = Duration::from_secs(60);
+
+/// How long a connection may be idle on a server that has little patience.
+const SHORT_IDLE: Duration = Duration::from_millis(500);
 
 /// How long a client may take for a body.
 const BODY_TIME: Duration = Duration::from_secs(30);
@@ -41,19 +48,62 @@ pub(super) struct Site {
 
 /// Serves one connection to its end.
 pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(site: Arc<Site>, stream: S) {
-    let service = service_fn(|request| respond(Arc::clone(&site), request));
+    let mut stream = Rewound::new(Bytes::new(), stream);
+    while let Some((next, script)) = converse(&site, stream).await {
+        stream = next;
+        if !byhand::play(&mut stream, script).await {
+            return;
+        }
+    }
+}
+
+/// Serves requests until the connection ends, or until an answer has to be written by hand: then the stream and the
+/// answer come back.
+async fn converse<S>(site: &Arc<Site>, stream: Rewound<S>) -> Option<(Rewound<S>, Script)>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let (by_hand, mut scripts) = mpsc::channel(1);
+    let service = service_fn(|request| respond(Arc::clone(site), request, by_hand.clone()));
+    let mut connection = builder(site).serve_connection(TokioIo::new(stream), service);
+    tokio::select! {
+        // A client that breaks off or breaks the framing ends its own connection, nothing else.
+        _ = &mut connection => None,
+        Some(script) = scripts.recv() => {
+            let parts = connection.into_parts();
+            Some((parts.io.into_inner().put_back(parts.read_buf), script))
+        }
+    }
+}
+
+fn builder(site: &Site) -> http1::Builder {
     let mut builder = http1::Builder::new();
-    builder.timer(TokioTimer::new()).header_read_timeout(HEAD_TIME);
-    // A client that breaks off or breaks the framing ends its own connection, nothing else.
-    let _ = builder.serve_connection(TokioIo::new(stream), service).await;
+    let idle = if site.state.deviates(transport::IDLE_CLOSE) {
+        SHORT_IDLE
+    } else {
+        HEAD_TIME
+    };
+    builder.timer(TokioTimer::new()).header_read_timeout(idle);
+    builder.title_case_headers(site.state.deviates(transport::TITLE_CASE));
+    builder
 }
 
 async fn respond(
     site: Arc<Site>,
     incoming: http::Request<Incoming>,
-) -> Result<http::Response<Full<Bytes>>, Infallible> {
+    by_hand: mpsc::Sender<Script>,
+) -> Result<http::Response<Pieces>, Infallible> {
     let request = read(incoming, site.body_limit).await;
-    Ok(outbound::response(&core::handle(&site.state, &request)))
+    let answer = core::handle(&site.state, &request);
+    if !answer.delay.is_zero() {
+        tokio::time::sleep(answer.delay).await;
+    }
+    if let Manner::ByHand(script) = answer.manner {
+        let _ = by_hand.send(script).await;
+        // The connection is taken away at this point.
+        return std::future::pending().await;
+    }
+    Ok(outbound::response(&answer))
 }
 
 async fn read(incoming: http::Request<Incoming>, limit: usize) -> Request {
@@ -64,6 +114,7 @@ async fn read(incoming: http::Request<Incoming>, limit: usize) -> Request {
         path: head.uri.path().to_owned(),
         authorization: header(AUTHORIZATION),
         content_type: header(CONTENT_TYPE),
+        host: header(HOST),
         body: tokio::time::timeout(BODY_TIME, collect(body, limit))
             .await
             .unwrap_or(Body::Broken),

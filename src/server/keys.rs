@@ -2,11 +2,14 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use ed25519_dalek::{Signature, VerifyingKey};
+use ed25519_dalek::{Signature, Verifier, VerifyingKey};
+
+use super::state::State;
+use super::variations::identity;
 
 /// Reads a member id as a public key. Refused, with the reason: anything but 32 bytes, no point of the curve, a
 /// second spelling of a point, and a point of small order, under which anybody can sign anything.
-pub(super) fn public_key(member_id: &str) -> Result<VerifyingKey, &'static str> {
+pub(super) fn public_key(state: &State, member_id: &str) -> Result<VerifyingKey, &'static str> {
     let bytes = STANDARD
         .decode(member_id)
         .map_err(|_| "the key is not base64 with padding")?;
@@ -15,15 +18,21 @@ pub(super) fn public_key(member_id: &str) -> Result<VerifyingKey, &'static str> 
         return Err("the key is not in its canonical form");
     }
     let key = VerifyingKey::from_bytes(&bytes).map_err(|_| "the key is no point of the curve")?;
-    if key.is_weak() {
+    if key.is_weak() && !state.deviates(identity::SMALL_ORDER_ACCEPTED) {
         return Err("the key is of small order");
     }
     Ok(key)
 }
 
 /// Whether `signature` is one over exactly `message` under `key`. S must lie below the group order (RFC 8032).
-pub(super) fn verifies(key: &VerifyingKey, message: &[u8], signature: &[u8]) -> bool {
-    Signature::from_slice(signature).is_ok_and(|signature| key.verify_strict(message, &signature).is_ok())
+pub(super) fn verifies(state: &State, key: &VerifyingKey, message: &[u8], signature: &[u8]) -> bool {
+    let Ok(signature) = Signature::from_slice(signature) else {
+        return false;
+    };
+    match state.is(identity::SMALL_ORDER_ACCEPTED) {
+        true => key.verify(message, &signature).is_ok(),
+        false => key.verify_strict(message, &signature).is_ok(),
+    }
 }
 
 /// Whether the encoded y lies below 2^255 - 19.
@@ -41,11 +50,20 @@ mod tests {
     fn a_signature_holds_for_its_message_alone() {
         let key = SigningKey::from_bytes(&[7; 32]);
         let signature = key.sign(b"message").to_bytes();
-        let public = public_key(&STANDARD.encode(key.verifying_key().as_bytes())).unwrap();
-        assert!(verifies(&public, b"message", &signature));
-        assert!(!verifies(&public, b"massage", &signature));
-        assert!(!verifies(&public, b"message", &signature[..63]));
-        assert!(!verifies(&public, b"message", &[]));
+        let public = public_key(
+            &State::default(),
+            &STANDARD.encode(key.verifying_key().as_bytes()),
+        )
+        .unwrap();
+        assert!(verifies(&State::default(), &public, b"message", &signature));
+        assert!(!verifies(&State::default(), &public, b"massage", &signature));
+        assert!(!verifies(
+            &State::default(),
+            &public,
+            b"message",
+            &signature[..63]
+        ));
+        assert!(!verifies(&State::default(), &public, b"message", &[]));
     }
 
     #[test]
@@ -64,8 +82,11 @@ mod tests {
             &[1; 33],
             &[],
         ] {
-            assert!(public_key(&STANDARD.encode(bytes)).is_err(), "{bytes:?}");
+            assert!(
+                public_key(&State::default(), &STANDARD.encode(bytes)).is_err(),
+                "{bytes:?}"
+            );
         }
-        assert!(public_key("no base64").is_err());
+        assert!(public_key(&State::default(), "no base64").is_err());
     }
 }

@@ -9,14 +9,21 @@
 //!
 //! What it does not do: it keeps nothing on disk, has no accounts, and speaks HTTP/1.1 alone.
 
+#[expect(dead_code, reason = "the faults use the rest")]
 mod answer;
 mod auth;
 mod behaviour;
+mod byhand;
 mod connection;
 mod core;
 mod create;
+#[expect(dead_code, reason = "the faults use the rest")]
+mod deviation;
+mod discovery;
+mod faults;
 mod json;
 mod keys;
+mod limits;
 mod listen;
 mod members;
 mod options;
@@ -27,10 +34,14 @@ mod removal;
 mod request;
 mod route;
 mod shape;
+#[expect(dead_code, reason = "the faults use the rest")]
 mod state;
 mod tls;
 mod tokens;
+mod variations;
 mod vault;
+#[expect(dead_code, reason = "the faults use the rest")]
+mod walk;
 
 pub use behaviour::{Behaviour, Fault, Variation, faults, find_fault, find_variation, variations};
 pub use listen::{Server, StartError};

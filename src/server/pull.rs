@@ -5,14 +5,14 @@ use serde_json::{Value, json};
 use super::answer::Refusal;
 use super::core::Place;
 use super::state::State;
-use super::vault::{Repo, as_member, count, same_repo};
+use super::vault::{Repo, Said, as_member, count, same_repo};
 
 /// Answers what a member needs to be up to date.
 pub(super) fn pull(state: &State, place: &Place, body: Result<Value, Refusal>) -> Result<Value, Refusal> {
-    as_member(state, &place.repo_id, &place.caller, |repo| {
+    as_member(state, place, |repo| {
         let body = body?;
-        same_repo(&body, &place.repo_id)?;
-        Ok(answer(repo, count(&body, "knownPayloadVersion")))
+        same_repo(state, &body, &place.repo_id)?;
+        Ok(Said::Value(answer(repo, count(&body, "knownPayloadVersion"))))
     })
 }
 

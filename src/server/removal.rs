@@ -6,50 +6,71 @@ use super::answer::Refusal;
 use super::core::Place;
 use super::push::check_roster;
 use super::state::State;
-use super::vault::{Repo, as_member, count, id_of, list, same_repo, text};
+use super::variations::rules;
+use super::vault::{Repo, Said, as_member, count, id_of, list, same_envelope, same_repo, text};
 
 /// Removes a member and puts the rotated envelope and roster in place.
 pub(super) fn remove(state: &State, place: &Place, body: Result<Value, Refusal>) -> Result<Value, Refusal> {
-    as_member(state, &place.repo_id, &place.caller, |repo| {
-        let body = body?;
-        same_repo(&body, &place.repo_id)?;
-        same_repo(&body["rotatedEnvelope"], &place.repo_id)?;
-        if repo.last_removal.as_ref() == Some(&body) {
-            return Ok(repo.manifest());
+    as_member(state, place, |repo| {
+        let sent = body?;
+        same_repo(state, &sent, &place.repo_id)?;
+        same_envelope(state, &sent["rotatedEnvelope"], &place.repo_id)?;
+        if repo.last_removal.as_ref() == Some(&sent) {
+            return Ok(Said::Manifest);
         }
-        check_members(repo, &place.caller, &body)?;
-        check_counters(repo, &body)?;
-        apply(repo, body);
-        Ok(repo.manifest())
+        let mut body = sent.clone();
+        check_removed(state, repo, &mut body)?;
+        check_rewrapped(state, &place.caller, &body)?;
+        check_counters(state, repo, &body)?;
+        apply(repo, &body);
+        repo.last_removal = Some(sent);
+        Ok(Said::Manifest)
     })
 }
 
-fn check_members(repo: &Repo, caller: &str, body: &Value) -> Result<(), Refusal> {
-    let removed = text(body, "removedMemberId");
-    if repo.entry(removed).is_none() {
-        return Err(Refusal::not_found("there is no such member in this repository"));
+/// Who is removed is a member, and is not in the new roster.
+fn check_removed(state: &State, repo: &Repo, body: &mut Value) -> Result<(), Refusal> {
+    let removed = text(body, "removedMemberId").to_owned();
+    if repo.entry(&removed).is_none() && !state.deviates(rules::REMOVE_STRANGER_APPLIED) {
+        let refusal = Refusal::not_found("there is no such member in this repository");
+        return match state.deviates(rules::REMOVE_STRANGER_400) {
+            true => Err(refusal.under(400, "bad_request")),
+            false => Err(refusal),
+        };
     }
+    let Some(rewrapped) = body["rewrappedMembers"].as_array_mut() else {
+        return Ok(());
+    };
+    if !rewrapped.iter().any(|entry| id_of(entry) == removed) {
+        return Ok(());
+    }
+    if state.deviates(rules::REMOVED_STILL_LISTED_DROPPED) {
+        rewrapped.retain(|entry| id_of(entry) != removed);
+        return Ok(());
+    }
+    Err(Refusal::bad_request(
+        "the removed member is still in the rewrapped roster",
+    ))
+}
+
+/// Those who stay are named once each, the caller among them; who removes themselves need not be.
+fn check_rewrapped(state: &State, caller: &str, body: &Value) -> Result<(), Refusal> {
     let rewrapped = list(body, "rewrappedMembers");
-    if rewrapped.iter().any(|entry| id_of(entry) == removed) {
-        return Err(Refusal::bad_request(
-            "the removed member is still in the rewrapped roster",
-        ));
-    }
-    match removed == caller {
-        true if rewrapped.is_empty() => Ok(()),
-        true => check_roster(rewrapped, id_of(&rewrapped[0])),
-        false => check_roster(rewrapped, caller),
+    match rewrapped.first() {
+        _ if text(body, "removedMemberId") != caller => check_roster(state, rewrapped, caller),
+        Some(first) => check_roster(state, rewrapped, id_of(first)),
+        None => Ok(()),
     }
 }
 
 /// Version and epoch grow, and the envelope is of the new epoch.
-fn check_counters(repo: &Repo, body: &Value) -> Result<(), Refusal> {
+fn check_counters(state: &State, repo: &Repo, body: &Value) -> Result<(), Refusal> {
     let envelope = &body["rotatedEnvelope"];
     let (version, epoch) = (count(envelope, "payloadVersion"), count(body, "newKeyEpoch"));
     if epoch <= repo.epoch {
         return Err(Refusal::bad_request("a removal increments the key epoch"));
     }
-    if count(envelope, "keyEpoch") != epoch {
+    if count(envelope, "keyEpoch") != epoch && !state.deviates(rules::INCONSISTENT_ACCEPTED) {
         return Err(Refusal::bad_request(
             "the rotated envelope is not of the new key epoch",
         ));
@@ -61,8 +82,8 @@ fn check_counters(repo: &Repo, body: &Value) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn apply(repo: &mut Repo, body: Value) {
+fn apply(repo: &mut Repo, body: &Value) {
     repo.store(&body["rotatedEnvelope"]);
-    repo.roster = list(&body, "rewrappedMembers").to_vec();
-    repo.last_removal = Some(body);
+    repo.epoch = count(body, "newKeyEpoch");
+    repo.roster = list(body, "rewrappedMembers").to_vec();
 }

@@ -4,6 +4,11 @@ use serde_json::Value;
 
 use super::answer::Refusal;
 use super::json;
+use super::state::State;
+use super::variations::{limits, rules};
+
+/// The limit of a body on a server that takes small ones only.
+const SMALL_LIMIT: usize = 32 * 1024;
 
 /// One request.
 #[derive(Debug, Clone)]
@@ -16,6 +21,8 @@ pub(super) struct Request {
     pub(super) authorization: Option<String>,
     /// The `Content-Type` header.
     pub(super) content_type: Option<String>,
+    /// The `Host` header, for documents that name this server.
+    pub(super) host: Option<String>,
     /// The body.
     pub(super) body: Body,
 }
@@ -33,10 +40,21 @@ pub(super) enum Body {
 
 impl Request {
     /// The body as JSON.
-    pub(super) fn json(&self) -> Result<Value, Refusal> {
+    pub(super) fn json(&self, state: &State) -> Result<Value, Refusal> {
         let bytes = self.bytes()?;
-        self.check_content_type()?;
-        json::parse(bytes).map_err(|error| Refusal::bad_request("the body is not JSON").with_detail(error))
+        if bytes.len() > SMALL_LIMIT && state.deviates(limits::SIZE_LIMIT) {
+            return Err(Refusal::too_large());
+        }
+        let lenient = state.is(rules::LENIENT_JSON);
+        if !lenient {
+            self.check_content_type()?;
+        }
+        let value = if lenient {
+            json::parse_leniently(bytes)
+        } else {
+            json::parse(bytes)
+        };
+        value.map_err(|error| Refusal::bad_request("the body is not JSON").with_detail(error))
     }
 
     /// The body's bytes, or the refusal that their absence calls for.

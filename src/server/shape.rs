@@ -189,6 +189,29 @@ pub(super) fn check(shape: &Shape, body: &Value) -> Result<(), Refusal> {
         .map_err(|detail| Refusal::bad_request(&format!("the body is no {}", shape.name)).with_detail(detail))
 }
 
+/// Drops, at every depth, the fields that a message does not have.
+pub(super) fn prune(shape: &Shape, value: &mut Value) -> bool {
+    let Some(object) = value.as_object_mut() else {
+        return false;
+    };
+    let count = object.len();
+    object.retain(|name, _| shape.fields.iter().any(|field| field.name == name));
+    let mut pruned = object.len() < count;
+    for field in shape.fields {
+        let Some(value) = object.get_mut(field.name) else {
+            continue;
+        };
+        pruned |= match (&field.kind, value) {
+            (Kind::Object(shape), value) => prune(shape, value),
+            (Kind::List(shape), Value::Array(items)) => items
+                .iter_mut()
+                .fold(false, |pruned, item| prune(shape, item) | pruned),
+            _ => false,
+        };
+    }
+    pruned
+}
+
 fn check_object(shape: &Shape, value: &Value, at: &str) -> Result<(), String> {
     let object = value
         .as_object()

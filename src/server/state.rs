@@ -1,12 +1,17 @@
 //! Everything the server holds. Each store has one lock of its own; no two are ever held at once.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
+
+use ed25519_dalek::SigningKey;
+use rand::Rng;
 
 use super::auth::Nonces;
 use super::behaviour::Behaviour;
+use super::deviation::{Edge, Name};
 use super::tokens::Tokens;
+use super::variations::identity;
 use super::vault::Vault;
 
 /// How long what is issued lives, in milliseconds.
@@ -34,6 +39,8 @@ pub(super) struct State {
     pub(super) lifetimes: Lifetimes,
     behaviour: Behaviour,
     fired: AtomicU64,
+    requests: AtomicU64,
+    issuer: OnceLock<SigningKey>,
     nonces: Mutex<Nonces>,
     tokens: Mutex<Tokens>,
     vault: Mutex<Vault>,
@@ -42,21 +49,59 @@ pub(super) struct State {
 impl State {
     /// An empty server that behaves so.
     pub(super) fn new(behaviour: Behaviour, lifetimes: Lifetimes) -> State {
-        State {
+        let mut state = State {
             lifetimes,
             behaviour,
             ..State::default()
+        };
+        if state.is(identity::SHORT_TOKENS) {
+            state.lifetimes.token = 3000;
         }
+        state
     }
 
     /// Whether the server deviates here in the way of this name. Asked only where that changes what happens, and
     /// counted as such.
-    pub(super) fn deviates(&self, name: &str) -> bool {
-        let here = self.behaviour.name() == Some(name);
+    pub(super) fn deviates(&self, name: Name) -> bool {
+        let here = self.is(name);
         if here {
-            self.fired.fetch_add(1, Ordering::Relaxed);
+            self.fire();
         }
         here
+    }
+
+    /// Whether this is the server's deviation. Asked where it is not known yet whether it will change anything.
+    pub(super) fn is(&self, name: Name) -> bool {
+        self.behaviour.name() == Some(name.0)
+    }
+
+    /// Whether the server deviates at all.
+    pub(super) fn is_plain(&self) -> bool {
+        matches!(self.behaviour, Behaviour::Plain)
+    }
+
+    /// Where its deviation takes hold.
+    pub(super) fn edge(&self) -> Edge {
+        self.behaviour.edge()
+    }
+
+    /// Counts one effect of the deviation.
+    pub(super) fn fire(&self) {
+        self.fired.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many requests came before this one.
+    pub(super) fn count_request(&self) -> u64 {
+        self.requests.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// The key that signs tokens, where tokens are signed.
+    pub(super) fn issuer(&self) -> &SigningKey {
+        self.issuer.get_or_init(|| {
+            let mut secret = [0; 32];
+            rand::rng().fill_bytes(&mut secret);
+            SigningKey::from_bytes(&secret)
+        })
     }
 
     /// How often a deviation took effect.

@@ -4,9 +4,15 @@ use std::collections::{HashMap, VecDeque};
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use ed25519_dalek::Signer;
 use rand::Rng;
+use serde_json::{Value, json};
 
-use super::state::now;
+use super::state::{State, now};
+use super::variations::identity;
+
+/// How many bytes a token has where tokens are long.
+const LONG: usize = 2100;
 
 /// How many tokens are kept; beyond that the oldest go.
 const MOST_TOKENS: usize = 1_000_000;
@@ -25,22 +31,8 @@ struct Holder {
 }
 
 impl Tokens {
-    /// Issues a token whose subject is this member.
-    pub(super) fn issue(&mut self, member_id: &str, expires: i64) -> String {
-        let mut bytes = [0; 32];
-        rand::rng().fill_bytes(&mut bytes);
-        let token = URL_SAFE_NO_PAD.encode(bytes);
-        self.keep(token.clone(), member_id, expires);
-        token
-    }
-
-    /// The member a token stands for; `None` for a token that is unknown or over.
-    pub(super) fn member(&self, token: &str) -> Option<String> {
-        let holder = self.issued.get(token)?;
-        (holder.expires > now()).then(|| holder.member_id.clone())
-    }
-
-    fn keep(&mut self, token: String, member_id: &str, expires: i64) {
+    /// Records a token whose subject is this member.
+    pub(super) fn keep(&mut self, token: String, member_id: &str, expires: i64) {
         self.prune();
         self.order.push_back(token.clone());
         self.issued.insert(
@@ -50,6 +42,12 @@ impl Tokens {
                 expires,
             },
         );
+    }
+
+    /// The member a token stands for; `None` for a token that is unknown or over.
+    pub(super) fn member(&self, token: &str) -> Option<String> {
+        let holder = self.issued.get(token)?;
+        (holder.expires > now()).then(|| holder.member_id.clone())
     }
 
     /// Tokens all live equally long, so those that are over stand in front.
@@ -68,10 +66,50 @@ impl Tokens {
     }
 }
 
+/// Writes a token for this member: 32 random bytes, unless the server has another form of tokens.
+pub(super) fn write(state: &State, member_id: &str, expires: i64) -> String {
+    if state.deviates(identity::JWT_TOKENS) {
+        return jwt(state, member_id, expires);
+    }
+    let size = if state.deviates(identity::LONG_TOKENS) {
+        LONG
+    } else {
+        32
+    };
+    URL_SAFE_NO_PAD.encode(random(size))
+}
+
+/// A token in the reference form: a JWT that names the member and nothing else about them.
+fn jwt(state: &State, member_id: &str, expires: i64) -> String {
+    let header = json!({ "alg": "EdDSA", "typ": "JWT", "kid": "1" });
+    let claims = json!({
+        "iss": "avp-reference",
+        "sub": format!("key:{member_id}"),
+        "kind": "keypair",
+        "iat": now() / 1000,
+        "exp": expires / 1000,
+        "jti": URL_SAFE_NO_PAD.encode(random(12)),
+    });
+    let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
+    let signed = format!("{}.{}", part(&header), part(&claims));
+    let signature = state.issuer().sign(signed.as_bytes()).to_bytes();
+    format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature))
+}
+
+/// Fresh random bytes.
+pub(super) fn random(size: usize) -> Vec<u8> {
+    let mut bytes = vec![0; size];
+    rand::rng().fill_bytes(&mut bytes);
+    bytes
+}
+
 /// The token of an `Authorization` header. The scheme is compared without regard to case (RFC 9110).
-pub(super) fn bearer(header: &str) -> Option<&str> {
+pub(super) fn bearer<'a>(state: &State, header: &'a str) -> Option<&'a str> {
     let (scheme, token) = header.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("Bearer").then(|| token.trim())
+    let exact = scheme == "Bearer";
+    let close =
+        !exact && scheme.eq_ignore_ascii_case("Bearer") && !state.deviates(identity::BEARER_EXACT_CASE);
+    (exact || close).then(|| token.trim())
 }
 
 #[cfg(test)]
@@ -81,19 +119,20 @@ mod tests {
     #[test]
     fn a_token_names_its_member_until_it_is_over() {
         let mut tokens = Tokens::default();
-        let good = tokens.issue("alice", now() + 1000);
+        let good = "abcdef".to_owned();
+        tokens.keep(good.clone(), "alice", now() + 1000);
         assert_eq!(tokens.member(&good).as_deref(), Some("alice"));
         assert_eq!(tokens.member(&good[1..]), None);
         assert_eq!(tokens.member(&format!("{good}A")), None);
-        let over = tokens.issue("alice", now() - 1);
-        assert_eq!(tokens.member(&over), None);
+        tokens.keep("over".to_owned(), "alice", now() - 1);
+        assert_eq!(tokens.member("over"), None);
     }
 
     #[test]
     fn the_scheme_is_compared_without_regard_to_case() {
-        assert_eq!(bearer("Bearer x"), Some("x"));
-        assert_eq!(bearer("bEARER x"), Some("x"));
-        assert_eq!(bearer("Basic x"), None);
-        assert_eq!(bearer("Bearer"), None);
+        assert_eq!(bearer(&State::default(), "Bearer x"), Some("x"));
+        assert_eq!(bearer(&State::default(), "bEARER x"), Some("x"));
+        assert_eq!(bearer(&State::default(), "Basic x"), None);
+        assert_eq!(bearer(&State::default(), "Bearer"), None);
     }
 }

@@ -5,7 +5,9 @@ use std::collections::HashMap;
 use serde_json::{Value, json};
 
 use super::answer::Refusal;
+use super::core::Place;
 use super::state::State;
+use super::variations::rules;
 
 /// All repositories, by id.
 #[derive(Debug, Default)]
@@ -80,31 +82,63 @@ impl Repo {
     }
 }
 
-/// Does something to the repository of the path, if there is one and the caller is its member, under the lock: what
-/// `act` decides and what it writes is one step.
-pub(super) fn as_member<T>(
-    state: &State,
-    repo_id: &str,
-    caller: &str,
-    act: impl FnOnce(&mut Repo) -> Result<T, Refusal>,
-) -> Result<T, Refusal> {
-    let mut vault = state.vault();
-    let repo = vault
-        .repos
-        .get_mut(repo_id)
-        .ok_or_else(|| Refusal::not_found("there is no such repository"))?;
-    if repo.entry(caller).is_none() {
-        return Err(Refusal::forbidden("the caller is no member of this repository"));
-    }
-    act(repo)
+/// What a repository operation has to say, once it is done.
+pub(super) enum Said {
+    /// The manifest as it is now.
+    Manifest,
+    /// What became of a push.
+    Pushed {
+        /// Whether it was applied; a conflict otherwise.
+        applied: bool,
+    },
+    /// This.
+    Value(Value),
 }
 
-/// Refuses a part of a body that names another repository than the path.
-pub(super) fn same_repo(part: &Value, repo_id: &str) -> Result<(), Refusal> {
-    if text(part, "repoId") == repo_id {
-        return Ok(());
+/// Does something to the repository of the path, if there is one and the caller is its member, under the lock: what
+/// `act` decides and what it writes is one step.
+pub(super) fn as_member(
+    state: &State,
+    place: &Place,
+    act: impl FnOnce(&mut Repo) -> Result<Said, Refusal>,
+) -> Result<Value, Refusal> {
+    let mut vault = state.vault();
+    let repo = vault.repos.get_mut(&place.repo_id);
+    let repo = repo.ok_or_else(|| Refusal::not_found("there is no such repository"))?;
+    if repo.entry(&place.caller).is_none() {
+        return Err(Refusal::forbidden("the caller is no member of this repository"));
     }
-    Err(Refusal::bad_request("path and body name different repositories"))
+    let said = act(repo)?;
+    Ok(answer(repo, said))
+}
+
+fn answer(repo: &Repo, said: Said) -> Value {
+    match said {
+        Said::Manifest => repo.manifest(),
+        Said::Value(value) => value,
+        Said::Pushed { applied } => json!({
+            "accepted": applied,
+            "payloadVersion": repo.version,
+            "keyEpoch": repo.epoch,
+            "conflict": !applied,
+        }),
+    }
+}
+
+/// Refuses a body that names another repository than the path.
+pub(super) fn same_repo(state: &State, body: &Value, repo_id: &str) -> Result<(), Refusal> {
+    match text(body, "repoId") == repo_id || state.deviates(rules::PATH_DECIDES) {
+        true => Ok(()),
+        false => Err(Refusal::bad_request("path and body name different repositories")),
+    }
+}
+
+/// Refuses an envelope of another repository.
+pub(super) fn same_envelope(state: &State, envelope: &Value, repo_id: &str) -> Result<(), Refusal> {
+    match text(envelope, "repoId") == repo_id || state.deviates(rules::INCONSISTENT_ACCEPTED) {
+        true => Ok(()),
+        false => Err(Refusal::bad_request("the envelope is of another repository")),
+    }
 }
 
 /// Whether a member id occurs twice in a roster.

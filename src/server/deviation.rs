@@ -1,0 +1,93 @@
+//! What a deviation is made of: a name that rules ask for, or a function at one of four edges.
+
+use serde_json::Value;
+
+use super::answer::Answer;
+use super::core::Place;
+use super::request::Request;
+use super::state::State;
+use super::vault::Repo;
+
+/// The name of a deviation, as rules ask for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Name(pub(super) &'static str);
+
+/// Where a deviation takes hold. Each function says whether it changed anything: only then has it taken effect.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Edge {
+    /// A rule asks for it by name, at the place where the rule would otherwise hold.
+    Rule,
+    /// The checked body of a request, before the operation sees it.
+    Body(fn(&Place, &mut Value) -> bool),
+    /// A repository that an operation has just changed: as it was, and as it is.
+    Write(fn(&Place, &Repo, &mut Repo) -> bool),
+    /// A repository that a refused or conflicting request was about, and the request's body.
+    Refusal(fn(&Place, &Value, &mut Repo) -> bool),
+    /// The finished answer.
+    Answer(fn(&Scene<'_>, &mut Answer) -> bool),
+}
+
+/// The occasion of an answer.
+pub(super) struct Scene<'a> {
+    /// The server.
+    pub(super) state: &'a State,
+    /// The request.
+    pub(super) request: &'a Request,
+    /// What it was about; `None` where it was refused before that was known.
+    pub(super) place: Option<&'a Place>,
+}
+
+/// Declares a table of faults, and a name for each that a rule asks for.
+macro_rules! faults {
+    ($area:literal; $($edge:ident($how:ident) $name:literal, $level:ident $breaks:literal,
+        $about:literal, $notice:literal, $fix:literal;)*) => {
+        $($crate::server::deviation::named!($edge $how $name);)*
+
+        /// The faults of this area.
+        pub(super) static ALL: &[$crate::server::Fault] = &[$($crate::server::Fault {
+            name: $name,
+            area: $area,
+            about: $about,
+            breaks: $breaks,
+            level: $crate::protocol::Level::$level,
+            notice: $notice,
+            fix: $fix,
+            edge: $crate::server::deviation::edge!($edge $how),
+        }),*];
+    };
+}
+
+/// Declares a table of variations, and a name for each that a rule asks for.
+macro_rules! variations {
+    ($($edge:ident($how:ident) $name:literal, $about:literal;)*) => {
+        $($crate::server::deviation::named!($edge $how $name);)*
+
+        /// The variations of this group.
+        pub(super) static ALL: &[$crate::server::Variation] = &[$($crate::server::Variation {
+            name: $name,
+            about: $about,
+            edge: $crate::server::deviation::edge!($edge $how),
+        }),*];
+    };
+}
+
+/// The name of a deviation, where a rule asks for it.
+macro_rules! named {
+    (Rule $how:ident $name:literal) => {
+        pub(in crate::server) const $how: $crate::server::deviation::Name =
+            $crate::server::deviation::Name($name);
+    };
+    ($edge:ident $how:ident $name:literal) => {};
+}
+
+/// The edge of a deviation.
+macro_rules! edge {
+    (Rule $how:ident) => {
+        $crate::server::deviation::Edge::Rule
+    };
+    ($edge:ident $how:ident) => {
+        $crate::server::deviation::Edge::$edge($how)
+    };
+}
+
+pub(super) use {edge, faults, named, variations};

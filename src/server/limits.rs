@@ -1,0 +1,76 @@
+//! Limits. The plain server has none but the size of a body; deployments that have some are played by variations.
+
+use std::time::SystemTime;
+
+use super::answer::Refusal;
+use super::state::{State, now};
+use super::variations::limits;
+use super::vault::Vault;
+
+/// How many requests are granted for each that is refused, where there is a rate limit; itself included.
+const RATE: u64 = 25;
+
+/// How many members a repository holds where there is a limit.
+const MEMBERS: usize = 2;
+
+/// Refuses every so many requests, where there is a rate limit.
+pub(super) fn check_rate(state: &State) -> Result<(), Refusal> {
+    let seconds = state.is(limits::RATE_LIMIT);
+    if !(seconds || state.is(limits::RATE_LIMIT_DATE)) || state.count_request() % RATE != RATE - 1 {
+        return Ok(());
+    }
+    state.fire();
+    let after = if seconds { "1".to_owned() } else { next_second() };
+    Err(Refusal::quota_exceeded("too many requests").with_header("Retry-After", after))
+}
+
+/// Refuses a roster of this size, where there is a limit.
+pub(super) fn check_members(state: &State, count: usize) -> Result<(), Refusal> {
+    let full = "a repository holds two members here";
+    match () {
+        () if count <= MEMBERS => Ok(()),
+        () if state.deviates(limits::MEMBER_LIMIT_403) => Err(Refusal::policy_denied(full)),
+        () if state.deviates(limits::MEMBER_LIMIT_429) => Err(Refusal::quota_exceeded(full)),
+        () if state.deviates(limits::MEMBER_LIMIT_413) => {
+            Err(Refusal::quota_exceeded(full).under(413, "too_large"))
+        }
+        () => Ok(()),
+    }
+}
+
+/// Refuses another repository of this member, where there is a limit.
+pub(super) fn check_repos(state: &State, vault: &Vault, member: &str) -> Result<(), Refusal> {
+    let denied = state.is(limits::REPO_LIMIT);
+    if !(denied || state.is(limits::REPO_LIMIT_429)) {
+        return Ok(());
+    }
+    if !vault.repos.values().any(|repo| repo.entry(member).is_some()) {
+        return Ok(());
+    }
+    state.fire();
+    let full = "a member has one repository here";
+    Err(if denied {
+        Refusal::policy_denied(full)
+    } else {
+        Refusal::quota_exceeded(full)
+    })
+}
+
+/// An HTTP date that is over a second ahead, and two at most.
+fn next_second() -> String {
+    let later = SystemTime::UNIX_EPOCH + std::time::Duration::from_millis(now().unsigned_abs() + 2000);
+    let stamp = jiff::Timestamp::try_from(later).unwrap_or_default();
+    stamp.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_are_written_as_http_writes_them() {
+        let date = next_second();
+        assert_eq!(date.len(), "Sun, 06 Nov 1994 08:49:37 GMT".len(), "{date}");
+        assert!(date.ends_with(" GMT"));
+    }
+}

@@ -1,0 +1,15 @@
+//! The freedoms of section 11 of the protocol page, each as a small named deviation: what a conformant server may do
+//! and a harness must not mind.
+
+pub(super) mod form;
+pub(super) mod identity;
+pub(super) mod limits;
+pub(super) mod rules;
+pub(super) mod transport;
+
+use super::behaviour::Variation;
+
+/// Every variation, group by group.
+pub(super) fn all() -> Vec<Variation> {
+    [form::ALL, identity::ALL, rules::ALL, limits::ALL, transport::ALL].concat()
+}
