@@ -31,6 +31,8 @@ mod options;
 mod outbound;
 mod pull;
 mod push;
+#[cfg(test)]
+mod rehearsal;
 mod removal;
 mod request;
 mod route;
