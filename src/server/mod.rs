@@ -37,6 +37,7 @@ mod removal;
 mod request;
 mod route;
 mod shape;
+mod shapes;
 mod state;
 mod tls;
 mod tokens;

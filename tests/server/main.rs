@@ -6,6 +6,7 @@
 mod client;
 mod connections;
 mod deviations;
+mod races;
 
 use std::net::SocketAddr;
 
