@@ -210,13 +210,18 @@ pub(super) fn cast(case: &Case) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
     let mut selves: Vec<String> = Vec::new();
     let add = |names: &mut Vec<String>, selves: &[String], name: &str| {
-        if ![names.as_slice(), selves].iter().any(|known| known.iter().any(|known| known == name)) {
+        if ![names.as_slice(), selves]
+            .iter()
+            .any(|known| known.iter().any(|known| known == name))
+        {
             names.push(name.to_owned());
         }
     };
     for repo in [&case.repo, &case.other].into_iter().flatten() {
         add(&mut names, &selves, &repo.by);
-        repo.members.iter().for_each(|name| add(&mut names, &selves, name));
+        repo.members
+            .iter()
+            .for_each(|name| add(&mut names, &selves, name));
     }
     for step in &case.steps {
         let step = step.get_ref();

@@ -11,6 +11,7 @@ mod proof;
 mod race;
 mod standing;
 mod stored;
+mod taint;
 mod tape;
 mod walk;
 
@@ -52,7 +53,12 @@ pub fn judge(case: &LoadedCase, transcript: &Transcript, context: &Context<'_>) 
     let frames = tape::read(transcript);
     let mut checks = check::Checks::new(case, context.spec);
     walk::walk(case, &frames, context, &mut checks, transcript.stopped.as_ref());
-    standing::look(&mut checks, &frames, transcript.began_ms);
+    standing::look(
+        &mut checks,
+        &frames,
+        transcript.began_ms,
+        taint::first(case, &frames),
+    );
     let mut records = checks.records();
     proof::withhold(case, &frames, &mut records);
     let verdict = records
