@@ -1,12 +1,16 @@
 //! What each sub-command does: from what was typed to an exit code.
 
 mod coverage;
+mod diff;
 mod explain;
 mod lint;
 mod list;
+mod output;
 mod progress;
+mod rejudge;
 mod run;
 mod serve;
+mod show;
 
 use crate::cli::{Cli, Command};
 use crate::error::Error;
@@ -21,5 +25,8 @@ pub fn execute(cli: Cli) -> Result<u8, Error> {
         Some(Command::Explain(args)) => explain::explain(&args),
         Some(Command::Coverage(args)) => coverage::coverage(&args),
         Some(Command::Lint(args)) => lint::lint(&args),
+        Some(Command::Show(args)) => show::show(&args),
+        Some(Command::Diff(args)) => diff::diff(&args),
+        Some(Command::Rejudge(args)) => rejudge::rejudge(&args),
     }
 }
