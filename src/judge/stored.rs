@@ -34,16 +34,7 @@ impl Expected {
     }
 }
 
-impl Expected {
-    /// Anything that every member sees alike.
-    pub(super) fn anything() -> Expected {
-        Expected {
-            states: Vec::new(),
-            above: None,
-            anything: true,
-        }
-    }
-}
+impl Expected {}
 
 /// The audits of one write.
 pub(super) struct Audit {
@@ -161,7 +152,12 @@ impl Audit {
         }
         aspects(walk, frame, base, self.operation, &differences);
         self.pull_rules(walk, frame, body);
-        if self.operation == Operation::RemoveMember && self.granted && !self.altered && !walk.is_spoilt() && state.is_empty() {
+        if self.operation == Operation::RemoveMember
+            && self.granted
+            && !self.altered
+            && !walk.is_spoilt()
+            && state.is_empty()
+        {
             opens(walk, frame, body, self.step);
         }
         self.seen = base.observed(body).or(self.seen.take());
