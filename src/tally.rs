@@ -1,7 +1,9 @@
 //! Adds up what cases came to: a verdict per requirement, and one for the run.
 
-use crate::protocol::{Level, Requirement, SpecVersion, catalogue};
-use crate::record::{CaseRecord, CheckRecord, RequirementRecord};
+use std::collections::BTreeMap;
+
+use crate::protocol::{Level, Operation, Requirement, SpecVersion, catalogue};
+use crate::record::{CaseRecord, CheckRecord, Latency, Record, RequirementRecord};
 use crate::verdict::{RunVerdict, Verdict};
 
 /// Requirements that speak of something that may never come up: then they are not applicable, not unverified.
@@ -71,6 +73,42 @@ fn of_check(check: &CheckRecord, level: Level) -> Verdict {
     }
 }
 
+/// Adds up a record anew after its cases have changed.
+pub fn anew(record: &mut Record) {
+    let ids: Vec<String> = record.requirements.iter().map(|found| found.id.clone()).collect();
+    let selected: Vec<&str> = ids.iter().map(String::as_str).collect();
+    record.requirements = requirements(&record.cases, &selected, record.spec);
+    record.verdict = verdict(&record.cases, &record.requirements, record.strict);
+    record.latency = latency(&record.cases);
+}
+
+/// How long each operation took to be answered.
+pub fn latency(cases: &[CaseRecord]) -> Vec<Latency> {
+    let mut times: BTreeMap<Operation, Vec<u64>> = BTreeMap::new();
+    for exchange in cases.iter().flat_map(|case| &case.exchanges) {
+        let timed = exchange
+            .outcome
+            .answer()
+            .is_some_and(|answer| answer.status != 429);
+        if let (true, Some(operation)) = (timed, exchange.operation) {
+            times.entry(operation).or_default().push(exchange.took_us);
+        }
+    }
+    times
+        .into_iter()
+        .map(|(operation, mut times)| {
+            times.sort_unstable();
+            let within = |percent: usize| times[(times.len() * percent).div_ceil(100) - 1];
+            Latency {
+                operation,
+                answers: times.len(),
+                median_us: within(50),
+                p99_us: within(99),
+            }
+        })
+        .collect()
+}
+
 /// What the run came to. A must that is seen broken outweighs work that could not be done.
 pub fn verdict(cases: &[CaseRecord], requirements: &[RequirementRecord], strict: bool) -> RunVerdict {
     let must = |verdict: Verdict| {
@@ -117,6 +155,7 @@ mod tests {
             topic: "demo".to_owned(),
             file: String::new(),
             line: 1,
+            generation: None,
             verdict: checks.iter().map(|check| check.verdict).max().unwrap(),
             requirements: checks
                 .iter()

@@ -83,7 +83,7 @@ async fn drive(config: &Config, embedded: Option<&Server>) -> Result<Record, Err
         idp: config.idp.as_ref().map(Endpoint::to_string),
         strict: config.strict,
         filters: config.filters.iter().map(ToString::to_string).collect(),
-        notes: Vec::new(),
+        ..Heading::default()
     };
     let run = Run {
         suite: Arc::clone(&config.suite),
