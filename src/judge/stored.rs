@@ -44,6 +44,8 @@ pub(super) struct Audit {
     pub(super) expected: Expected,
     /// What the first member saw; the others must see the same.
     pub(super) seen: Option<Stored>,
+    /// Whether the request had to be refused and was granted: then any difference is that one fault.
+    pub(super) spoilt: bool,
 }
 
 impl Audit {
@@ -111,6 +113,12 @@ impl Audit {
         };
         let state = of(&[Kind::State]);
         let requirements = self.requirements.clone();
+        if self.spoilt {
+            let finding = broken(&differences, frame.actor());
+            report(walk, frame, self.step, name, sentence, &requirements, finding);
+            self.seen = base.observed(body).or(self.seen.take());
+            return;
+        }
         if state.is_empty() {
             if of(&[Kind::Verbatim]).is_empty() {
                 report(
