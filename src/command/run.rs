@@ -84,8 +84,8 @@ async fn drive(config: &Config, embedded: Option<&Server>) -> Result<Record, Err
         idp: config.idp.as_ref().map(Endpoint::to_string),
         strict: config.strict,
         filters: config.filters.iter().map(ToString::to_string).collect(),
-        notes: Vec::new(),
         kill_rate: selftest::kill_rate(&config.suite.hash),
+        ..Heading::default()
     };
     let run = Run {
         suite: Arc::clone(&config.suite),

@@ -306,6 +306,13 @@ impl Driver<'_> {
     }
 
     async fn wait(&mut self, step: &Step, wait: Wait) -> Flow<()> {
+        let began = std::time::Instant::now();
+        self.wait_for(step, wait).await?;
+        self.excused += began.elapsed();
+        Ok(())
+    }
+
+    async fn wait_for(&mut self, step: &Step, wait: Wait) -> Flow<()> {
         match wait {
             Wait::NonceExpiry => tokio::time::sleep(NONCE_LIFETIME).await,
             Wait::TokenExpiry => {

@@ -90,6 +90,7 @@ pub fn judge(case: &LoadedCase, transcript: &Transcript, context: &Context<'_>) 
         topic: case.topic().to_owned(),
         file: case.source.name.clone(),
         line: case.line,
+        generation: None,
         verdict,
         requirements,
         reason: proof::reason(verdict, transcript.stopped.as_ref(), &records),

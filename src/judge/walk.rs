@@ -387,7 +387,7 @@ impl Walk<'_, '_> {
             let subject = self.subject(index, "answer", planned_sentence(step));
             let finding = Finding::Unknown {
                 reason: stopped.reason.clone(),
-                verdict: stopped.verdict,
+                verdict: stopped.verdict_at(index),
             };
             self.checks.note(subject, 0, finding);
         }
