@@ -32,5 +32,6 @@ pub mod server;
 pub mod style;
 pub mod tally;
 pub mod transcript;
+pub mod server;
 pub mod verdict;
 pub mod wire;

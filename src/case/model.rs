@@ -55,6 +55,8 @@ pub struct Case {
     pub repo: Option<Repo>,
     /// A second repository called `other`, made before the first step.
     pub other: Option<Repo>,
+    /// The id of `nowhere`, a repository that nobody creates: for ids that are nearly another's. Made up unless told.
+    pub nowhere: Option<String>,
     /// What is done.
     #[serde(rename = "step")]
     #[schemars(with = "Vec<Step>")]
@@ -88,7 +90,8 @@ fn alice() -> String {
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Step {
-    /// Who does it: any name; `alice` unless told. Several names make it a race: all do it at the same moment.
+    /// Who does it: any name; `alice` unless told. Several names make it a race: all do it at the same moment. The member
+    /// id of a name that ends in `+/` has a plus sign and a slash in it.
     #[serde(rename = "as", default)]
     pub actors: Many<String>,
     /// The repository it is done to: `repo` unless told. A `create` step may name a new one.
@@ -148,6 +151,13 @@ pub struct Step {
     /// The requirements that this step verifies, instead of the case's.
     #[schemars(with = "Option<Vec<String>>")]
     pub checks: Option<Vec<Spanned<String>>>,
+    /// Requirements that the answer verifies where it is as expected, and says nothing about where it is not: those under
+    /// `checks` are then what is broken.
+    #[serde(default)]
+    #[schemars(with = "Vec<String>")]
+    pub shows: Vec<Spanned<String>>,
+    /// Makes the step a piece of advice, and says what a server gives away that answers otherwise. Advice fails nobody.
+    pub advice: Option<String>,
 }
 
 fn default_repo() -> String {
@@ -216,8 +226,9 @@ pub enum KeyForm {
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Redeem {
-    /// Which nonce: `fresh` (the default: asked for just before), `last` (the actor's last one once more), `invented`, or
-    /// `of NAME` (a fresh one issued to NAME).
+    /// Which nonce: `fresh` (the default: asked for just before), `last` (the actor's last one once more), `invented`,
+    /// `altered-head` or `altered-tail` (a fresh one with its first or last byte changed), or `of NAME` (a fresh one
+    /// issued to NAME).
     pub nonce: Option<NonceSource>,
     /// How it is signed; several forms are tried one after the other, each on a fresh nonce.
     #[serde(default)]
@@ -279,6 +290,9 @@ pub struct Push {
     pub rotate: Option<Vec<String>>,
     /// The size of the ciphertext in bytes, tag included; that of a small real payload unless told.
     pub ciphertext: Option<usize>,
+    /// The request of the last `push` step again, byte for byte.
+    #[serde(default)]
+    pub again: bool,
 }
 
 /// Add a member.
@@ -359,7 +373,8 @@ pub enum Wait {
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Changes {
-    /// Values put at pointers. In text, `{repo}` and `{other}` stand for repository ids, `{id:NAME}` for a member's id.
+    /// Values put at pointers. In text, `{repo}` and `{other}` stand for repository ids, `{id:NAME}` for a member's id,
+    /// `{long:N}` for N characters of base64.
     #[serde(default)]
     #[schemars(with = "BTreeMap<String, serde_json::Value>")]
     pub set: BTreeMap<String, toml::Value>,

@@ -9,7 +9,7 @@ use super::draft::{Content, Draft, path};
 use super::throttle::is_limit;
 use super::{Driver, Flow, blocked, forge, not_applicable, now_ms, spoil, world};
 use crate::case::model::{Repo, Step, Wait};
-use crate::case::{Action, TokenForm, Word};
+use crate::case::{Action, NonceSource, TokenForm, Word};
 use crate::crypto::SignatureForm;
 use crate::ledger::Stored;
 use crate::protocol::{Operation, encode_segment};
@@ -30,6 +30,13 @@ impl Driver<'_> {
         let case = &self.case.case;
         for name in world::cast(case) {
             self.ensure_token(&name).await?;
+        }
+        if let Some(id) = &case.nowhere {
+            let style = crate::case::model::Create {
+                id: Some(id.clone()),
+                ..Default::default()
+            };
+            self.world.repo("nowhere", &style);
         }
         for (name, repo) in [("repo", &case.repo), ("other", &case.other)] {
             if let Some(repo) = repo {
@@ -162,7 +169,7 @@ impl Driver<'_> {
             .exchange(&draft, name, on_vault.then_some(repo.as_str()), Role::Step, round)
             .await?;
         if draft.operation == Some(Operation::Token) {
-            self.keep_token_of(name, &draft, &reading);
+            self.keep_token_of(step, name, &draft, &reading);
         }
         if draft.operation == Some(Operation::Challenge) && draft.spoiled.is_none() {
             let nonce = reading
@@ -193,14 +200,20 @@ impl Driver<'_> {
         }
     }
 
-    /// A token that was granted is the actor's from then on, unless it was got with somebody else's key.
-    fn keep_token_of(&mut self, name: &str, draft: &Draft, reading: &Reading) {
+    /// A token that was granted is the actor's from then on, unless it was got with somebody else's key or a bad signature.
+    fn keep_token_of(&mut self, step: &Step, name: &str, draft: &Draft, reading: &Reading) {
         let own = self.world.member_id(name);
         let presented = draft
             .json()
             .and_then(|body| body.get("ed25519PublicKey"))
             .and_then(Value::as_str);
-        if presented == Some(&own) && draft.spoiled.is_none() {
+        let with_anothers_nonce = matches!(
+            step.action(),
+            Action::Redeem(redeem) if redeem.sign.is_empty()
+                && redeem.signer.is_none()
+                && matches!(redeem.nonce, Some(NonceSource::Of(_)))
+        );
+        if presented == Some(&own) && (draft.spoiled.is_none() || with_anothers_nonce) {
             self.keep_token(name, reading);
         }
     }
@@ -254,12 +267,10 @@ impl Driver<'_> {
     /// Notes what a request asks for beyond the ordinary.
     pub(super) fn weigh(&mut self, repo: &str, draft: &Draft) {
         let creates = draft.operation == Some(Operation::CreateRepo);
-        let adds = usize::from(draft.operation == Some(Operation::AddMember));
-        let members = self.world.stored(repo).map_or(0, |stored| stored.members.len());
-        let exists = self.world.stored(repo).is_some();
+        let stored = self.world.stored(repo);
         self.demand.body = draft.content.as_ref().map_or(0, |content| content.bytes().len());
-        self.demand.members = members + adds;
-        self.demand.repos = self.world.repo_count() + usize::from(creates && !exists);
+        self.demand.members = members_after(stored, draft);
+        self.demand.repos = self.world.repo_count() + usize::from(creates && stored.is_none());
         self.demand.id = self.world.ensure_repo(repo).id.chars().count();
     }
 
@@ -323,6 +334,22 @@ impl Driver<'_> {
     }
 }
 
+/// How many members a repository has once a request is granted.
+fn members_after(stored: Option<&Stored>, draft: &Draft) -> usize {
+    let body = draft.json();
+    let known = |id: &str| stored.is_some_and(|stored| stored.member(id).is_some());
+    let added = body.and_then(|body| body.pointer("/member/ed25519PublicKey")?.as_str());
+    let roster = |pointer: &str| {
+        body.and_then(|body| body.pointer(pointer)?.as_array())
+            .map(Vec::len)
+    };
+    let rosters = ["/rotatedMembers", "/rewrappedMembers", "/manifest/members"]
+        .into_iter()
+        .find_map(roster);
+    let members = stored.map_or(0, |stored| stored.members.len());
+    rosters.unwrap_or(members + usize::from(added.is_some_and(|id| !known(id))))
+}
+
 /// The value of the `Authorization` header for a spoiled token; none where there is no header.
 pub(super) fn authorization(form: &TokenForm, own: &str) -> Option<String> {
     let half = own.len() / 2;
@@ -339,10 +366,13 @@ pub(super) fn authorization(form: &TokenForm, own: &str) -> Option<String> {
             .char_indices()
             .map(|(at, c)| if at == half { flip(c) } else { c })
             .collect(),
+        TokenForm::LastAltered => alter_last(own),
         TokenForm::Prefix => own
             .char_indices()
             .map(|(at, c)| if at < half { c } else { flip(c) })
             .collect(),
+        // A token without letters is spoiled in another way: as it is, it would be a good one.
+        TokenForm::CaseSwapped if own.chars().all(|c| !c.is_ascii_alphabetic()) => format!("{own}x"),
         TokenForm::CaseSwapped => own.chars().map(swap_case).collect(),
         TokenForm::OtherServer | TokenForm::Of(_) => own.to_owned(),
     };
@@ -350,6 +380,21 @@ pub(super) fn authorization(form: &TokenForm, own: &str) -> Option<String> {
         TokenForm::NoScheme => Some(token),
         _ => Some(format!("Bearer {token}")),
     }
+}
+
+/// The token with its last character changed so that its last byte changes as well, where it is base64: the low bits of a
+/// last character may be padding, which decoders are free to ignore.
+fn alter_last(own: &str) -> String {
+    const ALPHABET: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    let end = own.trim_end_matches('=').len();
+    let (head, padding) = own.split_at(end);
+    let mut head: Vec<char> = head.chars().collect();
+    if let Some(last) = head.last_mut() {
+        let place = ALPHABET.chars().position(|c| c == *last);
+        let other = place.and_then(|place| ALPHABET.chars().nth(place ^ 32));
+        *last = other.unwrap_or('x');
+    }
+    head.into_iter().chain(padding.chars()).collect()
 }
 
 fn swap_case(c: char) -> char {

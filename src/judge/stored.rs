@@ -44,6 +44,10 @@ pub(super) struct Audit {
     pub(super) expected: Expected,
     /// What the first member saw; the others must see the same.
     pub(super) seen: Option<Stored>,
+    /// Whether the request had to be refused and was granted: then any difference is that one fault.
+    pub(super) spoilt: bool,
+    /// Whether the request was changed on purpose: what it says may then not fit together.
+    pub(super) altered: bool,
 }
 
 impl Audit {
@@ -111,6 +115,12 @@ impl Audit {
         };
         let state = of(&[Kind::State]);
         let requirements = self.requirements.clone();
+        if self.spoilt {
+            let finding = broken(&differences, frame.actor());
+            report(walk, frame, self.step, name, sentence, &requirements, finding);
+            self.seen = base.observed(body).or(self.seen.take());
+            return;
+        }
         if state.is_empty() {
             if of(&[Kind::Verbatim]).is_empty() {
                 report(
@@ -136,7 +146,7 @@ impl Audit {
         }
         aspects(walk, frame, base, self.operation, &differences);
         self.pull_rules(walk, frame, body);
-        if self.operation == Operation::RemoveMember && self.granted && state.is_empty() {
+        if self.operation == Operation::RemoveMember && self.granted && !self.altered && state.is_empty() {
             opens(walk, frame, body, self.step);
         }
         self.seen = base.observed(body).or(self.seen.take());

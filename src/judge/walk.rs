@@ -25,7 +25,15 @@ pub(super) struct Walk<'a, 'c> {
     pub(super) repos: BTreeMap<String, Stored>,
     /// What the audits of the last write must see.
     audit: Option<Audit>,
+    /// The repositories in which a request is stored that had to be refused, with the exchange that did it.
+    spoilt: Spoilt,
+    /// The exchange at which driving stopped, if it stopped at one.
+    stopped_at: Option<usize>,
 }
+
+/// Repositories that hold what should have been refused: what is served of them from that exchange on is of the harness's
+/// making, and says nothing about the target beyond the refusal that is missing.
+pub(super) type Spoilt = BTreeMap<String, usize>;
 
 /// Judges steps and audits, in order.
 pub(super) fn walk(
@@ -34,8 +42,16 @@ pub(super) fn walk(
     context: &Context<'_>,
     checks: &mut Checks<'_>,
     stopped: Option<&Stopped>,
-) {
+) -> Spoilt {
+    let of_step = |frame: &&Frame<'_>| {
+        let wanted =
+            stopped.is_some_and(|stopped| stopped.step.is_some() && frame.exchange.step == stopped.step);
+        wanted && frame.exchange.role == Role::Step
+    };
+    let stopped_at = frames.iter().rfind(of_step).map(|frame| frame.index);
     let mut walk = Walk {
+        spoilt: Spoilt::new(),
+        stopped_at,
         case,
         context,
         checks,
@@ -53,6 +69,7 @@ pub(super) fn walk(
         };
     }
     walk.not_reached(stopped);
+    walk.spoilt
 }
 
 impl Walk<'_, '_> {
@@ -99,7 +116,7 @@ impl Walk<'_, '_> {
     fn single(&mut self, frame: &Frame<'_>, index: usize, step: &Step, stopped: Option<&Stopped>) {
         let requirements = self.requirements(index);
         let subject = self.subject(index, "answer", answer_sentence(step, frame));
-        if let Some(stopped) = stopped.filter(|stopped| stopped.step == Some(index)) {
+        if let Some(stopped) = stopped.filter(|_| self.stopped_at == Some(frame.index)) {
             let finding = Finding::Unknown {
                 reason: stopped.reason.clone(),
                 verdict: stopped.verdict,
@@ -114,6 +131,12 @@ impl Walk<'_, '_> {
         self.checks.note(subject, frame.index, finding);
         answers::pointers(self, frame, index, step);
         let before = self.stored(frame).cloned();
+        if frame.reading.granted().is_some()
+            && !words.is_empty()
+            && words.iter().all(|word| word.is_refusal())
+        {
+            return self.wrongly_granted(frame, index, requirements, before);
+        }
         let expected = self.expected(frame, step, before.as_ref());
         answers::granted(
             self,
@@ -124,6 +147,35 @@ impl Walk<'_, '_> {
             &expected,
         );
         self.settle(frame, Some(index), requirements, before, expected);
+    }
+
+    /// A request that had to be refused was granted: nothing of it may be stored, and if it is, that is one fault, not many.
+    fn wrongly_granted(
+        &mut self,
+        frame: &Frame<'_>,
+        index: usize,
+        requirements: Vec<String>,
+        before: Option<Stored>,
+    ) {
+        let Some(operation) = frame.exchange.operation.filter(|operation| operation.writes()) else {
+            return;
+        };
+        if let Some(repo) = &frame.exchange.repo {
+            self.spoilt.entry(repo.clone()).or_insert(frame.index);
+        }
+        let expected = Expected::exactly(before.clone());
+        let (step, granted) = (Some(index), false);
+        self.audit = Some(Audit {
+            step,
+            requirements,
+            operation,
+            granted,
+            before,
+            expected,
+            seen: None,
+            spoilt: true,
+            altered: true,
+        });
     }
 
     /// What is stored after an answer, and what audits must therefore see.
@@ -150,6 +202,8 @@ impl Walk<'_, '_> {
             before,
             expected,
             seen: None,
+            spoilt: false,
+            altered: frame.exchange.spoiled.is_some(),
         });
     }
 
@@ -177,7 +231,7 @@ impl Walk<'_, '_> {
         };
         for word in words {
             match word {
-                StoredWord::Applied => expected.states.push(after.clone().or(before.cloned())),
+                StoredWord::Applied => expected.states.extend(applied(operation, before, after.clone())),
                 StoredWord::Unchanged => expected.states.push(before.cloned()),
                 StoredWord::Grown => expected.above = Some(before.map_or(0, |before| before.version)),
                 StoredWord::Any => expected.anything = true,
@@ -229,6 +283,8 @@ impl Walk<'_, '_> {
             before,
             expected,
             seen: None,
+            spoilt: false,
+            altered: false,
         });
     }
 
@@ -348,6 +404,24 @@ impl Walk<'_, '_> {
 
     pub(super) fn member_id(&self, actor: &str) -> String {
         self.identity(actor).member_id().to_owned()
+    }
+}
+
+/// What a granted write may leave behind. Whether a push whose envelope is of another epoch moves the repository's epoch is
+/// left open by the protocol: both are right.
+fn applied(operation: Operation, before: Option<&Stored>, after: Option<Stored>) -> Vec<Option<Stored>> {
+    let Some(after) = after else {
+        return vec![before.cloned()];
+    };
+    match before.filter(|before| operation == Operation::Push && before.epoch != after.epoch) {
+        Some(before) => vec![
+            Some(after.clone()),
+            Some(Stored {
+                epoch: before.epoch,
+                ..after
+            }),
+        ],
+        None => vec![Some(after)],
     }
 }
 

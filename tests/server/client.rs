@@ -1,0 +1,263 @@
+//! A client that is no harness: it sends what it is told, byte for byte, and reads what comes.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use avp_conform::protocol::Operation;
+use avp_conform::server::{Behaviour, Options, Server, find_fault, find_variation};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use ed25519_dalek::{Signer, SigningKey};
+use serde_json::{Value, json};
+
+/// One keep-alive connection.
+pub(crate) struct Line {
+    stream: TcpStream,
+    unread: Vec<u8>,
+}
+
+/// One answer, head and body.
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) head: String,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Reply {
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or(Value::Null)
+    }
+
+    pub(crate) fn refused(&self, status: u16, code: &str) {
+        assert_eq!(
+            (self.status, self.json()["code"].as_str()),
+            (status, Some(code)),
+            "{}",
+            self.json()
+        );
+        assert!(self.json()["error"].is_string());
+        assert!(
+            self.head
+                .to_ascii_lowercase()
+                .contains("content-type: application/json")
+        );
+    }
+}
+
+impl Line {
+    pub(crate) fn to(server: &Server) -> Line {
+        let stream = TcpStream::connect(server.address()).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        stream.set_nodelay(true).unwrap();
+        Line {
+            stream,
+            unread: Vec::new(),
+        }
+    }
+
+    pub(crate) fn send(&mut self, bytes: &[u8]) {
+        self.stream.write_all(bytes).unwrap();
+    }
+
+    pub(crate) fn read(&mut self) -> Reply {
+        loop {
+            if let Some(end) = self.unread.windows(4).position(|window| window == b"\r\n\r\n") {
+                return self.read_body(end + 4);
+            }
+            self.more();
+        }
+    }
+
+    pub(crate) fn read_body(&mut self, start: usize) -> Reply {
+        let head = String::from_utf8(self.unread[..start].to_vec()).unwrap();
+        let length = head.to_ascii_lowercase().lines().find_map(|line| {
+            line.strip_prefix("content-length: ")
+                .map(|value| value.parse::<usize>().unwrap())
+        });
+        let end = start + length.expect("a content length");
+        while self.unread.len() < end {
+            self.more();
+        }
+        let body = self.unread[start..end].to_vec();
+        self.unread.drain(..end);
+        Reply {
+            status: head[9..12].parse().unwrap(),
+            head,
+            body,
+        }
+    }
+
+    pub(crate) fn more(&mut self) {
+        let mut piece = [0; 65536];
+        let count = self.stream.read(&mut piece).expect("an answer");
+        assert_ne!(count, 0, "the connection ended early");
+        self.unread.extend_from_slice(&piece[..count]);
+    }
+
+    pub(crate) fn ask(&mut self, method: &str, path: &str, headers: &str, body: &[u8]) -> Reply {
+        let head = format!(
+            "{method} {path} HTTP/1.1\r\nHost: x\r\n{headers}Content-Length: {}\r\n\r\n",
+            body.len()
+        );
+        self.send(&[head.as_bytes(), body].concat());
+        self.read()
+    }
+
+    pub(crate) fn post(&mut self, path: &str, token: &str, body: &Value) -> Reply {
+        self.ask("POST", path, &bearer(token), body.to_string().as_bytes())
+    }
+}
+
+pub(crate) fn bearer(token: &str) -> String {
+    format!("Authorization: Bearer {token}\r\n")
+}
+
+/// A member with a token.
+pub(crate) struct Member {
+    pub(crate) id: String,
+    pub(crate) token: String,
+}
+
+pub(crate) fn member(line: &mut Line, seed: u8) -> Member {
+    let key = SigningKey::from_bytes(&[seed; 32]);
+    let id = STANDARD.encode(key.verifying_key().as_bytes());
+    let challenge = line
+        .post(
+            "/api/auth/keypair/challenge",
+            "",
+            &json!({ "ed25519PublicKey": id }),
+        )
+        .json();
+    let nonce = challenge["nonce"].as_str().unwrap();
+    let signature = STANDARD.encode(key.sign(&STANDARD.decode(nonce).unwrap()).to_bytes());
+    let body = json!({ "ed25519PublicKey": id, "nonce": nonce, "signature": signature });
+    let token = line.post("/api/auth/keypair/token", "", &body).json();
+    Member {
+        id,
+        token: token["token"].as_str().unwrap().to_owned(),
+    }
+}
+
+pub(crate) fn entry(id: &str, epoch: i64) -> Value {
+    json!({
+        "ed25519PublicKey": id,
+        "x25519PublicKey": STANDARD.encode([3; 32]),
+        "wrappedDataKey": {
+            "schemeId": "s",
+            "ephemeralPublicKey": STANDARD.encode([4; 32]),
+            "iv": STANDARD.encode([5; 12]),
+            "ciphertext": STANDARD.encode([6; 48]),
+        },
+        "keyEpoch": epoch,
+        "keyBindingSig": null,
+    })
+}
+
+pub(crate) fn envelope(repo: &str, version: i64, epoch: i64) -> Value {
+    json!({
+        "repoId": repo,
+        "payloadVersion": version,
+        "keyEpoch": epoch,
+        "iv": STANDARD.encode([7; 12]),
+        "ciphertext": STANDARD.encode(version.to_be_bytes()),
+    })
+}
+
+pub(crate) fn creation(repo: &str, owner: &str) -> Value {
+    json!({
+        "manifest": {
+            "repoId": repo, "schemeId": "s", "keyEpoch": 1, "payloadVersion": 1,
+            "members": [entry(owner, 1)], "shareRefreshTokens": true,
+        },
+        "initialEnvelope": envelope(repo, 1, 1),
+    })
+}
+
+pub(crate) fn pushing(repo: &str, expected: i64, version: i64) -> Value {
+    json!({ "repoId": repo, "envelope": envelope(repo, version, 1), "expectedPayloadVersion": expected })
+}
+
+pub(crate) fn plain() -> Server {
+    Server::start(Options::default()).unwrap()
+}
+
+pub(crate) fn created(line: &mut Line, repo: &str, seed: u8) -> Member {
+    let owner = member(line, seed);
+    let reply = line.post("/v1/repos", &owner.token, &creation(repo, &owner.id));
+    assert_eq!(reply.status, 200, "{}", reply.json());
+    owner
+}
+
+pub(crate) fn pull(line: &mut Line, repo: &str, token: &str) -> Value {
+    let body = json!({ "repoId": repo, "knownPayloadVersion": -1 });
+    let reply = line.post(&Operation::Pull.path(repo, ""), token, &body);
+    assert_eq!(reply.status, 200, "{}", reply.json());
+    reply.json()
+}
+
+pub(crate) fn varied(name: &str) -> Server {
+    let behaviour = Behaviour::Varied(find_variation(name).expect(name));
+    Server::start(Options {
+        behaviour,
+        ..Options::default()
+    })
+    .unwrap()
+}
+
+/// The answer to a push of version 2 on a fresh repository, by a client that reads any framing.
+pub(crate) fn push_once(server: &Server) -> Value {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let owner = any_member(server).await;
+        let creation = creation("r", &owner.id);
+        assert_eq!(
+            any_post(server, "/v1/repos", &owner.token, &creation).await["repoId"],
+            "r"
+        );
+        any_post(server, "/v1/repos/r/push", &owner.token, &pushing("r", 1, 2)).await
+    })
+}
+
+pub(crate) async fn any_member(server: &Server) -> Member {
+    let key = SigningKey::from_bytes(&[9; 32]);
+    let id = STANDARD.encode(key.verifying_key().as_bytes());
+    let asked = json!({ "ed25519PublicKey": id });
+    let challenge = any_post(server, "/api/auth/keypair/challenge", "", &asked).await;
+    let nonce = challenge["nonce"].as_str().unwrap();
+    let signature = STANDARD.encode(key.sign(&STANDARD.decode(nonce).unwrap()).to_bytes());
+    let body = json!({ "ed25519PublicKey": id, "nonce": nonce, "signature": signature });
+    let token = any_post(server, "/api/auth/keypair/token", "", &body).await;
+    Member {
+        id,
+        token: token["token"].as_str().unwrap().to_owned(),
+    }
+}
+
+pub(crate) async fn any_post(server: &Server, path: &str, token: &str, body: &Value) -> Value {
+    use http_body_util::{BodyExt, Full};
+    let stream = tokio::net::TcpStream::connect(server.address()).await.unwrap();
+    let io = hyper_util::rt::TokioIo::new(stream);
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(io).await.unwrap();
+    drop(tokio::spawn(connection));
+    let request = hyper::Request::post(path)
+        .header("host", "x")
+        .header("authorization", format!("Bearer {token}"))
+        .body(Full::new(bytes::Bytes::from(body.to_string())))
+        .unwrap();
+    let answer = sender.send_request(request).await.unwrap();
+    serde_json::from_slice(&answer.into_body().collect().await.unwrap().to_bytes()).unwrap()
+}
+
+/// A server with one fault.
+pub(crate) fn faulty(name: &str) -> Server {
+    let behaviour = Behaviour::Faulty(find_fault(name).expect(name));
+    Server::start(Options {
+        behaviour,
+        ..Options::default()
+    })
+    .unwrap()
+}
