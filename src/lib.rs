@@ -32,6 +32,5 @@ pub mod server;
 pub mod style;
 pub mod tally;
 pub mod transcript;
-pub mod server;
 pub mod verdict;
 pub mod wire;

@@ -97,9 +97,16 @@ impl Driver<'_> {
                 };
                 let name = step.actor_names()[0];
                 for (round, form) in forms.into_iter().enumerate() {
-                    let draft = self.redeem_draft(name, redeem, form).await?;
-                    for draft in spoil::variants(&mut self.world, step.with.as_ref(), &step.repo, draft) {
-                        self.one(step, index, name, draft, round, false).await?;
+                    // Each request has a nonce of its own: one that was refused may be used up.
+                    let (mut at, mut count) = (0, 1);
+                    while at < count {
+                        let draft = self.redeem_draft(name, redeem, form).await?;
+                        let drafts = spoil::variants(&mut self.world, step.with.as_ref(), &step.repo, draft);
+                        count = drafts.len();
+                        if let Some(draft) = drafts.into_iter().nth(at) {
+                            self.one(step, index, name, draft, round + at, false).await?;
+                        }
+                        at += 1;
                     }
                 }
                 return Ok(());
@@ -107,10 +114,16 @@ impl Driver<'_> {
             _ => {}
         }
         let name = step.actor_names()[0].to_owned();
-        let drafts = self.drafts(step, &name);
-        let last = drafts.len().saturating_sub(1);
-        for (round, draft) in drafts.into_iter().enumerate() {
-            self.one(step, index, &name, draft, round, round == last).await?;
+        let mut drafts = self.drafts(step, &name);
+        let mut round = 0;
+        while let Some(draft) = drafts.get(round).cloned() {
+            round += 1;
+            let is_last = round == drafts.len();
+            let granted = self.one(step, index, &name, draft, round - 1, is_last).await?;
+            // What was granted may have moved the version that the other requests were made for.
+            if granted && !is_last {
+                drafts = self.drafts(step, &name);
+            }
         }
         Ok(())
     }
@@ -152,7 +165,7 @@ impl Driver<'_> {
         Some(Draft::new(operation, path, body))
     }
 
-    /// One request of a step, what it changes, and the audit behind it.
+    /// One request of a step, what it changes, and the audit behind it. Says whether it was granted and changed something.
     async fn one(
         &mut self,
         step: &Step,
@@ -161,7 +174,7 @@ impl Driver<'_> {
         draft: Draft,
         round: usize,
         last: bool,
-    ) -> Flow<()> {
+    ) -> Flow<bool> {
         let repo = self.repo_of(step, &draft);
         self.weigh(&repo, &draft);
         let on_vault = draft.operation.is_some_and(Operation::needs_token);
@@ -188,7 +201,8 @@ impl Driver<'_> {
             };
             self.audit(&repo, name, eyes, round).await?;
         }
-        Ok(())
+        let writes = draft.operation.is_some_and(Operation::writes);
+        Ok(writes && reading.granted().is_some())
     }
 
     /// The repository that a request concerns: the path decides.
@@ -225,6 +239,9 @@ impl Driver<'_> {
                 Some(index),
                 format!("the target does not offer it: it answered {word}"),
             ));
+        }
+        if step.advice.is_some() {
+            return Ok(());
         }
         let words: &[Word] = step
             .answer
