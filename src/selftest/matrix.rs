@@ -436,3 +436,113 @@ fn unproven(suite: &Suite, selected: &[usize], observations: &[Observation]) -> 
         checks: checks.iter().map(Look::to_string).collect(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::case::Source;
+    use crate::server::{find_fault, variations};
+
+    const CASES: &str = "about = 'x'\n[[case]]\nid = 'demo/one'\ntitle = 'x'\nchecks = ['AVP-6-09']\n\
+                         kills = ['canary']\nrepo = {}\n[[case.step]]\npush = {}\nanswer = 'granted'\n";
+
+    fn suite() -> Suite {
+        let source = Source {
+            name: "demo.toml".to_owned(),
+            text: CASES.to_owned(),
+        };
+        Suite::load(vec![source], &[CANARY]).unwrap()
+    }
+
+    fn saw(behaviour: Behaviour, fired: u64, broken: &[(&str, &str, Verdict)]) -> Observation {
+        let own = |(case, _, verdict): &(&str, &str, Verdict)| ((*case).to_owned(), *verdict);
+        let named = |(_, requirement, verdict): &(&str, &str, Verdict)| ((*requirement).to_owned(), *verdict);
+        let verdict = match broken.iter().any(|(_, _, verdict)| *verdict == Verdict::Fail) {
+            true => RunVerdict::Nonconformant,
+            false => RunVerdict::Conformant,
+        };
+        Observation {
+            behaviour,
+            fired,
+            verdict,
+            requirements: broken.iter().map(named).collect(),
+            broken: broken.iter().map(own).collect(),
+            hindered: Vec::new(),
+            broke: BTreeSet::new(),
+            held: BTreeSet::new(),
+            details: Vec::new(),
+        }
+    }
+
+    fn plain() -> Observation {
+        saw(Behaviour::Plain, 0, &[])
+    }
+
+    fn fault(name: &str, fired: u64, broken: &[(&str, &str, Verdict)]) -> Observation {
+        saw(Behaviour::Faulty(find_fault(name).unwrap()), fired, broken)
+    }
+
+    fn canary() -> Observation {
+        fault(CANARY, 1, &[("demo/one", "AVP-6-09", Verdict::Fail)])
+    }
+
+    fn matrix(observations: &[Observation]) -> Matrix {
+        Matrix::of(&suite(), &[0], observations, false)
+    }
+
+    #[test]
+    fn a_dead_canary_and_a_green_server_are_the_ground_of_everything() {
+        let sound = matrix(&[plain(), canary()]);
+        assert_eq!(
+            (sound.standing, sound.kill_rate, sound.faults[0].caught),
+            (Standing::Sound, 100.0, Some(Caught::Declared))
+        );
+        let alive = matrix(&[plain(), fault(CANARY, 1, &[])]);
+        assert_eq!(alive.standing, Standing::Void);
+        let red = saw(Behaviour::Plain, 0, &[("demo/one", "AVP-2-05", Verdict::Warn)]);
+        assert_eq!(matrix(&[red, canary()]).standing, Standing::Void);
+    }
+
+    #[test]
+    fn a_case_that_does_not_break_under_what_it_declares_is_stale() {
+        let elsewhere = fault(CANARY, 1, &[("demo/two", "AVP-6-09", Verdict::Fail)]);
+        let matrix = matrix(&[plain(), elsewhere]);
+        assert_eq!(matrix.faults[0].caught, Some(Caught::Requirement));
+        assert_eq!((matrix.stale.len(), matrix.standing), (1, Standing::Lacking));
+    }
+
+    #[test]
+    fn what_became_of_a_fault() {
+        let fate = |observation: Observation| {
+            let matrix = matrix(&[plain(), canary(), observation]);
+            (matrix.faults[1].fate, matrix.standing)
+        };
+        let must = "push-ignores-expected";
+        assert_eq!(fate(fault(must, 0, &[])), (Fate::Dead, Standing::Lacking));
+        assert_eq!(fate(fault(must, 1, &[])), (Fate::Survived, Standing::Lacking));
+        let warned = [("demo/one", "AVP-2-05", Verdict::Warn)];
+        assert_eq!(fate(fault(must, 1, &warned)), (Fate::Survived, Standing::Lacking));
+        let should = "pull-unchanged-with-envelope";
+        assert_eq!(fate(fault(should, 1, &warned)), (Fate::Killed, Standing::Sound));
+        let mut blocked = fault(must, 1, &[]);
+        blocked.verdict = RunVerdict::Nonconformant;
+        assert_eq!(fate(blocked), (Fate::Noticed, Standing::Lacking));
+    }
+
+    #[test]
+    fn a_variation_that_fails_is_a_false_alarm_and_one_that_is_warned_is_not() {
+        let varied = |fired, broken: &[(&str, &str, Verdict)]| {
+            let variation = saw(Behaviour::Varied(&variations()[0]), fired, broken);
+            matrix(&[plain(), canary(), variation]).standing
+        };
+        assert_eq!(
+            varied(1, &[("demo/one", "AVP-2-05", Verdict::Warn)]),
+            Standing::Sound
+        );
+        assert_eq!(
+            varied(1, &[("demo/one", "AVP-6-09", Verdict::Fail)]),
+            Standing::Lacking
+        );
+        assert_eq!(varied(0, &[]), Standing::Lacking);
+    }
+}
