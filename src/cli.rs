@@ -48,6 +48,8 @@ pub enum Command {
     Coverage(ListArgs),
     /// Check case files.
     Lint(LintArgs),
+    /// Hold the suite against every fault and every variation of the reference server.
+    Selftest(SelftestArgs),
 }
 
 /// Options of a run.
@@ -165,4 +167,30 @@ pub struct ExplainArgs {
 pub struct LintArgs {
     /// Case files, or directories of them; the ones that are built in, if none are given.
     pub paths: Vec<PathBuf>,
+}
+
+/// Options of the self-test.
+#[derive(Debug, Args)]
+pub struct SelftestArgs {
+    /// Only faults and variations whose names match: a glob. The plain server and the canary run all the same.
+    #[arg(long, value_name = "GLOB")]
+    pub filter: Vec<String>,
+    /// Write the matrix: json or markdown; `-` is standard output.
+    #[arg(long, value_name = "FORMAT=PATH")]
+    pub report: Vec<Destination>,
+    /// Publish the matrix: write reports/selftest.json and reports/selftest.md of the current directory.
+    #[arg(long, conflicts_with_all = ["filter", "cases"])]
+    pub accept: bool,
+    /// More case files.
+    #[arg(long, value_name = "DIR")]
+    pub cases: Vec<PathBuf>,
+    /// How many servers are tried at once.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub servers: Option<u16>,
+    /// How long one exchange with a faulty server may take.
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub timeout: Option<f64>,
+    /// Show every check that broke.
+    #[arg(short, long)]
+    pub verbose: bool,
 }

@@ -54,11 +54,12 @@ impl Stored {
         })
     }
 
-    /// The state after an applied push.
+    /// The state after an applied push. The epoch is that of the key that the current payload is under: the envelope's.
     pub fn pushed(&self, request: &Value) -> Option<Stored> {
         let envelope = request.get("envelope")?;
         let mut next = self.clone();
         next.version = envelope.get("payloadVersion")?.as_i64()?;
+        next.epoch = envelope.get("keyEpoch")?.as_i64()?;
         next.envelope = envelope.clone();
         if let Some(roster) = request.get("rotatedMembers").and_then(Value::as_array) {
             next.members = roster.clone();
@@ -155,7 +156,7 @@ mod tests {
     #[test]
     fn a_push_moves_version_and_envelope_and_nothing_else() {
         let next = created()
-            .pushed(&json!({"envelope": {"payloadVersion": 2, "ciphertext": "two"}}))
+            .pushed(&json!({"envelope": {"payloadVersion": 2, "keyEpoch": 1, "ciphertext": "two"}}))
             .unwrap();
         assert_eq!((next.version, next.epoch, next.policy), (2, 1, Some(true)));
         assert_eq!(next.members, created().members);

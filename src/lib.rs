@@ -27,6 +27,7 @@ pub mod reading;
 pub mod record;
 pub mod report;
 pub mod run;
+pub mod selftest;
 pub mod server;
 pub mod style;
 pub mod tally;

@@ -10,7 +10,7 @@ use crate::case::{LoadedCase, Suite};
 use crate::drive::{Target, drive};
 use crate::judge::{Context, Transport, judge};
 use crate::plan;
-use crate::protocol::SpecVersion;
+use crate::protocol::{SpecVersion, catalogue};
 use crate::record::{CaseRecord, FORMAT, Record, Stopped, Suite as SuiteRecord, Summary, Tool};
 use crate::tally;
 use crate::transcript::Transcript;
@@ -48,6 +48,8 @@ pub struct Heading {
     pub filters: Vec<String>,
     /// What a reader must know.
     pub notes: Vec<String>,
+    /// The share of must faults that the suite is known to catch, percent.
+    pub kill_rate: Option<f64>,
 }
 
 /// What happens while a run goes on; for a progress line, and for nothing else.
@@ -124,12 +126,8 @@ fn context(run: &Run) -> Context<'_> {
 }
 
 fn record(run: &Run, started: Timestamp, clock: Instant, cases: Vec<CaseRecord>) -> Record {
-    let selected = run
-        .selected
-        .iter()
-        .flat_map(|index| plan::requirements(&run.suite.cases[*index]));
-    let selected: Vec<&str> = selected.collect();
-    let requirements = tally::requirements(&cases, &selected, run.spec);
+    let (selected, slow) = concerned(run);
+    let requirements = tally::requirements(&cases, &selected, &slow, run.spec);
     let heading = run.heading.clone();
     Record {
         format: FORMAT,
@@ -140,7 +138,7 @@ fn record(run: &Run, started: Timestamp, clock: Instant, cases: Vec<CaseRecord>)
         suite: SuiteRecord {
             hash: run.suite.hash.clone(),
             cases: run.suite.cases.len(),
-            kill_rate: None,
+            kill_rate: heading.kill_rate,
         },
         target: heading.target,
         idp: heading.idp,
@@ -158,4 +156,25 @@ fn record(run: &Run, started: Timestamp, clock: Instant, cases: Vec<CaseRecord>)
         requirements,
         cases,
     }
+}
+
+/// The requirements that the selected cases name, and those that only cases name which take minutes and were left out. The
+/// whole suite concerns every requirement, named or not.
+fn concerned(run: &Run) -> (Vec<&str>, Vec<&str>) {
+    let named = |index: &usize| plan::requirements(&run.suite.cases[*index]);
+    let mut selected: Vec<&str> = run.selected.iter().flat_map(named).collect();
+    if !run.heading.filters.is_empty() {
+        return (selected, Vec::new());
+    }
+    let left_out = |index: &usize| run.suite.cases[*index].case.slow && !run.selected.contains(index);
+    let all = 0..run.suite.cases.len();
+    let slow: Vec<&str> = all
+        .filter(left_out)
+        .flat_map(|index| plan::requirements(&run.suite.cases[index]))
+        .collect();
+    let rest = catalogue()
+        .server(run.spec)
+        .map(|requirement| requirement.id.as_str());
+    selected.extend(rest.filter(|id| !slow.contains(id)));
+    (selected, slow)
 }

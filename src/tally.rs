@@ -7,11 +7,18 @@ use crate::verdict::{RunVerdict, Verdict};
 /// Requirements that speak of something that may never come up: then they are not applicable, not unverified.
 const CONDITIONAL: [(&str, &str); 1] = [("AVP-7-02", "the target never answered 429")];
 
-/// A verdict for each requirement in force that `selected` names or a check concerns, in catalogue order.
-pub fn requirements(cases: &[CaseRecord], selected: &[&str], spec: SpecVersion) -> Vec<RequirementRecord> {
+/// A verdict for each requirement in force that `selected` names or a check concerns, in catalogue order. What only cases
+/// verify that were left out because they take minutes is in `slow`.
+pub fn requirements(
+    cases: &[CaseRecord],
+    selected: &[&str],
+    slow: &[&str],
+    spec: SpecVersion,
+) -> Vec<RequirementRecord> {
     let concerned = |requirement: &&Requirement| {
         let id = requirement.id.as_str();
         selected.contains(&id)
+            || slow.contains(&id)
             || cases
                 .iter()
                 .any(|case| case.requirements.iter().any(|other| other == id))
@@ -19,11 +26,11 @@ pub fn requirements(cases: &[CaseRecord], selected: &[&str], spec: SpecVersion) 
     catalogue()
         .server(spec)
         .filter(concerned)
-        .map(|requirement| one(requirement, cases))
+        .map(|requirement| one(requirement, cases, slow))
         .collect()
 }
 
-fn one(requirement: &Requirement, cases: &[CaseRecord]) -> RequirementRecord {
+fn one(requirement: &Requirement, cases: &[CaseRecord], slow: &[&str]) -> RequirementRecord {
     let id = requirement.id.as_str();
     let mut verdict = None;
     let mut reason = None;
@@ -35,23 +42,20 @@ fn one(requirement: &Requirement, cases: &[CaseRecord]) -> RequirementRecord {
             .filter(|check| check.requirements.iter().any(|other| other == id));
         let worst = checks
             .map(|check| (of_check(check, requirement.level), check))
-            .max_by_key(|(verdict, _)| *verdict);
+            .max_by_key(|it| rank(it.0));
         let Some((worst, check)) = worst else { continue };
         concerned.push(case.id.clone());
-        if verdict.is_none_or(|known| worst > known) {
+        if verdict.is_none_or(|known| rank(worst) > rank(known)) {
             verdict = Some(worst);
             reason = Some(check.got.clone()).filter(|got| !got.is_empty());
         }
     }
     let (verdict, reason) = match verdict {
         Some(verdict) => (verdict, reason),
-        None => match CONDITIONAL.iter().find(|(conditional, _)| *conditional == id) {
-            Some((_, why)) => (Verdict::NotApplicable, Some((*why).to_owned())),
-            None => (
-                Verdict::Blocked,
-                Some("no check of the cases that ran verified it".to_owned()),
-            ),
-        },
+        None => {
+            let (verdict, why) = unseen(id, slow);
+            (verdict, Some(why.to_owned()))
+        }
     };
     RequirementRecord {
         id: id.to_owned(),
@@ -61,6 +65,22 @@ fn one(requirement: &Requirement, cases: &[CaseRecord]) -> RequirementRecord {
         reason,
         cases: concerned,
     }
+}
+
+/// What becomes of a requirement that no check looked at.
+fn unseen(id: &str, slow: &[&str]) -> (Verdict, &'static str) {
+    if let Some((_, why)) = CONDITIONAL.iter().find(|(conditional, _)| *conditional == id) {
+        return (Verdict::NotApplicable, why);
+    }
+    match slow.contains(&id) {
+        true => (Verdict::NotApplicable, "it takes minutes to see: run with --slow"),
+        false => (Verdict::Blocked, "no check of the cases that ran verified it"),
+    }
+}
+
+/// What was seen broken is worse than what could not be looked at, whatever the level.
+fn rank(verdict: Verdict) -> (bool, Verdict) {
+    (matches!(verdict, Verdict::Fail | Verdict::Warn), verdict)
 }
 
 /// What a check means for one of its requirements: a check that breaks a must and a should warns of the latter.
@@ -134,9 +154,19 @@ mod tests {
 
     fn tally(checks: Vec<CheckRecord>, selected: &[&str], strict: bool) -> (Vec<Verdict>, RunVerdict) {
         let cases = [case(checks)];
-        let requirements = requirements(&cases, selected, SpecVersion::V0_4);
+        let requirements = requirements(&cases, selected, &["AVP-3-04"], SpecVersion::V0_4);
         let run = verdict(&cases, &requirements, strict);
-        (requirements.iter().map(|it| it.verdict).collect(), run)
+        let verdicts = requirements
+            .iter()
+            .filter(|it| it.id != "AVP-3-04")
+            .map(|it| it.verdict)
+            .collect();
+        assert!(
+            requirements
+                .iter()
+                .any(|it| it.id == "AVP-3-04" && it.verdict == Verdict::NotApplicable)
+        );
+        (verdicts, run)
     }
 
     #[test]
@@ -156,6 +186,18 @@ mod tests {
         assert_eq!(
             unverified,
             (vec![Verdict::Pass, Verdict::Blocked], RunVerdict::Nonconformant)
+        );
+    }
+
+    #[test]
+    fn what_was_seen_broken_outweighs_what_was_not_reached() {
+        let checks = vec![
+            check(&["AVP-2-05"], Verdict::Warn),
+            check(&["AVP-2-05"], Verdict::Blocked),
+        ];
+        assert_eq!(
+            tally(checks, &[], false),
+            (vec![Verdict::Warn], RunVerdict::Conformant)
         );
     }
 

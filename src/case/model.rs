@@ -55,6 +55,8 @@ pub struct Case {
     pub repo: Option<Repo>,
     /// A second repository called `other`, made before the first step.
     pub other: Option<Repo>,
+    /// The id of `nowhere`, a repository that nobody creates: for ids that are nearly another's. Made up unless told.
+    pub nowhere: Option<String>,
     /// What is done.
     #[serde(rename = "step")]
     #[schemars(with = "Vec<Step>")]
@@ -88,7 +90,8 @@ fn alice() -> String {
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Step {
-    /// Who does it: any name; `alice` unless told. Several names make it a race: all do it at the same moment.
+    /// Who does it: any name; `alice` unless told. Several names make it a race: all do it at the same moment. The member
+    /// id of a name that ends in `+/` has a plus sign and a slash in it.
     #[serde(rename = "as", default)]
     pub actors: Many<String>,
     /// The repository it is done to: `repo` unless told. A `create` step may name a new one.
@@ -287,6 +290,9 @@ pub struct Push {
     pub rotate: Option<Vec<String>>,
     /// The size of the ciphertext in bytes, tag included; that of a small real payload unless told.
     pub ciphertext: Option<usize>,
+    /// The request of the last `push` step again, byte for byte.
+    #[serde(default)]
+    pub again: bool,
 }
 
 /// Add a member.
@@ -367,7 +373,8 @@ pub enum Wait {
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Changes {
-    /// Values put at pointers. In text, `{repo}` and `{other}` stand for repository ids, `{id:NAME}` for a member's id.
+    /// Values put at pointers. In text, `{repo}` and `{other}` stand for repository ids, `{id:NAME}` for a member's id,
+    /// `{long:N}` for N characters of base64.
     #[serde(default)]
     #[schemars(with = "BTreeMap<String, serde_json::Value>")]
     pub set: BTreeMap<String, toml::Value>,

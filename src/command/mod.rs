@@ -6,6 +6,7 @@ mod lint;
 mod list;
 mod progress;
 mod run;
+mod selftest;
 mod serve;
 
 use crate::cli::{Cli, Command};
@@ -21,5 +22,6 @@ pub fn execute(cli: Cli) -> Result<u8, Error> {
         Some(Command::Explain(args)) => explain::explain(&args),
         Some(Command::Coverage(args)) => coverage::coverage(&args),
         Some(Command::Lint(args)) => lint::lint(&args),
+        Some(Command::Selftest(args)) => selftest::selftest(&args),
     }
 }

@@ -18,7 +18,7 @@ use crate::run::{Heading, Run};
 use crate::server::{self, Server};
 use crate::verdict::RunVerdict;
 use crate::wire::{Body, Client, Endpoint, FailureKind, Outcome, Patience, Request, Service};
-use crate::{console, exit, run};
+use crate::{console, exit, run, selftest};
 
 /// How many uses of one seed against one target are told apart.
 const MOST_GENERATIONS: u32 = 1000;
@@ -84,6 +84,7 @@ async fn drive(config: &Config, embedded: Option<&Server>) -> Result<Record, Err
         strict: config.strict,
         filters: config.filters.iter().map(ToString::to_string).collect(),
         notes: Vec::new(),
+        kill_rate: selftest::kill_rate(&config.suite.hash),
     };
     let run = Run {
         suite: Arc::clone(&config.suite),
@@ -94,7 +95,11 @@ async fn drive(config: &Config, embedded: Option<&Server>) -> Result<Record, Err
         jobs: config.jobs,
         heading,
     };
-    let progress = Progress::new(run.selected.len(), config.verbosity == report::Verbosity::Quiet);
+    let progress = Progress::new(
+        run.selected.len(),
+        "cases",
+        config.verbosity == report::Verbosity::Quiet,
+    );
     Ok(run::run(&run, |event| progress.note(&event)).await)
 }
 

@@ -1,7 +1,7 @@
 //! Looks at what is stored after a step, as the members see it, and takes it for the truth from then on.
 
 use super::draft::{Draft, path};
-use super::{Driver, Flow};
+use super::{Driver, Flow, blocked};
 use crate::case::Action;
 use crate::case::Count;
 use crate::case::model::Pull;
@@ -29,18 +29,26 @@ impl Driver<'_> {
         for (index, name) in members.iter().enumerate() {
             let reading = self.look(repo, name, round).await?;
             if index == 0 {
-                self.adopt(repo, &reading);
+                self.adopt(repo, &reading)?;
             }
         }
         Ok(())
     }
 
     /// What the first member saw is what the next request builds on; the judge has compared it with what should be.
-    fn adopt(&mut self, repo: &str, reading: &Reading) {
-        let Some(seen) = reading.granted() else { return };
-        let repo = self.world.ensure_repo(repo);
-        if let Some(seen) = repo.stored.as_ref().and_then(|stored| stored.observed(seen)) {
-            repo.stored = Some(seen);
+    fn adopt(&mut self, repo: &str, reading: &Reading) -> Flow<()> {
+        let (Some(answer), Some(stored)) = (reading.granted(), self.world.stored(repo)) else {
+            return Ok(());
+        };
+        match stored.observed(answer) {
+            Some(seen) => {
+                self.world.ensure_repo(repo).stored = Some(seen);
+                Ok(())
+            }
+            None => {
+                let reason = "what members are served is no manifest that a request could build on";
+                Err(blocked(self.step.map(|step| step + 1), reason))
+            }
         }
     }
 

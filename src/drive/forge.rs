@@ -62,6 +62,9 @@ fn create_repo(world: &mut World<'_>, actor: &str, repo: &str, create: &Create) 
 }
 
 fn push_request(world: &mut World<'_>, repo: &str, push: &Push) -> Value {
+    if let (true, Some(last)) = (push.again, world.ensure_repo(repo).last_push.clone()) {
+        return last;
+    }
     let (version, epoch) = current(world, repo);
     let wrapping = Wrapping::of(&world.ensure_repo(repo).style);
     let epoch = push.epoch.unwrap_or(Count::Current(0)).resolve(epoch);
@@ -78,6 +81,7 @@ fn push_request(world: &mut World<'_>, repo: &str, push: &Push) -> Value {
             .collect();
         request["rotatedMembers"] = json!(entries);
     }
+    world.ensure_repo(repo).last_push = Some(request.clone());
     request
 }
 

@@ -311,6 +311,13 @@ fn fill_text(world: &mut World<'_>, text: &str) -> String {
         };
         text = format!("{before}{}{after}", world.member_id(name));
     }
+    if let Some((before, rest)) = text.split_once("{long:")
+        && let Some((length, after)) = rest.split_once('}')
+        && let Ok(length) = length.parse::<usize>()
+    {
+        let filler: String = "AVP+/".chars().cycle().take(length).collect();
+        text = format!("{before}{filler}{after}");
+    }
     text
 }
 

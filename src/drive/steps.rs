@@ -11,6 +11,7 @@ use super::{Driver, Flow, blocked, forge, not_applicable, now_ms, spoil, world};
 use crate::case::model::{Repo, Step, Wait};
 use crate::case::{Action, NonceSource, TokenForm, Word};
 use crate::crypto::SignatureForm;
+use crate::json;
 use crate::ledger::Stored;
 use crate::protocol::{Operation, encode_segment};
 use crate::reading::Reading;
@@ -30,6 +31,13 @@ impl Driver<'_> {
         let case = &self.case.case;
         for name in world::cast(case) {
             self.ensure_token(&name).await?;
+        }
+        if let Some(id) = &case.nowhere {
+            let style = crate::case::model::Create {
+                id: Some(id.clone()),
+                ..Default::default()
+            };
+            self.world.repo("nowhere", &style);
         }
         for (name, repo) in [("repo", &case.repo), ("other", &case.other)] {
             if let Some(repo) = repo {
@@ -277,12 +285,10 @@ impl Driver<'_> {
     /// Notes what a request asks for beyond the ordinary.
     pub(super) fn weigh(&mut self, repo: &str, draft: &Draft) {
         let creates = draft.operation == Some(Operation::CreateRepo);
-        let adds = usize::from(draft.operation == Some(Operation::AddMember));
-        let members = self.world.stored(repo).map_or(0, |stored| stored.members.len());
-        let exists = self.world.stored(repo).is_some();
+        let stored = self.world.stored(repo);
         self.demand.body = draft.content.as_ref().map_or(0, |content| content.bytes().len());
-        self.demand.members = members + adds;
-        self.demand.repos = self.world.repo_count() + usize::from(creates && !exists);
+        self.demand.members = members_after(stored, draft);
+        self.demand.repos = self.world.repo_count() + usize::from(creates && stored.is_none());
         self.demand.id = self.world.ensure_repo(repo).id.chars().count();
     }
 
@@ -293,7 +299,7 @@ impl Driver<'_> {
         else {
             return;
         };
-        let request = serde_json::from_slice(&content.bytes()).unwrap_or_default();
+        let request = json::first(&content.bytes()).unwrap_or_default();
         let repo = self.world.ensure_repo(repo);
         if let Some(next) = Stored::after(operation, repo.stored.as_ref(), &request) {
             repo.stored = Some(next);
@@ -346,6 +352,22 @@ impl Driver<'_> {
     }
 }
 
+/// How many members a repository has once a request is granted.
+fn members_after(stored: Option<&Stored>, draft: &Draft) -> usize {
+    let body = draft.json();
+    let known = |id: &str| stored.is_some_and(|stored| stored.member(id).is_some());
+    let added = body.and_then(|body| body.pointer("/member/ed25519PublicKey")?.as_str());
+    let roster = |pointer: &str| {
+        body.and_then(|body| body.pointer(pointer)?.as_array())
+            .map(Vec::len)
+    };
+    let rosters = ["/rotatedMembers", "/rewrappedMembers", "/manifest/members"]
+        .into_iter()
+        .find_map(roster);
+    let members = stored.map_or(0, |stored| stored.members.len());
+    rosters.unwrap_or(members + usize::from(added.is_some_and(|id| !known(id))))
+}
+
 /// The value of the `Authorization` header for a spoiled token; none where there is no header.
 pub(super) fn authorization(form: &TokenForm, own: &str) -> Option<String> {
     let half = own.len() / 2;
@@ -367,6 +389,8 @@ pub(super) fn authorization(form: &TokenForm, own: &str) -> Option<String> {
             .char_indices()
             .map(|(at, c)| if at < half { c } else { flip(c) })
             .collect(),
+        // A token without letters is spoiled in another way: as it is, it would be a good one.
+        TokenForm::CaseSwapped if own.chars().all(|c| !c.is_ascii_alphabetic()) => format!("{own}x"),
         TokenForm::CaseSwapped => own.chars().map(swap_case).collect(),
         TokenForm::OtherServer | TokenForm::Of(_) => own.to_owned(),
     };

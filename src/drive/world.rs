@@ -44,6 +44,8 @@ pub(super) struct Repo {
     pub(super) stored: Option<Stored>,
     /// The body of the last removeMember, for sending it again.
     pub(super) last_removal: Option<serde_json::Value>,
+    /// The body of the last push, for sending it again.
+    pub(super) last_push: Option<serde_json::Value>,
 }
 
 /// The part of the derivation that is this case in this run. Two generations of one seed share nothing.
@@ -52,8 +54,16 @@ pub fn scope(generation: u32, case: &str) -> String {
 }
 
 /// The identity of an actor of a case.
+///
+/// That of a name that ends in `+/` has both characters in its member id, where every id has a `=`: all that must be escaped.
 pub fn identity(seed: &Seed, scope: &str, actor: &str) -> Identity {
-    Identity::derive(seed, &["actor", scope, actor])
+    let plain = Identity::derive(seed, &["actor", scope, actor]);
+    if !actor.ends_with("+/") {
+        return plain;
+    }
+    let odd = |identity: &Identity| identity.member_id().contains('+') && identity.member_id().contains('/');
+    let more = (0..200).map(|at: u32| Identity::derive(seed, &["actor", scope, actor, &at.to_string()]));
+    more.into_iter().find(odd).unwrap_or(plain)
 }
 
 /// The request that creates the marker of a use of a seed: a repository of its own, by an actor of its own.
@@ -124,6 +134,7 @@ impl<'a> World<'a> {
                 style: style.clone(),
                 stored: None,
                 last_removal: None,
+                last_push: None,
             };
             self.repos.insert(name.to_owned(), repo);
         }

@@ -35,9 +35,6 @@ pub(super) fn report(
     requirements: &[String],
     finding: Finding,
 ) {
-    if walk.tainted && step.is_none() {
-        return;
-    }
     let subject = Subject {
         step,
         name,
@@ -79,7 +76,7 @@ pub(super) fn granted(
             answered_manifest(walk, frame, step, requirements, before, expected, body);
         }
         (Operation::Push, Reading::Granted(body)) => {
-            let finding = applied(body, before, expected);
+            let finding = applied(body, expected);
             let sentence =
                 "an applied push answers the new version, the epoch and `conflict: false`".to_owned();
             report(walk, frame, step, "answer body", sentence, requirements, finding);
@@ -165,7 +162,7 @@ fn answered_manifest(
     }
 }
 
-fn applied(body: &Value, before: Option<&Stored>, expected: &Expected) -> Finding {
+fn applied(body: &Value, expected: &Expected) -> Finding {
     let version = body.get("payloadVersion").and_then(Value::as_i64);
     if expected.anything {
         return Finding::Holds;
@@ -183,24 +180,21 @@ fn applied(body: &Value, before: Option<&Stored>, expected: &Expected) -> Findin
         };
     }
     let states: Vec<&Stored> = expected.states.iter().flatten().collect();
-    if states.is_empty() || states.iter().any(|state| version == Some(state.version)) {
-        let epoch = body.get("keyEpoch").and_then(Value::as_i64);
-        return match before.is_none_or(|before| epoch == Some(before.epoch)) {
-            true => Finding::Holds,
-            false => Finding::broken_at(
-                "/keyEpoch",
-                format!(
-                    "{} where {} is current",
-                    show(epoch),
-                    before.map_or(0, |it| it.epoch)
-                ),
-            ),
-        };
+    let epoch = body.get("keyEpoch").and_then(Value::as_i64);
+    let Some(first) = states.first() else {
+        return Finding::Holds;
+    };
+    match states.iter().find(|state| version == Some(state.version)) {
+        Some(state) if epoch == Some(state.epoch) => Finding::Holds,
+        Some(state) => Finding::broken_at(
+            "/keyEpoch",
+            format!("{} where {} is current", show(epoch), state.epoch),
+        ),
+        None => Finding::broken_at(
+            "/payloadVersion",
+            format!("{} where {} was written", show(version), first.version),
+        ),
     }
-    Finding::broken_at(
-        "/payloadVersion",
-        format!("{} where {} was written", show(version), states[0].version),
-    )
 }
 
 fn conflict(body: &Value, before: &Stored) -> Finding {

@@ -11,7 +11,6 @@ mod proof;
 mod race;
 mod standing;
 mod stored;
-mod taint;
 mod tape;
 mod walk;
 
@@ -52,13 +51,8 @@ pub enum Transport {
 pub fn judge(case: &LoadedCase, transcript: &Transcript, context: &Context<'_>) -> CaseRecord {
     let frames = tape::read(transcript);
     let mut checks = check::Checks::new(case, context.spec);
-    walk::walk(case, &frames, context, &mut checks, transcript.stopped.as_ref());
-    standing::look(
-        &mut checks,
-        &frames,
-        transcript.began_ms,
-        taint::first(case, &frames),
-    );
+    let spoilt = walk::walk(case, &frames, context, &mut checks, transcript.stopped.as_ref());
+    standing::look(&mut checks, &frames, &spoilt, transcript.began_ms);
     let mut records = checks.records();
     proof::withhold(case, &frames, &mut records);
     let verdict = records

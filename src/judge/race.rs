@@ -227,7 +227,7 @@ mod tests {
     }
 
     fn push(mark: &str) -> Value {
-        json!({"expectedPayloadVersion": 1, "envelope": {"payloadVersion": 2, "mark": mark}})
+        json!({"expectedPayloadVersion": 1, "envelope": {"payloadVersion": 2, "keyEpoch": 1, "mark": mark}})
     }
 
     fn granted(version: i64) -> Reading {

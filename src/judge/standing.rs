@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::check::{Checks, Finding, Subject};
 use super::tape::Frame;
+use super::walk::Spoilt;
 use crate::drive::{PLAINTEXT_MARK, PRIVATE_KEY_MARK};
 use crate::protocol::{Operation, schema};
 use crate::verdict::Verdict;
@@ -32,7 +33,7 @@ pub const REQUIREMENTS: [&str; 14] = [
 const TEN_YEARS_MS: i64 = 10 * 366 * 86_400_000;
 
 /// Looks at every exchange of a case.
-pub(super) fn look(checks: &mut Checks<'_>, frames: &[Frame<'_>], began_ms: i64, tainted: Option<usize>) {
+pub(super) fn look(checks: &mut Checks<'_>, frames: &[Frame<'_>], spoilt: &Spoilt, began_ms: i64) {
     for frame in frames {
         own_request(checks, frame);
         retry_after(checks, frame);
@@ -40,9 +41,7 @@ pub(super) fn look(checks: &mut Checks<'_>, frames: &[Frame<'_>], began_ms: i64,
             continue;
         }
         status(checks, frame);
-        // What a server took that it should have refused, it serves as it came.
-        let is_tainted = tainted.is_some_and(|first| frame.index >= first);
-        if !(is_tainted && frame.reading.granted().is_some()) {
+        if !serves_spoilt(frame, spoilt) {
             body(checks, frames, frame);
         }
         content_type(checks, frame);
@@ -51,6 +50,15 @@ pub(super) fn look(checks: &mut Checks<'_>, frames: &[Frame<'_>], began_ms: i64,
         claims(checks, frame);
     }
     nonces(checks, frames);
+}
+
+/// Whether an answer holds what the harness itself sent wrongly and the target should have refused.
+fn serves_spoilt(frame: &Frame<'_>, spoilt: &Spoilt) -> bool {
+    let repo = frame.exchange.repo.as_ref();
+    frame.reading.granted().is_some()
+        && repo
+            .and_then(|repo| spoilt.get(repo))
+            .is_some_and(|since| frame.index >= *since)
 }
 
 fn standing(name: &'static str, requirement: &str, expected: impl Into<String>) -> Subject {

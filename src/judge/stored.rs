@@ -34,17 +34,6 @@ impl Expected {
     }
 }
 
-impl Expected {
-    /// Anything that every member sees alike.
-    pub(super) fn anything() -> Expected {
-        Expected {
-            states: Vec::new(),
-            above: None,
-            anything: true,
-        }
-    }
-}
-
 /// The audits of one write.
 pub(super) struct Audit {
     pub(super) step: Option<usize>,
@@ -55,6 +44,8 @@ pub(super) struct Audit {
     pub(super) expected: Expected,
     /// What the first member saw; the others must see the same.
     pub(super) seen: Option<Stored>,
+    /// Whether the request had to be refused and was granted: then any difference is that one fault.
+    pub(super) spoilt: bool,
 }
 
 impl Audit {
@@ -126,6 +117,12 @@ impl Audit {
         };
         let state = of(&[Kind::State]);
         let requirements = self.requirements.clone();
+        if self.spoilt {
+            let finding = broken(&differences, frame.actor());
+            report(walk, frame, self.step, name, sentence, &requirements, finding);
+            self.seen = base.observed(body).or(self.seen.take());
+            return;
+        }
         if state.is_empty() {
             if of(&[Kind::Verbatim]).is_empty() {
                 report(
@@ -151,8 +148,7 @@ impl Audit {
         }
         aspects(walk, frame, base, self.operation, &differences);
         self.pull_rules(walk, frame, body);
-        let sound = state.is_empty() && !walk.tainted;
-        if self.operation == Operation::RemoveMember && self.granted && sound {
+        if self.operation == Operation::RemoveMember && self.granted && state.is_empty() {
             opens(walk, frame, body, self.step);
         }
         self.seen = base.observed(body).or(self.seen.take());

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::check::{Checks, Finding, Subject};
 use super::stored::{Audit, Expected};
 use super::tape::Frame;
-use super::{Context, Transport, answers, race, taint};
+use super::{Context, Transport, answers, race};
 use crate::case::model::{Step, Stored as StoredWord};
 use crate::case::{Action, LoadedCase, Word};
 use crate::crypto::Identity;
@@ -26,9 +26,15 @@ pub(super) struct Walk<'a, 'c> {
     pub(super) repos: BTreeMap<String, Stored>,
     /// What the audits of the last write must see.
     audit: Option<Audit>,
-    /// Whether the target took something that it should have refused.
-    pub(super) tainted: bool,
+    /// The repositories in which a request is stored that had to be refused, with the exchange that did it.
+    spoilt: Spoilt,
+    /// The exchange at which driving stopped, if it stopped at one.
+    stopped_at: Option<usize>,
 }
+
+/// Repositories that hold what should have been refused: what is served of them from that exchange on is of the harness's
+/// making, and says nothing about the target beyond the refusal that is missing.
+pub(super) type Spoilt = BTreeMap<String, usize>;
 
 /// Judges steps and audits, in order.
 pub(super) fn walk(
@@ -37,14 +43,21 @@ pub(super) fn walk(
     context: &Context<'_>,
     checks: &mut Checks<'_>,
     stopped: Option<&Stopped>,
-) {
+) -> Spoilt {
+    let of_step = |frame: &&Frame<'_>| {
+        let wanted =
+            stopped.is_some_and(|stopped| stopped.step.is_some() && frame.exchange.step == stopped.step);
+        wanted && frame.exchange.role == Role::Step
+    };
+    let stopped_at = frames.iter().rfind(of_step).map(|frame| frame.index);
     let mut walk = Walk {
+        spoilt: Spoilt::new(),
+        stopped_at,
         case,
         context,
         checks,
         repos: BTreeMap::new(),
         audit: None,
-        tainted: false,
     };
     let mut at = 0;
     while at < frames.len() {
@@ -57,6 +70,7 @@ pub(super) fn walk(
         };
     }
     walk.not_reached(stopped);
+    walk.spoilt
 }
 
 impl Walk<'_, '_> {
@@ -103,7 +117,7 @@ impl Walk<'_, '_> {
     fn single(&mut self, frame: &Frame<'_>, index: usize, step: &Step, stopped: Option<&Stopped>) {
         let requirements = self.requirements(index);
         let subject = self.subject(index, "answer", answer_sentence(step, frame));
-        if let Some(stopped) = stopped.filter(|stopped| stopped.step == Some(index)) {
+        if let Some(stopped) = stopped.filter(|_| self.stopped_at == Some(frame.index)) {
             let finding = Finding::Unknown {
                 reason: stopped.reason.clone(),
                 verdict: stopped.verdict,
@@ -121,9 +135,14 @@ impl Walk<'_, '_> {
                 self.checks.note(subject, frame.index, finding);
             }
         }
-        self.tainted |= taint::taints(self.case, frame);
         answers::pointers(self, frame, index, step);
         let before = self.stored(frame).cloned();
+        if frame.reading.granted().is_some()
+            && !words.is_empty()
+            && words.iter().all(|word| word.is_refusal())
+        {
+            return self.wrongly_granted(frame, index, requirements, before);
+        }
         let expected = self.expected(frame, step, before.as_ref());
         answers::granted(
             self,
@@ -134,6 +153,34 @@ impl Walk<'_, '_> {
             &expected,
         );
         self.settle(frame, Some(index), requirements, before, expected);
+    }
+
+    /// A request that had to be refused was granted: nothing of it may be stored, and if it is, that is one fault, not many.
+    fn wrongly_granted(
+        &mut self,
+        frame: &Frame<'_>,
+        index: usize,
+        requirements: Vec<String>,
+        before: Option<Stored>,
+    ) {
+        let Some(operation) = frame.exchange.operation.filter(|operation| operation.writes()) else {
+            return;
+        };
+        if let Some(repo) = &frame.exchange.repo {
+            self.spoilt.entry(repo.clone()).or_insert(frame.index);
+        }
+        let expected = Expected::exactly(before.clone());
+        let (step, granted) = (Some(index), false);
+        self.audit = Some(Audit {
+            step,
+            requirements,
+            operation,
+            granted,
+            before,
+            expected,
+            seen: None,
+            spoilt: true,
+        });
     }
 
     /// What the expected answer verifies besides; another answer says nothing about it.
@@ -192,6 +239,7 @@ impl Walk<'_, '_> {
             before,
             expected,
             seen: None,
+            spoilt: false,
         });
     }
 
@@ -205,9 +253,6 @@ impl Walk<'_, '_> {
         };
         if !operation.writes() {
             return Expected::exactly(before.cloned());
-        }
-        if taint::taints(self.case, frame) {
-            return Expected::anything();
         }
         let request = frame.request.as_ref();
         let after = request.and_then(|request| Stored::after(operation, before, request));
@@ -275,6 +320,7 @@ impl Walk<'_, '_> {
             before,
             expected,
             seen: None,
+            spoilt: false,
         });
     }
 

@@ -94,6 +94,30 @@ impl Answer {
         Answer::new(200, value)
     }
 
+    /// An answer without a body.
+    pub(super) fn empty(status: u16) -> Answer {
+        let body = Body::Text {
+            content_type: String::new(),
+            bytes: Vec::new(),
+        };
+        Answer {
+            body,
+            ..Answer::new(status, Value::Null)
+        }
+    }
+
+    /// An answer with an HTML page.
+    pub(super) fn page(status: u16, html: &str) -> Answer {
+        let body = Body::Text {
+            content_type: "text/html".to_owned(),
+            bytes: html.as_bytes().to_vec(),
+        };
+        Answer {
+            body,
+            ..Answer::new(status, Value::Null)
+        }
+    }
+
     /// The content type and the bytes that travel.
     pub(super) fn content(&self) -> (&str, Vec<u8>) {
         match &self.body {
@@ -105,7 +129,10 @@ impl Answer {
 
 impl From<Refusal> for Answer {
     fn from(refusal: Refusal) -> Answer {
-        let mut body = json!({ "error": refusal.error, "code": refusal.code });
+        let mut body = json!({ "error": refusal.error });
+        if !refusal.code.is_empty() {
+            body["code"] = json!(refusal.code);
+        }
         if let Some(detail) = refusal.detail {
             body["detail"] = Value::String(detail);
         }
@@ -121,7 +148,7 @@ impl From<Refusal> for Answer {
 pub(super) struct Refusal {
     /// The HTTP status.
     pub(super) status: u16,
-    /// The code of the protocol's table.
+    /// The code of the protocol's table; empty for a status that it does not list.
     pub(super) code: &'static str,
     /// What went wrong, for people.
     pub(super) error: String,
@@ -162,10 +189,9 @@ impl Refusal {
         Refusal::new(404, "not_found", error)
     }
 
-    /// 405: the route exists, but not for this method. The protocol's table has no row for it; the nearest code is
-    /// left to the reader by `bad_request`.
+    /// 405: the route exists, but not for this method. The protocol's table has no row, and so no code, for it.
     pub(super) fn wrong_method(allowed: &str) -> Refusal {
-        let mut refusal = Refusal::new(405, "bad_request", "this route does not take that method");
+        let mut refusal = Refusal::new(405, "", "this route does not take that method");
         refusal.headers.push(("Allow".to_owned(), allowed.to_owned()));
         refusal
     }
@@ -188,6 +214,11 @@ impl Refusal {
     /// 429: a limit or rate is exceeded.
     pub(super) fn quota_exceeded(error: &str) -> Refusal {
         Refusal::new(429, "quota_exceeded", error)
+    }
+
+    /// 5xx, or a status of no table: what a server answers that has lost control of itself.
+    pub(super) fn failure(status: u16, error: &str) -> Refusal {
+        Refusal::new(status, "", error)
     }
 
     /// The same refusal under another status and code.

@@ -1,82 +1,19 @@
 //! The identity provider: challenges, and the tokens they are redeemed for (section 4 of the protocol page).
 
-use std::collections::{HashMap, VecDeque};
+use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use ed25519_dalek::VerifyingKey;
 use serde_json::{Value, json};
 
 use super::answer::Refusal;
+use super::faults::tokens::SUBJECT_FOLDED;
+use super::faults::{auth as fault, races};
 use super::state::{State, now};
-use super::tokens::random;
 use super::variations::identity;
 use super::vault::text;
-use super::{keys, tokens};
-
-/// How many nonces may be outstanding; beyond that the oldest go.
-const MOST_NONCES: usize = 100_000;
-
-/// The nonces that are issued and neither redeemed nor expired.
-#[derive(Debug, Default)]
-pub(super) struct Nonces {
-    issued: HashMap<Vec<u8>, Issued>,
-    order: VecDeque<Vec<u8>>,
-}
-
-#[derive(Debug, Clone)]
-struct Issued {
-    member_id: String,
-    expires: i64,
-}
-
-impl Nonces {
-    /// Records a nonce for the key that asked.
-    fn issue(&mut self, nonce: Vec<u8>, member_id: &str, expires: i64) {
-        self.prune();
-        self.order.push_back(nonce.clone());
-        self.issued.insert(
-            nonce,
-            Issued {
-                member_id: member_id.to_owned(),
-                expires,
-            },
-        );
-    }
-
-    /// Whether this nonce may be redeemed by this member.
-    fn is_open(&self, nonce: &[u8], member_id: &str) -> bool {
-        self.issued
-            .get(nonce)
-            .is_some_and(|issued| issued.member_id == member_id && issued.expires > now())
-    }
-
-    /// Takes a nonce out. Only one of several who try gets true.
-    fn take(&mut self, nonce: &[u8]) -> bool {
-        self.issued.remove(nonce).is_some()
-    }
-
-    /// Forgets the outstanding nonces of a member; true where there were some.
-    fn void(&mut self, member_id: &str) -> bool {
-        let count = self.issued.len();
-        self.issued.retain(|_, issued| issued.member_id != member_id);
-        self.issued.len() < count
-    }
-
-    /// Nonces all live equally long, so those that are over stand in front.
-    fn prune(&mut self) {
-        while let Some(oldest) = self.order.front() {
-            let over = self
-                .issued
-                .get(oldest)
-                .is_none_or(|issued| issued.expires <= now());
-            if !over && self.order.len() < MOST_NONCES {
-                return;
-            }
-            self.issued.remove(oldest);
-            self.order.pop_front();
-        }
-    }
-}
+use super::{keys, nonces, tokens};
 
 /// challenge: a fresh nonce for the key that asks.
 pub(super) fn challenge(state: &State, body: &Value) -> Result<Value, Refusal> {
@@ -86,11 +23,11 @@ pub(super) fn challenge(state: &State, body: &Value) -> Result<Value, Refusal> {
     {
         return Err(Refusal::bad_request(reason));
     }
-    let nonce = random(if state.deviates(identity::LONG_NONCES) {
-        64
-    } else {
-        32
-    });
+    if state.is(fault::KNOWN_KEYS_ONLY) && !state.vault().knows(member_id) {
+        state.fire();
+        return Err(fault::unknown_key());
+    }
+    let nonce = nonces::write(state, member_id);
     let encoded = STANDARD.encode(&nonce);
     let mut nonces = state.nonces();
     if state.is(identity::ONE_NONCE_PER_KEY) && nonces.void(member_id) {
@@ -103,38 +40,129 @@ pub(super) fn challenge(state: &State, body: &Value) -> Result<Value, Refusal> {
 /// token: a bearer token for the member whose key signed the nonce.
 pub(super) fn token(state: &State, body: &Value) -> Result<Value, Refusal> {
     let member_id = text(body, "ed25519PublicKey");
-    let key = keys::public_key(state, member_id).map_err(|reason| bad_key(state, reason))?;
-    let nonce = STANDARD.decode(text(body, "nonce")).unwrap_or_default();
-    let signature = STANDARD.decode(text(body, "signature")).unwrap_or_default();
-    redeem(state, &nonce, member_id, || {
-        keys::verifies(state, &key, &nonce, &signature)
-    })?;
+    let claim = Claim {
+        member_id,
+        key: keys::public_key(state, member_id).map_err(|reason| bad_key(state, reason))?,
+        nonce_text: text(body, "nonce"),
+        nonce: STANDARD.decode(text(body, "nonce")).unwrap_or_default(),
+        signature: STANDARD.decode(text(body, "signature")).unwrap_or_default(),
+    };
+    redeem(state, &claim)?;
+    let subject = subject(state, member_id);
     let expires = now() + state.lifetimes.token;
-    let token = tokens::write(state, member_id, expires);
-    state.tokens().keep(token.clone(), member_id, expires);
+    let token = tokens::write(state, &subject, expires);
+    state.tokens().keep(token.clone(), &subject, expires);
     Ok(json!({ "token": token, "expiresAt": expires }))
+}
+
+/// What a token request claims: that this key signed this nonce.
+struct Claim<'a> {
+    member_id: &'a str,
+    key: VerifyingKey,
+    nonce_text: &'a str,
+    nonce: Vec<u8>,
+    signature: Vec<u8>,
 }
 
 /// Takes a nonce for a member, if the signature over it holds.
 ///
 /// The signature is checked before the nonce is taken, so that nobody can burn another's nonce; taking it is the one
 /// step that decides between redemptions at the same time.
-fn redeem(state: &State, nonce: &[u8], member_id: &str, holds: impl Fn() -> bool) -> Result<(), Refusal> {
-    if !state.nonces().is_open(nonce, member_id) {
+fn redeem(state: &State, claim: &Claim<'_>) -> Result<(), Refusal> {
+    let (nonce, member_id) = (&claim.nonce, claim.member_id);
+    let open = state.nonces().is_open(nonce, member_id);
+    if !open && !is_excused(state, claim) {
         return Err(Refusal::unauthorized("the nonce is unknown, used or expired"));
     }
-    if !holds() {
+    if !holds(state, claim) {
         if state.deviates(identity::BURNT_NONCES) {
-            state.nonces().take(nonce);
+            state.nonces().take(state, nonce, member_id);
         }
         return Err(Refusal::unauthorized(
             "the signature does not hold for this nonce and key",
         ));
     }
-    if !state.nonces().take(nonce) {
+    if state.is(races::NONCE_WIDE) {
+        races::Window::Wide.pass();
+    }
+    let taken = state.nonces().take(state, nonce, member_id);
+    if !taken && open && !state.deviates(races::NONCE_WIDE) && !state.deviates(races::NONCE_NARROW) {
         return Err(Refusal::unauthorized("the nonce is used"));
     }
     Ok(())
+}
+
+fn is_excused(state: &State, claim: &Claim<'_>) -> bool {
+    if state.is_plain() {
+        return false;
+    }
+    let nonces = state.nonces();
+    let lent = state.is(fault::SIGNATURE_ASKERS_KEY) && nonces.asker(&claim.nonce).is_some();
+    lent || nonces.is_excused(state, &claim.nonce, claim.member_id)
+}
+
+/// Whether the signature is one over the decoded nonce under the presented key.
+fn holds(state: &State, claim: &Claim<'_>) -> bool {
+    let holds = |message: &[u8], signature: &[u8]| keys::verifies(state, &claim.key, message, signature);
+    let good = holds(&claim.nonce, &claim.signature);
+    if state.is_plain() {
+        return good;
+    }
+    let over_text = holds(claim.nonce_text.as_bytes(), &claim.signature);
+    if good != over_text && state.deviates(fault::SIGNATURE_TEXT_ONLY) {
+        return over_text;
+    }
+    good && remember(state, claim) || !good && is_forgiven(state, claim, over_text)
+}
+
+/// Notes who has logged in, for servers that ask but once.
+fn remember(state: &State, claim: &Claim<'_>) -> bool {
+    if state.is(fault::SIGNATURE_CHECKED_ONCE) {
+        state.remember(format!("seen {}", claim.member_id), Value::Null);
+    }
+    true
+}
+
+/// Whether a server that deviates takes a signature that does not hold.
+fn is_forgiven(state: &State, claim: &Claim<'_>, over_text: bool) -> bool {
+    let under_askers_key = || {
+        let asker = state.nonces().asker(&claim.nonce)?;
+        let key = keys::public_key(state, &asker).ok()?;
+        Some(keys::verifies(state, &key, &claim.nonce, &claim.signature))
+    };
+    let head = claim.signature.get(..64).unwrap_or_default();
+    let reduced = keys::reduce(&claim.signature);
+    let seen = state.recall(&format!("seen {}", claim.member_id)).is_some();
+    let verifies = |signature: &[u8]| keys::verifies(state, &claim.key, &claim.nonce, signature);
+    state.deviates(fault::SIGNATURE_UNCHECKED)
+        || seen && state.deviates(fault::SIGNATURE_CHECKED_ONCE)
+        || over_text && state.deviates(fault::SIGNATURE_TEXT_TOO)
+        || claim.signature.is_empty() && state.deviates(fault::SIGNATURE_EMPTY)
+        || verifies(head) && state.deviates(fault::SIGNATURE_LONGER)
+        || reduced.is_some_and(|signature| verifies(&signature)) && state.deviates(fault::SIGNATURE_MALLEABLE)
+        || state.is(fault::SIGNATURE_ASKERS_KEY)
+            && under_askers_key() == Some(true)
+            && state.deviates(fault::SIGNATURE_ASKERS_KEY)
+}
+
+/// The member that a token is for.
+fn subject(state: &State, member_id: &str) -> String {
+    if state.deviates(SUBJECT_FOLDED) {
+        return member_id.to_lowercase();
+    }
+    if !state.is(races::SUBJECT_GLOBAL) {
+        return member_id.to_owned();
+    }
+    state.remember("subject".to_owned(), json!(member_id));
+    races::sleep(Duration::from_millis(2));
+    let subject = state
+        .recall("subject")
+        .and_then(|(_, subject)| Some(subject.as_str()?.to_owned()));
+    let subject = subject.unwrap_or_default();
+    if subject != member_id {
+        state.fire();
+    }
+    subject
 }
 
 fn bad_key(state: &State, reason: &str) -> Refusal {
@@ -144,29 +172,5 @@ fn bad_key(state: &State, reason: &str) -> Refusal {
         refusal.under(401, "unauthorized")
     } else {
         refusal
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_nonce_is_taken_once_and_only_by_its_key() {
-        let mut nonces = Nonces::default();
-        nonces.issue(vec![1], "alice", now() + 1000);
-        assert!(nonces.is_open(&[1], "alice"));
-        assert!(!nonces.is_open(&[1], "bob"));
-        assert!(nonces.take(&[1]));
-        assert!(!nonces.take(&[1]));
-    }
-
-    #[test]
-    fn expired_nonces_are_closed_and_forgotten() {
-        let mut nonces = Nonces::default();
-        nonces.issue(vec![1], "alice", now() - 1);
-        assert!(!nonces.is_open(&[1], "alice"));
-        nonces.issue(vec![2], "alice", now() + 1000);
-        assert_eq!((nonces.issued.len(), nonces.order.len()), (1, 1));
     }
 }

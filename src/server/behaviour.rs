@@ -96,3 +96,79 @@ pub fn find_fault(name: &str) -> Option<&'static Fault> {
 pub fn find_variation(name: &str) -> Option<&'static Variation> {
     variations().iter().find(|variation| variation.name == name)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    fn is_kebab(name: &str) -> bool {
+        let parts = || name.split('-');
+        parts().all(|part| {
+            !part.is_empty()
+                && part
+                    .bytes()
+                    .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
+        })
+    }
+
+    fn is_sentence(text: &str) -> bool {
+        text.ends_with('.') && !text.starts_with(char::is_whitespace) && !text.contains("  ")
+    }
+
+    #[test]
+    fn names_are_unique_and_in_kebab_case() {
+        let names = || {
+            faults()
+                .iter()
+                .map(|fault| fault.name)
+                .chain(variations().iter().map(|one| one.name))
+        };
+        assert_eq!(names().collect::<BTreeSet<_>>().len(), names().count());
+        for name in names() {
+            assert!(is_kebab(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn every_text_is_a_sentence() {
+        for fault in faults() {
+            for text in [fault.about, fault.notice, fault.fix] {
+                assert!(is_sentence(text), "{}: {text:?}", fault.name);
+            }
+        }
+        for variation in variations() {
+            assert!(is_sentence(variation.about), "{}", variation.name);
+        }
+    }
+
+    #[test]
+    fn there_are_faults_of_every_kind_and_a_canary() {
+        assert!(faults().len() >= 120, "{}", faults().len());
+        assert!(find_fault("canary").is_some());
+        assert!(find_variation("null-envelope").is_some());
+        assert!(faults().iter().any(|fault| fault.level == Level::Should));
+    }
+
+    #[test]
+    fn faults_break_requirements_by_their_ids() {
+        for fault in faults() {
+            let number = fault
+                .breaks
+                .strip_prefix("AVP-")
+                .and_then(|rest| rest.split_once('-'));
+            let (section, number) = number.expect(fault.name);
+            assert!(
+                section.split('.').all(|part| part.parse::<u8>().is_ok()),
+                "{}",
+                fault.name
+            );
+            assert!(
+                number.len() == 2 && number.parse::<u8>().is_ok(),
+                "{}",
+                fault.name
+            );
+        }
+    }
+}

@@ -10,16 +10,17 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderName};
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
 
-use super::answer::{Manner, Script};
+use super::answer::{Answer, Manner, Script, Step, Then};
 use super::byhand::{self, Rewound};
 use super::core;
+use super::faults::transport::UNREAD;
 use super::outbound::{self, Pieces};
 use super::request::{Body, Request};
 use super::state::State;
@@ -93,6 +94,11 @@ async fn respond(
     incoming: http::Request<Incoming>,
     by_hand: mpsc::Sender<Script>,
 ) -> Result<http::Response<Pieces>, Infallible> {
+    if let Some(script) = early(&site.state, &incoming) {
+        // The body is left where it is, and the connection with it.
+        let _ = by_hand.send(script).await;
+        return std::future::pending().await;
+    }
     let request = read(incoming, site.body_limit).await;
     let answer = core::handle(&site.state, &request);
     if !answer.delay.is_zero() {
@@ -106,18 +112,40 @@ async fn respond(
     Ok(outbound::response(&answer))
 }
 
+/// What a server answers that does not wait for the body: to a request without a good token, where that is its fault.
+fn early(state: &State, incoming: &http::Request<Incoming>) -> Option<Script> {
+    if !state.is(UNREAD) || incoming.body().is_end_stream() || !incoming.uri().path().starts_with("/v1/") {
+        return None;
+    }
+    let refusal = core::caller(state, &head(incoming)).err()?;
+    state.fire();
+    let answer = Answer::from(refusal);
+    let bytes = [outbound::head(&answer), answer.content().1].concat();
+    Some(Script {
+        steps: vec![Step::Write(bytes)],
+        then: Then::KeepAlive,
+    })
+}
+
 async fn read(incoming: http::Request<Incoming>, limit: usize) -> Request {
-    let (head, body) = incoming.into_parts();
-    let header = |name: HeaderName| head.headers.get(name)?.to_str().ok().map(str::to_owned);
+    let head = head(&incoming);
+    let reading = tokio::time::timeout(BODY_TIME, collect(incoming.into_body(), limit));
     Request {
-        method: head.method.as_str().to_owned(),
-        path: head.uri.path().to_owned(),
+        body: reading.await.unwrap_or(Body::Broken),
+        ..head
+    }
+}
+
+/// All of a request but its body.
+fn head(incoming: &http::Request<Incoming>) -> Request {
+    let header = |name: HeaderName| incoming.headers().get(name)?.to_str().ok().map(str::to_owned);
+    Request {
+        method: incoming.method().as_str().to_owned(),
+        path: incoming.uri().path().to_owned(),
         authorization: header(AUTHORIZATION),
         content_type: header(CONTENT_TYPE),
         host: header(HOST),
-        body: tokio::time::timeout(BODY_TIME, collect(body, limit))
-            .await
-            .unwrap_or(Body::Broken),
+        body: Body::Whole(Vec::new()),
     }
 }
 

@@ -3,15 +3,20 @@
 //! The order of checks is token (401), route and repository (404), membership (403), body (400). Nothing under `/v1`
 //! comes before the token, not even that a route is unknown.
 
+use std::time::Duration;
+
 use serde_json::Value;
 
-use super::answer::{Answer, Refusal};
+use super::answer::{Answer, Manner, Refusal, Script, Then};
 use super::deviation::{Edge, Scene};
+use super::faults::auth as signatures;
+use super::faults::{authorization, errors, fidelity, malformed, races, routes, tokens as fault};
 use super::request::Request;
 use super::route::Route;
+use super::shape::{Laxity, Shape};
 use super::state::State;
 use super::variations::{identity, rules};
-use super::{auth, create, discovery, limits, members, pull, push, removal, shape, tokens};
+use super::{auth, bent, create, discovery, limits, members, pull, push, removal, shape, tokens};
 use crate::protocol::Operation;
 
 /// What a request is about: the operation, the ids of its path and who asks.
@@ -32,10 +37,15 @@ pub(super) fn handle(state: &State, request: &Request) -> Answer {
     let mut place = None;
     let granted = grant(state, request, &mut place);
     let mut answer = granted.map_or_else(Answer::from, Answer::ok);
+    if answer.status == 413 && state.is(errors::SIZE_RESET) {
+        answer.manner = Manner::ByHand(Script {
+            steps: Vec::new(),
+            then: Then::Close,
+        });
+    }
     if let Edge::Answer(rewrite) = state.edge()
         && rewrite(
             &Scene {
-                state,
                 request,
                 place: place.as_ref(),
             },
@@ -49,16 +59,21 @@ pub(super) fn handle(state: &State, request: &Request) -> Answer {
 
 fn grant(state: &State, request: &Request, place: &mut Option<Place>) -> Result<Value, Refusal> {
     limits::check_rate(state)?;
+    let route = Route::of(&request.method, &routes::path(state, &request.path));
     let caller = match request.path.starts_with("/v1/") {
-        true => caller(state, request)?,
+        true => caller(state, request).or_else(|refusal| anonymous(state, request, &route, refusal))?,
         false => String::new(),
     };
-    match Route::of(&request.method, &request.path) {
+    match route {
+        Route::To { .. } if request.path.contains("%2F") && state.deviates(routes::SLASH_REFUSED) => {
+            Err(Refusal::bad_request("the path holds an escaped slash"))
+        }
         Route::To {
             operation,
             repo_id,
             member_id,
         } => {
+            let repo_id = routes::id(state, &repo_id).into_owned();
             let place = place.insert(Place {
                 operation,
                 repo_id,
@@ -75,13 +90,57 @@ fn grant(state: &State, request: &Request, place: &mut Option<Place>) -> Result<
 }
 
 /// The member the bearer token stands for.
-fn caller(state: &State, request: &Request) -> Result<String, Refusal> {
+pub(super) fn caller(state: &State, request: &Request) -> Result<String, Refusal> {
     let header = request.authorization.as_deref();
     let header = header.ok_or_else(|| Refusal::unauthorized("a bearer token is needed"))?;
     let token = tokens::bearer(state, header);
     let token = token.ok_or_else(|| Refusal::unauthorized("this is no bearer token"))?;
-    let member = state.tokens().member(token);
-    member.ok_or_else(|| Refusal::unauthorized("the token is unknown or over"))
+    let member = state.tokens().member(state, token);
+    let member = member.ok_or_else(|| Refusal::unauthorized("the token is unknown or over"))?;
+    Ok(in_one_place(state, member))
+}
+
+/// The caller as a server knows them that keeps one for all requests.
+fn in_one_place(state: &State, member: String) -> String {
+    if !state.is(races::CALLER_GLOBAL) {
+        return member;
+    }
+    state.remember("caller".to_owned(), Value::from(member.as_str()));
+    races::sleep(Duration::from_millis(1));
+    let caller = state
+        .recall("caller")
+        .and_then(|(_, caller)| Some(caller.as_str()?.to_owned()));
+    let caller = caller.unwrap_or_default();
+    if caller != member {
+        state.fire();
+    }
+    caller
+}
+
+/// What a server that deviates makes of a request without a good token.
+fn anonymous(state: &State, request: &Request, route: &Route, refusal: Refusal) -> Result<String, Refusal> {
+    let Route::To {
+        operation, repo_id, ..
+    } = route
+    else {
+        return Err(refusal);
+    };
+    if state.is(fault::REPO_FIRST)
+        && *operation != Operation::CreateRepo
+        && !state.vault().repos.contains_key(repo_id)
+    {
+        state.fire();
+        return Err(Refusal::not_found("there is no such repository"));
+    }
+    if state.is(fault::BODY_FIRST)
+        && let Some(shape) = shape::of(*operation)
+    {
+        let checked = request.json(state).and_then(|body| shape::check(shape, &body));
+        checked.inspect_err(|_| state.fire())?;
+    }
+    let open = request.authorization.is_none()
+        && authorization::open_without_token(*operation).is_some_and(|name| state.deviates(name));
+    if open { Ok(String::new()) } else { Err(refusal) }
 }
 
 fn perform(state: &State, place: &Place, request: &Request) -> Result<Value, Refusal> {
@@ -112,33 +171,78 @@ fn body(state: &State, place: &Place, request: &Request) -> Result<Value, Refusa
         return Ok(Value::Null);
     };
     let mut value = request.json(state)?;
+    if state.is_plain() {
+        shape::check(shape, &value)?;
+        return Ok(value);
+    }
     if state.is(rules::LENIENT_JSON) && shape::prune(shape, &mut value) {
         state.fire();
     }
-    shape::check(shape, &value).or_else(|refusal| excuse(state, place, &value, refusal))?;
-    if let Edge::Body(rewrite) = state.edge()
-        && rewrite(place, &mut value)
-    {
+    if shape::mend(shape, &mut value, &|wanted, value| {
+        malformed::mend(state, wanted, value)
+    }) {
         state.fire();
+    }
+    shape::check(shape, &value).or_else(|refusal| excuse(state, place, shape, &value, refusal))?;
+    if fidelity::is_beyond_int32(&value) && state.deviates(fidelity::COUNTERS_REFUSED) {
+        return Err(Refusal::bad_request("a counter is out of range"));
     }
     Ok(value)
 }
 
 /// What a server that deviates makes of a malformed body.
-fn excuse(state: &State, place: &Place, body: &Value, refusal: Refusal) -> Result<(), Refusal> {
+fn excuse(
+    state: &State,
+    place: &Place,
+    shape: &Shape,
+    body: &Value,
+    refusal: Refusal,
+) -> Result<(), Refusal> {
     let text = |name: &str| body[name].is_string();
+    let lax = malformed::laxity(state);
+    if shape::check_laxly(shape, body, lax).is_ok() {
+        state.fire();
+        return Ok(());
+    }
     match place.operation {
         Operation::Challenge
             if text("ed25519PublicKey") && state.deviates(identity::BAD_KEY_UNREDEEMABLE) =>
         {
             Ok(())
         }
+        Operation::Token if takes_any_signature(state) && is_whole_but_signature(shape, body) => Ok(()),
         Operation::Token if text("signature") && state.deviates(identity::BAD_SIGNATURE_FORM_401) => {
             Err(refusal.under(401, "unauthorized"))
         }
         Operation::Token if text("ed25519PublicKey") && state.deviates(identity::BAD_TOKEN_KEY_401) => {
             Err(refusal.under(401, "unauthorized"))
         }
-        _ => Err(refusal),
+        _ => {
+            bent::do_half(state, place, body);
+            Err(refusal)
+        }
     }
+}
+
+fn takes_any_signature(state: &State) -> bool {
+    let names = [
+        signatures::SIGNATURE_EMPTY,
+        signatures::SIGNATURE_LONGER,
+        signatures::SIGNATURE_UNCHECKED,
+        signatures::SIGNATURE_CHECKED_ONCE,
+    ];
+    names.into_iter().any(|name| state.is(name))
+}
+
+/// Whether a token request lacks nothing but a signature of the right length.
+fn is_whole_but_signature(shape: &Shape, body: &Value) -> bool {
+    shape::check_laxly(
+        shape,
+        body,
+        Laxity {
+            lengths: true,
+            ..Laxity::default()
+        },
+    )
+    .is_ok()
 }

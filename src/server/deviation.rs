@@ -1,12 +1,13 @@
-//! What a deviation is made of: a name that rules ask for, or a function at one of four edges.
+//! What a deviation is made of: a name that rules ask for, or a function at one of three edges.
 
 use serde_json::Value;
 
 use super::answer::Answer;
 use super::core::Place;
+use super::json;
 use super::request::Request;
-use super::state::State;
 use super::vault::Repo;
+use crate::protocol::Operation;
 
 /// The name of a deviation, as rules ask for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,8 +18,6 @@ pub(super) struct Name(pub(super) &'static str);
 pub(super) enum Edge {
     /// A rule asks for it by name, at the place where the rule would otherwise hold.
     Rule,
-    /// The checked body of a request, before the operation sees it.
-    Body(fn(&Place, &mut Value) -> bool),
     /// A repository that an operation has just changed: as it was, and as it is.
     Write(fn(&Place, &Repo, &mut Repo) -> bool),
     /// A repository that a refused or conflicting request was about, and the request's body.
@@ -29,12 +28,23 @@ pub(super) enum Edge {
 
 /// The occasion of an answer.
 pub(super) struct Scene<'a> {
-    /// The server.
-    pub(super) state: &'a State,
     /// The request.
     pub(super) request: &'a Request,
     /// What it was about; `None` where it was refused before that was known.
     pub(super) place: Option<&'a Place>,
+}
+
+impl Scene<'_> {
+    /// Whether it is an answer to this operation.
+    pub(super) fn on(&self, operation: Operation) -> bool {
+        self.place.is_some_and(|place| place.operation == operation)
+    }
+
+    /// The request's body, as far as it is JSON.
+    pub(super) fn sent(&self) -> Value {
+        let bytes = self.request.bytes().unwrap_or_default();
+        json::parse_leniently(bytes).unwrap_or_default()
+    }
 }
 
 /// Declares a table of faults, and a name for each that a rule asks for.

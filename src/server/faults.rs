@@ -1,10 +1,44 @@
 //! The faults: each a small named deviation at the edge of the rule that it breaks, one table per area.
+//!
+//! Each is something that is really got wrong: by a handler written in haste, an object mapper, a cache, a proxy. All
+//! of them show in what the server answers; what cannot be seen from outside is not here.
 
+pub(super) mod auth;
+pub(super) mod authorization;
+pub(super) mod create;
+pub(super) mod errors;
+pub(super) mod fidelity;
+pub(super) mod malformed;
+pub(super) mod members;
+pub(super) mod messages;
+pub(super) mod pull;
 pub(super) mod push;
+pub(super) mod races;
+pub(super) mod removal;
+pub(super) mod routes;
+pub(super) mod tokens;
+pub(super) mod transport;
 
 use super::behaviour::Fault;
 
 /// Every fault, area by area.
 pub(super) fn all() -> Vec<Fault> {
-    [push::ALL].concat()
+    [
+        auth::ALL,
+        tokens::ALL,
+        authorization::ALL,
+        create::ALL,
+        pull::ALL,
+        push::ALL,
+        members::ALL,
+        removal::ALL,
+        fidelity::ALL,
+        messages::ALL,
+        routes::ALL,
+        malformed::ALL,
+        errors::ALL,
+        transport::ALL,
+        races::ALL,
+    ]
+    .concat()
 }

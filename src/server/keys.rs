@@ -35,6 +35,26 @@ pub(super) fn verifies(state: &State, key: &VerifyingKey, message: &[u8], signat
     }
 }
 
+/// A signature whose S is not below the group order, with S brought below it; `None` for any other.
+pub(super) fn reduce(signature: &[u8]) -> Option<Vec<u8>> {
+    let mut bytes: Vec<u8> = signature.to_vec();
+    let scalar = bytes.get_mut(32..64)?;
+    let (mut borrow, mut reduced) = (0, [0; 32]);
+    for index in 0..32 {
+        let difference = i16::from(scalar[index]) - i16::from(ORDER[index]) - borrow;
+        borrow = i16::from(difference < 0);
+        reduced[index] = u8::try_from(difference.rem_euclid(256)).ok()?;
+    }
+    scalar.copy_from_slice(&reduced);
+    (borrow == 0 && signature.len() == 64).then_some(bytes)
+}
+
+/// The order of the group, little-endian.
+const ORDER: [u8; 32] = [
+    0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58, 0xd6, 0x9c, 0xf7, 0xa2, 0xde, 0xf9, 0xde, 0x14, 0, 0, 0,
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x10,
+];
+
 /// Whether the encoded y lies below 2^255 - 19.
 fn is_canonical(bytes: &[u8; 32]) -> bool {
     let all_ones = bytes[1..31].iter().all(|byte| *byte == 0xff) && bytes[31] & 0x7f == 0x7f;
@@ -64,6 +84,27 @@ mod tests {
             &signature[..63]
         ));
         assert!(!verifies(&State::default(), &public, b"message", &[]));
+    }
+
+    #[test]
+    fn a_signature_with_the_order_added_is_refused_until_reduced() {
+        let key = SigningKey::from_bytes(&[7; 32]);
+        let good = key.sign(b"message").to_bytes();
+        let mut malleable = good;
+        let mut carry = 0;
+        for index in 0..32 {
+            let sum = u16::from(good[32 + index]) + u16::from(ORDER[index]) + carry;
+            malleable[32 + index] = sum.to_le_bytes()[0];
+            carry = sum >> 8;
+        }
+        assert!(!verifies(
+            &State::default(),
+            &key.verifying_key(),
+            b"message",
+            &malleable
+        ));
+        assert_eq!(reduce(&malleable).as_deref(), Some(&good[..]));
+        assert_eq!(reduce(&good), None);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::time::SystemTime;
 
 use super::answer::Refusal;
+use super::faults::errors;
 use super::state::{State, now};
 use super::variations::limits;
 use super::vault::Vault;
@@ -10,11 +11,18 @@ use super::vault::Vault;
 /// How many requests are granted for each that is refused, where there is a rate limit; itself included.
 const RATE: u64 = 25;
 
+/// The same on a server that does not say when to try again.
+const SILENT_RATE: u64 = 50;
+
 /// How many members a repository holds where there is a limit.
 const MEMBERS: usize = 2;
 
 /// Refuses every so many requests, where there is a rate limit.
 pub(super) fn check_rate(state: &State) -> Result<(), Refusal> {
+    if state.is(errors::RATE_SILENT) && state.count_request() % SILENT_RATE == SILENT_RATE - 1 {
+        state.fire();
+        return Err(Refusal::quota_exceeded("too many requests"));
+    }
     let seconds = state.is(limits::RATE_LIMIT);
     if !(seconds || state.is(limits::RATE_LIMIT_DATE)) || state.count_request() % RATE != RATE - 1 {
         return Ok(());
@@ -31,6 +39,8 @@ pub(super) fn check_members(state: &State, count: usize) -> Result<(), Refusal> 
         () if count <= MEMBERS => Ok(()),
         () if state.deviates(limits::MEMBER_LIMIT_403) => Err(Refusal::policy_denied(full)),
         () if state.deviates(limits::MEMBER_LIMIT_429) => Err(Refusal::quota_exceeded(full)),
+        () if state.deviates(errors::MEMBERS_409) => Err(Refusal::failure(409, full)),
+        () if state.deviates(errors::MEMBERS_500) => Err(Refusal::failure(500, full)),
         () if state.deviates(limits::MEMBER_LIMIT_413) => {
             Err(Refusal::quota_exceeded(full).under(413, "too_large"))
         }
@@ -44,7 +54,7 @@ pub(super) fn check_repos(state: &State, vault: &Vault, member: &str) -> Result<
     if !(denied || state.is(limits::REPO_LIMIT_429)) {
         return Ok(());
     }
-    if !vault.repos.values().any(|repo| repo.entry(member).is_some()) {
+    if !vault.knows(member) {
         return Ok(());
     }
     state.fire();

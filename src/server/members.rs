@@ -4,23 +4,27 @@ use serde_json::Value;
 
 use super::answer::Refusal;
 use super::core::Place;
+use super::faults::members as fault;
 use super::limits;
 use super::state::State;
 use super::variations::rules;
 use super::vault::{Repo, Said, as_member, id_of, same_repo, text};
+
+/// How long a server with a cache believes it, in milliseconds.
+const CACHED: i64 = 2000;
 
 /// Records an entry as it was sent.
 ///
 /// A member who is in the roster already stays as recorded: with the same X25519 key that is the no-op the protocol
 /// asks for, with another it is refused, since to swap somebody's key is to lock them out.
 pub(super) fn add(state: &State, place: &Place, body: Result<Value, Refusal>) -> Result<Value, Refusal> {
-    as_member(state, place, |repo| {
-        let body = body?;
-        same_repo(state, &body, &place.repo_id)?;
+    as_member(state, place, body, |repo, body| {
+        same_repo(state, place, &body)?;
         let member = &body["member"];
+        check_binding(state, member)?;
         match repo.roster.iter().position(|entry| id_of(entry) == id_of(member)) {
             Some(index) if !same_keys(&repo.roster[index], member) => rekey(state, repo, index, member)?,
-            Some(_) => {}
+            Some(_) => readd(state, repo, member)?,
             None => {
                 limits::check_members(state, repo.roster.len() + 1)?;
                 repo.roster.push(member.clone());
@@ -29,6 +33,35 @@ pub(super) fn add(state: &State, place: &Place, body: Result<Value, Refusal>) ->
         }
         Ok(Said::Manifest)
     })
+}
+
+/// The binding is the clients' business; a server that deviates may look at it.
+fn check_binding(state: &State, member: &Value) -> Result<(), Refusal> {
+    let binding = member["keyBindingSig"].as_str();
+    let missing = binding.is_none() && state.deviates(fault::BINDING_REQUIRED);
+    let odd =
+        binding.is_some_and(|text| !fault::is_signature(text)) && state.deviates(fault::BINDING_CHECKED);
+    match missing || odd {
+        true => Err(Refusal::bad_request("keyBindingSig is not a signature")),
+        false => Ok(()),
+    }
+}
+
+/// A member is added again under the same key: nothing happens.
+fn readd(state: &State, repo: &mut Repo, member: &Value) -> Result<(), Refusal> {
+    let refusal = Refusal::bad_request("this member is in the roster already");
+    if state.deviates(fault::READD_REFUSED) {
+        return Err(refusal);
+    }
+    if state.deviates(fault::READD_409) {
+        return Err(refusal.under(409, ""));
+    }
+    if state.deviates(fault::READD_TWICE) {
+        repo.roster.push(member.clone());
+    } else if state.deviates(fault::READD_VERSION) {
+        repo.version = repo.version.saturating_add(1);
+    }
+    Ok(())
 }
 
 /// A member is added again under another key.
@@ -53,9 +86,26 @@ fn same_keys(one: &Value, other: &Value) -> bool {
 
 /// Answers one entry of the roster.
 pub(super) fn fetch(state: &State, place: &Place) -> Result<Value, Refusal> {
-    as_member(state, place, |repo| {
-        let entry = repo.entry(&place.member_id).cloned();
+    as_member(state, place, Ok(Value::Null), |repo, _| {
+        let entry = entry(state, repo, &place.member_id);
         let entry = entry.ok_or_else(|| Refusal::not_found("there is no such member in this repository"))?;
-        Ok(Said::Value(entry))
+        let key = format!("entry {} {}", repo.id, place.member_id);
+        Ok(Said::Value(state.cached(
+            fault::FETCH_CACHED,
+            key,
+            CACHED,
+            entry.clone(),
+        )))
     })
+}
+
+fn entry<'a>(state: &State, repo: &'a Repo, member_id: &str) -> Option<&'a Value> {
+    let previous = || repo.history.previous.as_ref()?.entry(member_id);
+    match repo.entry(member_id) {
+        Some(entry) => match repo.roster.first() {
+            Some(first) if first != entry && state.deviates(fault::FETCH_FIRST) => Some(first),
+            _ => Some(entry),
+        },
+        None => previous().filter(|_| state.deviates(fault::FETCH_REMOVED)),
+    }
 }

@@ -9,15 +9,15 @@
 //!
 //! What it does not do: it keeps nothing on disk, has no accounts, and speaks HTTP/1.1 alone.
 
-#[expect(dead_code, reason = "the faults use the rest")]
+mod admission;
 mod answer;
 mod auth;
 mod behaviour;
+mod bent;
 mod byhand;
 mod connection;
 mod core;
 mod create;
-#[expect(dead_code, reason = "the faults use the rest")]
 mod deviation;
 mod discovery;
 mod faults;
@@ -26,6 +26,7 @@ mod keys;
 mod limits;
 mod listen;
 mod members;
+mod nonces;
 mod options;
 mod outbound;
 mod pull;
@@ -34,13 +35,11 @@ mod removal;
 mod request;
 mod route;
 mod shape;
-#[expect(dead_code, reason = "the faults use the rest")]
 mod state;
 mod tls;
 mod tokens;
 mod variations;
 mod vault;
-#[expect(dead_code, reason = "the faults use the rest")]
 mod walk;
 
 pub use behaviour::{Behaviour, Fault, Variation, faults, find_fault, find_variation, variations};

@@ -1,25 +1,82 @@
 //! pull: the manifest, and the envelope unless the client has it.
 
+use std::cmp::Ordering;
+
 use serde_json::{Value, json};
 
 use super::answer::Refusal;
 use super::core::Place;
+use super::faults::pull as fault;
 use super::state::State;
 use super::vault::{Repo, Said, as_member, count, same_repo};
 
+/// How long a server with a cache believes it, in milliseconds.
+const CACHED: i64 = 300;
+
 /// Answers what a member needs to be up to date.
 pub(super) fn pull(state: &State, place: &Place, body: Result<Value, Refusal>) -> Result<Value, Refusal> {
-    as_member(state, place, |repo| {
-        let body = body?;
-        same_repo(state, &body, &place.repo_id)?;
-        Ok(Said::Value(answer(repo, count(&body, "knownPayloadVersion"))))
+    as_member(state, place, body, |repo, body| {
+        same_repo(state, place, &body)?;
+        let known = count(&body, "knownPayloadVersion");
+        check_known(state, repo, known)?;
+        let fresh = answer(state, repo, is_current(state, repo, known));
+        let key = format!("pull {} {} {known}", repo.id, place.caller);
+        let fresh = state.cached(fault::CACHED, key, CACHED, fresh);
+        let key = format!("pull {} {} {}", repo.id, place.caller, repo.version);
+        Ok(Said::Value(state.cached(
+            fault::CACHED_FOR_ALL_VERSIONS,
+            key,
+            CACHED,
+            fresh,
+        )))
     })
 }
 
-fn answer(repo: &Repo, known: i64) -> Value {
+/// Any version may be known; a server that deviates may think otherwise.
+fn check_known(state: &State, repo: &Repo, known: i64) -> Result<(), Refusal> {
+    if known > repo.version && state.deviates(fault::AHEAD_REFUSED) {
+        return Err(Refusal::bad_request("there is no such version"));
+    }
+    match known == 0 && state.deviates(fault::ZERO_REFUSED) {
+        true => Err(Refusal::bad_request("knownPayloadVersion is required")),
+        false => Ok(()),
+    }
+}
+
+/// Whether the client has the current version.
+fn is_current(state: &State, repo: &Repo, known: i64) -> bool {
+    match known.cmp(&repo.version) {
+        Ordering::Equal => !state.deviates(fault::NEVER_UNCHANGED),
+        Ordering::Greater => {
+            state.deviates(fault::AHEAD_UNCHANGED) || state.deviates(fault::ALWAYS_UNCHANGED)
+        }
+        Ordering::Less if known.saturating_add(1) == repo.version => {
+            state.deviates(fault::ONE_BEHIND_UNCHANGED) || state.deviates(fault::ALWAYS_UNCHANGED)
+        }
+        Ordering::Less => state.deviates(fault::ALWAYS_UNCHANGED),
+    }
+}
+
+fn answer(state: &State, repo: &Repo, unchanged: bool) -> Value {
     let manifest = repo.manifest();
-    if known == repo.version {
+    if unchanged && !state.deviates(fault::ENVELOPE_ALWAYS) {
         return json!({ "manifest": manifest, "unchanged": true });
     }
-    json!({ "manifest": manifest, "envelope": repo.envelope, "unchanged": false })
+    json!({ "manifest": manifest, "envelope": envelope(state, repo), "unchanged": unchanged })
+}
+
+/// The current envelope, unless the server serves another.
+fn envelope<'a>(state: &State, repo: &'a Repo) -> &'a Value {
+    if state.is_plain() {
+        return &repo.envelope;
+    }
+    let (first, previous) = (
+        &repo.history.first,
+        repo.history.previous.as_ref().map(|repo| &repo.envelope),
+    );
+    match previous {
+        Some(previous) if *previous != repo.envelope && state.deviates(fault::STALE_ENVELOPE) => previous,
+        _ if *first != repo.envelope && state.deviates(fault::FIRST_ENVELOPE) => first,
+        _ => &repo.envelope,
+    }
 }

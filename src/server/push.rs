@@ -1,37 +1,73 @@
 //! push: a new payload, if nobody was faster.
 
+use std::cmp::Ordering;
+
 use serde_json::Value;
 
 use super::answer::Refusal;
 use super::core::Place;
-use super::faults::push::CANARY;
+use super::faults::push as fault;
 use super::limits;
 use super::state::State;
 use super::variations::rules;
-use super::vault::{Repo, Said, as_member, count, has_twins, id_of, list, same_envelope, same_repo};
+use super::vault::{Repo, Said, as_member, count, has_twins, id_of, list, same_envelope, same_repo, text};
+
+/// What is a large ciphertext to a server that mistakes limits for conflicts.
+const LARGE: usize = 32 * 1024;
 
 /// Stores an envelope, and a rotated roster with it, if the client knew the current version.
 pub(super) fn push(state: &State, place: &Place, body: Result<Value, Refusal>) -> Result<Value, Refusal> {
-    as_member(state, place, |repo| {
-        let mut body = body?;
-        same_repo(state, &body, &place.repo_id)?;
-        same_envelope(state, &body["envelope"], &place.repo_id)?;
-        if count(&body, "expectedPayloadVersion") != repo.version {
-            return Ok(Said::Pushed { applied: false });
+    as_member(state, place, body, |repo, mut body| {
+        same_repo(state, place, &body)?;
+        same_envelope(state, &body["envelope"], &repo.id)?;
+        if let Some(again) = retry(state, repo, &body) {
+            return Ok(again);
         }
-        if !check_growth(state, repo, &mut body)? {
+        if is_stale(state, repo, &body) || !check_growth(state, repo, &mut body)? {
             return Ok(Said::Pushed { applied: false });
         }
         check_rotation(state, repo, &place.caller, &body)?;
-        if state.deviates(CANARY) {
-            return Ok(Said::Value(serde_json::json!({
-                "accepted": true, "payloadVersion": count(&body["envelope"], "payloadVersion"),
-                "keyEpoch": count(&body["envelope"], "keyEpoch"), "conflict": false,
-            })));
-        }
         apply(repo, &body);
+        remember(state, repo, body);
         Ok(Said::Pushed { applied: true })
     })
+}
+
+/// Whether the client knew another version than the current one.
+fn is_stale(state: &State, repo: &Repo, body: &Value) -> bool {
+    let large = text(&body["envelope"], "ciphertext").len() > LARGE && state.deviates(fault::SIZE_CONFLICT);
+    let taken = match count(body, "expectedPayloadVersion").cmp(&repo.version) {
+        Ordering::Equal => true,
+        _ if state.deviates(fault::IGNORES_EXPECTED) => true,
+        Ordering::Less => state.deviates(fault::OLDER_TAKEN),
+        Ordering::Greater => state.deviates(fault::AHEAD_TAKEN),
+    };
+    large || !taken
+}
+
+/// Whether a server takes an envelope whose version does not grow.
+fn takes_any_version(state: &State, repo: &Repo, version: i64) -> bool {
+    let ignores = state.is(fault::IGNORES_EXPECTED) || state.is(fault::OLDER_TAKEN);
+    ignores
+        || version < repo.version && state.deviates(fault::VERSION_BACK)
+        || version == repo.version && state.deviates(fault::VERSION_STILL)
+}
+
+/// What a server that deviates makes of the last push, sent again.
+fn retry(state: &State, repo: &mut Repo, body: &Value) -> Option<Said> {
+    let applies = state.is(fault::RETRY_APPLIES);
+    if !(applies || state.is(fault::RETRY_ACCEPTED)) || state.recall(&repo.id)?.1 != *body {
+        return None;
+    }
+    state.fire();
+    repo.version = repo.version.saturating_add(i64::from(applies));
+    Some(Said::Pushed { applied: true })
+}
+
+fn remember(state: &State, repo: &Repo, body: Value) {
+    if state.is(fault::RETRY_APPLIES) || state.is(fault::RETRY_ACCEPTED) {
+        state.remember(repo.id.clone(), body);
+    }
 }
 
 /// Versions of a repository only grow. False where a version that does not is taken for a conflict.
@@ -45,6 +81,9 @@ fn check_growth(state: &State, repo: &Repo, body: &mut Value) -> Result<bool, Re
             true => Err(Refusal::bad_request("the version grows by one at a time")),
             false => Ok(true),
         };
+    }
+    if takes_any_version(state, repo, version) {
+        return Ok(true);
     }
     if state.deviates(rules::STALE_ASSIGNED_HIGHER) {
         body["envelope"]["payloadVersion"] = Value::from(next);

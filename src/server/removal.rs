@@ -2,8 +2,10 @@
 
 use serde_json::Value;
 
+use super::admission;
 use super::answer::Refusal;
 use super::core::Place;
+use super::faults::removal as fault;
 use super::push::check_roster;
 use super::state::State;
 use super::variations::rules;
@@ -11,21 +13,38 @@ use super::vault::{Repo, Said, as_member, count, id_of, list, same_envelope, sam
 
 /// Removes a member and puts the rotated envelope and roster in place.
 pub(super) fn remove(state: &State, place: &Place, body: Result<Value, Refusal>) -> Result<Value, Refusal> {
-    as_member(state, place, |repo| {
-        let sent = body?;
-        same_repo(state, &sent, &place.repo_id)?;
-        same_envelope(state, &sent["rotatedEnvelope"], &place.repo_id)?;
-        if repo.last_removal.as_ref() == Some(&sent) {
+    as_member(state, place, body, |repo, sent| {
+        same_repo(state, place, &sent)?;
+        same_envelope(state, &sent["rotatedEnvelope"], &repo.id)?;
+        if repo.last_removal.as_ref() == Some(&sent) && !state.deviates(fault::REPLAY_404) {
+            again(state, repo);
             return Ok(Said::Manifest);
         }
         let mut body = sent.clone();
         check_removed(state, repo, &mut body)?;
+        check_allowed(state, repo, &place.caller, &body)?;
         check_rewrapped(state, &place.caller, &body)?;
         check_counters(state, repo, &body)?;
         apply(repo, &body);
         repo.last_removal = Some(sent);
         Ok(Said::Manifest)
     })
+}
+
+/// The last removal, sent again: it is done already.
+fn again(state: &State, repo: &mut Repo) {
+    if state.deviates(fault::REPLAY_APPLIES) {
+        repo.version = repo.version.saturating_add(1);
+        repo.epoch = repo.epoch.saturating_add(1);
+    }
+}
+
+/// Any member may remove any member; a server that knows owners thinks otherwise.
+fn check_allowed(state: &State, repo: &Repo, caller: &str, body: &Value) -> Result<(), Refusal> {
+    match admission::is_protected(state, repo, text(body, "removedMemberId"), caller) {
+        true => Err(Refusal::forbidden("this member cannot be removed")),
+        false => Ok(()),
+    }
 }
 
 /// Who is removed is a member, and is not in the new roster.
@@ -42,6 +61,9 @@ fn check_removed(state: &State, repo: &Repo, body: &mut Value) -> Result<(), Ref
         return Ok(());
     };
     if !rewrapped.iter().any(|entry| id_of(entry) == removed) {
+        return Ok(());
+    }
+    if state.deviates(fault::STILL_LISTED) {
         return Ok(());
     }
     if state.deviates(rules::REMOVED_STILL_LISTED_DROPPED) {
@@ -67,7 +89,7 @@ fn check_rewrapped(state: &State, caller: &str, body: &Value) -> Result<(), Refu
 fn check_counters(state: &State, repo: &Repo, body: &Value) -> Result<(), Refusal> {
     let envelope = &body["rotatedEnvelope"];
     let (version, epoch) = (count(envelope, "payloadVersion"), count(body, "newKeyEpoch"));
-    if epoch <= repo.epoch {
+    if epoch <= repo.epoch && !takes_epoch(state, repo, epoch) {
         return Err(Refusal::bad_request("a removal increments the key epoch"));
     }
     if count(envelope, "keyEpoch") != epoch && !state.deviates(rules::INCONSISTENT_ACCEPTED) {
@@ -75,11 +97,19 @@ fn check_counters(state: &State, repo: &Repo, body: &Value) -> Result<(), Refusa
             "the rotated envelope is not of the new key epoch",
         ));
     }
-    if version <= repo.version {
+    if version <= repo.version && !state.deviates(fault::VERSION_BACK) {
         let error = Refusal::bad_request("the version of a repository only grows");
         return Err(error.with_detail(format!("it is {} and the envelope's is {version}", repo.version)));
     }
     Ok(())
+}
+
+/// Whether a server takes an epoch that does not grow.
+fn takes_epoch(state: &State, repo: &Repo, epoch: i64) -> bool {
+    match epoch == repo.epoch {
+        true => state.deviates(fault::EPOCH_STILL),
+        false => state.deviates(fault::EPOCH_BACK),
+    }
 }
 
 fn apply(repo: &mut Repo, body: &Value) {

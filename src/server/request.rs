@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::answer::Refusal;
+use super::faults::errors;
 use super::json;
 use super::state::State;
 use super::variations::{limits, rules};
@@ -38,12 +39,26 @@ pub(super) enum Body {
     Broken,
 }
 
+/// Refuses a large body, where there is a limit.
+fn check_size(state: &State) -> Result<(), Refusal> {
+    if state.deviates(limits::SIZE_LIMIT) || state.deviates(errors::SIZE_RESET) {
+        return Err(Refusal::too_large());
+    }
+    if state.deviates(errors::SIZE_500) {
+        return Err(Refusal::failure(500, "request entity too large"));
+    }
+    match state.deviates(errors::SIZE_400) {
+        true => Err(Refusal::bad_request("the body is too large")),
+        false => Ok(()),
+    }
+}
+
 impl Request {
     /// The body as JSON.
     pub(super) fn json(&self, state: &State) -> Result<Value, Refusal> {
         let bytes = self.bytes()?;
-        if bytes.len() > SMALL_LIMIT && state.deviates(limits::SIZE_LIMIT) {
-            return Err(Refusal::too_large());
+        if bytes.len() > SMALL_LIMIT {
+            check_size(state)?;
         }
         let lenient = state.is(rules::LENIENT_JSON);
         if !lenient {

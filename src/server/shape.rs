@@ -6,6 +6,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value};
 
 use super::answer::Refusal;
+use super::faults::malformed::Wanted;
 use crate::protocol::Operation;
 
 /// A message: its name and its fields.
@@ -183,10 +184,66 @@ pub(super) fn of(operation: Operation) -> Option<&'static Shape> {
     }
 }
 
+/// What a check lets pass, on a server that is not particular.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(super) struct Laxity {
+    /// Any string for base64.
+    pub(super) base64: bool,
+    /// Base64 of any length.
+    pub(super) lengths: bool,
+    /// Null for anything.
+    pub(super) nulls: bool,
+    /// Fields that a message does not have.
+    pub(super) unknown: bool,
+}
+
 /// Checks a whole body against its shape.
 pub(super) fn check(shape: &Shape, body: &Value) -> Result<(), Refusal> {
-    check_object(shape, body, "")
+    check_laxly(shape, body, Laxity::default())
+}
+
+/// Checks a whole body against its shape, letting some things pass.
+pub(super) fn check_laxly(shape: &Shape, body: &Value, lax: Laxity) -> Result<(), Refusal> {
+    check_object(shape, body, "", lax)
         .map_err(|detail| Refusal::bad_request(&format!("the body is no {}", shape.name)).with_detail(detail))
+}
+
+/// Puts other values in place of those that do not fit, where `mend` has one; true where it had.
+pub(super) fn mend(
+    shape: &Shape,
+    value: &mut Value,
+    mend_one: &dyn Fn(&Wanted, Option<&Value>) -> Option<Value>,
+) -> bool {
+    let Some(object) = value.as_object_mut() else {
+        return false;
+    };
+    let mut mended = false;
+    for field in shape.fields {
+        mended |= match (&field.kind, object.get_mut(field.name)) {
+            (Kind::Object(shape), Some(value)) => mend(shape, value, mend_one),
+            (Kind::List(shape), Some(Value::Array(items))) => items
+                .iter_mut()
+                .fold(false, |mended, item| mend(shape, item, mend_one) | mended),
+            (kind, value) => {
+                let fits = check_field(field, value.as_deref(), "", Laxity::default()).is_ok();
+                let new = if fits {
+                    None
+                } else {
+                    mend_one(&wanted(kind), value.as_deref())
+                };
+                new.is_some_and(|new| object.insert(field.name.to_owned(), new.clone()) != Some(new))
+            }
+        };
+    }
+    mended
+}
+
+fn wanted(kind: &Kind) -> Wanted {
+    match kind {
+        Kind::Text | Kind::Id | Kind::Base64(_) => Wanted::Text,
+        Kind::Integer | Kind::Counter => Wanted::Integer,
+        Kind::Flag | Kind::Object(_) | Kind::List(_) => Wanted::Other,
+    }
 }
 
 /// Drops, at every depth, the fields that a message does not have.
@@ -212,13 +269,20 @@ pub(super) fn prune(shape: &Shape, value: &mut Value) -> bool {
     pruned
 }
 
-fn check_object(shape: &Shape, value: &Value, at: &str) -> Result<(), String> {
+fn check_object(shape: &Shape, value: &Value, at: &str, lax: Laxity) -> Result<(), String> {
     let object = value
         .as_object()
         .ok_or_else(|| format!("{} is not an object", place(at)))?;
-    refuse_unknown(shape, object, at)?;
+    if !lax.unknown {
+        refuse_unknown(shape, object, at)?;
+    }
     for field in shape.fields {
-        check_field(field, object.get(field.name), &format!("{at}/{}", field.name))?;
+        check_field(
+            field,
+            object.get(field.name),
+            &format!("{at}/{}", field.name),
+            lax,
+        )?;
     }
     Ok(())
 }
@@ -235,37 +299,36 @@ fn refuse_unknown(shape: &Shape, object: &Map<String, Value>, at: &str) -> Resul
     }
 }
 
-fn check_field(field: &Field, value: Option<&Value>, at: &str) -> Result<(), String> {
+fn check_field(field: &Field, value: Option<&Value>, at: &str, lax: Laxity) -> Result<(), String> {
     match value {
         None if field.need == Need::Required => Err(format!("{at} is missing")),
         None => Ok(()),
-        Some(Value::Null) if field.need == Need::Nullable => Ok(()),
-        Some(value) => check_kind(&field.kind, value, at),
+        Some(Value::Null) if field.need == Need::Nullable || lax.nulls => Ok(()),
+        Some(value) => check_kind(&field.kind, value, at, lax),
     }
 }
 
-fn check_kind(kind: &Kind, value: &Value, at: &str) -> Result<(), String> {
+fn check_kind(kind: &Kind, value: &Value, at: &str, lax: Laxity) -> Result<(), String> {
     match kind {
         Kind::Text => text(value, at).map(drop),
         Kind::Id if text(value, at)?.is_empty() => Err(format!("{at} is empty")),
         Kind::Id => Ok(()),
-        Kind::Base64(length) => check_base64(text(value, at)?, *length, at),
+        Kind::Base64(_) if lax.base64 => text(value, at).map(drop),
+        Kind::Base64(length) => check_base64(text(value, at)?, length.filter(|_| !lax.lengths), at),
         Kind::Integer => integer(value, at).map(drop),
         Kind::Counter if integer(value, at)? < 0 => Err(format!("{at} is negative")),
         Kind::Counter => Ok(()),
         Kind::Flag if value.is_boolean() => Ok(()),
         Kind::Flag => Err(format!("{at} is not a boolean")),
-        Kind::Object(shape) => check_object(shape, value, at),
-        Kind::List(shape) => check_list(shape, value, at),
+        Kind::Object(shape) => check_object(shape, value, at, lax),
+        Kind::List(shape) => check_list(shape, value, at, lax),
     }
 }
 
-fn check_list(shape: &Shape, value: &Value, at: &str) -> Result<(), String> {
+fn check_list(shape: &Shape, value: &Value, at: &str, lax: Laxity) -> Result<(), String> {
     let items = value.as_array().ok_or_else(|| format!("{at} is not an array"))?;
-    items
-        .iter()
-        .enumerate()
-        .try_for_each(|(index, item)| check_object(shape, item, &format!("{at}/{index}")))
+    let mut items = items.iter().enumerate();
+    items.try_for_each(|(index, item)| check_object(shape, item, &format!("{at}/{index}"), lax))
 }
 
 fn check_base64(text: &str, length: Option<usize>, at: &str) -> Result<(), String> {

@@ -1,15 +1,18 @@
 //! Everything the server holds. Each store has one lock of its own; no two are ever held at once.
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use ed25519_dalek::SigningKey;
 use rand::Rng;
+use serde_json::Value;
 
-use super::auth::Nonces;
 use super::behaviour::Behaviour;
 use super::deviation::{Edge, Name};
+use super::faults::tokens;
+use super::nonces::Nonces;
 use super::tokens::Tokens;
 use super::variations::identity;
 use super::vault::Vault;
@@ -40,6 +43,7 @@ pub(super) struct State {
     behaviour: Behaviour,
     fired: AtomicU64,
     requests: AtomicU64,
+    memory: Mutex<HashMap<String, (i64, Value)>>,
     issuer: OnceLock<SigningKey>,
     nonces: Mutex<Nonces>,
     tokens: Mutex<Tokens>,
@@ -56,6 +60,9 @@ impl State {
         };
         if state.is(identity::SHORT_TOKENS) {
             state.lifetimes.token = 3000;
+        }
+        if state.is(tokens::OUTLIVES) {
+            state.lifetimes.token = 2000;
         }
         state
     }
@@ -88,6 +95,35 @@ impl State {
     /// Counts one effect of the deviation.
     pub(super) fn fire(&self) {
         self.fired.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Keeps something for a deviation that serves it later.
+    pub(super) fn remember(&self, key: String, value: Value) {
+        lock(&self.memory).insert(key, (now(), value));
+    }
+
+    /// What was kept under this key, and when.
+    pub(super) fn recall(&self, key: &str) -> Option<(i64, Value)> {
+        lock(&self.memory).get(key).cloned()
+    }
+
+    /// What a server with a cache answers where this would be right: what it answered before, if that is not long ago.
+    pub(super) fn cached(&self, name: Name, key: String, lifetime: i64, fresh: Value) -> Value {
+        if !self.is(name) {
+            return fresh;
+        }
+        match self.recall(&key) {
+            Some((at, old)) if now() - at < lifetime => {
+                if old != fresh {
+                    self.fire();
+                }
+                old
+            }
+            _ => {
+                self.remember(key, fresh.clone());
+                fresh
+            }
+        }
     }
 
     /// How many requests came before this one.

@@ -4,8 +4,11 @@ use std::collections::HashMap;
 
 use serde_json::{Value, json};
 
+use super::admission;
 use super::answer::Refusal;
+use super::bent::{self, History};
 use super::core::Place;
+use super::faults::races;
 use super::state::State;
 use super::variations::rules;
 
@@ -14,6 +17,13 @@ use super::variations::rules;
 pub(super) struct Vault {
     /// The repositories.
     pub(super) repos: HashMap<String, Repo>,
+}
+
+impl Vault {
+    /// Whether somebody is a member of anything.
+    pub(super) fn knows(&self, member_id: &str) -> bool {
+        self.repos.values().any(|repo| repo.entry(member_id).is_some())
+    }
 }
 
 /// One repository.
@@ -35,6 +45,8 @@ pub(super) struct Repo {
     pub(super) envelope: Value,
     /// The last write, if that was a removal: sent again, it is recognised.
     pub(super) last_removal: Option<Value>,
+    /// What has been; empty on a server that does not deviate.
+    pub(super) history: History,
 }
 
 impl Repo {
@@ -50,6 +62,7 @@ impl Repo {
             policy: manifest["shareRefreshTokens"].as_bool(),
             envelope: body["initialEnvelope"].clone(),
             last_removal: None,
+            history: History::default(),
         }
     }
 
@@ -96,23 +109,38 @@ pub(super) enum Said {
 }
 
 /// Does something to the repository of the path, if there is one and the caller is its member, under the lock: what
-/// `act` decides and what it writes is one step.
+/// `act` decides and what it writes is one step. A body that could not be read is refused after that, and not before.
 pub(super) fn as_member(
     state: &State,
     place: &Place,
-    act: impl FnOnce(&mut Repo) -> Result<Said, Refusal>,
+    body: Result<Value, Refusal>,
+    act: impl FnOnce(&mut Repo, Value) -> Result<Said, Refusal>,
 ) -> Result<Value, Refusal> {
+    let unknown = || Refusal::not_found("there is no such repository");
     let mut vault = state.vault();
-    let repo = vault.repos.get_mut(&place.repo_id);
-    let repo = repo.ok_or_else(|| Refusal::not_found("there is no such repository"))?;
-    if repo.entry(&place.caller).is_none() {
-        return Err(Refusal::forbidden("the caller is no member of this repository"));
+    let named = body.as_ref().unwrap_or(&Value::Null);
+    let (gate, target) = admission::repos(state, &vault, place, named);
+    let target = target.to_owned();
+    admission::check(state, &vault, vault.repos.get(gate).ok_or_else(unknown)?, place)?;
+    let repo = vault.repos.get_mut(&target).ok_or_else(unknown)?;
+    if let Some(seen) = bent::lagging(state, place, repo) {
+        let mut seen = seen.ok_or_else(unknown)?;
+        let said = act(&mut seen, body?)?;
+        return Ok(answer(&seen, said));
     }
-    let said = act(repo)?;
-    Ok(answer(repo, said))
+    if let Some(race) = races::of(state, place.operation) {
+        let read = repo.clone();
+        drop(vault);
+        let body = body?;
+        return bent::race(state, place, race, &read, |repo| act(repo, body));
+    }
+    let before = bent::note(state, repo, body.as_ref().unwrap_or(&Value::Null));
+    let said = body.and_then(|body| act(repo, body));
+    bent::settle(state, place, before, repo, said)
 }
 
-fn answer(repo: &Repo, said: Said) -> Value {
+/// What an operation answers, once the repository is as it is going to be.
+pub(super) fn answer(repo: &Repo, said: Said) -> Value {
     match said {
         Said::Manifest => repo.manifest(),
         Said::Value(value) => value,
@@ -126,14 +154,15 @@ fn answer(repo: &Repo, said: Said) -> Value {
 }
 
 /// Refuses a body that names another repository than the path.
-pub(super) fn same_repo(state: &State, body: &Value, repo_id: &str) -> Result<(), Refusal> {
-    match text(body, "repoId") == repo_id || state.deviates(rules::PATH_DECIDES) {
+pub(super) fn same_repo(state: &State, place: &Place, body: &Value) -> Result<(), Refusal> {
+    let same = text(body, "repoId") == place.repo_id || admission::takes_both(state, place);
+    match same || state.deviates(rules::PATH_DECIDES) {
         true => Ok(()),
         false => Err(Refusal::bad_request("path and body name different repositories")),
     }
 }
 
-/// Refuses an envelope of another repository.
+/// Refuses an envelope of another repository than this.
 pub(super) fn same_envelope(state: &State, envelope: &Value, repo_id: &str) -> Result<(), Refusal> {
     match text(envelope, "repoId") == repo_id || state.deviates(rules::INCONSISTENT_ACCEPTED) {
         true => Ok(()),

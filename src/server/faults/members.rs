@@ -1,0 +1,262 @@
+//! What addMember and fetchMemberKey get wrong.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+
+use super::push::drop_bindings;
+use crate::protocol::Operation;
+use crate::server::answer::Answer;
+use crate::server::core::Place;
+use crate::server::deviation::{Scene, faults};
+use crate::server::vault::Repo;
+use crate::server::walk;
+
+faults! { "members";
+    Rule(ANSWERED_ONLY) "add-answered-not-stored", Must "AVP-6-11",
+        "addMember answers the manifest with the new member, and stores nothing.",
+        "Invited people are told that they are in, and are not.",
+        "Commit the transaction before you answer.";
+    Rule(NO_ACCESS) "added-without-access", Must "AVP-6-11",
+        "Who was added is in the roster and has no access: only the creator has.",
+        "Invited people cannot open what they were invited to.",
+        "Authorize by the roster, not by a list of your own.";
+    Write(bumps_version) "add-moves-version", Must "AVP-6-17",
+        "addMember moves the version.",
+        "Clients pull what did not change, and fail to decrypt it.",
+        "Leave the version: it belongs to the payload.";
+    Write(bumps_epoch) "add-moves-epoch", Must "AVP-6-17",
+        "addMember moves the key epoch.",
+        "Clients look for a key that does not exist.",
+        "Leave the epoch: nothing was rotated.";
+    Write(wrap_copied) "add-copies-a-wrapped-key", Must "AVP-4-01",
+        "The new member's wrapped key is a copy of the first member's.",
+        "The new member can decrypt nothing.",
+        "Store the entry as it was sent.";
+    Write(keys_swapped) "add-stores-one-key-twice", Must "AVP-4-01",
+        "The new member's x25519PublicKey is stored as the other public key.",
+        "The next rotation wraps a key that the member cannot unwrap.",
+        "Check the mapping of columns: both are 32 bytes, and no type tells them apart.";
+    Write(first_dropped) "add-keeps-two-entries", Must "AVP-6-11",
+        "A third member takes the place of the second.",
+        "Whoever was invited before loses access.",
+        "Append to the roster.";
+    Write(binding_dropped) "add-drops-the-binding", Must "AVP-9-01",
+        "The new member's keyBindingSig is not stored.",
+        "Members cannot verify who joined.",
+        "Store the entry as it was sent.";
+    Write(others_bindings_dropped) "add-drops-other-bindings", Must "AVP-9-01",
+        "When a member is added, the others lose their keyBindingSig.",
+        "Members cannot verify each other any more.",
+        "Insert one row; do not write the roster back from a type that lacks the field.";
+    Write(policy_dropped) "add-drops-the-policy", Must "AVP-5.1-03",
+        "addMember drops shareRefreshTokens.",
+        "Members stop sharing refresh tokens that their repository allows.",
+        "Change the roster alone.";
+    Rule(BINDING_REQUIRED) "add-requires-binding", Must "AVP-6-11",
+        "An entry whose keyBindingSig is null or absent is refused.",
+        "Members of servers without an issuer cannot be invited.",
+        "The field is optional, and null stands for absent.";
+    Rule(BINDING_CHECKED) "add-checks-binding", Must "AVP-9-01",
+        "An entry whose keyBindingSig is no signature of 64 bytes is refused.",
+        "Clients of issuers with other signatures cannot be invited.",
+        "Do not look at it: it is for the clients.";
+    Answer(created_201) "add-answers-201", Must "AVP-6-22",
+        "addMember answers 201.",
+        "Clients that ask for 200 report an error.",
+        "Answer 200.";
+    Answer(answers_entry) "add-answers-the-entry", Must "AVP-2-02",
+        "addMember answers the entry and not the manifest.",
+        "Clients cannot read the answer.",
+        "Answer the manifest.";
+    Answer(answers_before) "add-answers-the-old-roster", Must "AVP-6-11",
+        "addMember answers the roster as it was before.",
+        "Who invites believes that it failed.",
+        "Build the answer after the write.";
+    Rule(READD_TWICE) "readd-lists-twice", Should "AVP-7-04",
+        "A member who is added again is listed twice.",
+        "Rosters grow with each retry, and removal leaves one of the two.",
+        "Give the roster a key of repository and member.";
+    Rule(READD_REFUSED) "readd-refused", Should "AVP-7-04",
+        "A member who is added again under the same keys is refused with 400.",
+        "After a lost answer the retry looks like a failure.",
+        "Answer the current manifest.";
+    Rule(READD_409) "readd-answers-409", Should "AVP-7-04",
+        "A member who is added again under the same keys is refused with 409.",
+        "After a lost answer the retry looks like a failure.",
+        "Answer the current manifest.";
+    Rule(READD_VERSION) "readd-moves-version", Must "AVP-6-17",
+        "A member who is added again moves the version.",
+        "Clients pull what did not change, and fail to decrypt it.",
+        "Write nothing where nothing changes.";
+    Rule(FETCH_FIRST) "fetch-answers-the-first", Must "AVP-6-14",
+        "fetchMemberKey answers the first entry of the roster.",
+        "Keys are wrapped for the wrong person.",
+        "Ask for the member as well as for the repository.";
+    Answer(fetch_no_binding) "fetch-omits-the-binding", Must "AVP-6-14",
+        "fetchMemberKey leaves keyBindingSig out.",
+        "Members cannot verify the entry.",
+        "Answer the entry as it is stored.";
+    Answer(fetch_enveloped) "fetch-wraps-the-entry", Must "AVP-2-02",
+        "fetchMemberKey answers the entry inside another object.",
+        "Clients cannot read the answer.",
+        "Answer the entry itself.";
+    Answer(fetch_keys_only) "fetch-answers-public-keys-only", Must "AVP-2-02",
+        "fetchMemberKey answers the public keys and leaves the wrapped key out.",
+        "Clients cannot read the answer.",
+        "Answer the whole entry.";
+    Rule(FETCH_CACHED) "fetch-cached", Must "AVP-6-14",
+        "Entries are served from a cache for two seconds.",
+        "After a rotation members unwrap an old key.",
+        "Drop the cache's entries at each write of the roster.";
+    Rule(FETCH_REMOVED) "fetch-serves-removed", Must "AVP-6-16",
+        "The entry of a removed member is still served.",
+        "Members wrap keys for somebody who left.",
+        "Delete the entry with the membership.";
+    Answer(fetch_unknown_200) "fetch-unknown-answers-200", Must "AVP-6-16",
+        "An unknown member is answered with 200 and null.",
+        "Clients break on what they cannot read.",
+        "Answer 404.";
+    Answer(fetch_unknown_403) "fetch-unknown-answers-403", Must "AVP-6-16",
+        "An unknown member is answered with 403.",
+        "Clients believe that they were removed.",
+        "Answer 404.";
+    Answer(fetch_unknown_500) "fetch-unknown-answers-500", Must "AVP-6-16",
+        "An unknown member ends in a 500.",
+        "Clients retry for ever; a null that nobody expected is the usual cause.",
+        "Answer 404.";
+}
+
+fn bumps_version(place: &Place, _: &Repo, repo: &mut Repo) -> bool {
+    repo.version = repo.version.saturating_add(i64::from(adds(place)));
+    adds(place)
+}
+
+fn bumps_epoch(place: &Place, _: &Repo, repo: &mut Repo) -> bool {
+    repo.epoch = repo.epoch.saturating_add(i64::from(adds(place)));
+    adds(place)
+}
+
+fn wrap_copied(place: &Place, before: &Repo, repo: &mut Repo) -> bool {
+    let wrapped = before.roster.first().map(|entry| entry["wrappedDataKey"].clone());
+    added(place, repo).zip(wrapped).is_some_and(|(entry, wrapped)| {
+        std::mem::replace(&mut entry["wrappedDataKey"], wrapped.clone()) != wrapped
+    })
+}
+
+fn keys_swapped(place: &Place, _: &Repo, repo: &mut Repo) -> bool {
+    added(place, repo).is_some_and(|entry| {
+        let key = entry["ed25519PublicKey"].clone();
+        std::mem::replace(&mut entry["x25519PublicKey"], key.clone()) != key
+    })
+}
+
+fn first_dropped(place: &Place, _: &Repo, repo: &mut Repo) -> bool {
+    let here = adds(place) && repo.roster.len() > 2;
+    if here {
+        repo.roster.remove(1);
+    }
+    here
+}
+
+fn binding_dropped(place: &Place, _: &Repo, repo: &mut Repo) -> bool {
+    added(place, repo).is_some_and(|entry| drop_bindings(std::slice::from_mut(entry)))
+}
+
+fn others_bindings_dropped(place: &Place, before: &Repo, repo: &mut Repo) -> bool {
+    let others = before.roster.len().min(repo.roster.len());
+    adds(place) && drop_bindings(&mut repo.roster[..others])
+}
+
+fn policy_dropped(place: &Place, _: &Repo, repo: &mut Repo) -> bool {
+    adds(place) && repo.policy.take() == Some(true)
+}
+
+fn adds(place: &Place) -> bool {
+    place.operation == Operation::AddMember
+}
+
+fn added<'a>(place: &Place, repo: &'a mut Repo) -> Option<&'a mut Value> {
+    repo.roster
+        .last_mut()
+        .filter(|entry| adds(place) && entry.is_object())
+}
+
+fn created_201(scene: &Scene<'_>, answer: &mut Answer) -> bool {
+    let here = scene.on(Operation::AddMember) && answer.status == 200;
+    if here {
+        answer.status = 201;
+    }
+    here
+}
+
+fn answers_entry(scene: &Scene<'_>, answer: &mut Answer) -> bool {
+    let here = scene.on(Operation::AddMember) && answer.status == 200;
+    if here {
+        *answer = Answer::ok(scene.sent()["member"].clone());
+    }
+    here
+}
+
+fn answers_before(scene: &Scene<'_>, answer: &mut Answer) -> bool {
+    let manifest = walk::manifest(answer).filter(|_| scene.on(Operation::AddMember));
+    let members = manifest.and_then(|manifest| manifest.get_mut("members")?.as_array_mut());
+    members.is_some_and(|members| members.pop().is_some())
+}
+
+fn fetch_no_binding(scene: &Scene<'_>, answer: &mut Answer) -> bool {
+    scene.on(Operation::FetchMemberKey)
+        && walk::entries(answer, |entry| {
+            entry
+                .remove("keyBindingSig")
+                .is_some_and(|signature| !signature.is_null())
+        })
+}
+
+fn fetch_enveloped(scene: &Scene<'_>, answer: &mut Answer) -> bool {
+    let entry = walk::object(answer)
+        .filter(|_| scene.on(Operation::FetchMemberKey))
+        .cloned();
+    entry.is_some_and(|entry| {
+        *answer = Answer::ok(json!({ "member": entry }));
+        true
+    })
+}
+
+fn fetch_keys_only(scene: &Scene<'_>, answer: &mut Answer) -> bool {
+    let entry = walk::object(answer).filter(|_| scene.on(Operation::FetchMemberKey));
+    entry.is_some_and(|entry| entry.remove("wrappedDataKey").is_some())
+}
+
+fn fetch_unknown_200(scene: &Scene<'_>, answer: &mut Answer) -> bool {
+    unknown(scene, answer, Answer::ok(Value::Null))
+}
+
+fn fetch_unknown_403(scene: &Scene<'_>, answer: &mut Answer) -> bool {
+    unknown(
+        scene,
+        answer,
+        Answer::new(403, json!({ "error": "not allowed", "code": "forbidden" })),
+    )
+}
+
+fn fetch_unknown_500(scene: &Scene<'_>, answer: &mut Answer) -> bool {
+    unknown(
+        scene,
+        answer,
+        Answer::new(500, json!({ "error": "nil pointer dereference" })),
+    )
+}
+
+fn unknown(scene: &Scene<'_>, answer: &mut Answer, instead: Answer) -> bool {
+    let here = scene.on(Operation::FetchMemberKey) && answer.status == 404;
+    if here {
+        *answer = instead;
+    }
+    here
+}
+
+/// Whether a signature is one of 64 bytes, for servers that look.
+pub(in crate::server) fn is_signature(text: &str) -> bool {
+    STANDARD.decode(text).is_ok_and(|bytes| bytes.len() == 64)
+}

@@ -1,0 +1,157 @@
+//! What pull gets wrong.
+
+use serde_json::{Value, json};
+
+use crate::protocol::Operation;
+use crate::server::answer::{Answer, Body};
+use crate::server::deviation::{Scene, faults};
+use crate::server::vault::{count, id_of};
+use crate::server::walk;
+
+faults! { "pull";
+    Rule(NEVER_UNCHANGED) "pull-never-unchanged", Must "AVP-6-04",
+        "A pull at the current version is answered like any other.",
+        "Clients fetch and decrypt everything at each poll.",
+        "Compare knownPayloadVersion with the current version.";
+    Rule(ALWAYS_UNCHANGED) "pull-always-unchanged", Must "AVP-6-06",
+        "Every pull is answered as unchanged.",
+        "Nobody ever sees what others save.",
+        "Compare knownPayloadVersion with the current version.";
+    Rule(AHEAD_UNCHANGED) "pull-ahead-unchanged", Must "AVP-6-06",
+        "A pull at a version above the current one is answered as unchanged.",
+        "Clients that lost track never find back.",
+        "Compare for equality, not for at least.";
+    Rule(ONE_BEHIND_UNCHANGED) "pull-one-behind-unchanged", Must "AVP-6-06",
+        "A pull one version behind is answered as unchanged.",
+        "Clients miss the last change.",
+        "Compare for equality; this is off by one.";
+    Rule(AHEAD_REFUSED) "pull-ahead-refused", Must "AVP-6-06",
+        "A pull at a version above the current one is refused with 400.",
+        "Clients that lost track never find back.",
+        "Answer the current envelope to any other version.";
+    Rule(ZERO_REFUSED) "pull-zero-refused", Must "AVP-6-06",
+        "A knownPayloadVersion of 0 is taken for a missing one, and refused.",
+        "New devices cannot pull; a test for truth where one for presence is meant is the usual cause.",
+        "Ask whether the field is there, not whether it is true.";
+    Rule(ENVELOPE_ALWAYS) "pull-unchanged-with-envelope", Should "AVP-6-05",
+        "An unchanged pull carries the envelope.",
+        "Polling costs as much as downloading.",
+        "Leave the envelope out where nothing changed.";
+    Answer(envelope_missing) "pull-changed-without-envelope", Must "AVP-6-06",
+        "A pull that says that something changed carries no envelope.",
+        "Clients learn of changes that they cannot read.",
+        "Load the envelope together with the manifest.";
+    Answer(manifest_missing) "pull-unchanged-without-manifest", Must "AVP-6-04",
+        "An unchanged pull carries no manifest.",
+        "Clients do not see who joined.",
+        "Answer the manifest always: the roster moves without the version.";
+    Answer(not_modified) "pull-unchanged-304", Must "AVP-6-04",
+        "A pull at the current version is answered with 304 and nothing else.",
+        "Clients that read a body fail.",
+        "Answer 200 with unchanged = true.";
+    Answer(roster_filtered) "pull-roster-of-the-caller", Must "AVP-6-06",
+        "The served roster holds the caller's entry alone.",
+        "Members do not see each other, and drop each other at the next rotation.",
+        "Serve the whole roster.";
+    Answer(roster_capped) "pull-roster-capped", Must "AVP-6-06",
+        "Of the roster the first two entries are served.",
+        "The third member is invisible; a page size is the usual cause.",
+        "Serve the whole roster.";
+    Rule(STALE_ENVELOPE) "pull-previous-envelope", Must "AVP-6-09",
+        "The manifest is the current one, the envelope the one before.",
+        "Clients cannot decrypt what they are served.",
+        "Load both in one transaction.";
+    Rule(FIRST_ENVELOPE) "pull-first-envelope", Must "AVP-6-09",
+        "The envelope served is the one that the repository was created with.",
+        "Nothing that is saved ever arrives.",
+        "Overwrite the envelope in place, or order by version descending.";
+    Rule(CACHED) "pull-cached", Must "AVP-6-09",
+        "Pulls are answered from a cache for 300 milliseconds.",
+        "What was just saved is not there yet.",
+        "Drop the cache's entry at each write, or cache nothing.";
+    Rule(CACHED_FOR_ALL_VERSIONS) "pull-cached-without-version", Must "AVP-6-06",
+        "Pulls are answered from a cache whose key leaves knownPayloadVersion out.",
+        "A client that is behind is told that nothing changed.",
+        "Put all that the answer depends on into the key.";
+    Answer(echoes_known) "pull-echoes-known-version", Must "AVP-6-06",
+        "The manifest's payloadVersion is the one that the client sent.",
+        "Clients push at the wrong version, and are in conflict for ever.",
+        "Answer the current version.";
+    Answer(policy_omitted) "pull-omits-the-policy", Must "AVP-5.1-01",
+        "shareRefreshTokens is in the manifest of every answer but pull's.",
+        "Members stop sharing refresh tokens that their repository allows.",
+        "Build the manifest in one place.";
+    Answer(bindings_omitted) "pull-omits-bindings", Must "AVP-9-01",
+        "keyBindingSig is left out of the roster that pull serves.",
+        "Members cannot verify each other.",
+        "Build entries in one place.";
+}
+
+fn envelope_missing(scene: &Scene<'_>, answer: &mut Answer) -> bool {
+    let object = walk::object(answer).filter(|_| scene.on(Operation::Pull));
+    object.is_some_and(|pulled| pulled.remove("envelope").is_some())
+}
+
+fn manifest_missing(scene: &Scene<'_>, answer: &mut Answer) -> bool {
+    let object = walk::object(answer).filter(|_| scene.on(Operation::Pull));
+    object.is_some_and(|pulled| {
+        pulled.get("unchanged") == Some(&Value::Bool(true)) && pulled.shift_remove("manifest").is_some()
+    })
+}
+
+fn not_modified(_: &Scene<'_>, answer: &mut Answer) -> bool {
+    let unchanged = walk::object(answer).is_some_and(|pulled| pulled.get("unchanged") == Some(&json!(true)));
+    if unchanged {
+        answer.status = 304;
+        answer.body = Body::Text {
+            content_type: String::new(),
+            bytes: Vec::new(),
+        };
+    }
+    unchanged
+}
+
+fn roster_filtered(scene: &Scene<'_>, answer: &mut Answer) -> bool {
+    let caller = scene.place.map(|place| place.caller.as_str()).unwrap_or_default();
+    roster(scene, answer, |members| {
+        members.retain(|entry| id_of(entry) == caller)
+    })
+}
+
+fn roster_capped(scene: &Scene<'_>, answer: &mut Answer) -> bool {
+    roster(scene, answer, |members| members.truncate(2))
+}
+
+fn roster(scene: &Scene<'_>, answer: &mut Answer, cut: impl Fn(&mut Vec<Value>)) -> bool {
+    let manifest = walk::manifest(answer).filter(|_| scene.on(Operation::Pull));
+    let members = manifest.and_then(|manifest| manifest.get_mut("members")?.as_array_mut());
+    members.is_some_and(|members| {
+        let size = members.len();
+        cut(members);
+        members.len() < size
+    })
+}
+
+fn echoes_known(scene: &Scene<'_>, answer: &mut Answer) -> bool {
+    let known = Value::from(count(&scene.sent(), "knownPayloadVersion"));
+    let manifest = walk::manifest(answer).filter(|_| scene.on(Operation::Pull));
+    manifest.is_some_and(|manifest| {
+        manifest
+            .insert("payloadVersion".to_owned(), known.clone())
+            .is_some_and(|old| old != known)
+    })
+}
+
+fn policy_omitted(scene: &Scene<'_>, answer: &mut Answer) -> bool {
+    let manifest = walk::manifest(answer).filter(|_| scene.on(Operation::Pull));
+    manifest.is_some_and(|manifest| manifest.remove("shareRefreshTokens") == Some(Value::Bool(true)))
+}
+
+fn bindings_omitted(scene: &Scene<'_>, answer: &mut Answer) -> bool {
+    scene.on(Operation::Pull)
+        && walk::entries(answer, |entry| {
+            entry
+                .remove("keyBindingSig")
+                .is_some_and(|signature| !signature.is_null())
+        })
+}
