@@ -50,6 +50,12 @@ pub enum Command {
     Lint(LintArgs),
     /// Hold the suite against every fault and every variation of the reference server.
     Selftest(SelftestArgs),
+    /// Show a stored report, in any form.
+    Show(ShowArgs),
+    /// Tell what changed from one stored report to another.
+    Diff(DiffArgs),
+    /// Judge the exchanges of a stored report again, with the suite of this program and without the server.
+    Rejudge(RejudgeArgs),
 }
 
 /// Options of a run.
@@ -193,4 +199,44 @@ pub struct SelftestArgs {
     /// Show every check that broke.
     #[arg(short, long)]
     pub verbose: bool,
+}
+
+/// What to show, and how.
+#[derive(Debug, Args)]
+pub struct ShowArgs {
+    /// A JSON report; `-` is standard input.
+    #[arg(value_name = "REPORT")]
+    pub record: PathBuf,
+    /// Write it in another form: junit, html, markdown, ... `-` is standard output.
+    #[arg(long, value_name = "FORMAT=PATH")]
+    pub report: Vec<Destination>,
+    /// More case files, to quote from.
+    #[arg(long, value_name = "DIR")]
+    pub cases: Vec<PathBuf>,
+    /// Show every requirement and the exchanges of failing cases.
+    #[arg(short, long, conflicts_with = "quiet")]
+    pub verbose: bool,
+    /// One line.
+    #[arg(short, long)]
+    pub quiet: bool,
+}
+
+/// What to compare.
+#[derive(Debug, Args)]
+pub struct DiffArgs {
+    /// The JSON report of the earlier run.
+    pub old: PathBuf,
+    /// The JSON report of the later run.
+    pub new: PathBuf,
+}
+
+/// What to judge again.
+#[derive(Debug, Args)]
+pub struct RejudgeArgs {
+    /// A JSON report; `-` is standard input.
+    #[arg(value_name = "REPORT")]
+    pub record: PathBuf,
+    /// More case files: those that the run had.
+    #[arg(long, value_name = "DIR")]
+    pub cases: Vec<PathBuf>,
 }

@@ -25,6 +25,7 @@ pub mod process;
 pub mod protocol;
 pub mod reading;
 pub mod record;
+pub mod rejudge;
 pub mod report;
 pub mod run;
 pub mod selftest;

@@ -9,12 +9,11 @@ use tokio::task::JoinSet;
 use crate::case::{LoadedCase, Suite};
 use crate::drive::{Target, drive};
 use crate::judge::{Context, Transport, judge};
-use crate::plan;
-use crate::protocol::{SpecVersion, catalogue};
+use crate::protocol::SpecVersion;
 use crate::record::{CaseRecord, FORMAT, Record, Stopped, Suite as SuiteRecord, Summary, Tool};
 use crate::tally;
 use crate::transcript::Transcript;
-use crate::verdict::Verdict;
+use crate::verdict::{RunVerdict, Verdict};
 
 /// What is to be run, and how.
 #[derive(Clone)]
@@ -126,10 +125,8 @@ fn context(run: &Run) -> Context<'_> {
 }
 
 fn record(run: &Run, started: Timestamp, clock: Instant, cases: Vec<CaseRecord>) -> Record {
-    let (selected, slow) = concerned(run);
-    let requirements = tally::requirements(&cases, &selected, &slow, run.spec);
     let heading = run.heading.clone();
-    Record {
+    let mut record = Record {
         format: FORMAT,
         tool: Tool {
             name: env!("CARGO_PKG_NAME").to_owned(),
@@ -148,33 +145,14 @@ fn record(run: &Run, started: Timestamp, clock: Instant, cases: Vec<CaseRecord>)
         strict: heading.strict,
         filters: heading.filters,
         notes: heading.notes,
-        verdict: tally::verdict(&cases, &requirements, heading.strict),
-        summary: Summary::of(cases.iter().map(|case| case.verdict)),
+        verdict: RunVerdict::Incomplete,
+        summary: Summary::default(),
         started: started.to_string(),
         duration_ms: u64::try_from(clock.elapsed().as_millis()).unwrap_or(u64::MAX),
         throttled_ms: cases.iter().map(|case| case.throttled_ms).sum(),
-        requirements,
+        requirements: Vec::new(),
         cases,
-    }
-}
-
-/// The requirements that the selected cases name, and those that only cases name which take minutes and were left out. The
-/// whole suite concerns every requirement, named or not.
-fn concerned(run: &Run) -> (Vec<&str>, Vec<&str>) {
-    let named = |index: &usize| plan::requirements(&run.suite.cases[*index]);
-    let mut selected: Vec<&str> = run.selected.iter().flat_map(named).collect();
-    if !run.heading.filters.is_empty() {
-        return (selected, Vec::new());
-    }
-    let left_out = |index: &usize| run.suite.cases[*index].case.slow && !run.selected.contains(index);
-    let all = 0..run.suite.cases.len();
-    let slow: Vec<&str> = all
-        .filter(left_out)
-        .flat_map(|index| plan::requirements(&run.suite.cases[index]))
-        .collect();
-    let rest = catalogue()
-        .server(run.spec)
-        .map(|requirement| requirement.id.as_str());
-    selected.extend(rest.filter(|id| !slow.contains(id)));
-    (selected, slow)
+    };
+    tally::settle(&mut record, &run.suite);
+    record
 }

@@ -1,15 +1,48 @@
 //! Adds up what cases came to: a verdict per requirement, and one for the run.
 
+use crate::case::{LoadedCase, Suite};
+use crate::plan;
 use crate::protocol::{Level, Requirement, SpecVersion, catalogue};
-use crate::record::{CaseRecord, CheckRecord, RequirementRecord};
+use crate::record::{CaseRecord, CheckRecord, Record, RequirementRecord, Summary};
 use crate::verdict::{RunVerdict, Verdict};
 
 /// Requirements that speak of something that may never come up: then they are not applicable, not unverified.
 const CONDITIONAL: [(&str, &str); 1] = [("AVP-7-02", "the target never answered 429")];
 
+/// Works out everything of a record that follows from its cases: requirements, verdict, summary.
+///
+/// A record without filters concerns every requirement in force, named by a case or not; what only cases verify that take
+/// minutes and did not run is not applicable. A filtered one concerns what its cases name.
+pub fn settle(record: &mut Record, suite: &Suite) {
+    let ran = |case: &LoadedCase| record.cases.iter().any(|other| other.id == case.id());
+    let named = |case| plan::requirements(case).into_iter();
+    let mut selected: Vec<&str> = suite
+        .cases
+        .iter()
+        .filter(|case| ran(case))
+        .flat_map(named)
+        .collect();
+    let mut slow = Vec::new();
+    if record.filters.is_empty() {
+        slow = suite
+            .cases
+            .iter()
+            .filter(|case| case.case.slow && !ran(case))
+            .flat_map(named)
+            .collect();
+        let all = catalogue()
+            .server(record.spec)
+            .map(|requirement| requirement.id.as_str());
+        selected.extend(all.filter(|id| !slow.contains(id)));
+    }
+    record.requirements = requirements(&record.cases, &selected, &slow, record.spec);
+    record.verdict = verdict(&record.cases, &record.requirements, record.strict);
+    record.summary = Summary::of(record.cases.iter().map(|case| case.verdict));
+}
+
 /// A verdict for each requirement in force that `selected` names or a check concerns, in catalogue order. What only cases
 /// verify that were left out because they take minutes is in `slow`.
-pub fn requirements(
+fn requirements(
     cases: &[CaseRecord],
     selected: &[&str],
     slow: &[&str],
@@ -92,7 +125,7 @@ fn of_check(check: &CheckRecord, level: Level) -> Verdict {
 }
 
 /// What the run came to. A must that is seen broken outweighs work that could not be done.
-pub fn verdict(cases: &[CaseRecord], requirements: &[RequirementRecord], strict: bool) -> RunVerdict {
+fn verdict(cases: &[CaseRecord], requirements: &[RequirementRecord], strict: bool) -> RunVerdict {
     let must = |verdict: Verdict| {
         requirements
             .iter()

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 
+use super::output;
 use super::progress::Progress;
 use crate::case::{Suite, TokenForm};
 use crate::cli::RunArgs;
@@ -13,12 +14,12 @@ use crate::drive::Target;
 use crate::error::Error;
 use crate::judge::Transport;
 use crate::record::Record;
-use crate::report::{self, Format, View};
+use crate::report;
 use crate::run::{Heading, Run};
 use crate::server::{self, Server};
 use crate::verdict::RunVerdict;
 use crate::wire::{Body, Client, Endpoint, FailureKind, Outcome, Patience, Request, Service};
-use crate::{console, exit, run, selftest};
+use crate::{exit, run, selftest};
 
 /// How many uses of one seed against one target are told apart.
 const MOST_GENERATIONS: u32 = 1000;
@@ -91,7 +92,7 @@ async fn drive(config: &Config, embedded: Option<&Server>) -> Result<Record, Err
         selected: config.selected.clone(),
         target: Arc::new(target),
         spec: config.spec,
-        transport: transport(&vault),
+        transport: Transport::of(&vault),
         jobs: config.jobs,
         heading,
     };
@@ -115,14 +116,6 @@ fn client_of_server(config: &Config, server: &Server) -> Result<Client, Error> {
     let mut options = config.client(address(&server.url())?);
     options.idp = None;
     Client::new(options).map_err(|error| Error::Usage(error.to_string()))
-}
-
-fn transport(vault: &Endpoint) -> Transport {
-    match (vault.is_tls(), vault.is_loopback()) {
-        (true, _) => Transport::Tls,
-        (false, true) => Transport::Loopback,
-        (false, false) => Transport::Clear,
-    }
 }
 
 fn wants_foreign(suite: &Suite, selected: &[usize]) -> bool {
@@ -209,28 +202,10 @@ async fn mark(client: &Client, seed: &Seed, generation: u32, config: &Config) ->
         .map(|(status, _)| status)
 }
 
-/// Writes every report; the terminal has its own unless a report takes its place.
+/// Writes every report and says what the run came to.
 fn finish(config: &mut Config, record: &Record) -> Result<u8, Error> {
-    let view = View {
-        color: console::color(),
-        width: console::width(),
-        verbosity: config.verbosity,
-        sources: config.suite.sources(),
-    };
     let outputs = std::mem::take(&mut config.outputs);
-    let taken = outputs.iter().any(report::Output::is_stdout);
-    if !taken {
-        console::out(&String::from_utf8_lossy(&report::render(
-            Format::Text,
-            record,
-            &view,
-        )));
-    }
-    let plain = View { color: false, ..view };
-    for output in outputs {
-        let bytes = report::render(output.format, record, &plain);
-        output.write(&bytes)?;
-    }
+    output::deliver(record, outputs, config.verbosity, config.suite.sources())?;
     Ok(match record.verdict {
         RunVerdict::Conformant => exit::OK,
         RunVerdict::Nonconformant => exit::NOT_CONFORMANT,

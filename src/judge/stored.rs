@@ -46,6 +46,8 @@ pub(super) struct Audit {
     pub(super) seen: Option<Stored>,
     /// Whether the request had to be refused and was granted: then any difference is that one fault.
     pub(super) spoilt: bool,
+    /// Whether the request was changed on purpose: what it says may then not fit together.
+    pub(super) altered: bool,
 }
 
 impl Audit {
@@ -148,7 +150,12 @@ impl Audit {
         }
         aspects(walk, frame, base, self.operation, &differences);
         self.pull_rules(walk, frame, body);
-        if self.operation == Operation::RemoveMember && self.granted && state.is_empty() {
+        if self.operation == Operation::RemoveMember
+            && self.granted
+            && !self.altered
+            && !walk.is_spoilt()
+            && state.is_empty()
+        {
             opens(walk, frame, body, self.step);
         }
         self.seen = base.observed(body).or(self.seen.take());

@@ -180,6 +180,7 @@ impl Walk<'_, '_> {
             expected,
             seen: None,
             spoilt: true,
+            altered: true,
         });
     }
 
@@ -240,6 +241,7 @@ impl Walk<'_, '_> {
             expected,
             seen: None,
             spoilt: false,
+            altered: frame.exchange.spoiled.is_some(),
         });
     }
 
@@ -268,7 +270,7 @@ impl Walk<'_, '_> {
         };
         for word in words {
             match word {
-                StoredWord::Applied => expected.states.push(after.clone().or(before.cloned())),
+                StoredWord::Applied => expected.states.extend(applied(operation, before, after.clone())),
                 StoredWord::Unchanged => expected.states.push(before.cloned()),
                 StoredWord::Grown => expected.above = Some(before.map_or(0, |before| before.version)),
                 StoredWord::Any => expected.anything = true,
@@ -321,6 +323,7 @@ impl Walk<'_, '_> {
             expected,
             seen: None,
             spoilt: false,
+            altered: false,
         });
     }
 
@@ -403,6 +406,11 @@ impl Walk<'_, '_> {
         self.checks.note(subject, 0, finding);
     }
 
+    /// Whether the target took something that it should have refused.
+    pub(super) fn is_spoilt(&self) -> bool {
+        !self.spoilt.is_empty()
+    }
+
     pub(super) fn requirements(&self, index: usize) -> Vec<String> {
         self.case
             .step_checks(index)
@@ -440,6 +448,24 @@ impl Walk<'_, '_> {
 
     pub(super) fn member_id(&self, actor: &str) -> String {
         self.identity(actor).member_id().to_owned()
+    }
+}
+
+/// What a granted write may leave behind. Whether a push whose envelope is of another epoch moves the repository's epoch is
+/// left open by the protocol: both are right.
+fn applied(operation: Operation, before: Option<&Stored>, after: Option<Stored>) -> Vec<Option<Stored>> {
+    let Some(after) = after else {
+        return vec![before.cloned()];
+    };
+    match before.filter(|before| operation == Operation::Push && before.epoch != after.epoch) {
+        Some(before) => vec![
+            Some(after.clone()),
+            Some(Stored {
+                epoch: before.epoch,
+                ..after
+            }),
+        ],
+        None => vec![Some(after)],
     }
 }
 
