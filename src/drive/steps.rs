@@ -11,6 +11,7 @@ use super::{Driver, Flow, blocked, forge, not_applicable, now_ms, spoil, world};
 use crate::case::model::{Repo, Step, Wait};
 use crate::case::{Action, NonceSource, TokenForm, Word};
 use crate::crypto::SignatureForm;
+use crate::json;
 use crate::ledger::Stored;
 use crate::protocol::{Operation, encode_segment};
 use crate::reading::Reading;
@@ -298,7 +299,7 @@ impl Driver<'_> {
         else {
             return;
         };
-        let request = serde_json::from_slice(&content.bytes()).unwrap_or_default();
+        let request = json::first(&content.bytes()).unwrap_or_default();
         let repo = self.world.ensure_repo(repo);
         if let Some(next) = Stored::after(operation, repo.stored.as_ref(), &request) {
             repo.stored = Some(next);

@@ -34,8 +34,6 @@ impl Expected {
     }
 }
 
-impl Expected {}
-
 /// The audits of one write.
 pub(super) struct Audit {
     pub(super) step: Option<usize>,
