@@ -48,6 +48,14 @@ pub enum Command {
     Coverage(ListArgs),
     /// Check case files.
     Lint(LintArgs),
+    /// Hold the suite against every fault and every variation of the reference server.
+    Selftest(SelftestArgs),
+    /// Show a stored report, in any form.
+    Show(ShowArgs),
+    /// Tell what changed from one stored report to another.
+    Diff(DiffArgs),
+    /// Judge the exchanges of a stored report again, with the suite of this program and without the server.
+    Rejudge(RejudgeArgs),
 }
 
 /// Options of a run.
@@ -165,4 +173,70 @@ pub struct ExplainArgs {
 pub struct LintArgs {
     /// Case files, or directories of them; the ones that are built in, if none are given.
     pub paths: Vec<PathBuf>,
+}
+
+/// Options of the self-test.
+#[derive(Debug, Args)]
+pub struct SelftestArgs {
+    /// Only faults and variations whose names match: a glob. The plain server and the canary run all the same.
+    #[arg(long, value_name = "GLOB")]
+    pub filter: Vec<String>,
+    /// Write the matrix: json or markdown; `-` is standard output.
+    #[arg(long, value_name = "FORMAT=PATH")]
+    pub report: Vec<Destination>,
+    /// Publish the matrix: write reports/selftest.json and reports/selftest.md of the current directory.
+    #[arg(long, conflicts_with_all = ["filter", "cases"])]
+    pub accept: bool,
+    /// More case files.
+    #[arg(long, value_name = "DIR")]
+    pub cases: Vec<PathBuf>,
+    /// How many servers are tried at once.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub servers: Option<u16>,
+    /// How long one exchange with a faulty server may take.
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub timeout: Option<f64>,
+    /// Show every check that broke.
+    #[arg(short, long)]
+    pub verbose: bool,
+}
+
+/// What to show, and how.
+#[derive(Debug, Args)]
+pub struct ShowArgs {
+    /// A JSON report; `-` is standard input.
+    #[arg(value_name = "REPORT")]
+    pub record: PathBuf,
+    /// Write it in another form: junit, html, markdown, ... `-` is standard output.
+    #[arg(long, value_name = "FORMAT=PATH")]
+    pub report: Vec<Destination>,
+    /// More case files, to quote from.
+    #[arg(long, value_name = "DIR")]
+    pub cases: Vec<PathBuf>,
+    /// Show every requirement and the exchanges of failing cases.
+    #[arg(short, long, conflicts_with = "quiet")]
+    pub verbose: bool,
+    /// One line.
+    #[arg(short, long)]
+    pub quiet: bool,
+}
+
+/// What to compare.
+#[derive(Debug, Args)]
+pub struct DiffArgs {
+    /// The JSON report of the earlier run.
+    pub old: PathBuf,
+    /// The JSON report of the later run.
+    pub new: PathBuf,
+}
+
+/// What to judge again.
+#[derive(Debug, Args)]
+pub struct RejudgeArgs {
+    /// A JSON report; `-` is standard input.
+    #[arg(value_name = "REPORT")]
+    pub record: PathBuf,
+    /// More case files: those that the run had.
+    #[arg(long, value_name = "DIR")]
+    pub cases: Vec<PathBuf>,
 }

@@ -60,11 +60,6 @@ impl Config {
         if selected.is_empty() {
             return Err(nothing_selected(&suite, &args.filter, spec));
         }
-        let verbosity = match (args.quiet, args.verbose) {
-            (true, _) => Verbosity::Quiet,
-            (_, true) => Verbosity::Verbose,
-            _ => Verbosity::Normal,
-        };
         Ok(Config {
             target: endpoint("--target", args.target.as_deref())?,
             idp: endpoint("--idp", args.idp.as_deref())?,
@@ -78,7 +73,7 @@ impl Config {
             seed_given: args.seed.is_some(),
             slow: args.slow,
             show_secrets: args.show_secrets,
-            verbosity,
+            verbosity: Verbosity::of(args.quiet, args.verbose),
             outputs: args
                 .report
                 .iter()

@@ -35,3 +35,9 @@ impl From<crate::report::OutputError> for Error {
         Error::Usage(error.to_string())
     }
 }
+
+impl From<crate::report::LoadError> for Error {
+    fn from(error: crate::report::LoadError) -> Self {
+        Error::Usage(error.to_string())
+    }
+}

@@ -165,6 +165,14 @@ impl<'de> Visitor<'de> for StrictVisitor {
     }
 }
 
+/// The JSON value that a text begins with, whatever follows it: what a lenient server makes of a request of ours.
+pub fn first(bytes: &[u8]) -> Option<Value> {
+    serde_json::Deserializer::from_slice(bytes)
+        .into_iter()
+        .next()?
+        .ok()
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;

@@ -92,6 +92,14 @@ impl Stored {
         Some(next)
     }
 
+    /// The state that an answered pull with an envelope shows.
+    pub fn served(answer: &Value) -> Option<Stored> {
+        Stored::created(&serde_json::json!({
+            "manifest": answer.get("manifest")?,
+            "initialEnvelope": answer.get("envelope").filter(|envelope| envelope.is_object())?,
+        }))
+    }
+
     /// The state that an answered pull shows; the envelope stays what it was where the answer leaves it out.
     pub fn observed(&self, answer: &Value) -> Option<Stored> {
         let manifest = answer.get("manifest")?;

@@ -48,13 +48,10 @@ impl fmt::Display for Filter {
 
 /// Every requirement that a case or one of its steps names, in the order of first mention.
 pub fn requirements(case: &LoadedCase) -> Vec<&str> {
-    let steps = case
-        .case
-        .steps
-        .iter()
-        .filter_map(|step| step.get_ref().checks.as_ref());
+    let steps = case.case.steps.iter().map(|step| step.get_ref());
+    let steps = steps.flat_map(|step| step.checks.iter().flatten().chain(&step.shows));
     let mut ids: Vec<&str> = Vec::new();
-    for id in case.case.checks.iter().chain(steps.flatten()) {
+    for id in case.case.checks.iter().chain(steps) {
         if !ids.contains(&id.get_ref().as_str()) {
             ids.push(id.get_ref());
         }

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::protocol::{Level, SpecVersion};
+use crate::protocol::{Level, Operation, SpecVersion};
 use crate::verdict::{RunVerdict, Verdict};
 use crate::wire::Exchange;
 
@@ -25,6 +25,10 @@ pub struct Record {
     /// The URL of the identity provider, where it is not the target.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub idp: Option<String>,
+    /// The command that started the target, where the run owned its process; `{port}` in it and in the URL stands for the
+    /// port that it was given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exec: Option<String>,
     /// The protocol version the target was judged by.
     pub spec: SpecVersion,
     /// The seed of all keys, ids and ivs, hexadecimal.
@@ -38,6 +42,9 @@ pub struct Record {
     /// What was selected, where it was not the whole suite: the filters as given.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub filters: Vec<String>,
+    /// Which parts of the selection were run, where it was not the whole of it: `1/4`, or several of them with commas.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shard: Option<String>,
     /// What a reader must know of how the run was made: certificate checks off, interrupted, and the like.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
@@ -52,6 +59,9 @@ pub struct Record {
     /// Time spent waiting because the target asked for it (429), milliseconds, summed over cases.
     #[serde(default)]
     pub throttled_ms: u64,
+    /// How long the target took to answer, by operation, in the order of the route table.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub latency: Vec<Latency>,
     /// Every server requirement that the selected cases concern, in catalogue order.
     pub requirements: Vec<RequirementRecord>,
     /// Every case that was selected, in suite order.
@@ -126,6 +136,20 @@ impl Summary {
     }
 }
 
+/// How long the target took to answer one operation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Latency {
+    /// The operation.
+    pub operation: Operation,
+    /// How many answers were timed; 429 is not among them.
+    pub answers: usize,
+    /// Half of them took no longer than this, microseconds.
+    pub median_us: u64,
+    /// Ninety-nine in a hundred took no longer than this, microseconds.
+    pub p99_us: u64,
+}
+
 /// What one requirement came to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -159,6 +183,9 @@ pub struct CaseRecord {
     pub file: String,
     /// The line of the case in it, from 1.
     pub line: usize,
+    /// Which use of the seed the case was, where it is not that of the run: it was driven again, or is of another shard.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub generation: Option<u32>,
     /// The worst of its checks.
     pub verdict: Verdict,
     /// The requirements its checks concern.
@@ -192,8 +219,19 @@ pub struct Stopped {
     pub step: Option<usize>,
     /// What is missing, one sentence.
     pub reason: String,
-    /// What the checks that were not reached come to: blocked, not-applicable or error.
+    /// What the checks that were not reached come to: blocked, not-applicable or error; fail, where the step is known to
+    /// have ended the target's process, and then for that step alone.
     pub verdict: Verdict,
+}
+
+impl Stopped {
+    /// What the checks of a step that was not reached come to: a fault is that of the one step that brought it out.
+    pub fn verdict_at(&self, step: usize) -> Verdict {
+        match self.verdict {
+            Verdict::Fail if step > self.step.unwrap_or(0) => Verdict::Blocked,
+            verdict => verdict,
+        }
+    }
 }
 
 /// What one check came to.

@@ -1,7 +1,12 @@
 //! Runs a plan: drives cases side by side, judges each as soon as it was driven, and adds up the record.
 
+mod keeper;
+mod repeat;
+mod shelf;
+
+use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use tokio::task::JoinSet;
@@ -9,12 +14,17 @@ use tokio::task::JoinSet;
 use crate::case::{LoadedCase, Suite};
 use crate::drive::{Target, drive};
 use crate::judge::{Context, Transport, judge};
-use crate::plan;
-use crate::protocol::{SpecVersion, catalogue};
+use crate::protocol::SpecVersion;
 use crate::record::{CaseRecord, FORMAT, Record, Stopped, Suite as SuiteRecord, Summary, Tool};
 use crate::tally;
 use crate::transcript::Transcript;
-use crate::verdict::Verdict;
+use crate::verdict::{RunVerdict, Verdict};
+pub use keeper::Keeper;
+pub use repeat::join as join_repeats;
+use shelf::Shelf;
+
+/// Cases that are driven once more use seeds of their own, so far above any other.
+const DRIVEN_AGAIN: u32 = 1 << 20;
 
 /// What is to be run, and how.
 #[derive(Clone)]
@@ -42,12 +52,27 @@ pub struct Heading {
     pub target: String,
     /// The identity provider's, if it is another.
     pub idp: Option<String>,
+    /// The command that started the target, if the run did.
+    pub exec: Option<String>,
     /// Whether warnings count.
     pub strict: bool,
     /// The filters as given.
     pub filters: Vec<String>,
+    /// The part of the selection, if it is one.
+    pub shard: Option<String>,
     /// What a reader must know.
     pub notes: Vec<String>,
+    /// The share of must faults that the suite is known to catch, percent.
+    pub kill_rate: Option<f64>,
+}
+
+/// What else a run goes by.
+#[derive(Debug, Default)]
+pub struct Terms<'a> {
+    /// When it must be over, and how long that is.
+    pub deadline: Option<(Instant, Duration)>,
+    /// The process of the target, where the run owns it.
+    pub keeper: Option<&'a mut Keeper>,
 }
 
 /// What happens while a run goes on; for a progress line, and for nothing else.
@@ -58,60 +83,265 @@ pub enum Event<'a> {
 
 /// Drives and judges the selected cases. The record's order is that of the suite, whatever came to an end first.
 pub async fn run(run: &Run, observe: impl Fn(Event<'_>)) -> Record {
+    run_on(run, Terms::default(), observe).await
+}
+
+/// Like [`run`], on terms.
+pub async fn run_on(run: &Run, terms: Terms<'_>, observe: impl Fn(Event<'_>)) -> Record {
     let (started, clock) = (Timestamp::now(), Instant::now());
-    let mut done: Vec<(usize, CaseRecord)> = Vec::with_capacity(run.selected.len());
-    let mut waiting = run.selected.iter().copied();
-    let mut running = JoinSet::new();
-    loop {
-        while running.len() < run.jobs {
-            let Some(index) = waiting.next() else { break };
-            let run = run.clone();
-            running.spawn(async move { (index, one(&run, index).await) });
-        }
-        let Some(finished) = running.join_next().await else {
-            break;
-        };
-        if let Ok((index, record)) = finished {
-            observe(Event::Finished(&record));
-            done.push((index, record));
-        }
+    let mut crew = Crew {
+        run,
+        observe,
+        shelf: Shelf::default(),
+        done: Vec::with_capacity(run.selected.len()),
+        waiting: run.selected.iter().copied().collect(),
+        keeper: terms.keeper,
+    };
+    let watch = terms.deadline.map(|deadline| watch(run, deadline));
+    crew.work().await;
+    if let Some(watch) = watch {
+        watch.abort();
     }
+    let keeper = crew.keeper.as_deref();
+    let notes = notes(run, keeper);
+    let mut done = crew.done;
     done.sort_by_key(|(index, _)| *index);
     let cases = done.into_iter().map(|(_, case)| case).collect();
-    record(run, started, clock, cases)
+    record(run, started, clock, cases, notes)
+}
+
+/// Ends the run when its time is up.
+fn watch(run: &Run, (deadline, budget): (Instant, Duration)) -> tokio::task::JoinHandle<()> {
+    let halt = run.target.patience.halt().clone();
+    tokio::spawn(async move {
+        tokio::time::sleep_until(deadline.into()).await;
+        halt.call(format!(
+            "the run's budget of {} s was used up",
+            budget.as_secs_f64()
+        ));
+    })
+}
+
+/// What a reader must know of how the run went.
+fn notes(run: &Run, keeper: Option<&Keeper>) -> Vec<String> {
+    let patience = &run.target.patience;
+    let mut notes: Vec<String> = keeper.map(|keeper| keeper.notes().to_vec()).unwrap_or_default();
+    notes.extend(patience.halt().reason());
+    notes.extend(patience.refusals().given_up());
+    let impatient = patience.impatient();
+    if !impatient.is_empty() {
+        notes.push(format!(
+            "timed out so often that it was not waited for at full length any more: {}",
+            impatient.join(", ")
+        ));
+    }
+    notes
+}
+
+/// Those who do the work, and what is left of it.
+struct Crew<'a, F> {
+    run: &'a Run,
+    observe: F,
+    shelf: Shelf,
+    done: Vec<(usize, CaseRecord)>,
+    waiting: VecDeque<usize>,
+    keeper: Option<&'a mut Keeper>,
+}
+
+impl<F: Fn(Event<'_>)> Crew<'_, F> {
+    async fn work(&mut self) {
+        while !self.waiting.is_empty() {
+            let Some((how, suspects)) = self.shift().await else {
+                continue;
+            };
+            self.bury(&how, suspects).await;
+        }
+    }
+
+    /// Works until nothing waits, or until the server has died: then it says how, and which cases may have been hurt by it.
+    async fn shift(&mut self) -> Option<(String, Vec<(usize, CaseRecord)>)> {
+        let mut running = JoinSet::new();
+        let mut death = None;
+        let mut suspects = Vec::new();
+        loop {
+            while death.is_none() && running.len() < self.run.jobs {
+                let Some(index) = self.waiting.pop_front() else {
+                    break;
+                };
+                let run = self.run.clone();
+                running.spawn(async move { (index, one(&run, index).await) });
+            }
+            let Some(finished) = running.join_next().await else {
+                break;
+            };
+            let Ok((index, record)) = finished else { continue };
+            if keeper::broken(&record).is_some()
+                && let Some(keeper) = self.keeper.as_deref()
+                && self.run.target.patience.halt().reason().is_none()
+            {
+                death = match death {
+                    None => keeper.death().await,
+                    known => known,
+                };
+                if death.is_some() {
+                    suspects.push((index, record));
+                    continue;
+                }
+            }
+            self.finish(index, record);
+        }
+        death.map(|how| (how, suspects))
+    }
+
+    /// Starts the server again and drives each case that its death may have hurt once more, alone. Whichever ends the server
+    /// again is at fault.
+    async fn bury(&mut self, how: &str, suspects: Vec<(usize, CaseRecord)>) {
+        let first = first_hurt(&suspects);
+        let obituary = match self.keeper.as_deref() {
+            Some(keeper) => keeper.obituary(how).await,
+            None => return,
+        };
+        let mut killers = Vec::new();
+        let mut up = self.restart(how).await;
+        for (index, record) in &suspects {
+            if !up || self.run.target.patience.halt().reason().is_some() {
+                self.finish(*index, record.clone());
+                continue;
+            }
+            let (record, death) = self.alone(*index).await;
+            if let Some(how) = death {
+                killers.push(record.id.clone());
+                up = self.restart(&how).await;
+                self.remark(&format!("; {} ended it", record.id));
+            }
+            self.finish(*index, record);
+        }
+        if killers.is_empty() && up {
+            self.remark("; no case that ran at the time ends it when run alone");
+            self.hold_up(first, &obituary).await;
+        }
+    }
+
+    /// Drives one case with nothing beside it, and sees whether the server lives.
+    async fn alone(&mut self, index: usize) -> (CaseRecord, Option<String>) {
+        let generation = self.run.target.generation + DRIVEN_AGAIN;
+        let run = Run {
+            target: Arc::new(Target {
+                generation,
+                ..(*self.run.target).clone()
+            }),
+            ..self.run.clone()
+        };
+        let mut transcript = driven(&run, index).await;
+        let mut death = None;
+        if let Some(keeper) = self.keeper.as_deref()
+            && let Some(at) = transcript.exchanges.iter().position(keeper::is_broken)
+        {
+            death = keeper.death().await;
+            if let Some(how) = &death {
+                transcript.exchanges.truncate(at + 1);
+                transcript.stopped = Some(Stopped {
+                    step: transcript.exchanges[at].step,
+                    reason: keeper.obituary(how).await,
+                    verdict: Verdict::Fail,
+                });
+            }
+        }
+        let mut record = judged(&run, index, transcript).await;
+        record.generation = Some(generation);
+        (record, death)
+    }
+
+    /// Whether the server is up again; else the run ends.
+    async fn restart(&mut self, how: &str) -> bool {
+        let Some(keeper) = self.keeper.as_deref_mut() else {
+            return false;
+        };
+        let started = keeper.restart(how, &self.run.target.client).await;
+        let halt = self.run.target.patience.halt();
+        started.map_err(|why| halt.call(why)).is_ok()
+    }
+
+    fn remark(&mut self, what: &str) {
+        if let Some(keeper) = self.keeper.as_deref_mut() {
+            keeper.remark(what);
+        }
+    }
+
+    /// A death that nobody brought about alone stays unexplained, and the run is not whole: the case that was hurt first
+    /// says so.
+    async fn hold_up(&mut self, index: Option<usize>, obituary: &str) {
+        let Some((_, record)) = self.done.iter_mut().find(|(at, _)| Some(*at) == index) else {
+            return;
+        };
+        let reason = format!("while this case ran beside others, {obituary}; run alone, it did not end it");
+        record.verdict = record.verdict.max(Verdict::Error);
+        record.reason = Some(reason.clone());
+        record.stopped = Some(Stopped {
+            step: None,
+            reason,
+            verdict: Verdict::Error,
+        });
+    }
+
+    fn finish(&mut self, index: usize, mut record: CaseRecord) {
+        self.shelf.keep(&mut record);
+        (self.observe)(Event::Finished(&record));
+        self.done.push((index, record));
+    }
+}
+
+/// The case whose connection broke first.
+fn first_hurt(suspects: &[(usize, CaseRecord)]) -> Option<usize> {
+    let when = |record: &CaseRecord| {
+        let exchange = keeper::broken(record)?;
+        let after = (exchange.at_us + exchange.took_us) / 1000;
+        i64::try_from(after).ok().map(|after| record.began_ms + after)
+    };
+    let first = suspects.iter().min_by_key(|(_, record)| when(record));
+    first.map(|(index, _)| *index)
 }
 
 /// One case. A panic while it is driven or judged is the harness's fault, and the other cases go on.
 async fn one(run: &Run, index: usize) -> CaseRecord {
+    let transcript = driven(run, index).await;
+    judged(run, index, transcript).await
+}
+
+async fn driven(run: &Run, index: usize) -> Transcript {
     let task = {
         let run = run.clone();
-        tokio::spawn(async move {
-            let case = &run.suite.cases[index];
-            let transcript = drive(case, &run.target).await;
-            judge(case, &transcript, &context(&run))
-        })
+        tokio::spawn(async move { drive(&run.suite.cases[index], &run.target).await })
+    };
+    task.await.unwrap_or_else(|failure| bug(&failure.to_string()))
+}
+
+async fn judged(run: &Run, index: usize, transcript: Transcript) -> CaseRecord {
+    let task = {
+        let run = run.clone();
+        tokio::spawn(async move { judge(&run.suite.cases[index], &transcript, &context(&run)) })
     };
     match task.await {
         Ok(record) => record,
-        Err(failure) => broken(run, &run.suite.cases[index], &failure.to_string()),
+        Err(failure) => judge(case(run, index), &bug(&failure.to_string()), &context(run)),
     }
 }
 
-fn broken(run: &Run, case: &LoadedCase, why: &str) -> CaseRecord {
+fn case(run: &Run, index: usize) -> &LoadedCase {
+    &run.suite.cases[index]
+}
+
+fn bug(why: &str) -> Transcript {
     let reason = format!("a bug in the harness: {why}");
     let stopped = Some(Stopped {
         step: None,
         reason,
         verdict: Verdict::Error,
     });
-    judge(
-        case,
-        &Transcript {
-            stopped,
-            ..Transcript::default()
-        },
-        &context(run),
-    )
+    Transcript {
+        stopped,
+        ..Transcript::default()
+    }
 }
 
 fn context(run: &Run) -> Context<'_> {
@@ -123,11 +353,15 @@ fn context(run: &Run) -> Context<'_> {
     }
 }
 
-fn record(run: &Run, started: Timestamp, clock: Instant, cases: Vec<CaseRecord>) -> Record {
-    let (selected, slow) = concerned(run);
-    let requirements = tally::requirements(&cases, &selected, &slow, run.spec);
+fn record(
+    run: &Run,
+    started: Timestamp,
+    clock: Instant,
+    cases: Vec<CaseRecord>,
+    notes: Vec<String>,
+) -> Record {
     let heading = run.heading.clone();
-    Record {
+    let mut record = Record {
         format: FORMAT,
         tool: Tool {
             name: env!("CARGO_PKG_NAME").to_owned(),
@@ -136,43 +370,27 @@ fn record(run: &Run, started: Timestamp, clock: Instant, cases: Vec<CaseRecord>)
         suite: SuiteRecord {
             hash: run.suite.hash.clone(),
             cases: run.suite.cases.len(),
-            kill_rate: None,
+            kill_rate: heading.kill_rate,
         },
         target: heading.target,
         idp: heading.idp,
+        exec: heading.exec,
         spec: run.spec,
         seed: run.target.seed.to_string(),
         generation: run.target.generation,
         strict: heading.strict,
         filters: heading.filters,
-        notes: heading.notes,
-        verdict: tally::verdict(&cases, &requirements, heading.strict),
-        summary: Summary::of(cases.iter().map(|case| case.verdict)),
+        shard: heading.shard,
+        notes: [heading.notes, notes].concat(),
+        verdict: RunVerdict::Incomplete,
+        summary: Summary::default(),
         started: started.to_string(),
         duration_ms: u64::try_from(clock.elapsed().as_millis()).unwrap_or(u64::MAX),
         throttled_ms: cases.iter().map(|case| case.throttled_ms).sum(),
-        requirements,
+        latency: Vec::new(),
+        requirements: Vec::new(),
         cases,
-    }
-}
-
-/// The requirements that the selected cases name, and those that only cases name which take minutes and were left out. The
-/// whole suite concerns every requirement, named or not.
-fn concerned(run: &Run) -> (Vec<&str>, Vec<&str>) {
-    let named = |index: &usize| plan::requirements(&run.suite.cases[*index]);
-    let mut selected: Vec<&str> = run.selected.iter().flat_map(named).collect();
-    if !run.heading.filters.is_empty() {
-        return (selected, Vec::new());
-    }
-    let left_out = |index: &usize| run.suite.cases[*index].case.slow && !run.selected.contains(index);
-    let all = 0..run.suite.cases.len();
-    let slow: Vec<&str> = all
-        .filter(left_out)
-        .flat_map(|index| plan::requirements(&run.suite.cases[index]))
-        .collect();
-    let rest = catalogue()
-        .server(run.spec)
-        .map(|requirement| requirement.id.as_str());
-    selected.extend(rest.filter(|id| !slow.contains(id)));
-    (selected, slow)
+    };
+    tally::settle(&mut record, &run.suite);
+    record
 }

@@ -1,15 +1,56 @@
 //! Adds up what cases came to: a verdict per requirement, and one for the run.
 
-use crate::protocol::{Level, Requirement, SpecVersion, catalogue};
-use crate::record::{CaseRecord, CheckRecord, RequirementRecord};
+use std::collections::BTreeMap;
+
+use crate::case::{LoadedCase, Suite};
+use crate::plan;
+use crate::protocol::{Level, Operation, Requirement, SpecVersion, catalogue};
+use crate::record::{CaseRecord, CheckRecord, Latency, Record, RequirementRecord, Summary};
 use crate::verdict::{RunVerdict, Verdict};
 
 /// Requirements that speak of something that may never come up: then they are not applicable, not unverified.
 const CONDITIONAL: [(&str, &str); 1] = [("AVP-7-02", "the target never answered 429")];
 
+/// Why a requirement was not looked at that only cases concern which take minutes.
+const SLOW: &str = "it takes minutes to see: run with --slow";
+
+/// Works out everything of a record that follows from its cases: requirements, verdict, summary, latency.
+///
+/// A record of the whole suite concerns every requirement in force, named by a case or not; what only cases verify that take
+/// minutes and did not run is not applicable. A filtered one, or a shard, concerns what its cases name.
+pub fn settle(record: &mut Record, suite: &Suite) {
+    let ran = |case: &LoadedCase| record.cases.iter().any(|other| other.id == case.id());
+    let named = |case| plan::requirements(case).into_iter();
+    let mut selected: Vec<&str> = suite
+        .cases
+        .iter()
+        .filter(|case| ran(case))
+        .flat_map(named)
+        .collect();
+    let mut slow = Vec::new();
+    if record.filters.is_empty() {
+        slow = suite
+            .cases
+            .iter()
+            .filter(|case| case.case.slow && !ran(case))
+            .flat_map(named)
+            .collect();
+    }
+    if record.filters.is_empty() && record.shard.is_none() {
+        let all = catalogue()
+            .server(record.spec)
+            .map(|requirement| requirement.id.as_str());
+        selected.extend(all.filter(|id| !slow.contains(id)));
+    }
+    record.requirements = requirements(&record.cases, &selected, &slow, record.spec);
+    record.verdict = verdict(&record.cases, &record.requirements, record.strict);
+    record.summary = Summary::of(record.cases.iter().map(|case| case.verdict));
+    record.latency = latency(&record.cases);
+}
+
 /// A verdict for each requirement in force that `selected` names or a check concerns, in catalogue order. What only cases
 /// verify that were left out because they take minutes is in `slow`.
-pub fn requirements(
+fn requirements(
     cases: &[CaseRecord],
     selected: &[&str],
     slow: &[&str],
@@ -73,7 +114,7 @@ fn unseen(id: &str, slow: &[&str]) -> (Verdict, &'static str) {
         return (Verdict::NotApplicable, why);
     }
     match slow.contains(&id) {
-        true => (Verdict::NotApplicable, "it takes minutes to see: run with --slow"),
+        true => (Verdict::NotApplicable, SLOW),
         false => (Verdict::Blocked, "no check of the cases that ran verified it"),
     }
 }
@@ -91,8 +132,55 @@ fn of_check(check: &CheckRecord, level: Level) -> Verdict {
     }
 }
 
+/// Adds up a record anew after its cases have changed.
+pub fn anew(record: &mut Record) {
+    let known = std::mem::take(&mut record.requirements);
+    let (slow, mut selected): (Vec<&RequirementRecord>, Vec<_>) = known
+        .iter()
+        .partition(|found| found.reason.as_deref() == Some(SLOW));
+    let slow: Vec<&str> = slow.iter().map(|found| found.id.as_str()).collect();
+    let mut selected: Vec<&str> = selected.drain(..).map(|found| found.id.as_str()).collect();
+    if record.filters.is_empty() && record.shard.is_none() {
+        let all = catalogue().server(record.spec);
+        selected.extend(
+            all.map(|requirement| requirement.id.as_str())
+                .filter(|id| !slow.contains(id)),
+        );
+    }
+    record.requirements = requirements(&record.cases, &selected, &slow, record.spec);
+    record.verdict = verdict(&record.cases, &record.requirements, record.strict);
+    record.latency = latency(&record.cases);
+}
+
+/// How long each operation took to be answered.
+fn latency(cases: &[CaseRecord]) -> Vec<Latency> {
+    let mut times: BTreeMap<Operation, Vec<u64>> = BTreeMap::new();
+    for exchange in cases.iter().flat_map(|case| &case.exchanges) {
+        let timed = exchange
+            .outcome
+            .answer()
+            .is_some_and(|answer| answer.status != 429);
+        if let (true, Some(operation)) = (timed, exchange.operation) {
+            times.entry(operation).or_default().push(exchange.took_us);
+        }
+    }
+    times
+        .into_iter()
+        .map(|(operation, mut times)| {
+            times.sort_unstable();
+            let within = |percent: usize| times[(times.len() * percent).div_ceil(100) - 1];
+            Latency {
+                operation,
+                answers: times.len(),
+                median_us: within(50),
+                p99_us: within(99),
+            }
+        })
+        .collect()
+}
+
 /// What the run came to. A must that is seen broken outweighs work that could not be done.
-pub fn verdict(cases: &[CaseRecord], requirements: &[RequirementRecord], strict: bool) -> RunVerdict {
+fn verdict(cases: &[CaseRecord], requirements: &[RequirementRecord], strict: bool) -> RunVerdict {
     let must = |verdict: Verdict| {
         requirements
             .iter()
@@ -137,6 +225,7 @@ mod tests {
             topic: "demo".to_owned(),
             file: String::new(),
             line: 1,
+            generation: None,
             verdict: checks.iter().map(|check| check.verdict).max().unwrap(),
             requirements: checks
                 .iter()

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::record::Stopped;
+use crate::record::{CaseRecord, Stopped};
 use crate::wire::Exchange;
 
 /// The exchanges of one case, in the order in which they were made.
@@ -18,4 +18,17 @@ pub struct Transcript {
     pub took: Duration,
     /// How long it waited because the target asked for it.
     pub throttled: Duration,
+}
+
+impl Transcript {
+    /// The transcript that a stored case was judged by.
+    pub fn of(case: &CaseRecord) -> Transcript {
+        Transcript {
+            began_ms: case.began_ms,
+            exchanges: case.exchanges.clone(),
+            stopped: case.stopped.clone(),
+            took: Duration::try_from_secs_f64(case.duration_ms / 1000.0).unwrap_or_default(),
+            throttled: Duration::from_millis(case.throttled_ms),
+        }
+    }
 }

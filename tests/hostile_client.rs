@@ -237,7 +237,7 @@ const EXPECTED: &[(&str, &str, &str)] = &[
 const SAME: &str = "";
 const HEAD_TOO_LARGE: &str =
     "TooLarge: the head of the answer is larger than 64 KiB or has more than 200 fields";
-const BODY_TOO_LARGE: &str = "TooLarge: the body of the answer is larger than 32 MiB";
+const BODY_TOO_LARGE: &str = "TooLarge: the body of the answer is larger than 4 MiB";
 const WRONG_LENGTH: &str = "Malformed: the answer is not HTTP (invalid content-length); it begins \"HTTP";
 const NOT_HTTP: &str = "Malformed: the answer is not HTTP (invalid HTTP ";
 

@@ -53,11 +53,8 @@ impl Lint<'_> {
                 Some("name them: checks = [\"AVP-6-07\"]".to_owned()),
             );
         }
-        let steps = case
-            .steps
-            .iter()
-            .filter_map(|step| step.get_ref().checks.as_ref())
-            .flatten();
+        let steps = case.steps.iter().map(Spanned::get_ref);
+        let steps = steps.flat_map(|step| step.checks.iter().flatten().chain(&step.shows));
         for id in case.checks.iter().chain(steps) {
             self.requirement(id);
         }

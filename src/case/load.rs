@@ -79,6 +79,12 @@ impl LoadedCase {
         step.map_or(self.line, |step| self.source.line_of(step.span().start))
     }
 
+    /// The requirements that a step verifies only where its answer is as expected.
+    pub fn step_shows(&self, index: usize) -> Vec<String> {
+        let shows = &self.step(index).shows;
+        shows.iter().map(|id| id.get_ref().clone()).collect()
+    }
+
     /// The requirements that a step's expectations verify.
     pub fn step_checks(&self, index: usize) -> Vec<&str> {
         let own = self.step(index).checks.as_ref();

@@ -151,6 +151,13 @@ pub struct Step {
     /// The requirements that this step verifies, instead of the case's.
     #[schemars(with = "Option<Vec<String>>")]
     pub checks: Option<Vec<Spanned<String>>>,
+    /// Requirements that the answer verifies where it is as expected, and says nothing about where it is not: those under
+    /// `checks` are then what is broken.
+    #[serde(default)]
+    #[schemars(with = "Vec<String>")]
+    pub shows: Vec<Spanned<String>>,
+    /// Makes the step a piece of advice, and says what a server gives away that answers otherwise. Advice fails nobody.
+    pub advice: Option<String>,
 }
 
 fn default_repo() -> String {
@@ -219,8 +226,9 @@ pub enum KeyForm {
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Redeem {
-    /// Which nonce: `fresh` (the default: asked for just before), `last` (the actor's last one once more), `invented`, or
-    /// `of NAME` (a fresh one issued to NAME).
+    /// Which nonce: `fresh` (the default: asked for just before), `last` (the actor's last one once more), `invented`,
+    /// `altered-head` or `altered-tail` (a fresh one with its first or last byte changed), or `of NAME` (a fresh one
+    /// issued to NAME).
     pub nonce: Option<NonceSource>,
     /// How it is signed; several forms are tried one after the other, each on a fresh nonce.
     #[serde(default)]

@@ -241,6 +241,8 @@ pub enum TokenForm {
     Extended,
     /// The actor's own with one character changed in the middle.
     Altered,
+    /// The actor's own with its last character changed.
+    LastAltered,
     /// The first half of the actor's own, the rest replaced.
     Prefix,
     /// The actor's own with upper and lower case swapped.
@@ -257,13 +259,14 @@ pub enum TokenForm {
     Of(String),
 }
 
-const TOKENS: [&str; 12] = [
+const TOKENS: [&str; 13] = [
     "none",
     "empty",
     "garbage",
     "truncated",
     "extended",
     "altered",
+    "last-altered",
     "prefix",
     "case-swapped",
     "other-server",
@@ -283,6 +286,7 @@ impl FromStr for TokenForm {
             "truncated" => TokenForm::Truncated,
             "extended" => TokenForm::Extended,
             "altered" => TokenForm::Altered,
+            "last-altered" => TokenForm::LastAltered,
             "prefix" => TokenForm::Prefix,
             "case-swapped" => TokenForm::CaseSwapped,
             "other-server" => TokenForm::OtherServer,
@@ -306,6 +310,7 @@ impl fmt::Display for TokenForm {
             TokenForm::Truncated => "the token without its last character",
             TokenForm::Extended => "the token with a character more",
             TokenForm::Altered => "the token with one character changed",
+            TokenForm::LastAltered => "the token with its last character changed",
             TokenForm::Prefix => "the first half of the token, the rest replaced",
             TokenForm::CaseSwapped => "the token with upper and lower case swapped",
             TokenForm::OtherServer => "a token that another server issued to the same key",
@@ -332,9 +337,22 @@ pub enum NonceSource {
     Last,
     /// Never issued.
     Invented,
+    /// A fresh one with its first byte changed.
+    AlteredHead,
+    /// A fresh one with its last byte changed.
+    AlteredTail,
     /// Asked for just before under that actor's key.
     Of(String),
 }
+
+const NONCES: [&str; 6] = [
+    "fresh",
+    "last",
+    "invented",
+    "altered-head",
+    "altered-tail",
+    "of NAME",
+];
 
 impl FromStr for NonceSource {
     type Err = String;
@@ -344,15 +362,21 @@ impl FromStr for NonceSource {
             "fresh" => NonceSource::Fresh,
             "last" => NonceSource::Last,
             "invented" => NonceSource::Invented,
+            "altered-head" => NonceSource::AlteredHead,
+            "altered-tail" => NonceSource::AlteredTail,
             _ => match text.strip_prefix("of ") {
                 Some(name) => NonceSource::Of(name.to_owned()),
-                None => return Err(unknown("nonce", text, &["fresh", "last", "invented", "of NAME"])),
+                None => return Err(unknown("nonce", text, &NONCES)),
             },
         })
     }
 }
 
-read_from_text!(NonceSource, "Nonce", "fresh, last, invented, or `of NAME`");
+read_from_text!(
+    NonceSource,
+    "Nonce",
+    "fresh, last, invented, altered-head, altered-tail, or `of NAME`"
+);
 
 #[cfg(test)]
 mod tests {

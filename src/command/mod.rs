@@ -1,12 +1,17 @@
 //! What each sub-command does: from what was typed to an exit code.
 
 mod coverage;
+mod diff;
 mod explain;
 mod lint;
 mod list;
+mod output;
 mod progress;
+mod rejudge;
 mod run;
+mod selftest;
 mod serve;
+mod show;
 
 use crate::cli::{Cli, Command};
 use crate::error::Error;
@@ -21,5 +26,9 @@ pub fn execute(cli: Cli) -> Result<u8, Error> {
         Some(Command::Explain(args)) => explain::explain(&args),
         Some(Command::Coverage(args)) => coverage::coverage(&args),
         Some(Command::Lint(args)) => lint::lint(&args),
+        Some(Command::Selftest(args)) => selftest::selftest(&args),
+        Some(Command::Show(args)) => show::show(&args),
+        Some(Command::Diff(args)) => diff::diff(&args),
+        Some(Command::Rejudge(args)) => rejudge::rejudge(&args),
     }
 }

@@ -13,19 +13,29 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    pub(super) fn new(cases: usize, quiet: bool) -> Progress {
+    /// A line for so many things of a kind.
+    pub(super) fn new(length: usize, kind: &str, quiet: bool) -> Progress {
         let target = if quiet {
             ProgressDrawTarget::hidden()
         } else {
             ProgressDrawTarget::stderr()
         };
-        let bar = ProgressBar::with_draw_target(Some(cases as u64), target);
-        let style = ProgressStyle::with_template("{bar:24} {pos}/{len} cases  {elapsed}  {wide_msg}");
+        let bar = ProgressBar::with_draw_target(Some(length as u64), target);
+        let style = ProgressStyle::with_template(&format!(
+            "{{bar:24}} {{pos}}/{{len}} {kind}  {{elapsed}}  {{wide_msg}}"
+        ));
         bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
         bar.enable_steady_tick(Duration::from_millis(100));
         Progress { bar }
     }
 
+    /// One of them is done.
+    pub(super) fn step(&self, name: &str) {
+        self.bar.inc(1);
+        self.bar.set_message(name.to_owned());
+    }
+
+    /// A case was judged.
     pub(super) fn note(&self, event: &Event<'_>) {
         let Event::Finished(case) = event;
         self.bar.inc(1);

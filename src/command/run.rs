@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 
+use super::output;
 use super::progress::Progress;
 use crate::case::{Suite, TokenForm};
 use crate::cli::RunArgs;
@@ -13,12 +14,12 @@ use crate::drive::Target;
 use crate::error::Error;
 use crate::judge::Transport;
 use crate::record::Record;
-use crate::report::{self, Format, View};
+use crate::report;
 use crate::run::{Heading, Run};
 use crate::server::{self, Server};
 use crate::verdict::RunVerdict;
 use crate::wire::{Body, Client, Endpoint, FailureKind, Outcome, Patience, Request, Service};
-use crate::{console, exit, run};
+use crate::{exit, run, selftest};
 
 /// How many uses of one seed against one target are told apart.
 const MOST_GENERATIONS: u32 = 1000;
@@ -83,18 +84,23 @@ async fn drive(config: &Config, embedded: Option<&Server>) -> Result<Record, Err
         idp: config.idp.as_ref().map(Endpoint::to_string),
         strict: config.strict,
         filters: config.filters.iter().map(ToString::to_string).collect(),
-        notes: Vec::new(),
+        kill_rate: selftest::kill_rate(&config.suite.hash),
+        ..Heading::default()
     };
     let run = Run {
         suite: Arc::clone(&config.suite),
         selected: config.selected.clone(),
         target: Arc::new(target),
         spec: config.spec,
-        transport: transport(&vault),
+        transport: Transport::of(&vault),
         jobs: config.jobs,
         heading,
     };
-    let progress = Progress::new(run.selected.len(), config.verbosity == report::Verbosity::Quiet);
+    let progress = Progress::new(
+        run.selected.len(),
+        "cases",
+        config.verbosity == report::Verbosity::Quiet,
+    );
     Ok(run::run(&run, |event| progress.note(&event)).await)
 }
 
@@ -110,14 +116,6 @@ fn client_of_server(config: &Config, server: &Server) -> Result<Client, Error> {
     let mut options = config.client(address(&server.url())?);
     options.idp = None;
     Client::new(options).map_err(|error| Error::Usage(error.to_string()))
-}
-
-fn transport(vault: &Endpoint) -> Transport {
-    match (vault.is_tls(), vault.is_loopback()) {
-        (true, _) => Transport::Tls,
-        (false, true) => Transport::Loopback,
-        (false, false) => Transport::Clear,
-    }
 }
 
 fn wants_foreign(suite: &Suite, selected: &[usize]) -> bool {
@@ -204,28 +202,10 @@ async fn mark(client: &Client, seed: &Seed, generation: u32, config: &Config) ->
         .map(|(status, _)| status)
 }
 
-/// Writes every report; the terminal has its own unless a report takes its place.
+/// Writes every report and says what the run came to.
 fn finish(config: &mut Config, record: &Record) -> Result<u8, Error> {
-    let view = View {
-        color: console::color(),
-        width: console::width(),
-        verbosity: config.verbosity,
-        sources: config.suite.sources(),
-    };
     let outputs = std::mem::take(&mut config.outputs);
-    let taken = outputs.iter().any(report::Output::is_stdout);
-    if !taken {
-        console::out(&String::from_utf8_lossy(&report::render(
-            Format::Text,
-            record,
-            &view,
-        )));
-    }
-    let plain = View { color: false, ..view };
-    for output in outputs {
-        let bytes = report::render(output.format, record, &plain);
-        output.write(&bytes)?;
-    }
+    output::deliver(record, outputs, config.verbosity, config.suite.sources())?;
     Ok(match record.verdict {
         RunVerdict::Conformant => exit::OK,
         RunVerdict::Nonconformant => exit::NOT_CONFORMANT,

@@ -127,6 +127,12 @@ impl Driver<'_> {
                 spoils.push("a nonce that was never issued".to_owned());
                 BASE64_STANDARD.encode(self.world.draw("invented-nonce"))
             }
+            altered @ (NonceSource::AlteredHead | NonceSource::AlteredTail) => {
+                let fresh = self.fresh_nonce(presented).await?;
+                let (nonce, which) = alter(&fresh, altered == &NonceSource::AlteredHead);
+                spoils.push(format!("a nonce that was issued, with its {which} byte changed"));
+                nonce
+            }
             NonceSource::Of(other) => {
                 spoils.push(format!("the nonce was issued to {other}"));
                 self.fresh_nonce(other).await?
@@ -185,6 +191,19 @@ fn challenge_draft(member_id: &str) -> Draft {
         Operation::Challenge.path("", ""),
         Some(body),
     )
+}
+
+/// The nonce with one byte changed, in base64 as it was. What is not base64 is left as it is.
+fn alter(nonce: &str, head: bool) -> (String, &'static str) {
+    let mut bytes = BASE64_STANDARD.decode(nonce).unwrap_or_default();
+    let (byte, which) = match head {
+        true => (bytes.first_mut(), "first"),
+        false => (bytes.last_mut(), "last"),
+    };
+    if let Some(byte) = byte {
+        *byte ^= 0x55;
+    }
+    (BASE64_STANDARD.encode(bytes), which)
 }
 
 fn token_body(member_id: &str, nonce: &str, signature: &str) -> Value {

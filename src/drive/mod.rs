@@ -15,6 +15,7 @@ mod steps;
 mod throttle;
 mod world;
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -35,7 +36,13 @@ use secrets::Secrets;
 use throttle::Demand;
 use world::World;
 
+/// So often an operation may time out in one case, once it is known to hang.
+const MOST_TIMEOUTS: u32 = 3;
+/// What connecting is called where patience is kept.
+const CONNECTING: &str = "connecting";
+
 /// What a run drives its cases against.
+#[derive(Clone)]
 pub struct Target {
     /// The client of the target.
     pub client: Client,
@@ -70,10 +77,18 @@ pub async fn drive(case: &LoadedCase, target: &Target) -> Transcript {
         secrets: Secrets::default(),
         keep_tokens: false,
         demand: Demand::default(),
+        excused: Duration::ZERO,
+        timeouts: BTreeMap::new(),
     };
-    if let Err(stopped) = driver.run().await {
-        driver.transcript.stopped = Some(stopped);
-    }
+    let ended = tokio::select! {
+        biased;
+        reason = target.patience.halt().called() => Err(reason),
+        result = driver.run() => Ok(result),
+    };
+    driver.transcript.stopped = match ended {
+        Ok(result) => result.err(),
+        Err(reason) => Some(error(driver.step, reason)),
+    };
     driver.finish()
 }
 
@@ -94,6 +109,10 @@ struct Driver<'a> {
     keep_tokens: bool,
     /// What the current request asks for beyond the ordinary.
     demand: Demand,
+    /// How long it has waited because the target or the case asked for it.
+    excused: Duration,
+    /// How often each operation timed out in this case.
+    timeouts: BTreeMap<String, u32>,
 }
 
 impl Driver<'_> {
@@ -146,25 +165,91 @@ impl Driver<'_> {
     /// Like [`Driver::exchange`], for a request that carries no token or has it already.
     async fn transact(&mut self, errand: Errand<'_>) -> Flow<Reading> {
         let draft = errand.draft;
-        let mut attempt = 0;
+        let key = patience_key(draft);
+        let (mut attempt, mut refused) = (0, None);
         loop {
-            let limit = self.target.patience.limit(&patience_key(draft));
+            let limit = self.limit(&key)?;
             let at = self.began.elapsed();
             let sent = self.lane.send(errand.request, limit).await;
-            self.note_patience(draft, &sent);
             let status = sent.outcome.answer().map(|answer| answer.status);
             let throttled = status == Some(429) && !self.is_final_429(attempt);
             let role = if throttled { Role::Throttled } else { errand.role };
-            let outcome = sent.outcome.clone();
+            let (outcome, took) = (sent.outcome.clone(), sent.took);
             self.note(&Errand { role, ..errand }, at, sent);
             match outcome {
-                Outcome::Answer(answer) if throttled => self.wait_out(&answer, attempt).await?,
-                Outcome::Failure(failure) if failure.kind == FailureKind::Connect => {
-                    return Err(error(self.step, failure.message));
+                Outcome::Answer(answer) if throttled => {
+                    let first = *refused.get_or_insert_with(Instant::now);
+                    self.wait_out(&answer, attempt, first).await?;
                 }
-                outcome => return Ok(Reading::of(draft.operation, &outcome)),
+                outcome => {
+                    self.heed_failure(&key, &outcome, took)?;
+                    return Ok(Reading::of(draft.operation, &outcome));
+                }
             }
             attempt += 1;
+        }
+    }
+
+    /// How long the next request may take: as long as the operation and connecting are worth waiting for, and no longer
+    /// than the case has left.
+    fn limit(&self, key: &str) -> Flow<Duration> {
+        let patience = &self.target.patience;
+        if let Some(reason) = patience.refusals().given_up() {
+            return Err(error(self.step, reason));
+        }
+        let limit = patience.limit(key).min(patience.limit(CONNECTING));
+        Ok(limit.min(self.left()?))
+    }
+
+    /// What the case has left of its time; an error where that is nothing.
+    fn left(&self) -> Flow<Duration> {
+        let Some(limit) = self.target.patience.case_limit() else {
+            return Ok(Duration::MAX);
+        };
+        let left = (limit + self.excused).saturating_sub(self.began.elapsed());
+        match left.is_zero() {
+            true => Err(error(
+                self.step,
+                format!("the case was not done within {} s", limit.as_secs_f64()),
+            )),
+            false => Ok(left),
+        }
+    }
+
+    /// Remembers how long an operation took or that it failed, and ends the case where there is no point in going on.
+    fn heed_failure(&mut self, key: &str, outcome: &Outcome, took: Duration) -> Flow<()> {
+        let patience = &self.target.patience;
+        let failure = match outcome {
+            Outcome::Failure(failure) => failure,
+            Outcome::Answer(_) => {
+                patience.note_answer(key, took);
+                patience.note_answer(CONNECTING, took);
+                patience.refusals().note_other(Instant::now());
+                return Ok(());
+            }
+        };
+        match failure.kind {
+            FailureKind::Connect | FailureKind::Tls => {
+                // Only what made us wait is to be waited for less.
+                if took * 2 > patience.limit(CONNECTING) {
+                    patience.note_timeout(CONNECTING);
+                }
+                Err(error(self.step, failure.message.clone()))
+            }
+            FailureKind::Timeout => {
+                self.left()?;
+                let hopeless = patience.note_timeout(key);
+                let count = self.timeouts.entry(key.to_owned()).or_default();
+                *count += 1;
+                match hopeless && *count >= MOST_TIMEOUTS {
+                    true => Err(blocked(
+                        self.step,
+                        format!("{key} timed out {count} times: {}", failure.message),
+                    )),
+                    false => Ok(()),
+                }
+            }
+            _ => Ok(()),
         }
     }
 
@@ -173,7 +258,16 @@ impl Driver<'_> {
         attempt >= 2 && self.demand.is_unusual()
     }
 
-    async fn wait_out(&mut self, answer: &crate::wire::Answer, attempt: u32) -> Flow<()> {
+    /// Waits as a 429 asks for, or ends the case where that leads nowhere.
+    async fn wait_out(&mut self, answer: &crate::wire::Answer, attempt: u32, first: Instant) -> Flow<()> {
+        let refusals = self.target.patience.refusals();
+        let Some((wait, told)) = throttle::wait(answer, attempt, Timestamp::now()) else {
+            let reason = "the target answered 429 and asks for a longer wait than a run has";
+            return Err(error(self.step, reason));
+        };
+        if refusals.is_for_good(first, attempt, told, Instant::now()) {
+            return Err(error(self.step, refusals.given_up().unwrap_or_default()));
+        }
         if attempt + 1 >= throttle::ATTEMPTS {
             let reason = format!(
                 "the target answered 429 {} times to the same request",
@@ -181,20 +275,12 @@ impl Driver<'_> {
             );
             return Err(error(self.step, reason));
         }
-        let wait = throttle::wait(answer, attempt, Timestamp::now());
+        let waiting = refusals.wait();
         tokio::time::sleep(wait).await;
+        drop(waiting);
         self.transcript.throttled += wait;
+        self.excused += wait;
         Ok(())
-    }
-
-    fn note_patience(&self, draft: &Draft, sent: &Sent) {
-        let key = patience_key(draft);
-        match &sent.outcome {
-            Outcome::Failure(failure) if failure.kind == FailureKind::Timeout => {
-                self.target.patience.note_timeout(&key)
-            }
-            _ => self.target.patience.note_answer(&key, sent.took),
-        }
     }
 
     fn note(&mut self, errand: &Errand<'_>, at: Duration, sent: Sent) {
@@ -217,6 +303,8 @@ impl Driver<'_> {
             outcome: sent.outcome,
             at_us: micros(at),
             took_us: micros(sent.took),
+            jwt: None,
+            omitted: None,
         });
     }
 

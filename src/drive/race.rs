@@ -2,20 +2,23 @@
 //!
 //! Everything that takes time is done before: keys, tokens, nonces, connections. What is left is one write each.
 
+use std::time::Instant;
+
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 use super::audit::Eyes;
 use super::draft::Draft;
 use super::throttle::is_limit;
 use super::world::cast;
-use super::{Driver, Errand, Flow, blocked, error, not_applicable};
+use super::{CONNECTING, Driver, Errand, Flow, error, not_applicable, patience_key};
 use crate::case::Action;
 use crate::case::model::{AddMember, Create, Step};
 use crate::crypto::SignatureForm;
 use crate::protocol::Operation;
 use crate::reading::Reading;
 use crate::record::Stopped;
-use crate::wire::{FailureKind, Lane, Outcome, Primed, Request, Role, Sent};
+use crate::wire::{Answer, Failure, FailureKind, Lane, Outcome, Primed, Request, Role, Sent};
 
 /// How many rounds a race has that does not say.
 const ROUNDS: usize = 10;
@@ -33,15 +36,39 @@ impl Driver<'_> {
         let names: Vec<String> = step.actor_names().into_iter().map(str::to_owned).collect();
         let mut lanes: Vec<Lane> = (0..=names.len()).map(|_| self.target.client.lane()).collect();
         for round in 0..step.rounds.unwrap_or(ROUNDS) {
-            let repo = self.arena(step, &names, round).await?;
-            let drafts = self.line_up(step, &names, &repo, round).await?;
-            self.weigh_all(&repo, &drafts);
-            let runners = self.prime(drafts, &mut lanes).await?;
-            let readings = self.start(runners, &repo, round).await?;
-            self.heed_limits(&readings)?;
-            self.settle(&repo, &names[0], &readings, round).await?;
+            let (mut attempt, first) = (0, Instant::now());
+            // A round in which everybody was answered 429 did not happen.
+            while let Some(refusal) = self.round(step, &names, &mut lanes, round).await? {
+                if self.is_final_429(attempt) {
+                    return Err(self.limited(429));
+                }
+                self.wait_out(&refusal, attempt, first).await?;
+                attempt += 1;
+            }
         }
         Ok(())
+    }
+
+    /// One round. An answer comes back where all were refused for the rate of requests.
+    async fn round(
+        &mut self,
+        step: &Step,
+        names: &[String],
+        lanes: &mut [Lane],
+        round: usize,
+    ) -> Flow<Option<Answer>> {
+        let repo = self.arena(step, names, round).await?;
+        let drafts = self.line_up(step, names, &repo, round).await?;
+        self.weigh_all(&repo, &drafts);
+        let runners = self.prime(drafts, lanes).await?;
+        match self.start(runners, &repo, round).await? {
+            Ok(readings) => {
+                self.heed_limits(readings.len())?;
+                self.settle(&repo, &names[0], &readings, round).await?;
+                Ok(None)
+            }
+            Err(refusal) => Ok(Some(refusal)),
+        }
     }
 
     /// The repository of a round. A race of creations has a new one each time; in any other the members of the case are
@@ -123,24 +150,21 @@ impl Driver<'_> {
         self.demand.members = self.demand.members.max(together);
     }
 
-    /// Ends the race where a request of the round asked for more than a limit of the target's allows. Some answers of 429
-    /// are a rate; nothing but 429 is a limit.
-    fn heed_limits(&self, readings: &[(Draft, Reading)]) -> Flow<()> {
-        let round = self.transcript.exchanges.iter().rev().take(readings.len());
-        let throttled = readings.iter().all(|(_, reading)| reading.status() == Some(429));
+    /// Ends the race where a request of the round asked for more than a limit of the target's allows. A single 429 is a rate.
+    fn heed_limits(&self, length: usize) -> Flow<()> {
+        let round = self.transcript.exchanges.iter().rev().take(length);
         let limited = round
             .filter_map(|exchange| exchange.outcome.answer())
-            .find(|answer| is_limit(answer) && (throttled || answer.status != 429));
+            .find(|answer| answer.status != 429 && is_limit(answer));
         match limited {
-            Some(answer) if self.demand.is_unusual() => Err(not_applicable(
-                self.step,
-                format!(
-                    "a limit of the target's stands before it: status {}",
-                    answer.status
-                ),
-            )),
+            Some(answer) if self.demand.is_unusual() => Err(self.limited(answer.status)),
             _ => Ok(()),
         }
+    }
+
+    fn limited(&self, status: u16) -> Stopped {
+        let reason = format!("a limit of the target's stands before it: status {status}");
+        not_applicable(self.step, reason)
     }
 
     fn runner_draft(
@@ -167,10 +191,19 @@ impl Driver<'_> {
         let mut runners = Vec::with_capacity(drafts.len());
         for ((name, draft), lane) in drafts.into_iter().zip(lanes) {
             let (request, shown) = self.with_token(&draft, &name).await?;
-            let primed = lane
-                .prime(request)
-                .await
-                .map_err(|failure| self.no_connection(failure.message))?;
+            let limit = self.limit(CONNECTING)?;
+            let began = Instant::now();
+            let primed = match timeout(limit, lane.prime(request)).await {
+                Ok(Ok(primed)) => primed,
+                failed => {
+                    let failure = failed.ok().and_then(Result::err).unwrap_or_else(|| Failure {
+                        kind: FailureKind::Connect,
+                        message: "no connection in time".to_owned(),
+                    });
+                    self.heed_failure(CONNECTING, &Outcome::Failure(failure.clone()), began.elapsed())?;
+                    return Err(error(self.step, failure.message));
+                }
+            };
             runners.push(Runner {
                 name,
                 draft,
@@ -181,14 +214,20 @@ impl Driver<'_> {
         Ok(runners)
     }
 
-    fn no_connection(&self, message: String) -> Stopped {
-        error(self.step, message)
-    }
-
-    /// Lets all go at once and writes the exchanges down in the order of the line-up.
-    async fn start(&mut self, runners: Vec<Runner>, repo: &str, round: usize) -> Flow<Vec<(Draft, Reading)>> {
+    /// Lets all go at once and writes the exchanges down in the order of the line-up. Where all are answered 429, one of
+    /// the answers comes back.
+    async fn start(
+        &mut self,
+        runners: Vec<Runner>,
+        repo: &str,
+        round: usize,
+    ) -> Flow<Result<Vec<(Draft, Reading)>, Answer>> {
         let at = self.began.elapsed();
-        let limit = self.target.patience.limit("race");
+        let operation = runners
+            .first()
+            .map_or_else(String::new, |runner| patience_key(&runner.draft));
+        let key = format!("concurrent {operation}");
+        let limit = self.limit(&key)?;
         let mut running = JoinSet::new();
         let mut notes = Vec::new();
         for (index, runner) in runners.into_iter().enumerate() {
@@ -198,34 +237,37 @@ impl Driver<'_> {
         }
         let mut sent: Vec<(usize, Sent)> = running.join_all().await;
         sent.sort_by_key(|(index, _)| *index);
-        let mut readings = Vec::new();
+        let refusal = refusal_of_all(&sent);
+        let role = if refusal.is_some() {
+            Role::Throttled
+        } else {
+            Role::Step
+        };
+        let (mut readings, mut outcomes) = (Vec::new(), Vec::new());
         for ((name, draft, request), (_, sent)) in notes.into_iter().zip(sent) {
-            let outcome = sent.outcome.clone();
-            let repo = draft
-                .operation
-                .is_some_and(Operation::needs_token)
-                .then_some(repo);
-            let (draft_ref, request) = (&draft, &request);
+            let (outcome, took) = (sent.outcome.clone(), sent.took);
+            let needs_token = draft.operation.is_some_and(Operation::needs_token);
             let errand = Errand {
-                draft: draft_ref,
+                draft: &draft,
                 who: &name,
-                repo,
-                role: Role::Step,
+                repo: needs_token.then_some(repo),
+                role,
                 round,
-                request,
-                shown: request,
+                request: &request,
+                shown: &request,
             };
             self.note(&errand, at, sent);
-            match outcome {
-                Outcome::Failure(failure) if failure.kind == FailureKind::Connect => {
-                    return Err(error(self.step, failure.message));
-                }
-                Outcome::Failure(_) => self.target.patience.note_timeout("race"),
-                Outcome::Answer(_) => {}
-            }
-            readings.push((draft.clone(), Reading::of(draft.operation, &outcome)));
+            let reading = Reading::of(draft.operation, &outcome);
+            readings.push((draft, reading));
+            outcomes.push((outcome, took));
         }
-        Ok(readings)
+        if let Some(refusal) = refusal {
+            return Ok(Err(refusal));
+        }
+        for (outcome, took) in outcomes {
+            self.heed_failure(&key, &outcome, took)?;
+        }
+        Ok(Ok(readings))
     }
 
     /// What became of the round: the driver takes for stored what one granted request wrote, and then what members see.
@@ -236,9 +278,6 @@ impl Driver<'_> {
         readings: &[(Draft, Reading)],
         round: usize,
     ) -> Flow<()> {
-        if readings.iter().all(|(_, reading)| reading.status() == Some(429)) {
-            return Err(blocked(self.step, "every request of the race was answered 429"));
-        }
         for (draft, reading) in readings {
             if draft.operation == Some(Operation::Token) {
                 self.keep_token(actor, reading);
@@ -254,4 +293,13 @@ impl Driver<'_> {
             Ok(())
         }
     }
+}
+
+/// An answer of a round in which all were 429.
+fn refusal_of_all(sent: &[(usize, Sent)]) -> Option<Answer> {
+    let refusal = |(_, sent): &(usize, Sent)| {
+        let answer = sent.outcome.answer().filter(|answer| answer.status == 429);
+        answer.cloned()
+    };
+    sent.iter().map(refusal).collect::<Option<Vec<_>>>()?.pop()
 }

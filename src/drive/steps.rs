@@ -9,8 +9,9 @@ use super::draft::{Content, Draft, path};
 use super::throttle::is_limit;
 use super::{Driver, Flow, blocked, forge, not_applicable, now_ms, spoil, world};
 use crate::case::model::{Repo, Step, Wait};
-use crate::case::{Action, TokenForm, Word};
+use crate::case::{Action, NonceSource, TokenForm, Word};
 use crate::crypto::SignatureForm;
+use crate::json;
 use crate::ledger::Stored;
 use crate::protocol::{Operation, encode_segment};
 use crate::reading::Reading;
@@ -97,9 +98,16 @@ impl Driver<'_> {
                 };
                 let name = step.actor_names()[0];
                 for (round, form) in forms.into_iter().enumerate() {
-                    let draft = self.redeem_draft(name, redeem, form).await?;
-                    for draft in spoil::variants(&mut self.world, step.with.as_ref(), &step.repo, draft) {
-                        self.one(step, index, name, draft, round, false).await?;
+                    // Each request has a nonce of its own: one that was refused may be used up.
+                    let (mut at, mut count) = (0, 1);
+                    while at < count {
+                        let draft = self.redeem_draft(name, redeem, form).await?;
+                        let drafts = spoil::variants(&mut self.world, step.with.as_ref(), &step.repo, draft);
+                        count = drafts.len();
+                        if let Some(draft) = drafts.into_iter().nth(at) {
+                            self.one(step, index, name, draft, round + at, false).await?;
+                        }
+                        at += 1;
                     }
                 }
                 return Ok(());
@@ -107,10 +115,16 @@ impl Driver<'_> {
             _ => {}
         }
         let name = step.actor_names()[0].to_owned();
-        let drafts = self.drafts(step, &name);
-        let last = drafts.len().saturating_sub(1);
-        for (round, draft) in drafts.into_iter().enumerate() {
-            self.one(step, index, &name, draft, round, round == last).await?;
+        let mut drafts = self.drafts(step, &name);
+        let mut round = 0;
+        while let Some(draft) = drafts.get(round).cloned() {
+            round += 1;
+            let is_last = round == drafts.len();
+            let granted = self.one(step, index, &name, draft, round - 1, is_last).await?;
+            // What was granted may have moved the version that the other requests were made for.
+            if granted && !is_last {
+                drafts = self.drafts(step, &name);
+            }
         }
         Ok(())
     }
@@ -152,7 +166,7 @@ impl Driver<'_> {
         Some(Draft::new(operation, path, body))
     }
 
-    /// One request of a step, what it changes, and the audit behind it.
+    /// One request of a step, what it changes, and the audit behind it. Says whether it was granted and changed something.
     async fn one(
         &mut self,
         step: &Step,
@@ -161,7 +175,7 @@ impl Driver<'_> {
         draft: Draft,
         round: usize,
         last: bool,
-    ) -> Flow<()> {
+    ) -> Flow<bool> {
         let repo = self.repo_of(step, &draft);
         self.weigh(&repo, &draft);
         let on_vault = draft.operation.is_some_and(Operation::needs_token);
@@ -169,7 +183,7 @@ impl Driver<'_> {
             .exchange(&draft, name, on_vault.then_some(repo.as_str()), Role::Step, round)
             .await?;
         if draft.operation == Some(Operation::Token) {
-            self.keep_token_of(name, &draft, &reading);
+            self.keep_token_of(step, name, &draft, &reading);
         }
         if draft.operation == Some(Operation::Challenge) && draft.spoiled.is_none() {
             let nonce = reading
@@ -188,7 +202,8 @@ impl Driver<'_> {
             };
             self.audit(&repo, name, eyes, round).await?;
         }
-        Ok(())
+        let writes = draft.operation.is_some_and(Operation::writes);
+        Ok(writes && reading.granted().is_some())
     }
 
     /// The repository that a request concerns: the path decides.
@@ -200,14 +215,20 @@ impl Driver<'_> {
         }
     }
 
-    /// A token that was granted is the actor's from then on, unless it was got with somebody else's key.
-    fn keep_token_of(&mut self, name: &str, draft: &Draft, reading: &Reading) {
+    /// A token that was granted is the actor's from then on, unless it was got with somebody else's key or a bad signature.
+    fn keep_token_of(&mut self, step: &Step, name: &str, draft: &Draft, reading: &Reading) {
         let own = self.world.member_id(name);
         let presented = draft
             .json()
             .and_then(|body| body.get("ed25519PublicKey"))
             .and_then(Value::as_str);
-        if presented == Some(&own) && draft.spoiled.is_none() {
+        let with_anothers_nonce = matches!(
+            step.action(),
+            Action::Redeem(redeem) if redeem.sign.is_empty()
+                && redeem.signer.is_none()
+                && matches!(redeem.nonce, Some(NonceSource::Of(_)))
+        );
+        if presented == Some(&own) && (draft.spoiled.is_none() || with_anothers_nonce) {
             self.keep_token(name, reading);
         }
     }
@@ -219,6 +240,9 @@ impl Driver<'_> {
                 Some(index),
                 format!("the target does not offer it: it answered {word}"),
             ));
+        }
+        if step.advice.is_some() {
+            return Ok(());
         }
         let words: &[Word] = step
             .answer
@@ -275,7 +299,7 @@ impl Driver<'_> {
         else {
             return;
         };
-        let request = serde_json::from_slice(&content.bytes()).unwrap_or_default();
+        let request = json::first(&content.bytes()).unwrap_or_default();
         let repo = self.world.ensure_repo(repo);
         if let Some(next) = Stored::after(operation, repo.stored.as_ref(), &request) {
             repo.stored = Some(next);
@@ -283,6 +307,13 @@ impl Driver<'_> {
     }
 
     async fn wait(&mut self, step: &Step, wait: Wait) -> Flow<()> {
+        let began = std::time::Instant::now();
+        self.wait_for(step, wait).await?;
+        self.excused += began.elapsed();
+        Ok(())
+    }
+
+    async fn wait_for(&mut self, step: &Step, wait: Wait) -> Flow<()> {
         match wait {
             Wait::NonceExpiry => tokio::time::sleep(NONCE_LIFETIME).await,
             Wait::TokenExpiry => {
@@ -360,6 +391,7 @@ pub(super) fn authorization(form: &TokenForm, own: &str) -> Option<String> {
             .char_indices()
             .map(|(at, c)| if at == half { flip(c) } else { c })
             .collect(),
+        TokenForm::LastAltered => alter_last(own),
         TokenForm::Prefix => own
             .char_indices()
             .map(|(at, c)| if at < half { c } else { flip(c) })
@@ -373,6 +405,21 @@ pub(super) fn authorization(form: &TokenForm, own: &str) -> Option<String> {
         TokenForm::NoScheme => Some(token),
         _ => Some(format!("Bearer {token}")),
     }
+}
+
+/// The token with its last character changed so that its last byte changes as well, where it is base64: the low bits of a
+/// last character may be padding, which decoders are free to ignore.
+fn alter_last(own: &str) -> String {
+    const ALPHABET: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    let end = own.trim_end_matches('=').len();
+    let (head, padding) = own.split_at(end);
+    let mut head: Vec<char> = head.chars().collect();
+    if let Some(last) = head.last_mut() {
+        let place = ALPHABET.chars().position(|c| c == *last);
+        let other = place.and_then(|place| ALPHABET.chars().nth(place ^ 32));
+        *last = other.unwrap_or('x');
+    }
+    head.into_iter().chain(padding.chars()).collect()
 }
 
 fn swap_case(c: char) -> char {

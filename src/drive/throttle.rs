@@ -15,14 +15,21 @@ const LONGEST: Duration = Duration::from_secs(60);
 /// The wait after a 429 that does not say how long; it doubles with each attempt.
 const UNTOLD: Duration = Duration::from_millis(250);
 
-/// How long to wait before a request that was answered 429 is sent again. Attempts count from 0.
-pub(super) fn wait(answer: &Answer, attempt: u32, now: Timestamp) -> Duration {
-    let asked = answer
-        .header("retry-after")
-        .and_then(|value| retry_after(value, now));
-    asked
-        .unwrap_or_else(|| UNTOLD * 2_u32.pow(attempt.min(6)))
-        .min(LONGEST)
+/// How long to wait before a request that was answered 429 is sent again, and whether the target said so. Attempts count
+/// from 0. None where it asks for more than a run has.
+pub(crate) fn wait(answer: &Answer, attempt: u32, now: Timestamp) -> Option<(Duration, bool)> {
+    let untold = UNTOLD * 2_u32.pow(attempt.min(6));
+    match asked(answer, now) {
+        None => Some((untold, false)),
+        Some(asked) if asked > LONGEST => None,
+        // A target that says "at once" again and again is not taken at its word.
+        Some(asked) => Some((asked.max(untold / 4), true)),
+    }
+}
+
+fn asked(answer: &Answer, now: Timestamp) -> Option<Duration> {
+    let of = |name: &str| answer.header(name).and_then(|value| retry_after(value, now));
+    of("retry-after").or_else(|| of("ratelimit-reset"))
 }
 
 /// `Retry-After` as seconds or as an HTTP date (RFC 9110, 10.2.3).
@@ -93,11 +100,13 @@ mod tests {
     #[test]
     fn retry_after_is_read_as_seconds_and_as_a_date() {
         let now: Timestamp = "1994-11-06T08:49:30Z".parse().unwrap();
-        assert_eq!(wait(&answer(429, Some("2"), ""), 0, now), Duration::from_secs(2));
+        let wait = |after, attempt| wait(&answer(429, after, ""), attempt, now);
+        assert_eq!(wait(Some("2"), 0), Some((Duration::from_secs(2), true)));
         let date = Some("Sun, 06 Nov 1994 08:49:37 GMT");
-        assert_eq!(wait(&answer(429, date, ""), 0, now), Duration::from_secs(8));
-        assert_eq!(wait(&answer(429, Some("99999"), ""), 0, now), LONGEST);
-        assert_eq!(wait(&answer(429, Some("soon"), ""), 1, now), UNTOLD * 2);
+        assert_eq!(wait(date, 0), Some((Duration::from_secs(8), true)));
+        assert_eq!(wait(Some("99999"), 0), None);
+        assert_eq!(wait(Some("soon"), 1), Some((UNTOLD * 2, false)));
+        assert_eq!(wait(Some("0"), 3), Some((UNTOLD * 2, true)));
     }
 
     #[test]

@@ -215,33 +215,45 @@ impl<'a> World<'a> {
     }
 }
 
-/// Everybody whom the case has act on vault routes or be a member, in order of appearance: they are logged in first.
+/// Everybody whom the case has act on vault routes or be a member, in order of appearance: they are logged in first, but for
+/// those whom a step of the case logs in before they do anything else.
 pub(super) fn cast(case: &Case) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
-    let mut add = |name: &str| {
-        if !names.iter().any(|known| known == name) {
+    let mut selves: Vec<String> = Vec::new();
+    let add = |names: &mut Vec<String>, selves: &[String], name: &str| {
+        if ![names.as_slice(), selves]
+            .iter()
+            .any(|known| known.iter().any(|known| known == name))
+        {
             names.push(name.to_owned());
         }
     };
     for repo in [&case.repo, &case.other].into_iter().flatten() {
-        add(&repo.by);
-        repo.members.iter().for_each(|name| add(name));
+        add(&mut names, &selves, &repo.by);
+        repo.members
+            .iter()
+            .for_each(|name| add(&mut names, &selves, name));
     }
     for step in &case.steps {
         let step = step.get_ref();
+        if let (Action::Redeem(_), false) = (step.action(), step.is_race()) {
+            selves.extend(step.actor_names().into_iter().map(str::to_owned));
+        }
         let on_vault = step
             .action()
             .operation()
             .is_none_or(|operation| operation.needs_token());
         if on_vault && !matches!(step.action(), Action::Wait(_) | Action::Transport(_)) {
-            step.actor_names().into_iter().for_each(&mut add);
+            step.actor_names()
+                .into_iter()
+                .for_each(|name| add(&mut names, &selves, name));
         }
         if let Some(rival) = &step.against {
-            add(&rival.actor);
+            add(&mut names, &selves, &rival.actor);
         }
         for token in step.with.iter().flat_map(|with| with.token.iter()) {
             if let TokenForm::Of(name) = token {
-                add(name);
+                add(&mut names, &selves, name);
             }
         }
     }

@@ -188,15 +188,12 @@ fn roster(
             got,
         };
         let twin = |other: &Value| member_id(other) == Some(id);
-        if entries[..index].iter().any(twin)
-            && expected.members.iter().filter(|other| twin(other)).count() < 2
-        {
+        let twins = expected.members.iter().filter(|other| twin(other)).count();
+        if entries[..index].iter().any(twin) && twins < 2 {
             differences.push(state(format!("the member {id} stands twice in the roster")));
-        } else if let Some(wanted) = expected.member(id) {
-            let old = before
-                .and_then(|before| before.member(id))
-                .filter(|old| *old != wanted);
-            differences.extend(entry(wanted, old, seen, &place));
+        } else if twins > 0 {
+            let old = before.and_then(|before| before.member(id));
+            differences.extend(nearest_entry(expected, id, old, seen, &place));
         } else {
             differences.push(state(format!("{id} is in the roster and must not be")));
         }
@@ -212,6 +209,22 @@ fn roster(
             });
         }
     }
+}
+
+/// The differences from the stored entry of a member; from the nearest, where a roster that names a member twice was taken.
+fn nearest_entry(
+    expected: &Stored,
+    id: &str,
+    old: Option<&Value>,
+    seen: &Value,
+    at: &str,
+) -> Vec<Difference> {
+    let wanted = expected
+        .members
+        .iter()
+        .filter(|member| member_id(member) == Some(id));
+    let compared = wanted.map(|wanted| entry(wanted, old.filter(|old| *old != wanted), seen, at));
+    compared.min_by_key(Vec::len).unwrap_or_default()
 }
 
 fn compare(

@@ -22,6 +22,7 @@ use crate::protocol::SpecVersion;
 use crate::record::CaseRecord;
 use crate::transcript::Transcript;
 use crate::verdict::Verdict;
+use crate::wire::Endpoint;
 
 /// What judging needs to know beside the transcript.
 #[derive(Debug, Clone, Copy)]
@@ -45,6 +46,17 @@ pub enum Transport {
     Loopback,
     /// In the clear, over a network.
     Clear,
+}
+
+impl Transport {
+    /// How an endpoint is reached.
+    pub fn of(endpoint: &Endpoint) -> Transport {
+        match (endpoint.is_tls(), endpoint.is_loopback()) {
+            (true, _) => Transport::Tls,
+            (false, true) => Transport::Loopback,
+            (false, false) => Transport::Clear,
+        }
+    }
 }
 
 /// Judges one case.
@@ -78,6 +90,7 @@ pub fn judge(case: &LoadedCase, transcript: &Transcript, context: &Context<'_>) 
         topic: case.topic().to_owned(),
         file: case.source.name.clone(),
         line: case.line,
+        generation: None,
         verdict,
         requirements,
         reason: proof::reason(verdict, transcript.stopped.as_ref(), &records),

@@ -46,6 +46,8 @@ pub(super) struct Audit {
     pub(super) seen: Option<Stored>,
     /// Whether the request had to be refused and was granted: then any difference is that one fault.
     pub(super) spoilt: bool,
+    /// Whether the request was changed on purpose: what it says may then not fit together.
+    pub(super) altered: bool,
 }
 
 impl Audit {
@@ -55,6 +57,10 @@ impl Audit {
         let base = self.basis();
         let finding = match (&frame.reading, &base) {
             (Reading::Granted(body), Some(base)) => return self.compare(walk, frame, body, base),
+            (Reading::Granted(body), None) if self.expected.anything => {
+                self.seen = Stored::served(body);
+                Finding::Holds
+            }
             (Reading::Granted(_), None) => Finding::broken("the repository exists"),
             (reading, None) if reading.is(Word::Status(404)) || reading.is(Word::Status(403)) => {
                 Finding::Holds
@@ -144,8 +150,11 @@ impl Audit {
         }
         aspects(walk, frame, base, self.operation, &differences);
         self.pull_rules(walk, frame, body);
-        if self.operation == Operation::RemoveMember && self.granted {
-            opens(walk, frame, body, self.step);
+        let removed = self.operation == Operation::RemoveMember && self.granted;
+        if removed && !self.altered && !walk.is_spoilt() {
+            if state.is_empty() {
+                opens(walk, frame, body, self.step);
+            }
             self.shuts(walk, frame, body);
         }
         self.seen = base.observed(body).or(self.seen.take());
@@ -153,15 +162,10 @@ impl Audit {
 
     /// After a removal the wrapped key that a member was served before opens nothing that is served now.
     fn shuts(&self, walk: &mut Walk<'_, '_>, frame: &Frame<'_>, body: &Value) {
-        let after = self.expected.states.iter().flatten().next();
-        let (Some(before), Some(after)) = (&self.before, after) else {
-            return;
-        };
-        let Some((_, envelope)) = served(walk, frame, body) else {
-            return;
-        };
-        let old = before.member(&walk.member_id(frame.actor()));
-        let Some(old) = old.and_then(wrapped_key).filter(|_| after.epoch > before.epoch) else {
+        let epoch = body.pointer("/manifest/keyEpoch").and_then(Value::as_i64);
+        let before = self.before.as_ref().filter(|before| epoch > Some(before.epoch));
+        let old = before.and_then(|before| before.member(&walk.member_id(frame.actor())));
+        let (Some(old), Some((_, envelope))) = (old.and_then(wrapped_key), served(walk, frame, body)) else {
             return;
         };
         let finding = match open(walk, frame, &old, &envelope) {

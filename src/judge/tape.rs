@@ -51,7 +51,7 @@ fn frame(index: usize, exchange: &Exchange) -> Frame<'_> {
         .request
         .body
         .as_ref()
-        .and_then(|body| serde_json::from_slice(body.as_bytes()).ok());
+        .and_then(|body| json::first(body.as_bytes()));
     let reading = Reading::of(exchange.operation, &exchange.outcome);
     Frame {
         index,

@@ -14,6 +14,7 @@ use crate::ledger::Stored;
 use crate::protocol::Operation;
 use crate::reading::Reading;
 use crate::record::Stopped;
+use crate::verdict::Verdict;
 use crate::wire::Role;
 
 /// What is asked of every race.
@@ -127,11 +128,16 @@ impl Walk<'_, '_> {
             return self.checks.note(subject, frame.index, finding);
         }
         let words = words(step);
-        let finding = match words.iter().any(|word| frame.reading.is(*word)) {
-            true => Finding::Holds,
-            false => Finding::broken(frame.reading.describe()),
-        };
-        self.checks.note(subject, frame.index, finding);
+        let holds = words.iter().any(|word| frame.reading.is(*word));
+        self.shows(frame, index, holds);
+        match (&step.advice, holds) {
+            (_, true) => self.checks.note(subject, frame.index, Finding::Holds),
+            (Some(advice), false) => self.advise(frame, subject, advice),
+            (None, false) => {
+                let finding = Finding::broken(frame.reading.describe());
+                self.checks.note(subject, frame.index, finding);
+            }
+        }
         answers::pointers(self, frame, index, step);
         let before = self.stored(frame).cloned();
         if frame.reading.granted().is_some()
@@ -177,7 +183,40 @@ impl Walk<'_, '_> {
             expected,
             seen: None,
             spoilt: true,
+            altered: true,
         });
+    }
+
+    /// What the expected answer verifies besides; another answer says nothing about it.
+    fn shows(&mut self, frame: &Frame<'_>, index: usize, holds: bool) {
+        let requirements = self.case.step_shows(index);
+        let finding = match holds {
+            true => Finding::Holds,
+            false => Finding::Unknown {
+                reason: format!("{} says nothing about it", frame.reading.describe()),
+                verdict: Verdict::NotApplicable,
+            },
+        };
+        let subject = Subject {
+            requirements,
+            ..self.subject(index, "shows", answer_sentence(self.case.step(index), frame))
+        };
+        self.checks.note(subject, frame.index, finding);
+    }
+
+    /// Advice is given and counts for nothing. Each way of asking for it is one of its own.
+    fn advise(&mut self, frame: &Frame<'_>, subject: Subject, advice: &str) {
+        let how = frame.exchange.spoiled.as_deref().unwrap_or("asked as usual");
+        let finding = Finding::Unknown {
+            reason: format!("{}: {advice}", frame.reading.describe()),
+            verdict: Verdict::NotApplicable,
+        };
+        let subject = Subject {
+            name: "advice",
+            expected: format!("{} ({how})", subject.expected),
+            ..subject
+        };
+        self.checks.note(subject, frame.index, finding);
     }
 
     /// What is stored after an answer, and what audits must therefore see.
@@ -205,6 +244,7 @@ impl Walk<'_, '_> {
             expected,
             seen: None,
             spoilt: false,
+            altered: frame.exchange.spoiled.is_some(),
         });
     }
 
@@ -213,13 +253,14 @@ impl Walk<'_, '_> {
         let Some(operation) = frame.exchange.operation else {
             return Expected::exactly(before.cloned());
         };
-        let (Reading::Granted(_), Some(request)) = (&frame.reading, &frame.request) else {
+        let Reading::Granted(_) = &frame.reading else {
             return Expected::exactly(before.cloned());
         };
         if !operation.writes() {
             return Expected::exactly(before.cloned());
         }
-        let after = Stored::after(operation, before, request);
+        let request = frame.request.as_ref();
+        let after = request.and_then(|request| Stored::after(operation, before, request));
         let words = if step.stored.is_empty() {
             &[StoredWord::Applied][..]
         } else {
@@ -232,7 +273,7 @@ impl Walk<'_, '_> {
         };
         for word in words {
             match word {
-                StoredWord::Applied => expected.states.push(after.clone().or(before.cloned())),
+                StoredWord::Applied => expected.states.extend(applied(operation, before, after.clone())),
                 StoredWord::Unchanged => expected.states.push(before.cloned()),
                 StoredWord::Grown => expected.above = Some(before.map_or(0, |before| before.version)),
                 StoredWord::Any => expected.anything = true,
@@ -293,6 +334,7 @@ impl Walk<'_, '_> {
             expected,
             seen: None,
             spoilt: false,
+            altered: false,
         });
     }
 
@@ -356,7 +398,7 @@ impl Walk<'_, '_> {
             let subject = self.subject(index, "answer", planned_sentence(step));
             let finding = Finding::Unknown {
                 reason: stopped.reason.clone(),
-                verdict: stopped.verdict,
+                verdict: stopped.verdict_at(index),
             };
             self.checks.note(subject, 0, finding);
         }
@@ -368,11 +410,16 @@ impl Walk<'_, '_> {
             Transport::Tls => Finding::Holds,
             Transport::Loopback => Finding::Unknown {
                 reason: "a loopback target is exempt".to_owned(),
-                verdict: crate::verdict::Verdict::NotApplicable,
+                verdict: Verdict::NotApplicable,
             },
             Transport::Clear => Finding::broken("plain http over a network"),
         };
         self.checks.note(subject, 0, finding);
+    }
+
+    /// Whether the target took something that it should have refused.
+    pub(super) fn is_spoilt(&self) -> bool {
+        !self.spoilt.is_empty()
     }
 
     pub(super) fn requirements(&self, index: usize) -> Vec<String> {
@@ -412,6 +459,24 @@ impl Walk<'_, '_> {
 
     pub(super) fn member_id(&self, actor: &str) -> String {
         self.identity(actor).member_id().to_owned()
+    }
+}
+
+/// What a granted write may leave behind. Whether a push whose envelope is of another epoch moves the repository's epoch is
+/// left open by the protocol: both are right.
+fn applied(operation: Operation, before: Option<&Stored>, after: Option<Stored>) -> Vec<Option<Stored>> {
+    let Some(after) = after else {
+        return vec![before.cloned()];
+    };
+    match before.filter(|before| operation == Operation::Push && before.epoch != after.epoch) {
+        Some(before) => vec![
+            Some(after.clone()),
+            Some(Stored {
+                epoch: before.epoch,
+                ..after
+            }),
+        ],
+        None => vec![Some(after)],
     }
 }
 

@@ -227,7 +227,7 @@ impl Diff {
     }
 }
 
-fn list(page: &mut Page, title: &str, changes: &[Change]) {
+pub(super) fn list(page: &mut Page, title: &str, changes: &[Change]) {
     if changes.is_empty() {
         return;
     }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use crate::protocol::{Level, SpecVersion};
-use crate::record::{CaseRecord, CheckRecord, Record, RequirementRecord};
+use crate::record::{CaseRecord, CheckRecord, Latency, Record, RequirementRecord};
 use crate::style::{count, thousands, visible, visible_cut};
 use crate::verdict::{RunVerdict, Verdict};
 
@@ -157,6 +157,9 @@ pub(super) fn verdict_meaning(record: &Record) -> &'static str {
 /// The command that runs one case again under the same conditions.
 pub(super) fn again(record: &Record, case: &str) -> String {
     let mut command = vec!["avp-conform".to_owned()];
+    if let Some(exec) = &record.exec {
+        command.push(format!("--exec {}", quoted(exec)));
+    }
     if record.target != "embedded" {
         command.push(format!("--target {}", quoted(&record.target)));
     }
@@ -278,6 +281,13 @@ pub(super) fn took(microseconds: u64) -> String {
         0..10_000 => format!("{}.{} ms", microseconds / 1000, microseconds % 1000 / 100),
         _ => seconds(microseconds / 1000),
     }
+}
+
+/// `latency, median / 99th percentile: push 1.2 / 3.4 ms, ...`
+pub(super) fn latency(record: &Record) -> Option<String> {
+    let one = |it: &Latency| format!("{} {} / {}", it.operation, took(it.median_us), took(it.p99_us));
+    let all: Vec<_> = record.latency.iter().map(one).collect();
+    (!all.is_empty()).then(|| format!("latency, median / 99th percentile: {}", all.join(", ")))
 }
 
 #[cfg(test)]

@@ -31,10 +31,12 @@ pub fn merge(records: Vec<Record>, tally: impl FnOnce(&mut Record)) -> Result<Re
 /// What the parts of one run have in common.
 fn agree(whole: &Record, part: &Record, number: usize) -> Result<(), String> {
     let idp = |record: &Record| record.idp.clone().unwrap_or_else(|| record.target.clone());
+    let command = |record: &Record| record.exec.clone().unwrap_or_default();
     for (what, one, other) in [
         ("suite", &whole.suite.hash, &part.suite.hash),
         ("target", &whole.target, &part.target),
         ("identity provider", &idp(whole), &idp(part)),
+        ("command", &command(whole), &command(part)),
         ("seed", &whole.seed, &part.seed),
         (
             "protocol version",
@@ -54,10 +56,18 @@ fn agree(whole: &Record, part: &Record, number: usize) -> Result<(), String> {
     Ok(())
 }
 
-fn join(whole: &mut Record, part: Record) {
+fn join(whole: &mut Record, mut part: Record) {
     time(whole, &part);
     whole.throttled_ms += part.throttled_ms;
-    whole.generation = whole.generation.max(part.generation);
+    if part.generation != whole.generation {
+        let own = part.generation;
+        let cases = part.cases.iter_mut();
+        cases.for_each(|case| case.generation = case.generation.or(Some(own)));
+    }
+    whole.shard = match (whole.shard.take(), part.shard) {
+        (Some(one), Some(other)) => Some(format!("{one}, {other}")),
+        (one, other) => one.or(other),
+    };
     add_new(&mut whole.filters, part.filters);
     add_new(&mut whole.notes, part.notes);
     whole.cases.extend(part.cases);
@@ -111,9 +121,25 @@ fn arrange(whole: &mut Record) {
         .sort_by(|one, other| (&one.file, one.line).cmp(&(&other.file, other.line)));
     whole.requirements.sort_by_key(|found| place(&found.id));
     whole.summary = Summary::of(whole.cases.iter().map(|case| case.verdict));
+    whole.shard = whole.shard.take().filter(|shards| !is_whole(shards));
     if whole.cases.len() == whole.suite.cases {
         whole.filters.clear();
+        whole.shard = None;
     }
+}
+
+/// Whether shards such as `2/3, 1/3, 3/3` are all that there are.
+fn is_whole(shards: &str) -> bool {
+    let mut numbers = HashSet::new();
+    let mut count = 0;
+    for shard in shards.split(", ") {
+        let Some((number, of)) = shard.split_once('/') else {
+            return false;
+        };
+        numbers.insert(number);
+        count = of.parse().unwrap_or(usize::MAX).max(count);
+    }
+    numbers.len() == count
 }
 
 /// Section and number as numbers: 5.1 stands between 5 and 6, 10 after 9.
@@ -130,6 +156,14 @@ fn place(id: &str) -> (Vec<u32>, u32, String) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn shards_may_be_all_that_there_are() {
+        assert!(is_whole("2/3, 1/3, 3/3"));
+        for some in ["2/3, 1/3", "1/3", "", "1/2, 1/2", "one"] {
+            assert!(!is_whole(some), "{some}");
+        }
+    }
 
     #[test]
     fn requirements_stand_as_in_the_catalogue() {

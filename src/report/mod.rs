@@ -20,6 +20,7 @@ mod load;
 mod locate;
 mod markdown;
 mod merge;
+mod rejudged;
 mod tap;
 mod text;
 mod view;
@@ -29,6 +30,7 @@ pub use diff::{Change, Diff, diff};
 pub use format::Format;
 pub use load::{LoadError, load};
 pub use merge::merge;
+pub use rejudged::rejudged_text;
 pub use view::{Sources, Verbosity, View};
 
 use crate::record::Record;

@@ -41,3 +41,14 @@ pub enum Verbosity {
     /// Every requirement, every case that is concerned, and the exchanges of failing cases.
     Verbose,
 }
+
+impl Verbosity {
+    /// What `-q` and `-v` ask for.
+    pub fn of(quiet: bool, verbose: bool) -> Verbosity {
+        match (quiet, verbose) {
+            (true, _) => Verbosity::Quiet,
+            (_, true) => Verbosity::Verbose,
+            _ => Verbosity::Normal,
+        }
+    }
+}

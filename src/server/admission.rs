@@ -38,14 +38,14 @@ pub(super) fn check(state: &State, vault: &Vault, repo: &Repo, place: &Place) ->
     Err(refusal)
 }
 
-/// What a server that knows owners keeps from other members.
+/// What a server that knows owners keeps from other members, or members from each other.
 fn check_rank(state: &State, repo: &Repo, place: &Place) -> Result<(), Refusal> {
-    if place.caller == repo.history.creator {
-        return Ok(());
-    }
-    let owners = fault::for_owner_only(place.operation).is_some_and(|name| state.deviates(name));
-    let others_key = id_is_other(repo, place) && state.deviates(fault::OWN_KEY_ONLY);
-    match owners || others_key || state.deviates(members::NO_ACCESS) {
+    let owner = place.caller == repo.history.creator;
+    let owners = fault::for_owner_only(place.operation).filter(|_| !owner);
+    let refused = owners.is_some_and(|name| state.deviates(name))
+        || id_is_other(repo, place) && state.deviates(fault::OWN_KEY_ONLY)
+        || !owner && state.deviates(members::NO_ACCESS);
+    match refused {
         true => Err(Refusal::forbidden("only the owner may do this")),
         false => Ok(()),
     }

@@ -171,4 +171,25 @@ mod tests {
             );
         }
     }
+
+    #[test]
+    fn faults_break_requirements_of_the_catalogue_at_their_level() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/schema/requirements.toml");
+        let Ok(catalogue) = std::fs::read_to_string(path) else {
+            return;
+        };
+        for fault in faults() {
+            let id = format!("id = \"{}\"", fault.breaks);
+            let line = catalogue
+                .lines()
+                .find(|line| line.contains(&id))
+                .expect(fault.name);
+            assert!(
+                line.contains(&format!("level = \"{}\"", fault.level)),
+                "{}",
+                fault.name
+            );
+            assert!(line.contains("subject = \"server\""), "{}", fault.name);
+        }
+    }
 }

@@ -2,34 +2,56 @@
 
 use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 
-use super::answer::{Script, Step, Then};
+use super::answer::{Answer, Refusal, Script, Step, Then};
+use super::outbound;
 
 /// A stream, and the bytes that were read from it and not used yet.
+///
+/// It also sees to it that even what is no HTTP gets an error object: the HTTP implementation answers that by itself,
+/// without a body, which shows in that no answer was owed.
 #[derive(Debug)]
 pub(super) struct Rewound<S> {
     unused: Bytes,
     stream: S,
+    owed: Arc<AtomicBool>,
+    instead: Bytes,
 }
 
 impl<S> Rewound<S> {
     /// A stream with these bytes in front of what it still has.
     pub(super) fn new(unused: Bytes, stream: S) -> Rewound<S> {
-        Rewound { unused, stream }
+        Rewound {
+            unused,
+            stream,
+            owed: Arc::default(),
+            instead: Bytes::new(),
+        }
     }
 
     /// The same stream with more bytes put back in front.
-    pub(super) fn put_back(self, bytes: Bytes) -> Rewound<S> {
-        let unused = Bytes::from([bytes, self.unused].concat());
-        Rewound {
-            unused,
-            stream: self.stream,
-        }
+    pub(super) fn put_back(mut self, bytes: Bytes) -> Rewound<S> {
+        self.unused = Bytes::from([bytes, self.unused].concat());
+        self
     }
+
+    /// Whether the core has given an answer that is not on its way yet.
+    pub(super) fn owed(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.owed)
+    }
+}
+
+/// What is answered in place of a bare refusal.
+fn refusal() -> Bytes {
+    let mut answer = Answer::from(Refusal::bad_request("this is no HTTP/1.1 request"));
+    answer.headers.push(("connection".to_owned(), "close".to_owned()));
+    Bytes::from([outbound::head(&answer), answer.content().1].concat())
 }
 
 /// Plays a script; true where the connection lives on.
@@ -81,6 +103,18 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Rewound<S> {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
+        let begins = self.instead.is_empty() && bytes.starts_with(b"HTTP/1.1 ");
+        if begins && !self.owed.swap(false, Ordering::Relaxed) && bytes.starts_with(b"HTTP/1.1 4") {
+            self.instead = refusal();
+        }
+        while !self.instead.is_empty() {
+            let Rewound { stream, instead, .. } = &mut *self;
+            let count = ready!(Pin::new(stream).poll_write(context, instead))?;
+            instead.advance(count);
+            if instead.is_empty() {
+                return Poll::Ready(Ok(bytes.len()));
+            }
+        }
         Pin::new(&mut self.stream).poll_write(context, bytes)
     }
 

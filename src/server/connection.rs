@@ -5,6 +5,7 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -58,23 +59,42 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(site: Arc<Site>, st
     }
 }
 
+/// An answer that is written by hand, and the body that it does not wait for.
+struct Taken {
+    script: Script,
+    unread: Option<Incoming>,
+}
+
 /// Serves requests until the connection ends, or until an answer has to be written by hand: then the stream and the
 /// answer come back.
 async fn converse<S>(site: &Arc<Site>, stream: Rewound<S>) -> Option<(Rewound<S>, Script)>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let (by_hand, mut scripts) = mpsc::channel(1);
-    let service = service_fn(|request| respond(Arc::clone(site), request, by_hand.clone()));
+    let (by_hand, mut taken) = mpsc::channel(1);
+    let owed = stream.owed();
+    let service =
+        service_fn(|request| respond(Arc::clone(site), request, by_hand.clone(), Arc::clone(&owed)));
     let mut connection = builder(site).serve_connection(TokioIo::new(stream), service);
-    tokio::select! {
+    let Taken { script, unread } = tokio::select! {
         // A client that breaks off or breaks the framing ends its own connection, nothing else.
-        _ = &mut connection => None,
-        Some(script) = scripts.recv() => {
-            let parts = connection.into_parts();
-            Some((parts.io.into_inner().put_back(parts.read_buf), script))
-        }
+        _ = &mut connection => return None,
+        Some(taken) = taken.recv() => taken,
+    };
+    owed.store(true, Ordering::Relaxed);
+    let parts = connection.into_parts();
+    let unread = [decoded(unread).await, parts.read_buf.to_vec()].concat();
+    Some((parts.io.into_inner().put_back(Bytes::from(unread)), script))
+}
+
+/// What was read of a body before its connection was taken away.
+async fn decoded(body: Option<Incoming>) -> Vec<u8> {
+    let Some(mut body) = body else { return Vec::new() };
+    let mut bytes = Vec::new();
+    while let Some(Ok(frame)) = body.frame().await {
+        bytes.extend(frame.into_data().unwrap_or_default());
     }
+    bytes
 }
 
 fn builder(site: &Site) -> http1::Builder {
@@ -92,11 +112,17 @@ fn builder(site: &Site) -> http1::Builder {
 async fn respond(
     site: Arc<Site>,
     incoming: http::Request<Incoming>,
-    by_hand: mpsc::Sender<Script>,
+    by_hand: mpsc::Sender<Taken>,
+    owed: Arc<AtomicBool>,
 ) -> Result<http::Response<Pieces>, Infallible> {
     if let Some(script) = early(&site.state, &incoming) {
         // The body is left where it is, and the connection with it.
-        let _ = by_hand.send(script).await;
+        let _ = by_hand
+            .send(Taken {
+                script,
+                unread: Some(incoming.into_body()),
+            })
+            .await;
         return std::future::pending().await;
     }
     let request = read(incoming, site.body_limit).await;
@@ -105,10 +131,11 @@ async fn respond(
         tokio::time::sleep(answer.delay).await;
     }
     if let Manner::ByHand(script) = answer.manner {
-        let _ = by_hand.send(script).await;
+        let _ = by_hand.send(Taken { script, unread: None }).await;
         // The connection is taken away at this point.
         return std::future::pending().await;
     }
+    owed.store(true, Ordering::Relaxed);
     Ok(outbound::response(&answer))
 }
 

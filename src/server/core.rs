@@ -13,10 +13,11 @@ use super::faults::auth as signatures;
 use super::faults::{authorization, errors, fidelity, malformed, races, routes, tokens as fault};
 use super::request::Request;
 use super::route::Route;
-use super::shape::{Laxity, Shape};
+use super::shape::Laxity;
+use super::shapes::Shape;
 use super::state::State;
 use super::variations::{identity, rules};
-use super::{auth, bent, create, discovery, limits, members, pull, push, removal, shape, tokens};
+use super::{auth, bent, create, discovery, limits, members, pull, push, removal, shape, shapes, tokens};
 use crate::protocol::Operation;
 
 /// What a request is about: the operation, the ids of its path and who asks.
@@ -133,7 +134,7 @@ fn anonymous(state: &State, request: &Request, route: &Route, refusal: Refusal) 
         return Err(Refusal::not_found("there is no such repository"));
     }
     if state.is(fault::BODY_FIRST)
-        && let Some(shape) = shape::of(*operation)
+        && let Some(shape) = shapes::of(*operation)
     {
         let checked = request.json(state).and_then(|body| shape::check(shape, &body));
         checked.inspect_err(|_| state.fire())?;
@@ -167,7 +168,7 @@ fn perform(state: &State, place: &Place, request: &Request) -> Result<Value, Ref
 /// The body, read and checked. Repository operations take the result as it is, since an unknown repository and a
 /// stranger are named before a malformed body.
 fn body(state: &State, place: &Place, request: &Request) -> Result<Value, Refusal> {
-    let Some(shape) = shape::of(place.operation) else {
+    let Some(shape) = shapes::of(place.operation) else {
         return Ok(Value::Null);
     };
     let mut value = request.json(state)?;

@@ -31,10 +31,13 @@ mod options;
 mod outbound;
 mod pull;
 mod push;
+#[cfg(test)]
+mod rehearsal;
 mod removal;
 mod request;
 mod route;
 mod shape;
+mod shapes;
 mod state;
 mod tls;
 mod tokens;

@@ -224,4 +224,20 @@ pub struct Exchange {
     pub at_us: u64,
     /// How long it took, microseconds.
     pub took_us: u64,
+    /// What the token in the answer says, where it is a JWT: the token itself is never recorded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jwt: Option<Jwt>,
+    /// So many bytes of the answer's body are not in the record, because large bodies added up to too much.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub omitted: Option<u64>,
+}
+
+/// The readable parts of a JWT. Its signature is not kept, so that it is a token no more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Jwt {
+    /// Its header.
+    pub header: serde_json::Map<String, serde_json::Value>,
+    /// Its claims.
+    pub claims: serde_json::Map<String, serde_json::Value>,
 }

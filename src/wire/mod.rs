@@ -7,12 +7,14 @@ mod client;
 mod connect;
 mod endpoint;
 mod exchange;
+mod halt;
 mod head;
 mod lane;
 mod link;
 mod options;
 mod pace;
 mod patience;
+mod refusals;
 mod tap;
 mod tls;
 mod trip;
@@ -21,9 +23,13 @@ mod words;
 
 pub use client::Client;
 pub use endpoint::{Endpoint, EndpointError};
-pub use exchange::{Answer, Body, Exchange, Failure, FailureKind, Headers, Outcome, Request, Role, Service};
+pub use exchange::{
+    Answer, Body, Exchange, Failure, FailureKind, Headers, Jwt, Outcome, Request, Role, Service,
+};
+pub use halt::Halt;
 pub use lane::{Lane, Primed};
 pub use options::{ClientError, ClientOptions, DEFAULT_MAX_BODY, TlsOptions};
 pub use pace::Pace;
 pub use patience::Patience;
+pub use refusals::{Refusals, Waiting};
 pub use trip::Sent;

@@ -9,7 +9,7 @@ use thiserror::Error;
 use super::{Endpoint, Headers};
 
 /// The body size beyond which an answer is given up, unless told otherwise.
-pub const DEFAULT_MAX_BODY: usize = 32 << 20;
+pub const DEFAULT_MAX_BODY: usize = 4 << 20;
 
 /// Everything a [`Client`](super::Client) must know. Its debug form shows no header's value.
 #[derive(Clone)]

@@ -12,7 +12,7 @@ use base64::prelude::{BASE64_STANDARD, Engine as _};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use sha2::{Digest as _, Sha256};
 
-use super::facts::{Totals, seconds, sentence, verdict_meaning};
+use super::facts::{Totals, seconds, sentence, took, verdict_meaning};
 use crate::record::Record;
 use crate::style::{count, thousands, visible, visible_cut};
 use crate::verdict::{RunVerdict, Verdict};
@@ -45,6 +45,7 @@ pub(super) fn render(record: &Record) -> Vec<u8> {
                 main {
                     (verdict(record))
                     (sections::write(record))
+                    (latency(record))
                     (cases::write(record))
                 }
                 footer { "Made by " (visible(&record.tool.name)) " " (visible(&record.tool.version)) "." }
@@ -166,6 +167,9 @@ fn notes(record: &Record) -> Vec<String> {
             sentence(&record.filters.join(" "))
         ));
     }
+    if let Some(shard) = &record.shard {
+        notes.push(format!("Shard {} of the suite.", sentence(shard)));
+    }
     if record.throttled_ms > 0 {
         notes.push(format!(
             "Waited {} in all because the target asked for it.",
@@ -173,6 +177,28 @@ fn notes(record: &Record) -> Vec<String> {
         ));
     }
     notes
+}
+
+/// How long each operation took to be answered.
+fn latency(record: &Record) -> Markup {
+    html! {
+        @if !record.latency.is_empty() {
+            details.words #latency {
+                summary { "Latency" }
+                table {
+                    tr { th { "operation" } th { "answers" } th { "median" } th { "99th percentile" } }
+                    @for it in &record.latency {
+                        tr {
+                            td { (it.operation) }
+                            td { (thousands(it.answers)) }
+                            td { (took(it.median_us)) }
+                            td { (took(it.p99_us)) }
+                        }
+                    }
+                }
+            }
+        }
+    }
 }
 
 /// The sign of a verdict, for eyes that do not tell the colours apart.

@@ -3,7 +3,7 @@
 use super::page::{INDENT, Page};
 use crate::record::Record;
 use crate::report::Verbosity;
-use crate::report::facts::{Section, seconds, sections, sentence, split_id};
+use crate::report::facts::{Section, latency, seconds, sections, sentence, split_id};
 use crate::report::ids::{by_reason, ranges};
 use crate::style::{Tone, count, thousands, visible, wrap};
 use crate::verdict::Verdict;
@@ -124,6 +124,12 @@ fn notes(page: &mut Page, record: &Record) {
             0,
             &format!("note: waited {waited}, summed over cases, because the target asked for it"),
         );
+    }
+    if let Some(latency) = latency(record) {
+        page.wrapped(0, &latency);
+    }
+    if let Some(shard) = &record.shard {
+        page.wrapped(0, &format!("note: shard {} of the suite", sentence(shard)));
     }
     if !record.filters.is_empty() {
         let filters: Vec<_> = record.filters.iter().map(|filter| sentence(filter)).collect();

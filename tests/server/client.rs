@@ -1,38 +1,35 @@
-//! The reference server seen from outside, over plain sockets: what it answers to what is malformed, what survives
-//! concurrency, and how it treats connections.
-
-#![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
+//! A client that is no harness: it sends what it is told, byte for byte, and reads what comes.
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::TcpStream;
 use std::time::Duration;
 
 use avp_conform::protocol::Operation;
-use avp_conform::server::{Behaviour, Options, Server, StartError, Tls, find_variation, variations};
+use avp_conform::server::{Behaviour, Options, Server, find_fault, find_variation};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use ed25519_dalek::{Signer, SigningKey};
 use serde_json::{Value, json};
 
 /// One keep-alive connection.
-struct Line {
+pub(crate) struct Line {
     stream: TcpStream,
     unread: Vec<u8>,
 }
 
 /// One answer, head and body.
-struct Reply {
-    status: u16,
-    head: String,
-    body: Vec<u8>,
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) head: String,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Reply {
-    fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or(Value::Null)
     }
 
-    fn refused(&self, status: u16, code: &str) {
+    pub(crate) fn refused(&self, status: u16, code: &str) {
         assert_eq!(
             (self.status, self.json()["code"].as_str()),
             (status, Some(code)),
@@ -49,7 +46,7 @@ impl Reply {
 }
 
 impl Line {
-    fn to(server: &Server) -> Line {
+    pub(crate) fn to(server: &Server) -> Line {
         let stream = TcpStream::connect(server.address()).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
         stream.set_nodelay(true).unwrap();
@@ -59,11 +56,11 @@ impl Line {
         }
     }
 
-    fn send(&mut self, bytes: &[u8]) {
+    pub(crate) fn send(&mut self, bytes: &[u8]) {
         self.stream.write_all(bytes).unwrap();
     }
 
-    fn read(&mut self) -> Reply {
+    pub(crate) fn read(&mut self) -> Reply {
         loop {
             if let Some(end) = self.unread.windows(4).position(|window| window == b"\r\n\r\n") {
                 return self.read_body(end + 4);
@@ -72,7 +69,7 @@ impl Line {
         }
     }
 
-    fn read_body(&mut self, start: usize) -> Reply {
+    pub(crate) fn read_body(&mut self, start: usize) -> Reply {
         let head = String::from_utf8(self.unread[..start].to_vec()).unwrap();
         let length = head.to_ascii_lowercase().lines().find_map(|line| {
             line.strip_prefix("content-length: ")
@@ -91,14 +88,14 @@ impl Line {
         }
     }
 
-    fn more(&mut self) {
+    pub(crate) fn more(&mut self) {
         let mut piece = [0; 65536];
         let count = self.stream.read(&mut piece).expect("an answer");
         assert_ne!(count, 0, "the connection ended early");
         self.unread.extend_from_slice(&piece[..count]);
     }
 
-    fn ask(&mut self, method: &str, path: &str, headers: &str, body: &[u8]) -> Reply {
+    pub(crate) fn ask(&mut self, method: &str, path: &str, headers: &str, body: &[u8]) -> Reply {
         let head = format!(
             "{method} {path} HTTP/1.1\r\nHost: x\r\n{headers}Content-Length: {}\r\n\r\n",
             body.len()
@@ -107,22 +104,22 @@ impl Line {
         self.read()
     }
 
-    fn post(&mut self, path: &str, token: &str, body: &Value) -> Reply {
+    pub(crate) fn post(&mut self, path: &str, token: &str, body: &Value) -> Reply {
         self.ask("POST", path, &bearer(token), body.to_string().as_bytes())
     }
 }
 
-fn bearer(token: &str) -> String {
+pub(crate) fn bearer(token: &str) -> String {
     format!("Authorization: Bearer {token}\r\n")
 }
 
 /// A member with a token.
-struct Member {
-    id: String,
-    token: String,
+pub(crate) struct Member {
+    pub(crate) id: String,
+    pub(crate) token: String,
 }
 
-fn member(line: &mut Line, seed: u8) -> Member {
+pub(crate) fn member(line: &mut Line, seed: u8) -> Member {
     let key = SigningKey::from_bytes(&[seed; 32]);
     let id = STANDARD.encode(key.verifying_key().as_bytes());
     let challenge = line
@@ -142,7 +139,7 @@ fn member(line: &mut Line, seed: u8) -> Member {
     }
 }
 
-fn entry(id: &str, epoch: i64) -> Value {
+pub(crate) fn entry(id: &str, epoch: i64) -> Value {
     json!({
         "ed25519PublicKey": id,
         "x25519PublicKey": STANDARD.encode([3; 32]),
@@ -157,7 +154,7 @@ fn entry(id: &str, epoch: i64) -> Value {
     })
 }
 
-fn envelope(repo: &str, version: i64, epoch: i64) -> Value {
+pub(crate) fn envelope(repo: &str, version: i64, epoch: i64) -> Value {
     json!({
         "repoId": repo,
         "payloadVersion": version,
@@ -167,7 +164,7 @@ fn envelope(repo: &str, version: i64, epoch: i64) -> Value {
     })
 }
 
-fn creation(repo: &str, owner: &str) -> Value {
+pub(crate) fn creation(repo: &str, owner: &str) -> Value {
     json!({
         "manifest": {
             "repoId": repo, "schemeId": "s", "keyEpoch": 1, "payloadVersion": 1,
@@ -177,114 +174,29 @@ fn creation(repo: &str, owner: &str) -> Value {
     })
 }
 
-fn pushing(repo: &str, expected: i64, version: i64) -> Value {
+pub(crate) fn pushing(repo: &str, expected: i64, version: i64) -> Value {
     json!({ "repoId": repo, "envelope": envelope(repo, version, 1), "expectedPayloadVersion": expected })
 }
 
-fn plain() -> Server {
+pub(crate) fn plain() -> Server {
     Server::start(Options::default()).unwrap()
 }
 
-fn created(line: &mut Line, repo: &str, seed: u8) -> Member {
+pub(crate) fn created(line: &mut Line, repo: &str, seed: u8) -> Member {
     let owner = member(line, seed);
     let reply = line.post("/v1/repos", &owner.token, &creation(repo, &owner.id));
     assert_eq!(reply.status, 200, "{}", reply.json());
     owner
 }
 
-fn pull(line: &mut Line, repo: &str, token: &str) -> Value {
+pub(crate) fn pull(line: &mut Line, repo: &str, token: &str) -> Value {
     let body = json!({ "repoId": repo, "knownPayloadVersion": -1 });
     let reply = line.post(&Operation::Pull.path(repo, ""), token, &body);
     assert_eq!(reply.status, 200, "{}", reply.json());
     reply.json()
 }
 
-#[test]
-fn a_repository_lives_from_creation_to_removal() {
-    let server = plain();
-    let mut line = Line::to(&server);
-    let alice = created(&mut line, "r", 1);
-    let bob = member(&mut line, 2);
-    let added = json!({ "repoId": "r", "member": entry(&bob.id, 1) });
-    assert_eq!(
-        line.post("/v1/repos/r/add-member", &alice.token, &added).status,
-        200
-    );
-    let applied = line
-        .post("/v1/repos/r/push", &bob.token, &pushing("r", 1, 2))
-        .json();
-    assert_eq!(
-        applied,
-        json!({ "accepted": true, "payloadVersion": 2, "keyEpoch": 1, "conflict": false })
-    );
-    let stale = line
-        .post("/v1/repos/r/push", &alice.token, &pushing("r", 1, 2))
-        .json();
-    assert_eq!(
-        stale,
-        json!({ "accepted": false, "payloadVersion": 2, "keyEpoch": 1, "conflict": true })
-    );
-    let removal = json!({
-        "repoId": "r", "removedMemberId": bob.id, "rotatedEnvelope": envelope("r", 3, 2),
-        "rewrappedMembers": [entry(&alice.id, 2)], "newKeyEpoch": 2,
-    });
-    for _ in 0..2 {
-        let manifest = line
-            .post("/v1/repos/r/remove-member", &alice.token, &removal)
-            .json();
-        assert_eq!(manifest["members"], json!([entry(&alice.id, 2)]));
-        assert_eq!(
-            (&manifest["payloadVersion"], &manifest["keyEpoch"]),
-            (&json!(3), &json!(2))
-        );
-        assert_eq!(manifest["shareRefreshTokens"], true);
-    }
-    assert_eq!(
-        pull(&mut line, "r", &alice.token)["envelope"],
-        envelope("r", 3, 2)
-    );
-    let path = Operation::FetchMemberKey.path("r", &alice.id);
-    line.ask("GET", &path, &bearer(&bob.token), b"")
-        .refused(403, "forbidden");
-    assert_eq!(
-        line.ask("GET", &path, &bearer(&alice.token), b"").json(),
-        entry(&alice.id, 2)
-    );
-    line.ask(
-        "GET",
-        &Operation::FetchMemberKey.path("r", &bob.id),
-        &bearer(&alice.token),
-        b"",
-    )
-    .refused(404, "not_found");
-}
-
-#[test]
-fn a_port_that_is_taken_is_named() {
-    let server = plain();
-    let bind: SocketAddr = server.address();
-    let error = Server::start(Options {
-        bind,
-        ..Options::default()
-    })
-    .unwrap_err();
-    assert!(matches!(error, StartError::Bind { .. }));
-    assert!(error.to_string().contains(&bind.to_string()), "{error}");
-}
-
-#[test]
-fn a_server_serves_https_too_and_ends_when_dropped() {
-    let tls = Some(Tls::self_signed().unwrap());
-    let server = Server::start(Options {
-        tls,
-        ..Options::default()
-    })
-    .unwrap();
-    assert!(server.url().starts_with("https://127.0.0.1:"));
-    drop(server);
-}
-
-fn varied(name: &str) -> Server {
+pub(crate) fn varied(name: &str) -> Server {
     let behaviour = Behaviour::Varied(find_variation(name).expect(name));
     Server::start(Options {
         behaviour,
@@ -294,7 +206,7 @@ fn varied(name: &str) -> Server {
 }
 
 /// The answer to a push of version 2 on a fresh repository, by a client that reads any framing.
-fn push_once(server: &Server) -> Value {
+pub(crate) fn push_once(server: &Server) -> Value {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -310,7 +222,7 @@ fn push_once(server: &Server) -> Value {
     })
 }
 
-async fn any_member(server: &Server) -> Member {
+pub(crate) async fn any_member(server: &Server) -> Member {
     let key = SigningKey::from_bytes(&[9; 32]);
     let id = STANDARD.encode(key.verifying_key().as_bytes());
     let asked = json!({ "ed25519PublicKey": id });
@@ -325,7 +237,7 @@ async fn any_member(server: &Server) -> Member {
     }
 }
 
-async fn any_post(server: &Server, path: &str, token: &str, body: &Value) -> Value {
+pub(crate) async fn any_post(server: &Server, path: &str, token: &str, body: &Value) -> Value {
     use http_body_util::{BodyExt, Full};
     let stream = tokio::net::TcpStream::connect(server.address()).await.unwrap();
     let io = hyper_util::rt::TokioIo::new(stream);
@@ -340,10 +252,12 @@ async fn any_post(server: &Server, path: &str, token: &str, body: &Value) -> Val
     serde_json::from_slice(&answer.into_body().collect().await.unwrap().to_bytes()).unwrap()
 }
 
-#[test]
-fn every_variation_lets_a_client_do_its_work() {
-    for variation in variations() {
-        let answer = push_once(&varied(variation.name));
-        assert_eq!(answer["accepted"], true, "{}: {answer}", variation.name);
-    }
+/// A server with one fault.
+pub(crate) fn faulty(name: &str) -> Server {
+    let behaviour = Behaviour::Faulty(find_fault(name).expect(name));
+    Server::start(Options {
+        behaviour,
+        ..Options::default()
+    })
+    .unwrap()
 }

@@ -1,0 +1,25 @@
+//! Tells what changed from one stored report to another.
+
+use std::path::Path;
+
+use super::output;
+use crate::cli::DiffArgs;
+use crate::error::Error;
+use crate::report::{self, Verbosity};
+use crate::{console, exit};
+
+pub(super) fn diff(args: &DiffArgs) -> Result<u8, Error> {
+    let stdin = Path::new("-");
+    if args.old == stdin && args.new == stdin {
+        return Err(Error::Usage(
+            "only one of the two reports can be standard input".to_owned(),
+        ));
+    }
+    let (old, new) = (report::load(&args.old)?, report::load(&args.new)?);
+    let found = report::diff(&old, &new);
+    console::out(&found.text(&output::terminal(Verbosity::Normal)));
+    Ok(match found.regressions {
+        true => exit::NOT_CONFORMANT,
+        false => exit::OK,
+    })
+}

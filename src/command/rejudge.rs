@@ -1,0 +1,22 @@
+//! Judges the exchanges of a stored report again and tells which verdicts would change.
+
+use super::output;
+use crate::cli::RejudgeArgs;
+use crate::error::Error;
+use crate::report::{self, Verbosity};
+use crate::{config, console, exit};
+
+pub(super) fn rejudge(args: &RejudgeArgs) -> Result<u8, Error> {
+    let record = report::load(&args.record)?;
+    let suite = config::load_suite(&args.cases)?;
+    let again = crate::rejudge::rejudge(&record, &suite)
+        .map_err(|why| Error::Usage(format!("{}: {why}", args.record.display())))?;
+    console::out(&report::rejudged_text(
+        &again,
+        &output::terminal(Verbosity::Normal),
+    ));
+    Ok(match again.is_the_same() {
+        true => exit::OK,
+        false => exit::NOT_CONFORMANT,
+    })
+}

@@ -1,0 +1,24 @@
+//! The harness held against itself: the suite is run against the plain reference server, each of its variations and
+//! each of its faults.
+//!
+//! A conformance suite is worth what it catches. The plain server and every variation must come out conformant: whatever
+//! is broken there is a false alarm. Every fault must make a check of its level break: a fault that breaks none survived,
+//! and one that never took effect is dead code. Nothing counts unless the plain server is green and the canary, a fault
+//! that no suite can miss, is caught.
+//!
+//! `runner` makes the runs, `matrix` is what they came to as plain data, and the renderings are functions of that. The
+//! matrix of the whole suite is published in `reports/`; `published` reads it back.
+
+mod markdown;
+mod matrix;
+mod published;
+mod runner;
+mod text;
+
+pub use markdown::render as markdown;
+pub use matrix::{
+    CANARY, Caught, Fate, FaultRow, Matrix, Plain, Rate, Stale, Standing, Unproven, VariationRow,
+};
+pub use published::{JSON, MARKDOWN, PUBLISHED_JSON, PUBLISHED_MARKDOWN, json, kill_rate, published};
+pub use runner::{Bench, BenchError, Look, Observation, Settings, observe};
+pub use text::render as text;

@@ -1,0 +1,38 @@
+//! The published matrix: that of the whole suite, as it stands in `reports/`.
+
+use std::sync::LazyLock;
+
+use super::matrix::Matrix;
+
+/// Where the published matrix stands, from the root of the repository.
+pub const JSON: &str = "reports/selftest.json";
+
+/// Where it stands for people.
+pub const MARKDOWN: &str = "reports/selftest.md";
+
+/// The published matrix, as JSON.
+pub const PUBLISHED_JSON: &str = include_str!("../../reports/selftest.json");
+
+/// The published matrix, for people.
+pub const PUBLISHED_MARKDOWN: &str = include_str!("../../reports/selftest.md");
+
+/// The published matrix; none where this program cannot read it.
+pub fn published() -> Option<&'static Matrix> {
+    static MATRIX: LazyLock<Option<Matrix>> = LazyLock::new(|| serde_json::from_str(PUBLISHED_JSON).ok());
+    MATRIX.as_ref()
+}
+
+/// The published kill rate of the suite with this hash, percent. None for another suite: nobody has seen what it
+/// catches.
+pub fn kill_rate(suite: &str) -> Option<f64> {
+    published()
+        .filter(|matrix| matrix.suite == suite)
+        .map(|matrix| matrix.kill_rate)
+}
+
+/// A matrix as JSON.
+pub fn json(matrix: &Matrix) -> String {
+    // Plain data in memory has no way to fail.
+    let text = serde_json::to_string_pretty(matrix).unwrap_or_default();
+    format!("{text}\n")
+}

@@ -1,0 +1,149 @@
+//! The matrix on a terminal: a line for each fault, and what is amiss at the end, where it is seen.
+
+use std::fmt::Write as _;
+
+use super::matrix::{Caught, Fate, FaultRow, Matrix, Rate, Standing};
+use crate::protocol::Level;
+use crate::style::{Paint, Tone, count};
+
+/// So many cases are named in a line.
+const NAMED: usize = 3;
+
+/// The matrix as text.
+pub fn render(matrix: &Matrix, paint: Paint) -> String {
+    let mut out = String::new();
+    table(&mut out, matrix, paint);
+    amiss(&mut out, matrix, paint);
+    summary(&mut out, matrix, paint);
+    out
+}
+
+fn table(out: &mut String, matrix: &Matrix, paint: Paint) {
+    let width = matrix.faults.iter().map(|row| row.name.len()).max().unwrap_or(0);
+    for row in &matrix.faults {
+        let fate = paint.tone(tone(row.fate), format!("{:8}", row.fate.as_str()));
+        let level = if row.level == Level::Must { "" } else { " (should)" };
+        _ = writeln!(
+            out,
+            "{fate}  {:width$}  {:10} {}{level}",
+            row.name,
+            row.breaks,
+            by(row)
+        );
+    }
+}
+
+fn tone(fate: Fate) -> Tone {
+    match fate {
+        Fate::Killed => Tone::Good,
+        Fate::Noticed => Tone::Caution,
+        Fate::Survived | Fate::Dead => Tone::Bad,
+    }
+}
+
+/// Who caught a fault: those that declare it, or else those that did so unasked.
+fn by(row: &FaultRow) -> String {
+    let how = match row.caught {
+        None => return String::new(),
+        Some(Caught::Declared) => return named(&row.declared, row.others.len()),
+        Some(Caught::Requirement) => "undeclared: ",
+        Some(Caught::Otherwise) => "undeclared, by other requirements: ",
+    };
+    format!("{how}{}", named(&row.others, 0))
+}
+
+fn named(cases: &[String], more: usize) -> String {
+    let shown = cases.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
+    match cases.len().saturating_sub(NAMED) + more {
+        0 => shown,
+        more => format!("{shown} and {}", count(more, "other")),
+    }
+}
+
+fn amiss(out: &mut String, matrix: &Matrix, paint: Paint) {
+    let list = |out: &mut String, title: &str, lines: Vec<String>| {
+        if !lines.is_empty() {
+            _ = writeln!(out, "\n{} ({})", paint.tone(Tone::Strong, title), lines.len());
+            for line in lines {
+                _ = writeln!(out, "  {line}");
+            }
+        }
+    };
+    let fate = |fate: Fate| {
+        let rows = matrix.faults.iter().filter(move |row| row.fate == fate);
+        rows.map(|row| format!("{} ({} {})", row.name, row.level, row.breaks))
+            .collect::<Vec<_>>()
+    };
+    list(out, "The plain server is not green", matrix.plain.cases.clone());
+    list(out, "Survived", fate(Fate::Survived));
+    list(
+        out,
+        "Noticed only: not conformant, but nothing broke",
+        fate(Fate::Noticed),
+    );
+    list(out, "Dead code: never took effect", fate(Fate::Dead));
+    let alarms = matrix
+        .false_alarms()
+        .map(|row| format!("{}: {}", row.name, named(&row.alarms, 0)));
+    list(
+        out,
+        "False alarms: variations that were not found conformant",
+        alarms.collect(),
+    );
+    let idle = matrix.idle().map(|row| row.name.clone()).collect();
+    list(out, "Variations that never took effect", idle);
+    let stale = matrix.stale.iter();
+    list(
+        out,
+        "Stale kills: the case does not break under the fault",
+        stale
+            .map(|stale| format!("{} declares {}", stale.case, stale.fault))
+            .collect(),
+    );
+    list(
+        out,
+        "Unproven requirements: no fault breaks them",
+        matrix.unproven.requirements.clone(),
+    );
+    list(
+        out,
+        "Unproven cases: no fault breaks them",
+        matrix.unproven.cases.clone(),
+    );
+    list(
+        out,
+        "Unproven checks of a must: no fault breaks them",
+        matrix.unproven.checks.clone(),
+    );
+}
+
+fn summary(out: &mut String, matrix: &Matrix, paint: Paint) {
+    let undeclared = matrix
+        .faults
+        .iter()
+        .filter(|row| matches!(row.caught, Some(Caught::Requirement | Caught::Otherwise)))
+        .count();
+    let conformant = matrix.variations.iter().filter(|row| row.conformant).count();
+    let standing = match matrix.standing {
+        Standing::Sound => paint.tone(Tone::Good, "sound"),
+        Standing::Lacking => paint.tone(Tone::Bad, "lacking"),
+        Standing::Void => paint.tone(
+            Tone::Bad,
+            "VOID: the plain server is not green or the canary lives",
+        ),
+    };
+    _ = writeln!(
+        out,
+        "\n{standing}: {} ran against the plain server, {} of {} conformant; killed {} must and {} should faults, \
+         {undeclared} of them by no case that declares it",
+        count(matrix.cases, "case"),
+        conformant,
+        count(matrix.variations.len(), "variation"),
+        rate(matrix.must),
+        rate(matrix.should),
+    );
+}
+
+fn rate(rate: Rate) -> String {
+    format!("{} of {}", rate.killed, rate.of)
+}

@@ -1,0 +1,62 @@
+//! Records of real runs: the suite against the reference server, as it is or deviating.
+
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
+
+use avp_conform::case::{Suite, embedded_sources};
+use avp_conform::crypto::Seed;
+use avp_conform::drive::Target;
+use avp_conform::judge::Transport;
+use avp_conform::plan::{Filter, plan};
+use avp_conform::protocol::SpecVersion;
+use avp_conform::record::Record;
+use avp_conform::run::{Heading, Run, run};
+use avp_conform::server::{Behaviour, Options, Server, faults};
+use avp_conform::wire::{Client, ClientOptions, Endpoint, Patience};
+
+/// The suite that is built in.
+pub(crate) static SUITE: LazyLock<Arc<Suite>> = LazyLock::new(|| {
+    let names: Vec<&str> = faults().iter().map(|fault| fault.name).collect();
+    Arc::new(Suite::load(embedded_sources(), &names).unwrap_or_else(|problems| panic!("{problems:?}")))
+});
+
+/// What a run against a server that behaves so leaves behind.
+pub(crate) fn against(behaviour: Behaviour, filters: &[&str]) -> Record {
+    let server = Server::start(Options {
+        behaviour,
+        ..Options::default()
+    });
+    of(&server.unwrap().url(), filters, false)
+}
+
+/// What a run against a URL leaves behind.
+pub(crate) fn of(url: &str, filters: &[&str], show_secrets: bool) -> Record {
+    let foreign = Server::start(Options::default()).unwrap();
+    let client = |url: &str| Client::new(ClientOptions::new(Endpoint::parse(url).unwrap())).unwrap();
+    let filters: Vec<Filter> = filters.iter().map(|text| Filter::parse(text).unwrap()).collect();
+    let target = Target {
+        client: client(url),
+        foreign: Some(client(&foreign.url())),
+        patience: Patience::new(Duration::from_secs(5)),
+        seed: Seed::from_bytes([7; 32]),
+        generation: 0,
+        slow: false,
+        show_secrets,
+    };
+    let spec = SpecVersion::default();
+    let plan = Run {
+        suite: Arc::clone(&SUITE),
+        selected: plan(&SUITE, &filters, spec, false),
+        target: Arc::new(target),
+        spec,
+        transport: Transport::Loopback,
+        jobs: 16,
+        heading: Heading {
+            target: url.to_owned(),
+            filters: filters.iter().map(ToString::to_string).collect(),
+            ..Heading::default()
+        },
+    };
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(run(&plan, |_| {}))
+}
