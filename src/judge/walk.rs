@@ -113,6 +113,8 @@ impl Walk<'_, '_> {
                 == (exchange.step, exchange.round, exchange.role)
         };
         let length = frames.iter().take_while(same).count();
+        // Driving that stopped in the middle of a round has nothing after it.
+        let stopped = stopped.filter(|_| length == frames.len());
         self.round(&frames[..length], index, stopped);
         length
     }
