@@ -41,8 +41,9 @@ pub(super) fn look(checks: &mut Checks<'_>, frames: &[Frame<'_>], spoilt: &Spoil
             continue;
         }
         status(checks, frame);
-        if !serves_spoilt(frame, spoilt) {
-            body(checks, frames, frame);
+        match serves_spoilt(frame, spoilt) {
+            true => served_as_sent(checks, frame),
+            false => body(checks, frames, frame),
         }
         content_type(checks, frame);
         leaks(checks, frame);
@@ -59,6 +60,26 @@ fn serves_spoilt(frame: &Frame<'_>, spoilt: &Spoilt) -> bool {
         && repo
             .and_then(|repo| spoilt.get(repo))
             .is_some_and(|since| frame.index >= *since)
+}
+
+/// What was no valid message should not be stored, and so not be served.
+fn served_as_sent(checks: &mut Checks<'_>, frame: &Frame<'_>) {
+    let (Some(operation), Some(body)) = (frame.exchange.operation, frame.json()) else {
+        return;
+    };
+    let message = operation.answer_message();
+    let violations = schema::violations(message, body)
+        .into_iter()
+        .chain(schema::base64_violations(message, body));
+    for violation in violations.take(1) {
+        let expected = "what is not of the schema is refused, or left out: it is not served";
+        let subject = standing("stored", "AVP-6-21", expected);
+        checks.note(
+            subject,
+            frame.index,
+            Finding::broken_at(violation.pointer, violation.message),
+        );
+    }
 }
 
 fn standing(name: &'static str, requirement: &str, expected: impl Into<String>) -> Subject {
