@@ -68,7 +68,7 @@ impl Driver<'_> {
         self.exchange(&draft, name, Some(repo), Role::Audit, round).await
     }
 
-    fn eyes(&self, repo: &str, actor: &str, eyes: Eyes) -> Vec<String> {
+    pub(super) fn eyes(&self, repo: &str, actor: &str, eyes: Eyes) -> Vec<String> {
         let Some(stored) = self.world.stored(repo) else {
             return vec![actor.to_owned()];
         };

@@ -9,13 +9,15 @@ use tokio::time::timeout;
 
 use super::audit::Eyes;
 use super::draft::Draft;
+use super::throttle::is_limit;
 use super::world::cast;
-use super::{CONNECTING, Driver, Errand, Flow, error, patience_key};
+use super::{CONNECTING, Driver, Errand, Flow, error, not_applicable, patience_key};
 use crate::case::Action;
 use crate::case::model::{AddMember, Create, Step};
 use crate::crypto::SignatureForm;
 use crate::protocol::Operation;
 use crate::reading::Reading;
+use crate::record::Stopped;
 use crate::wire::{Answer, Failure, FailureKind, Lane, Outcome, Primed, Request, Role, Sent};
 
 /// How many rounds a race has that does not say.
@@ -37,6 +39,9 @@ impl Driver<'_> {
             let (mut attempt, first) = (0, Instant::now());
             // A round in which everybody was answered 429 did not happen.
             while let Some(refusal) = self.round(step, &names, &mut lanes, round).await? {
+                if self.demand.is_unusual() && attempt > 0 {
+                    return Err(self.limit_of(&refusal));
+                }
                 self.wait_out(&refusal, attempt, first).await?;
                 attempt += 1;
             }
@@ -54,9 +59,11 @@ impl Driver<'_> {
     ) -> Flow<Option<Answer>> {
         let repo = self.arena(step, names, round).await?;
         let drafts = self.line_up(step, names, &repo, round).await?;
+        self.weigh_all(&repo, &drafts);
         let runners = self.prime(drafts, lanes).await?;
         match self.start(runners, &repo, round).await? {
             Ok(readings) => {
+                self.heed_limits(&readings)?;
                 self.settle(&repo, &names[0], &readings, round).await?;
                 Ok(None)
             }
@@ -95,7 +102,8 @@ impl Driver<'_> {
                     same_entry: false,
                     bound: false,
                 };
-                self.set_up_write(&step.repo, &names[0], Action::AddMember(&add))
+                let who = self.eyes(&step.repo, &names[0], Eyes::One(0)).swap_remove(0);
+                self.set_up_write(&step.repo, &who, Action::AddMember(&add))
                     .await?;
                 // A set-up write of a race is looked at once, so that the judge knows where the round begins.
             }
@@ -130,6 +138,35 @@ impl Driver<'_> {
             }
         }
         Ok(drafts)
+    }
+
+    /// What all requests of a round ask for together.
+    fn weigh_all(&mut self, repo: &str, drafts: &[(String, Draft)]) {
+        let Some((_, first)) = drafts.first() else { return };
+        self.weigh(repo, first);
+        let adds = |(_, draft): &&(String, Draft)| draft.operation == Some(Operation::AddMember);
+        let members = self.world.stored(repo).map_or(0, |stored| stored.members.len());
+        let together = members + drafts.iter().filter(adds).count();
+        self.demand.members = self.demand.members.max(together);
+    }
+
+    /// Ends the race where a request of the round asked for more than a limit of the target's allows. Some answers of 429
+    /// are a rate; nothing but 429 is looked at elsewhere.
+    fn heed_limits(&self, readings: &[(Draft, Reading)]) -> Flow<()> {
+        let round = self.transcript.exchanges.iter().rev().take(readings.len());
+        let mut answers = round.filter_map(|exchange| exchange.outcome.answer());
+        match answers.find(|answer| is_limit(answer) && answer.status != 429) {
+            Some(answer) if self.demand.is_unusual() => Err(self.limit_of(answer)),
+            _ => Ok(()),
+        }
+    }
+
+    fn limit_of(&self, answer: &Answer) -> Stopped {
+        let reason = format!(
+            "a limit of the target's stands before it: status {}",
+            answer.status
+        );
+        not_applicable(self.step, reason)
     }
 
     fn runner_draft(

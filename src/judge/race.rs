@@ -22,6 +22,16 @@ pub(super) struct Runner<'a> {
     pub(super) reading: &'a Reading,
 }
 
+impl Runner<'_> {
+    /// The id of the member who is added, if that is what it does.
+    fn added(&self) -> Option<&str> {
+        match self.operation {
+            Operation::AddMember => member_id(self.request.get("member")?),
+            _ => None,
+        }
+    }
+}
+
 /// The runners of a round. A request that is not of the route table's vault operations takes no part.
 pub(super) fn runner<'a>(frame: &'a Frame<'_>, caller: String) -> Option<Runner<'a>> {
     let operation = frame.exchange.operation?;
@@ -76,6 +86,12 @@ impl Search<'_> {
             self.done[quiet] = false;
             return;
         }
+        if let Some((at, next)) = self.apart(state.as_ref()) {
+            self.done[at] = true;
+            self.go(Some(next));
+            self.done[at] = false;
+            return;
+        }
         for at in 0..self.runners.len() {
             if self.done[at] {
                 continue;
@@ -87,6 +103,25 @@ impl Search<'_> {
                 self.done[at] = false;
             }
         }
+    }
+
+    /// A member who is added, where no request that is still to come has to do with it: others are added or a payload is
+    /// pushed, and the new member asks for nothing. Such an addition can as well come now.
+    fn apart(&self, state: Option<&Stored>) -> Option<(usize, Stored)> {
+        let waiting = || (0..self.runners.len()).filter(|at| !self.done[*at]);
+        let alone = |at: &usize| {
+            let added = self.runners[*at].added();
+            added.is_some()
+                && waiting().filter(|other| other != at).all(|other| {
+                    let other = &self.runners[other];
+                    let other_member = other.operation == Operation::AddMember && other.added() != added;
+                    let payload = other.operation == Operation::Push
+                        && other.request.get("rotatedMembers").is_none_or(Value::is_null);
+                    (other_member || payload) && added != Some(other.caller.as_str())
+                })
+        };
+        let at = waiting().find(alone)?;
+        step(state, &self.runners[at]).map(|next| (at, next))
     }
 
     /// A request that was refused, in this state rightly so, and that nothing later in the order can need to wait for.
@@ -268,6 +303,26 @@ mod tests {
         );
         assert_eq!(race(&granted(2), &Reading::Status(429)), 1, "not executed");
         assert_eq!(race(&granted(2), &Reading::Status(500)), 0);
+    }
+
+    #[test]
+    fn members_added_at_once_have_one_end_however_many_they_are() {
+        let requests: Vec<Value> = (0..12)
+            .map(|at| json!({"member": {"ed25519PublicKey": format!("new {at}")}}))
+            .collect();
+        let granted = Reading::Granted(json!({}));
+        let runners: Vec<Runner<'_>> = requests
+            .iter()
+            .map(|request| Runner {
+                operation: Operation::AddMember,
+                caller: "A".to_owned(),
+                request,
+                reading: &granted,
+            })
+            .collect();
+        let finals = finals(Some(&state()), &runners);
+        assert_eq!(finals.len(), 1);
+        assert_eq!(finals[0].as_ref().unwrap().members.len(), 14);
     }
 
     #[test]

@@ -8,8 +8,8 @@ use super::compare::{self, Difference, Kind};
 use super::tape::Frame;
 use super::walk::Walk;
 use crate::case::Word;
-use crate::crypto::{DataKey, open_payload};
-use crate::ledger::Stored;
+use crate::crypto::{DataKey, OpenError, open_payload};
+use crate::ledger::{Stored, member_id};
 use crate::protocol::{DEFAULT_SCHEME, EncryptedEnvelope, Operation, WrappedKey};
 use crate::reading::Reading;
 
@@ -157,8 +157,39 @@ impl Audit {
             && state.is_empty()
         {
             opens(walk, frame, body, self.step);
+            self.shuts(walk, frame, body);
         }
         self.seen = base.observed(body).or(self.seen.take());
+    }
+
+    /// After a removal the wrapped key that a member was served before opens nothing that is served now.
+    fn shuts(&self, walk: &mut Walk<'_, '_>, frame: &Frame<'_>, body: &Value) {
+        let after = self.expected.states.iter().flatten().next();
+        let (Some(before), Some(after)) = (&self.before, after) else {
+            return;
+        };
+        let Some((_, envelope)) = served(walk, frame, body) else {
+            return;
+        };
+        let old = before.member(&walk.member_id(frame.actor()));
+        let Some(old) = old.and_then(wrapped_key).filter(|_| after.epoch > before.epoch) else {
+            return;
+        };
+        let finding = match open(walk, frame, &old, &envelope) {
+            Err(_) => Finding::Holds,
+            Ok(()) => Finding::broken_at("/envelope", "the key that the removed member holds opens it"),
+        };
+        let sentence = "after a removal the old wrapped key opens nothing that is served".to_owned();
+        let requirements = ["AVP-10-05".to_owned()];
+        report(
+            walk,
+            frame,
+            self.step,
+            "old key",
+            sentence,
+            &requirements,
+            finding,
+        );
     }
 
     /// The differences from the acceptable state that is nearest.
@@ -289,30 +320,13 @@ pub(super) fn aspects(
     }
 }
 
-/// After a removal: the keys that are served open what is served, and the old ones do not.
+/// After a removal: the keys that are served open what is served.
 fn opens(walk: &mut Walk<'_, '_>, frame: &Frame<'_>, body: &Value, step: Option<usize>) {
-    let identity = walk.identity(frame.actor());
-    let entries = body.pointer("/manifest/members").and_then(Value::as_array);
-    let own = entries
-        .into_iter()
-        .flatten()
-        .find(|entry| entry.get("ed25519PublicKey") == Some(&identity.member_id().into()));
-    let wrapped = own.and_then(|entry| entry.get("wrappedDataKey")).cloned();
-    let wrapped = wrapped.and_then(|value| serde_json::from_value::<WrappedKey>(value).ok());
-    let envelope = body.get("envelope").cloned();
-    let envelope = envelope.and_then(|value| serde_json::from_value::<EncryptedEnvelope>(value).ok());
-    let (Some(wrapped), Some(envelope)) = (wrapped, envelope) else {
+    let Some((wrapped, envelope)) = served(walk, frame, body) else {
         return;
     };
-    if wrapped.scheme_id != DEFAULT_SCHEME {
-        return;
-    }
-    let opened = identity
-        .unwrap_key(&wrapped)
-        .map(DataKey::from_bytes)
-        .and_then(|key| open_payload(&key, &envelope));
-    let finding = match opened {
-        Ok(_) => Finding::Holds,
+    let finding = match open(walk, frame, &wrapped, &envelope) {
+        Ok(()) => Finding::Holds,
         Err(error) => Finding::broken_at(
             "/envelope",
             format!(
@@ -331,4 +345,28 @@ fn opens(walk: &mut Walk<'_, '_>, frame: &Frame<'_>, body: &Value, step: Option<
         &["AVP-10-05".to_owned()],
         finding,
     );
+}
+
+/// The wrapped key and the envelope that a member is served, where the key is under the scheme that the harness speaks.
+fn served(walk: &Walk<'_, '_>, frame: &Frame<'_>, body: &Value) -> Option<(WrappedKey, EncryptedEnvelope)> {
+    let id = walk.member_id(frame.actor());
+    let entries = body.pointer("/manifest/members")?.as_array()?;
+    let own = entries.iter().find(|entry| member_id(entry) == Some(&id))?;
+    let envelope = serde_json::from_value(body.get("envelope")?.clone()).ok()?;
+    Some((wrapped_key(own)?, envelope))
+}
+
+fn wrapped_key(entry: &Value) -> Option<WrappedKey> {
+    let wrapped: WrappedKey = serde_json::from_value(entry.get("wrappedDataKey")?.clone()).ok()?;
+    (wrapped.scheme_id == DEFAULT_SCHEME).then_some(wrapped)
+}
+
+fn open(
+    walk: &Walk<'_, '_>,
+    frame: &Frame<'_>,
+    wrapped: &WrappedKey,
+    envelope: &EncryptedEnvelope,
+) -> Result<(), OpenError> {
+    let key = walk.identity(frame.actor()).unwrap_key(wrapped)?;
+    open_payload(&DataKey::from_bytes(key), envelope).map(|_| ())
 }

@@ -17,6 +17,9 @@ use crate::record::Stopped;
 use crate::verdict::Verdict;
 use crate::wire::Role;
 
+/// What is asked of every race.
+const RACE: &str = "the answers are those of some order of the requests, one after the other";
+
 /// What the judge knows at a point of the walk.
 pub(super) struct Walk<'a, 'c> {
     pub(super) case: &'a LoadedCase,
@@ -110,7 +113,7 @@ impl Walk<'_, '_> {
                 == (exchange.step, exchange.round, exchange.role)
         };
         let length = frames.iter().take_while(same).count();
-        self.round(&frames[..length], index);
+        self.round(&frames[..length], index, stopped);
         length
     }
 
@@ -292,9 +295,18 @@ impl Walk<'_, '_> {
         expected
     }
 
-    fn round(&mut self, frames: &[Frame<'_>], index: usize) {
+    fn round(&mut self, frames: &[Frame<'_>], index: usize, stopped: Option<&Stopped>) {
         let requirements = self.requirements(index);
         let first = &frames[0];
+        let ended = |_: &&Stopped| frames.iter().any(|frame| self.stopped_at == Some(frame.index));
+        if let Some(stopped) = stopped.filter(ended) {
+            let subject = self.subject(index, "race", RACE.to_owned());
+            let finding = Finding::Unknown {
+                reason: stopped.reason.clone(),
+                verdict: stopped.verdict,
+            };
+            return self.checks.note(subject, first.index, finding);
+        }
         if first.exchange.operation == Some(Operation::Token) {
             return self.redemptions(frames, index);
         }
@@ -304,8 +316,7 @@ impl Walk<'_, '_> {
             .filter_map(|frame| race::runner(frame, self.member_id(frame.actor())))
             .collect();
         let finals = race::finals(before.as_ref(), &runners);
-        let expected = "the answers are those of some order of the requests, one after the other";
-        let subject = self.subject(index, "race", expected.to_owned());
+        let subject = self.subject(index, "race", RACE.to_owned());
         let finding = match finals.is_empty() {
             false => Finding::Holds,
             true => Finding::broken(format!(
