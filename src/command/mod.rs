@@ -1,13 +1,18 @@
 //! What each sub-command does: from what was typed to an exit code.
 
+mod contact;
 mod coverage;
 mod explain;
+mod keys;
 mod lint;
 mod list;
+mod manual;
+mod merge;
 mod progress;
 mod run;
 mod selftest;
 mod serve;
+mod signals;
 
 use crate::cli::{Cli, Command};
 use crate::error::Error;
@@ -22,6 +27,9 @@ pub fn execute(cli: Cli) -> Result<u8, Error> {
         Some(Command::Explain(args)) => explain::explain(&args),
         Some(Command::Coverage(args)) => coverage::coverage(&args),
         Some(Command::Lint(args)) => lint::lint(&args),
+        Some(Command::Merge(args)) => merge::merge(&args),
+        Some(Command::Completions(args)) => manual::completions(&args),
+        Some(Command::Man) => manual::man(),
         Some(Command::Selftest(args)) => selftest::selftest(&args),
     }
 }

@@ -47,6 +47,16 @@ impl Secrets {
         found.map_or("[token]", |at| &self.placeholders[at])
     }
 
+    /// A configured header, which a target may send back.
+    pub(super) fn header(&mut self, name: &str, value: &str) {
+        let placeholder = format!("[header:{name}]");
+        self.add_forms(value.as_bytes(), &placeholder);
+        for word in value.split(' ') {
+            self.add(word.to_owned(), &placeholder);
+        }
+        self.add(value.to_owned(), &placeholder);
+    }
+
     /// A signature over a nonce that may still be live, as it stands in the request.
     pub(super) fn signature(&mut self, text: &str) {
         if text.len() >= SHORTEST && !self.needles.iter().any(|known| known == text) {

@@ -6,13 +6,14 @@ use serde_json::Value;
 use super::check::{Checks, Finding, Subject};
 use super::tape::Frame;
 use super::walk::Spoilt;
+use crate::advice;
 use crate::drive::{PLAINTEXT_MARK, PRIVATE_KEY_MARK};
 use crate::protocol::{Operation, schema};
 use crate::verdict::Verdict;
 use crate::wire::Role;
 
 /// The server requirements that standing checks verify: no case need name them.
-pub const REQUIREMENTS: [&str; 13] = [
+pub const REQUIREMENTS: [&str; 14] = [
     "AVP-2-01",
     "AVP-2-02",
     "AVP-2-03",
@@ -20,6 +21,7 @@ pub const REQUIREMENTS: [&str; 13] = [
     "AVP-3-01",
     "AVP-3-02",
     "AVP-3-12",
+    "AVP-3-15",
     "AVP-6-05",
     "AVP-6-18",
     "AVP-6-19",
@@ -46,6 +48,7 @@ pub(super) fn look(checks: &mut Checks<'_>, frames: &[Frame<'_>], spoilt: &Spoil
         content_type(checks, frame);
         leaks(checks, frame);
         tokens(checks, frame, began_ms);
+        jwt(checks, frame);
     }
     nonces(checks, frames);
 }
@@ -430,6 +433,32 @@ fn tokens(checks: &mut Checks<'_>, frame: &Frame<'_>, began_ms: i64) {
     let expected = "expiresAt lies in the future when the token is issued";
     checks.note(
         standing("token lifetime", "AVP-3-12", expected),
+        frame.index,
+        finding,
+    );
+}
+
+/// The form of tokens is the issuer's own; where they are JWTs, their claims are looked at.
+fn jwt(checks: &mut Checks<'_>, frame: &Frame<'_>) {
+    if frame.exchange.operation != Some(Operation::Token) || frame.reading.granted().is_none() {
+        return;
+    }
+    let finding = match &frame.exchange.jwt {
+        None => Finding::Unknown {
+            reason: "the target's tokens are no JWTs".to_owned(),
+            verdict: Verdict::NotApplicable,
+        },
+        Some(jwt) => match advice::reference_form(frame.exchange, jwt) {
+            Ok(()) => Finding::Holds,
+            Err(why) => Finding::Unknown {
+                reason: format!("the target's tokens are JWTs of another form: {why}"),
+                verdict: Verdict::NotApplicable,
+            },
+        },
+    };
+    let expected = "a JWT names the member by its key, and tells nothing else of it";
+    checks.note(
+        standing("token claims", "AVP-3-15", expected),
         frame.index,
         finding,
     );
