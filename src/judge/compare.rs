@@ -107,15 +107,15 @@ pub(super) fn entry(expected: &Value, before: Option<&Value>, seen: &Value, at: 
     );
     let stale = before.is_some_and(|before| field(before, "wrappedDataKey") == field(seen, "wrappedDataKey"));
     let kind = if stale { Kind::State } else { Kind::Verbatim };
-    for name in ["x25519PublicKey", "wrappedDataKey"] {
-        compare(
-            &mut differences,
-            kind,
-            &format!("{at}/{name}"),
-            field(expected, name),
-            seen.get(name),
-        );
-    }
+    let key = "x25519PublicKey";
+    compare(
+        &mut differences,
+        kind,
+        &format!("{at}/{key}"),
+        field(expected, key),
+        seen.get(key),
+    );
+    wrapped_key(&mut differences, kind, expected, seen, at);
     compare(
         &mut differences,
         Kind::State,
@@ -133,6 +133,21 @@ pub(super) fn entry(expected: &Value, before: Option<&Value>, seen: &Value, at: 
         });
     }
     differences
+}
+
+/// Field by field: what else the object may hold is the schema's business.
+fn wrapped_key(differences: &mut Vec<Difference>, kind: Kind, expected: &Value, seen: &Value, at: &str) {
+    let name = "wrappedDataKey";
+    let (expected, seen) = (field(expected, name), field(seen, name));
+    if !expected.is_object() || !seen.is_object() {
+        return compare(differences, kind, &format!("{at}/{name}"), expected, Some(seen));
+    }
+    for part in ["schemeId", "ephemeralPublicKey", "iv", "ciphertext"] {
+        if expected.get(part).is_some() || seen.get(part).is_some() {
+            let pointer = format!("{at}/{name}/{part}");
+            compare(differences, kind, &pointer, field(expected, part), seen.get(part));
+        }
+    }
 }
 
 /// Absent means false; true must stay true.

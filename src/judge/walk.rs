@@ -11,7 +11,7 @@ use crate::case::{Action, LoadedCase, Word};
 use crate::crypto::Identity;
 use crate::drive;
 use crate::ledger::Stored;
-use crate::protocol::Operation;
+use crate::protocol::{Operation, schema};
 use crate::reading::Reading;
 use crate::record::Stopped;
 use crate::verdict::Verdict;
@@ -29,14 +29,14 @@ pub(super) struct Walk<'a, 'c> {
     pub(super) repos: BTreeMap<String, Stored>,
     /// What the audits of the last write must see.
     audit: Option<Audit>,
-    /// The repositories in which a request is stored that had to be refused, with the exchange that did it.
+    /// The repositories in which a request was granted that is no valid message, with the exchange that did it.
     spoilt: Spoilt,
     /// The exchange at which driving stopped, if it stopped at one.
     stopped_at: Option<usize>,
 }
 
-/// Repositories that hold what should have been refused: what is served of them from that exchange on is of the harness's
-/// making, and says nothing about the target beyond the refusal that is missing.
+/// Repositories that hold what should have been refused: what is served of them from that exchange on may be of the
+/// harness's making, and is held against the target as the refusal that is missing, not as bodies of its own.
 pub(super) type Spoilt = BTreeMap<String, usize>;
 
 /// Judges steps and audits, in order.
@@ -142,6 +142,7 @@ impl Walk<'_, '_> {
         }
         answers::pointers(self, frame, index, step);
         let before = self.stored(frame).cloned();
+        self.notice_spoilt(frame);
         if frame.reading.granted().is_some()
             && !words.is_empty()
             && words.iter().all(|word| word.is_refusal())
@@ -160,6 +161,21 @@ impl Walk<'_, '_> {
         self.settle(frame, Some(index), requirements, before, expected);
     }
 
+    /// A write that is no valid message was granted: what is served of the repository from then on may be of our making.
+    fn notice_spoilt(&mut self, frame: &Frame<'_>) {
+        let operation = frame.exchange.operation.filter(|operation| operation.writes());
+        let Some(message) = operation.and_then(Operation::request_message) else {
+            return;
+        };
+        let valid = frame.request.as_ref().is_some_and(|request| {
+            schema::violations(message, request).is_empty()
+                && schema::base64_violations(message, request).is_empty()
+        });
+        if let (false, Some(_), Some(repo)) = (valid, frame.reading.granted(), &frame.exchange.repo) {
+            self.spoilt.entry(repo.clone()).or_insert(frame.index);
+        }
+    }
+
     /// A request that had to be refused was granted: nothing of it may be stored, and if it is, that is one fault, not many.
     fn wrongly_granted(
         &mut self,
@@ -171,9 +187,6 @@ impl Walk<'_, '_> {
         let Some(operation) = frame.exchange.operation.filter(|operation| operation.writes()) else {
             return;
         };
-        if let Some(repo) = &frame.exchange.repo {
-            self.spoilt.entry(repo.clone()).or_insert(frame.index);
-        }
         let expected = Expected::exactly(before.clone());
         let (step, granted) = (Some(index), false);
         self.audit = Some(Audit {

@@ -22,7 +22,11 @@ impl Message {
         check(request)?;
         let mut bytes = head(request, endpoint, extra).into_bytes();
         let body = request.body.as_ref().map_or(&[][..], |body| body.as_bytes());
-        bytes.extend_from_slice(body);
+        if has(&request.headers, "transfer-encoding") {
+            chunk(&mut bytes, body);
+        } else {
+            bytes.extend_from_slice(body);
+        }
         Ok(Message {
             bytes: bytes.into(),
             is_head: request.method.eq_ignore_ascii_case("HEAD"),
@@ -39,6 +43,17 @@ impl Message {
             has_body: true,
         }
     }
+}
+
+/// The body in the chunked transfer coding (RFC 9112, 7.1), in two chunks where it is long enough.
+fn chunk(bytes: &mut Vec<u8>, body: &[u8]) {
+    let (first, rest) = body.split_at(body.len() / 2);
+    for piece in [first, rest].into_iter().filter(|piece| !piece.is_empty()) {
+        bytes.extend_from_slice(format!("{:x}\r\n", piece.len()).as_bytes());
+        bytes.extend_from_slice(piece);
+        bytes.extend_from_slice(b"\r\n");
+    }
+    bytes.extend_from_slice(b"0\r\n\r\n");
 }
 
 /// Whether a header field can be sent at all.
@@ -131,6 +146,16 @@ fn length(request: &Request) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_chunked_body_is_really_in_chunks() {
+        let mut bytes = Vec::new();
+        chunk(&mut bytes, b"{\"a\":1}");
+        assert_eq!(bytes, b"3\r\n{\"a\r\n4\r\n\":1}\r\n0\r\n\r\n");
+        bytes.clear();
+        chunk(&mut bytes, b"");
+        assert_eq!(bytes, b"0\r\n\r\n");
+    }
     use crate::wire::Service;
 
     fn request(method: &str, path: &str, body: Option<&str>) -> Request {

@@ -54,7 +54,7 @@ faults! { "malformed";
         "A counter with a fraction is truncated and taken.",
         "Versions are not what the client sent.",
         "Refuse numbers that are no integers.";
-    Rule(UNKNOWN_KEPT) "unknown-fields-served", Must "AVP-2-02",
+    Rule(UNKNOWN_KEPT) "unknown-fields-served", Should "AVP-6-21",
         "Fields that a message does not have are stored and served.",
         "One client's mistake breaks all the others.",
         "Refuse unknown fields, or drop them.";
