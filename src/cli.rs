@@ -1,12 +1,13 @@
 //! What can be typed: options and sub-commands, as clap reads them. Nothing is checked here beyond its form.
 
+use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
 use crate::crypto::Seed;
-use crate::plan::Filter;
+use crate::plan::{Filter, Shard};
 use crate::protocol::SpecVersion;
 use crate::report::Destination;
 
@@ -37,7 +38,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Run the suite (what happens without a sub-command).
-    Run(RunArgs),
+    Run(Box<RunArgs>),
     /// Serve the reference server alone.
     Serve(ServeArgs),
     /// List the cases.
@@ -48,6 +49,12 @@ pub enum Command {
     Coverage(ListArgs),
     /// Check case files.
     Lint(LintArgs),
+    /// Join the JSON reports of shards into one.
+    Merge(MergeArgs),
+    /// Write completions for a shell to standard output.
+    Completions(CompletionsArgs),
+    /// Write the manual page to standard output.
+    Man,
     /// Hold the suite against every fault and every variation of the reference server.
     Selftest(SelftestArgs),
     /// Show a stored report, in any form.
@@ -67,12 +74,49 @@ pub struct RunArgs {
     /// The identity provider, where it is apart from the target.
     #[arg(long, value_name = "URL", env = "AVP_IDP")]
     pub idp: Option<String>,
+    /// Start the server under test with this shell command, and end it afterwards. {port} in it is replaced by a free port,
+    /// which is in PORT as well. The target is then http://127.0.0.1:{port}, unless --target says otherwise.
+    #[arg(long, value_name = "CMD")]
+    pub exec: Option<String>,
+    /// How long the server that --exec starts may take until it answers [default: 30].
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub ready_timeout: Option<f64>,
+    /// A header for every request to the target, 'NAME: VALUE'. It is never printed.
+    #[arg(long, value_name = "HEADER", env = "AVP_HEADER", hide_env_values = true)]
+    pub header: Vec<Secret>,
+    /// A header for every request to the identity provider.
+    #[arg(long, value_name = "HEADER", env = "AVP_IDP_HEADER", hide_env_values = true)]
+    pub idp_header: Vec<Secret>,
+    /// A file of such headers, a line each; those for the identity provider stand below a line [idp].
+    #[arg(long, value_name = "FILE", env = "AVP_HEADER_FILE")]
+    pub header_file: Option<PathBuf>,
+    /// Certificates of authorities to trust besides the system's (PEM).
+    #[arg(long, value_name = "FILE")]
+    pub cacert: Option<PathBuf>,
+    /// Our own certificate chain for TLS (PEM).
+    #[arg(long, value_name = "FILE")]
+    pub client_cert: Option<PathBuf>,
+    /// The private key of that certificate (PEM); it may be in the same file.
+    #[arg(long, value_name = "FILE")]
+    pub client_key: Option<PathBuf>,
+    /// Do not check certificates. Reports say so.
+    #[arg(long)]
+    pub insecure: bool,
     /// A should that is not kept makes the target nonconformant.
     #[arg(long)]
     pub strict: bool,
-    /// How long one exchange may take.
-    #[arg(long, value_name = "SECONDS", default_value = "5", value_parser = seconds)]
+    /// How long one exchange may take [default: 5].
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub timeout: Option<f64>,
+    /// How long one case may take, what the target or the case itself asks to wait for left out [default: 120].
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub case_timeout: Option<f64>,
+    /// How long the whole run may take; what was not run by then is an error.
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub budget: Option<f64>,
+    /// Send at most so many requests a second.
+    #[arg(long, value_name = "N")]
+    pub rps: Option<f64>,
     /// How many cases run at once.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub jobs: Option<u16>,
@@ -82,12 +126,21 @@ pub struct RunArgs {
     /// Run only what matches: a glob over case ids, topics and requirement ids; `!` in front takes away.
     #[arg(long, value_name = "EXPR", value_parser = Filter::parse)]
     pub filter: Vec<Filter>,
-    /// The protocol version that the target claims: 0.2, 0.3 or 0.4.
-    #[arg(long, value_name = "VERSION", default_value = "0.4")]
+    /// The protocol version that the target claims: 0.2, 0.3 or 0.4 [default: 0.4].
+    #[arg(long, value_name = "VERSION")]
     pub spec: Option<SpecVersion>,
     /// Write a report: json, junit, html, markdown, ... `-` is standard output.
     #[arg(long, value_name = "FORMAT=PATH")]
     pub report: Vec<Destination>,
+    /// Run the K-th of N parts of the cases; `merge` joins their reports. Needs --seed, the same for all.
+    #[arg(long, value_name = "K/N")]
+    pub shard: Option<Shard>,
+    /// Run all of it so many times; each case counts as its worst.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub repeat: Option<u16>,
+    /// Read options from this file; avp-conform.toml of the working directory is read if it is there.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
     /// More case files: the *.toml of a directory.
     #[arg(long, value_name = "DIR")]
     pub cases: Vec<PathBuf>,
@@ -105,7 +158,31 @@ pub struct RunArgs {
     pub quiet: bool,
 }
 
-fn seconds(text: &str) -> Result<f64, String> {
+/// Something typed that must not be printed.
+#[derive(Clone)]
+pub struct Secret(String);
+
+impl Secret {
+    /// What it is.
+    pub(crate) fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<String> for Secret {
+    fn from(text: String) -> Self {
+        Secret(text)
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[hidden]")
+    }
+}
+
+/// Seconds as they are typed.
+pub(crate) fn seconds(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(seconds) if seconds > 0.0 && seconds <= 3600.0 => Ok(seconds),
         _ => Err("seconds, above 0 and at most 3600".to_owned()),
@@ -224,6 +301,23 @@ pub struct ShowArgs {
     pub quiet: bool,
 }
 
+/// What to merge.
+#[derive(Debug, Args)]
+pub struct MergeArgs {
+    /// The JSON reports, in any order.
+    #[arg(required = true, value_name = "REPORT")]
+    pub records: Vec<PathBuf>,
+    /// Write the whole: json, junit, html, markdown, ... `-` is standard output.
+    #[arg(long, value_name = "FORMAT=PATH")]
+    pub report: Vec<Destination>,
+    /// Show every requirement and the exchanges of failing cases.
+    #[arg(short, long, conflicts_with = "quiet")]
+    pub verbose: bool,
+    /// One line.
+    #[arg(short, long)]
+    pub quiet: bool,
+}
+
 /// What to compare.
 #[derive(Debug, Args)]
 pub struct DiffArgs {
@@ -242,4 +336,11 @@ pub struct RejudgeArgs {
     /// More case files: those that the run had.
     #[arg(long, value_name = "DIR")]
     pub cases: Vec<PathBuf>,
+}
+
+/// For whom.
+#[derive(Debug, Args)]
+pub struct CompletionsArgs {
+    /// bash, elvish, fish, powershell or zsh.
+    pub shell: clap_complete::Shell,
 }

@@ -1,5 +1,8 @@
 //! What a run needs, everything checked: made from what was typed before anything is sent.
 
+mod file;
+mod headers;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,14 +11,40 @@ use crate::case::{Problem, Source, Suite, embedded_sources, read_directory, rend
 use crate::cli::RunArgs;
 use crate::crypto::Seed;
 use crate::error::Error;
-use crate::plan::{self, Filter};
+use crate::plan::{self, Filter, Shard};
 use crate::protocol::SpecVersion;
 use crate::report::{Output, Verbosity};
 use crate::server;
-use crate::wire::{ClientOptions, Endpoint};
+use crate::wire::{ClientOptions, Endpoint, Headers, TlsOptions};
 
 /// How many cases run at once unless told: enough to hide the latency of a target some way off.
 pub const DEFAULT_JOBS: usize = 24;
+
+/// How long one case may take unless told.
+const DEFAULT_CASE_SECONDS: f64 = 120.0;
+/// How long a server that we start may take until it answers, unless told.
+const DEFAULT_READY_SECONDS: f64 = 30.0;
+/// Where a server that we start is expected, unless told.
+pub const EXEC_TARGET: &str = "http://127.0.0.1:{port}";
+/// What stands for the port in commands and addresses.
+const PORT: &str = "{port}";
+
+/// A server to be started.
+#[derive(Debug, Clone)]
+pub struct Exec {
+    /// The shell command, with `{port}` in it.
+    pub command: String,
+    /// The port.
+    pub port: u16,
+    /// How long it may take until it answers.
+    pub ready: Duration,
+}
+
+impl Exec {
+    fn fill(&self, url: &str) -> String {
+        url.replace(PORT, &self.port.to_string())
+    }
+}
 
 /// A run, ready to go.
 pub struct Config {
@@ -23,6 +52,26 @@ pub struct Config {
     pub target: Option<Endpoint>,
     /// The identity provider, if apart.
     pub idp: Option<Endpoint>,
+    /// The target as it was typed, where the run starts it.
+    pub target_shown: Option<String>,
+    /// The server that the run starts.
+    pub exec: Option<Exec>,
+    /// Whom to trust, and who to be.
+    pub tls: TlsOptions,
+    /// Headers for the vault.
+    pub vault_headers: Headers,
+    /// Headers for the identity provider.
+    pub idp_headers: Headers,
+    /// At most so many requests a second.
+    pub rps: Option<f64>,
+    /// How long one case may take.
+    pub case_timeout: Duration,
+    /// How long the run may take.
+    pub budget: Option<Duration>,
+    /// The part of the selection.
+    pub shard: Option<Shard>,
+    /// How often all of it runs.
+    pub repeat: u16,
     /// All cases.
     pub suite: Arc<Suite>,
     /// Those that run.
@@ -54,15 +103,44 @@ pub struct Config {
 impl Config {
     /// Checks what was typed.
     pub fn new(args: &RunArgs) -> Result<Config, Error> {
+        let args = &file::complete(args)?;
         let suite = load_suite(&args.cases)?;
         let spec = args.spec.unwrap_or_default();
-        let selected = plan::plan(&suite, &args.filter, spec, args.slow);
+        let mut selected = plan::plan(&suite, &args.filter, spec, args.slow);
+        if let Some(shard) = args.shard {
+            if args.seed.is_none() {
+                let advice = "--shard needs --seed: the same for all shards, 64 hexadecimal digits";
+                return Err(Error::Usage(advice.to_owned()));
+            }
+            selected.retain(|index| shard.has(suite.cases[*index].id()));
+        }
         if selected.is_empty() {
             return Err(nothing_selected(&suite, &args.filter, spec));
         }
+        let exec = exec(args)?;
+        let (vault_headers, idp_headers) = headers::headers(args)?;
+        let address = |url: &Option<String>| {
+            let url = url
+                .clone()
+                .or_else(|| exec.as_ref().map(|_| EXEC_TARGET.to_owned()))?;
+            Some(exec.as_ref().map_or(url.clone(), |exec| exec.fill(&url)))
+        };
         Ok(Config {
-            target: endpoint("--target", args.target.as_deref())?,
-            idp: endpoint("--idp", args.idp.as_deref())?,
+            target: endpoint("--target", address(&args.target).as_deref())?,
+            target_shown: args.target.clone().filter(|_| exec.is_some()),
+            idp: endpoint(
+                "--idp",
+                args.idp.as_ref().and_then(|_| address(&args.idp)).as_deref(),
+            )?,
+            exec,
+            tls: tls(args)?,
+            vault_headers,
+            idp_headers,
+            rps: args.rps,
+            case_timeout: Duration::from_secs_f64(args.case_timeout.unwrap_or(DEFAULT_CASE_SECONDS)),
+            budget: args.budget.map(Duration::from_secs_f64),
+            shard: args.shard,
+            repeat: args.repeat.unwrap_or(1),
             selected,
             filters: args.filter.clone(),
             spec,
@@ -89,6 +167,10 @@ impl Config {
             idp: self.idp.clone(),
             timeout: self.timeout,
             connect_timeout: self.timeout,
+            tls: self.tls.clone(),
+            vault_headers: self.vault_headers.clone(),
+            idp_headers: self.idp_headers.clone(),
+            rps: self.rps,
             ..ClientOptions::new(vault)
         }
     }
@@ -116,14 +198,45 @@ pub fn load_suite(directories: &[PathBuf]) -> Result<Suite, Error> {
 /// Reads and lints sources.
 pub fn load(sources: Vec<Source>) -> Result<Suite, Error> {
     let faults: Vec<&str> = server::faults().iter().map(|fault| fault.name).collect();
-    Suite::load(sources, &faults).map_err(|problems| Error::Cases(show(&problems)))
+    Suite::load(sources, &faults).map_err(|problems| Error::Cases(show(&problems, "the case files")))
 }
 
-fn show(problems: &[Problem]) -> String {
+fn show(problems: &[Problem], place: &str) -> String {
     let color = crate::console::color();
     let shown: Vec<String> = problems.iter().map(|problem| render(problem, color)).collect();
     let count = crate::style::count(problems.len(), "problem");
-    format!("{}\n{count} in the case files", shown.join("\n"))
+    format!("{}\n{count} in {place}", shown.join("\n"))
+}
+
+/// The server to be started. It gets a free port, unless the target names one.
+fn exec(args: &RunArgs) -> Result<Option<Exec>, Error> {
+    let Some(command) = args.exec.clone() else {
+        return Ok(None);
+    };
+    let target = args.target.as_deref().filter(|target| !target.contains(PORT));
+    let port = match endpoint("--target", target)? {
+        Some(target) => target.port(),
+        None => crate::process::free_port()
+            .map_err(|error| Error::Unreachable(format!("there is no free port: {error}")))?,
+    };
+    Ok(Some(Exec {
+        command,
+        port,
+        ready: Duration::from_secs_f64(args.ready_timeout.unwrap_or(DEFAULT_READY_SECONDS)),
+    }))
+}
+
+fn tls(args: &RunArgs) -> Result<TlsOptions, Error> {
+    let client_cert = match (&args.client_cert, &args.client_key) {
+        (Some(cert), key) => Some((cert.clone(), key.clone().unwrap_or_else(|| cert.clone()))),
+        (None, None) => None,
+        (None, Some(_)) => return Err(Error::Usage("--client-key needs --client-cert".to_owned())),
+    };
+    Ok(TlsOptions {
+        cacert: args.cacert.clone(),
+        client_cert,
+        insecure: args.insecure,
+    })
 }
 
 fn endpoint(option: &str, url: Option<&str>) -> Result<Option<Endpoint>, Error> {

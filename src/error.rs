@@ -14,6 +14,9 @@ pub enum Error {
     /// The target or a service of the harness's own cannot be reached or started.
     #[error("{0}")]
     Unreachable(String),
+    /// Somebody ended the program before it had anything to report.
+    #[error("interrupted")]
+    Interrupted,
     /// Nothing was selected.
     #[error("{0}")]
     NothingSelected(String),
@@ -25,6 +28,7 @@ impl Error {
         match self {
             Error::Usage(_) | Error::Cases(_) => exit::USAGE,
             Error::Unreachable(_) => exit::UNREACHABLE,
+            Error::Interrupted => exit::INTERRUPTED,
             Error::NothingSelected(_) => exit::NOTHING_SELECTED,
         }
     }

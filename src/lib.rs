@@ -8,6 +8,7 @@
 //!                                target or embedded server ───┘
 //! ```
 
+pub mod advice;
 pub mod case;
 pub mod cli;
 pub mod command;

@@ -1,8 +1,10 @@
 //! Decides which cases run: filters, protocol version, and what the run is willing to wait for.
 
 use std::fmt;
+use std::str::FromStr;
 
 use globset::{Glob, GlobMatcher};
+use sha2::{Digest as _, Sha256};
 
 use crate::case::{LoadedCase, Suite, nearest};
 use crate::protocol::{SpecVersion, catalogue};
@@ -43,6 +45,43 @@ impl Filter {
 impl fmt::Display for Filter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
+    }
+}
+
+/// One part of the cases: which, from 1, and of how many.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shard {
+    number: u64,
+    of: u64,
+}
+
+impl Shard {
+    /// Whether a case belongs to it. What is added to the suite moves no other case.
+    pub fn has(self, case: &str) -> bool {
+        let digest = Sha256::digest(case);
+        let head = digest
+            .iter()
+            .take(8)
+            .fold(0, |sum: u64, byte| sum << 8 | u64::from(*byte));
+        head % self.of == self.number - 1
+    }
+}
+
+impl FromStr for Shard {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let numbers = text.split_once('/').and_then(|(number, of)| {
+            let (number, of) = (number.parse().ok()?, of.parse().ok()?);
+            (1..=of).contains(&number).then_some(Shard { number, of })
+        });
+        numbers.ok_or_else(|| "a shard is written K/N, with K from 1 to N: 1/4".to_owned())
+    }
+}
+
+impl fmt::Display for Shard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.number, self.of)
     }
 }
 
@@ -135,6 +174,19 @@ mod tests {
     #[test]
     fn a_version_takes_away_what_it_did_not_have() {
         assert_eq!(ids(&[], SpecVersion::V0_2), [0, 2]);
+    }
+
+    #[test]
+    fn every_case_is_in_one_shard() {
+        let shards: Vec<Shard> = (1..=3)
+            .map(|number| format!("{number}/3").parse().unwrap())
+            .collect();
+        for id in ["push/one", "push/two", "a", ""] {
+            assert_eq!(shards.iter().filter(|shard| shard.has(id)).count(), 1, "{id}");
+        }
+        for wrong in ["0/3", "4/3", "1", "1/0", "a/b", ""] {
+            assert!(wrong.parse::<Shard>().is_err(), "{wrong}");
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::io::{self, PipeReader, Read};
 use std::net::TcpListener;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -18,6 +19,8 @@ use crate::wire::{Client, Failure, FailureKind, Outcome, Request, Service};
 const KEPT_OUTPUT: usize = 64 << 10;
 /// How long a server may take to end after SIGTERM.
 const GRACE: Duration = Duration::from_secs(1);
+/// And how long where somebody is in a hurry.
+const HASTE: Duration = Duration::from_millis(200);
 /// How long one attempt to reach a starting server may take.
 const ATTEMPT: Duration = Duration::from_secs(1);
 /// The pause between two looks at something that is about to happen.
@@ -29,6 +32,21 @@ pub struct Process {
     command: String,
     port: u16,
     running: Running,
+    group: Arc<AtomicI32>,
+}
+
+/// Ends a server at once, for when there is no time to wait for it.
+#[derive(Debug, Clone)]
+pub struct Ender(Arc<AtomicI32>);
+
+impl Ender {
+    /// Kills the server and all its children.
+    pub fn end(&self) {
+        if let Some(group) = Pid::from_raw(self.0.load(Ordering::SeqCst)) {
+            // Fails only where nobody is left in the group.
+            let _ = kill_process_group(group, Signal::KILL);
+        }
+    }
 }
 
 /// Why there is no server to test.
@@ -69,10 +87,12 @@ impl Process {
             command: command.to_owned(),
             why,
         })?;
+        let group = running.group.map_or(0, |group| group.as_raw_nonzero().get());
         Ok(Process {
             command: command.to_owned(),
             port,
             running,
+            group: Arc::new(AtomicI32::new(group)),
         })
     }
 
@@ -110,13 +130,21 @@ impl Process {
     /// Ends what is left of the server and starts it anew. Its output so far is gone.
     pub fn restart(&mut self) -> Result<(), ProcessError> {
         self.running.stop();
+        let group = self.group.clone();
         *self = Process::start(&self.command, self.port)?;
+        group.store(self.group.load(Ordering::SeqCst), Ordering::SeqCst);
+        self.group = group;
         Ok(())
     }
 
     /// Ends the server and all its children: SIGTERM, and SIGKILL for what is left after a second. Blocks until then.
     pub fn stop(&mut self) {
         self.running.stop();
+    }
+
+    /// Leaves the server little time to end by itself.
+    pub fn hurry(&mut self) {
+        self.running.grace = HASTE;
     }
 
     /// The end of what the server wrote to its standard output and error.
@@ -132,6 +160,11 @@ impl Process {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         self.output_tail()
+    }
+
+    /// What ends the server at once, from anywhere and after any restart.
+    pub fn ender(&self) -> Ender {
+        Ender(self.group.clone())
     }
 
     /// The port that the server was told to listen at.
@@ -191,6 +224,7 @@ struct Running {
     output: Output,
     reader: JoinHandle<()>,
     reaped: bool,
+    grace: Duration,
 }
 
 impl Running {
@@ -214,6 +248,7 @@ impl Running {
             output,
             reader,
             reaped: false,
+            grace: GRACE,
         })
     }
 
@@ -229,7 +264,7 @@ impl Running {
             return;
         }
         self.signal(Signal::TERM);
-        let deadline = Instant::now() + GRACE;
+        let deadline = Instant::now() + self.grace;
         while !self.is_over() && Instant::now() < deadline {
             std::thread::sleep(PAUSE);
         }

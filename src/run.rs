@@ -102,8 +102,10 @@ pub async fn run_on(run: &Run, terms: Terms<'_>, observe: impl Fn(Event<'_>)) ->
     if let Some(watch) = watch {
         watch.abort();
     }
-    let keeper = crew.keeper.as_deref();
-    let notes = notes(run, keeper);
+    if let Some(keeper) = crew.keeper.as_deref_mut() {
+        keeper.close();
+    }
+    let notes = notes(run, crew.keeper.as_deref());
     let mut done = crew.done;
     done.sort_by_key(|(index, _)| *index);
     let cases = done.into_iter().map(|(_, case)| case).collect();
@@ -176,7 +178,7 @@ impl<F: Fn(Event<'_>)> Crew<'_, F> {
             };
             let Ok((index, record)) = finished else { continue };
             if keeper::broken(&record).is_some()
-                && let Some(keeper) = self.keeper.as_deref()
+                && let Some(keeper) = self.keeper.as_deref_mut()
                 && self.run.target.patience.halt().reason().is_none()
             {
                 death = match death {
@@ -234,7 +236,7 @@ impl<F: Fn(Event<'_>)> Crew<'_, F> {
         };
         let mut transcript = driven(&run, index).await;
         let mut death = None;
-        if let Some(keeper) = self.keeper.as_deref()
+        if let Some(keeper) = self.keeper.as_deref_mut()
             && let Some(at) = transcript.exchanges.iter().position(keeper::is_broken)
         {
             death = keeper.death().await;

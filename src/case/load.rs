@@ -172,7 +172,7 @@ pub fn read_directory(directory: &Path) -> io::Result<Vec<Source>> {
 
 fn read(source: &Arc<Source>) -> Result<Vec<LoadedCase>, Box<Problem>> {
     let file: CaseFile =
-        toml::from_str(&source.text).map_err(|error| Box::new(unreadable(source, &error)))?;
+        toml::from_str(&source.text).map_err(|error| Box::new(toml_problem(source, &error)))?;
     let load = |case: toml::Spanned<Case>| {
         let case = case.into_inner();
         let span = case.id.span();
@@ -186,7 +186,8 @@ fn read(source: &Arc<Source>) -> Result<Vec<LoadedCase>, Box<Problem>> {
     Ok(file.cases.into_iter().map(load).collect())
 }
 
-fn unreadable(source: &Arc<Source>, error: &toml::de::Error) -> Problem {
+/// What the reader of TOML says, at its place, with a suggestion where a name is nearly right.
+pub(crate) fn toml_problem(source: &Arc<Source>, error: &toml::de::Error) -> Problem {
     let span = error.span().unwrap_or(0..0);
     let help = spelling(error.message());
     Problem {

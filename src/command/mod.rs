@@ -1,10 +1,14 @@
 //! What each sub-command does: from what was typed to an exit code.
 
+mod contact;
 mod coverage;
 mod diff;
 mod explain;
+mod keys;
 mod lint;
 mod list;
+mod manual;
+mod merge;
 mod output;
 mod progress;
 mod rejudge;
@@ -12,6 +16,7 @@ mod run;
 mod selftest;
 mod serve;
 mod show;
+mod signals;
 
 use crate::cli::{Cli, Command};
 use crate::error::Error;
@@ -26,6 +31,9 @@ pub fn execute(cli: Cli) -> Result<u8, Error> {
         Some(Command::Explain(args)) => explain::explain(&args),
         Some(Command::Coverage(args)) => coverage::coverage(&args),
         Some(Command::Lint(args)) => lint::lint(&args),
+        Some(Command::Merge(args)) => merge::merge(&args),
+        Some(Command::Completions(args)) => manual::completions(&args),
+        Some(Command::Man) => manual::man(),
         Some(Command::Selftest(args)) => selftest::selftest(&args),
         Some(Command::Show(args)) => show::show(&args),
         Some(Command::Diff(args)) => diff::diff(&args),

@@ -4,8 +4,12 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use tokio::task::JoinHandle;
+
 use crate::run::Event;
+use crate::style::count;
 use crate::verdict::Verdict;
+use crate::wire::Patience;
 
 /// Shows how far a run is. Nothing is drawn where standard error is no terminal.
 pub(super) struct Progress {
@@ -22,11 +26,25 @@ impl Progress {
         };
         let bar = ProgressBar::with_draw_target(Some(length as u64), target);
         let style = ProgressStyle::with_template(&format!(
-            "{{bar:24}} {{pos}}/{{len}} {kind}  {{elapsed}}  {{wide_msg}}"
+            "{{bar:24}} {{pos}}/{{len}} {kind}  {{elapsed}}  {{prefix}}{{wide_msg}}"
         ));
         bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
         bar.enable_steady_tick(Duration::from_millis(100));
         Progress { bar }
+    }
+
+    /// Shows how many cases wait because the target asked for it, until what is returned is aborted.
+    pub(super) fn watch(&self, patience: &Patience) -> JoinHandle<()> {
+        let (bar, patience) = (self.bar.clone(), patience.clone());
+        tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(Duration::from_millis(200)).await;
+                bar.set_prefix(match patience.refusals().waiting() {
+                    0 => String::new(),
+                    cases => format!("{} waiting, as the target asked (429)  ", count(cases, "case")),
+                });
+            }
+        })
     }
 
     /// One of them is done.

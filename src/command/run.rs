@@ -1,107 +1,209 @@
 //! Runs the suite against a target and reports.
 
 use std::sync::Arc;
-
-use serde_json::json;
+use std::time::Instant;
 
 use super::output;
 use super::progress::Progress;
+use super::{contact, keys, signals};
 use crate::case::{Suite, TokenForm};
 use crate::cli::RunArgs;
-use crate::config::Config;
-use crate::crypto::{Identity, Seed, SignatureForm, sign_nonce};
+use crate::config::{Config, EXEC_TARGET, Exec};
 use crate::drive::Target;
 use crate::error::Error;
 use crate::judge::Transport;
+use crate::process::Process;
 use crate::record::Record;
 use crate::report;
-use crate::run::{Heading, Run};
+use crate::run::{Heading, Keeper, Run, Terms};
 use crate::server::{self, Server};
+use crate::style::visible;
 use crate::verdict::RunVerdict;
-use crate::wire::{Body, Client, Endpoint, FailureKind, Outcome, Patience, Request, Service};
-use crate::{exit, run, selftest};
+use crate::wire::{Client, Endpoint, Halt, Patience};
+use crate::{advice, console, exit, run, selftest};
 
-/// How many uses of one seed against one target are told apart.
-const MOST_GENERATIONS: u32 = 1000;
+/// How much of what a server wrote is shown.
+const MOST_LINES: usize = 20;
 
 pub(super) fn run(args: &RunArgs) -> Result<u8, Error> {
     let mut config = Config::new(args)?;
-    let embedded = match config.target {
-        Some(_) => None,
-        None => Some(
-            Server::start(server::Options::default())
-                .map_err(|error| Error::Unreachable(error.to_string()))?,
-        ),
-    };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build();
     let runtime =
         runtime.map_err(|error| Error::Unreachable(format!("cannot start the run's threads: {error}")))?;
-    let record = runtime.block_on(drive(&config, embedded.as_ref()))?;
-    finish(&mut config, &record)
+    let mut stage = Stage::set(&config)?;
+    let halt = Halt::default();
+    let (record, interrupt) = runtime.block_on(async {
+        let interrupt = signals::listen(&halt, stage.process.as_ref().map(Process::ender))?;
+        Ok::<_, Error>((drive(&config, &mut stage, &halt).await?, interrupt))
+    })?;
+    let code = finish(&mut config, &record)?;
+    if let Some(keeper) = &stage.keeper
+        && record.verdict != RunVerdict::Conformant
+    {
+        show_output(&keeper.output());
+    }
+    if !interrupt.came() {
+        return Ok(code);
+    }
+    if let Some(keeper) = &mut stage.keeper {
+        keeper.hurry();
+    }
+    Ok(exit::INTERRUPTED)
 }
 
-async fn drive(config: &Config, embedded: Option<&Server>) -> Result<Record, Error> {
-    let vault = match (&config.target, embedded) {
+/// What a run stands on: the servers that are its own.
+struct Stage {
+    embedded: Option<Server>,
+    foreign: Option<Server>,
+    process: Option<Process>,
+    keeper: Option<Keeper>,
+}
+
+impl Stage {
+    fn set(config: &Config) -> Result<Stage, Error> {
+        let server = || {
+            Server::start(server::Options::default()).map_err(|error| Error::Unreachable(error.to_string()))
+        };
+        let start = |exec: &Exec| {
+            Process::start(&exec.command, exec.port).map_err(|error| Error::Unreachable(error.to_string()))
+        };
+        Ok(Stage {
+            embedded: config.target.is_none().then(server).transpose()?,
+            foreign: wants_foreign(&config.suite, &config.selected)
+                .then(server)
+                .transpose()?,
+            process: config.exec.as_ref().map(start).transpose()?,
+            keeper: None,
+        })
+    }
+}
+
+/// The server's own words, for whoever looks for the reason of a failure.
+fn show_output(output: &str) {
+    if output.trim_end().is_empty() {
+        return;
+    }
+    let lines: Vec<&str> = output.trim_end().lines().collect();
+    let from = lines.len().saturating_sub(MOST_LINES);
+    let shown: Vec<String> = lines[from..]
+        .iter()
+        .map(|line| format!("  {}\n", visible(line)))
+        .collect();
+    console::err(&format!("the end of what the server wrote:\n{}", shown.concat()));
+}
+
+async fn drive(config: &Config, stage: &mut Stage, halt: &Halt) -> Result<Record, Error> {
+    let vault = match (&config.target, &stage.embedded) {
         (Some(target), _) => target.clone(),
         (None, Some(server)) => address(&server.url())?,
         (None, None) => return Err(Error::Usage("there is no target".to_owned())),
     };
     let client = client(config, vault.clone())?;
-    reach(&client).await?;
-    let foreign = match wants_foreign(&config.suite, &config.selected) {
-        true => Some(
-            Server::start(server::Options::default())
-                .map_err(|error| Error::Unreachable(error.to_string()))?,
-        ),
-        false => None,
-    };
-    let foreign_client = foreign
+    if let (Some(process), Some(exec)) = (stage.process.take(), &config.exec) {
+        let ready = or_halt(halt, process.wait_ready(&client, exec.ready)).await?;
+        ready.map_err(|error| Error::Unreachable(error.to_string()))?;
+        stage.keeper = Some(Keeper::new(process, exec.ready));
+    }
+    or_halt(halt, contact::reach(&client)).await??;
+    let foreign = stage
+        .foreign
         .as_ref()
         .map(|server| client_of_server(config, server))
         .transpose()?;
-    let generation = if config.seed_given {
-        generation(&client, &config.seed, config).await
-    } else {
-        0
+    let deadline = config.budget.map(|budget| (Instant::now() + budget, budget));
+    let cases = config.selected.len() * usize::from(config.repeat);
+    let progress = Progress::new(cases, "cases", config.verbosity == report::Verbosity::Quiet);
+    let mut records = Vec::new();
+    for pass in 0..u32::from(config.repeat) {
+        let generation = match config.seed_given {
+            true => or_halt(halt, contact::generation(&client, &config.seed)).await,
+            false => Ok(pass),
+        };
+        let generation = match generation {
+            Err(_) if pass > 0 => break,
+            generation => generation?,
+        };
+        let patience = Patience::new(config.timeout)
+            .with_case_limit(Some(config.case_timeout))
+            .with_halt(halt.clone());
+        let target = Target {
+            client: client.clone(),
+            foreign: foreign.clone(),
+            patience,
+            seed: config.seed,
+            generation,
+            slow: config.slow,
+            show_secrets: config.show_secrets,
+        };
+        let run = Run {
+            suite: Arc::clone(&config.suite),
+            selected: config.selected.clone(),
+            target: Arc::new(target),
+            spec: config.spec,
+            transport: Transport::of(&vault),
+            jobs: config.jobs,
+            heading: heading(config),
+        };
+        let watch = progress.watch(&run.target.patience);
+        let keeper = stage.keeper.as_mut();
+        let record = run::run_on(&run, Terms { deadline, keeper }, |event| progress.note(&event)).await;
+        watch.abort();
+        records.push(record);
+        if halt.reason().is_some() {
+            break;
+        }
+    }
+    let record = run::join_repeats(records).ok_or_else(|| Error::Usage("nothing was run".to_owned()))?;
+    Ok(conclude(record, &client, config, halt).await)
+}
+
+/// Adds advice, and takes back a verdict to which somebody did not want to wait.
+async fn conclude(mut record: Record, client: &Client, config: &Config, halt: &Halt) -> Record {
+    record.notes.extend(advice::tokens(&record));
+    match halt.reason() {
+        Some(reason) if reason == signals::INTERRUPTED => record.verdict = RunVerdict::Incomplete,
+        Some(_) => {}
+        None if advice::jwts(&record.cases).next().is_some() => {
+            record
+                .notes
+                .extend(or_halt(halt, keys::look(client, config)).await.ok().flatten());
+        }
+        None => {}
+    }
+    record
+}
+
+/// Something that leaves no record: it ends at once when the run is to end.
+async fn or_halt<T>(halt: &Halt, work: impl Future<Output = T>) -> Result<T, Error> {
+    tokio::select! {
+        done = work => Ok(done),
+        _ = halt.called() => Err(Error::Interrupted),
+    }
+}
+
+fn heading(config: &Config) -> Heading {
+    let mut notes = Vec::new();
+    if config.tls.insecure {
+        notes.push("certificates were not checked (--insecure)".to_owned());
+    }
+    let url = |target: &Endpoint| match (&config.exec, &config.target_shown) {
+        (Some(_), Some(typed)) => typed.clone(),
+        (Some(_), None) => EXEC_TARGET.to_owned(),
+        (None, _) => target.to_string(),
     };
-    let target = Target {
-        client,
-        foreign: foreign_client,
-        patience: Patience::new(config.timeout),
-        seed: config.seed,
-        generation,
-        slow: config.slow,
-        show_secrets: config.show_secrets,
-    };
-    let heading = Heading {
-        target: config
-            .target
-            .as_ref()
-            .map_or("embedded".to_owned(), Endpoint::to_string),
+    Heading {
+        target: config.target.as_ref().map_or("embedded".to_owned(), url),
         idp: config.idp.as_ref().map(Endpoint::to_string),
+        exec: config.exec.as_ref().map(|exec| exec.command.clone()),
         strict: config.strict,
         filters: config.filters.iter().map(ToString::to_string).collect(),
+        shard: config.shard.map(|shard| shard.to_string()),
+        notes,
         kill_rate: selftest::kill_rate(&config.suite.hash),
-        ..Heading::default()
-    };
-    let run = Run {
-        suite: Arc::clone(&config.suite),
-        selected: config.selected.clone(),
-        target: Arc::new(target),
-        spec: config.spec,
-        transport: Transport::of(&vault),
-        jobs: config.jobs,
-        heading,
-    };
-    let progress = Progress::new(
-        run.selected.len(),
-        "cases",
-        config.verbosity == report::Verbosity::Quiet,
-    );
-    Ok(run::run(&run, |event| progress.note(&event)).await)
+    }
 }
 
 fn address(url: &str) -> Result<Endpoint, Error> {
@@ -124,82 +226,6 @@ fn wants_foreign(suite: &Suite, selected: &[usize]) -> bool {
         .filter_map(|step| step.get_ref().with.as_ref())
         .flat_map(|with| with.token.iter());
     tokens.any(|token| *token == TokenForm::OtherServer)
-}
-
-/// A target that cannot be reached is told before any case runs.
-async fn reach(client: &Client) -> Result<(), Error> {
-    for service in [Service::Vault, Service::Idp] {
-        let request = Request {
-            service,
-            method: "GET".to_owned(),
-            path: "/.well-known/avp".to_owned(),
-            headers: Vec::new(),
-            body: None,
-        };
-        if let Err(failure) = client.lane().prime(request).await
-            && matches!(
-                failure.kind,
-                FailureKind::Connect | FailureKind::Tls | FailureKind::Timeout
-            )
-        {
-            let endpoint = client.endpoint(service);
-            return Err(Error::Unreachable(format!(
-                "cannot reach {endpoint}: {}",
-                failure.message
-            )));
-        }
-    }
-    Ok(())
-}
-
-/// Which use of a given seed this is against this target. A target that keeps its data has the repositories of an earlier
-/// run: each use leaves a marker, and the first number without one is free.
-async fn generation(client: &Client, seed: &Seed, config: &Config) -> u32 {
-    for generation in 0..MOST_GENERATIONS {
-        match mark(client, seed, generation, config).await {
-            Some(409) => {}
-            _ => return generation,
-        }
-    }
-    MOST_GENERATIONS
-}
-
-/// Tries to create the marker of a generation; the status of the answer, if it came to that.
-async fn mark(client: &Client, seed: &Seed, generation: u32, config: &Config) -> Option<u16> {
-    let mut lane = client.lane();
-    let identity = Identity::derive(seed, &["generation", &generation.to_string()]);
-    let mut call = async |service, path: &str, token: Option<&str>, body: serde_json::Value| {
-        let mut headers = vec![("content-type".to_owned(), "application/json".to_owned())];
-        headers.extend(token.map(|token| ("authorization".to_owned(), format!("Bearer {token}"))));
-        let (method, body) = ("POST".to_owned(), Some(Body::from(body.to_string())));
-        let request = Request {
-            service,
-            method,
-            path: path.to_owned(),
-            headers,
-            body,
-        };
-        match lane.send(&request, config.timeout).await.outcome {
-            Outcome::Answer(answer) => Some((
-                answer.status,
-                serde_json::from_slice(answer.body.as_bytes()).unwrap_or_default(),
-            )),
-            Outcome::Failure(_) => None,
-        }
-    };
-    let key = json!({ "ed25519PublicKey": identity.member_id() });
-    let (_, challenge): (u16, serde_json::Value) =
-        call(Service::Idp, "/api/auth/keypair/challenge", None, key).await?;
-    let nonce = challenge.get("nonce")?.as_str()?.to_owned();
-    let signature = sign_nonce(&identity, &nonce, SignatureForm::Valid).ok()?;
-    let redeem = json!({ "ed25519PublicKey": identity.member_id(), "nonce": nonce, "signature": signature });
-    let (_, granted): (u16, serde_json::Value) =
-        call(Service::Idp, "/api/auth/keypair/token", None, redeem).await?;
-    let token = granted.get("token")?.as_str()?.to_owned();
-    let marker = crate::drive::marker(seed, generation, &identity);
-    call(Service::Vault, "/v1/repos", Some(&token), marker)
-        .await
-        .map(|(status, _)| status)
 }
 
 /// Writes every report and says what the run came to.

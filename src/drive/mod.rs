@@ -8,6 +8,7 @@ mod audit;
 mod auth;
 mod draft;
 mod forge;
+mod jwt;
 mod race;
 mod secrets;
 mod spoil;
@@ -21,6 +22,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 
 pub use secrets::{PLAINTEXT_MARK, PRIVATE_KEY_MARK, SIGNATURE_MARK};
+pub(crate) use throttle::wait as throttle_wait;
 pub use world::{identity, marker, scope};
 
 use crate::case::{LoadedCase, TokenForm};
@@ -128,6 +130,9 @@ impl Driver<'_> {
     fn finish(mut self) -> Transcript {
         for (name, actor) in self.world.actors() {
             self.secrets.private_keys(name, &actor.identity.secrets());
+        }
+        for (name, value) in self.target.client.configured_headers() {
+            self.secrets.header(name, value);
         }
         for planted in self.world.planted() {
             self.secrets.plaintext(planted);
@@ -291,6 +296,8 @@ impl Driver<'_> {
         {
             self.secrets.signature(signature);
         }
+        let login = errand.draft.operation == Some(Operation::Token);
+        let jwt = login.then(|| jwt::of(&sent.outcome)).flatten();
         self.transcript.exchanges.push(Exchange {
             step: self.step,
             role: errand.role,
@@ -303,7 +310,7 @@ impl Driver<'_> {
             outcome: sent.outcome,
             at_us: micros(at),
             took_us: micros(sent.took),
-            jwt: None,
+            jwt,
             omitted: None,
         });
     }

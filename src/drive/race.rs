@@ -39,8 +39,8 @@ impl Driver<'_> {
             let (mut attempt, first) = (0, Instant::now());
             // A round in which everybody was answered 429 did not happen.
             while let Some(refusal) = self.round(step, &names, &mut lanes, round).await? {
-                if self.demand.is_unusual() && attempt > 0 {
-                    return Err(self.limit_of(&refusal));
+                if self.is_final_429(attempt) {
+                    return Err(self.limited(429));
                 }
                 self.wait_out(&refusal, attempt, first).await?;
                 attempt += 1;
@@ -63,7 +63,7 @@ impl Driver<'_> {
         let runners = self.prime(drafts, lanes).await?;
         match self.start(runners, &repo, round).await? {
             Ok(readings) => {
-                self.heed_limits(&readings)?;
+                self.heed_limits(readings.len())?;
                 self.settle(&repo, &names[0], &readings, round).await?;
                 Ok(None)
             }
@@ -150,22 +150,20 @@ impl Driver<'_> {
         self.demand.members = self.demand.members.max(together);
     }
 
-    /// Ends the race where a request of the round asked for more than a limit of the target's allows. Some answers of 429
-    /// are a rate; nothing but 429 is looked at elsewhere.
-    fn heed_limits(&self, readings: &[(Draft, Reading)]) -> Flow<()> {
-        let round = self.transcript.exchanges.iter().rev().take(readings.len());
-        let mut answers = round.filter_map(|exchange| exchange.outcome.answer());
-        match answers.find(|answer| is_limit(answer) && answer.status != 429) {
-            Some(answer) if self.demand.is_unusual() => Err(self.limit_of(answer)),
+    /// Ends the race where a request of the round asked for more than a limit of the target's allows. A single 429 is a rate.
+    fn heed_limits(&self, length: usize) -> Flow<()> {
+        let round = self.transcript.exchanges.iter().rev().take(length);
+        let limited = round
+            .filter_map(|exchange| exchange.outcome.answer())
+            .find(|answer| answer.status != 429 && is_limit(answer));
+        match limited {
+            Some(answer) if self.demand.is_unusual() => Err(self.limited(answer.status)),
             _ => Ok(()),
         }
     }
 
-    fn limit_of(&self, answer: &Answer) -> Stopped {
-        let reason = format!(
-            "a limit of the target's stands before it: status {}",
-            answer.status
-        );
+    fn limited(&self, status: u16) -> Stopped {
+        let reason = format!("a limit of the target's stands before it: status {status}");
         not_applicable(self.step, reason)
     }
 

@@ -44,7 +44,19 @@ impl Driver<'_> {
                 self.make_repo(name, repo).await?;
             }
         }
-        Ok(())
+        self.look_once().await
+    }
+
+    /// A case that neither pulls nor writes would prove nothing: nobody would see that the target remembers anything.
+    async fn look_once(&mut self) -> Flow<()> {
+        let case = &self.case.case;
+        let looks = |operation: Operation| operation == Operation::Pull || operation.writes();
+        let mut steps = case.steps.iter().map(|step| step.get_ref());
+        let looked = steps.any(|step| step.repo == "repo" && step.action().operation().is_some_and(looks));
+        match &case.repo {
+            Some(repo) if !looked => self.audit("repo", &repo.by, Eyes::One(0), 0).await,
+            _ => Ok(()),
+        }
     }
 
     async fn make_repo(&mut self, name: &str, repo: &Repo) -> Flow<()> {

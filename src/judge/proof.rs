@@ -1,22 +1,30 @@
 //! Nothing passes without a witness.
 //!
-//! A check that holds counts only in a case in which the target granted something that only a working server can: an
-//! answer that carries the case's own fresh repository with the caller in its roster. A refusal counts only where the same
+//! A check that holds counts only in a case in which the target granted something that only a working server can: a pull
+//! whose answer carries the case's own fresh repository with the caller in its roster, neither of which is a constant and
+//! the latter of which stands nowhere in the request. A refusal counts only where the same
 //! operation, rightly asked, was granted in the same case. Otherwise a server that answers everything alike would verify
 //! half the protocol.
 
 use serde_json::Value;
 
+use super::Context;
 use super::tape::Frame;
 use crate::case::{LoadedCase, Word};
+use crate::drive;
 use crate::ledger::member_id;
 use crate::protocol::Operation;
 use crate::record::{CheckRecord, Stopped};
 use crate::verdict::Verdict;
 
 /// Turns passes that nothing proves into blocked.
-pub(super) fn withhold(case: &LoadedCase, frames: &[Frame<'_>], records: &mut [CheckRecord]) {
-    let grounded = frames.iter().any(is_grounded);
+pub(super) fn withhold(
+    case: &LoadedCase,
+    frames: &[Frame<'_>],
+    context: &Context<'_>,
+    records: &mut [CheckRecord],
+) {
+    let grounded = frames.iter().any(|frame| is_grounded(case, frame, context));
     for record in records {
         if record.verdict != Verdict::Pass {
             continue;
@@ -32,31 +40,24 @@ pub(super) fn withhold(case: &LoadedCase, frames: &[Frame<'_>], records: &mut [C
     }
 }
 
-/// Whether an answer is one that only a server that did what it was asked can give.
-fn is_grounded(frame: &Frame<'_>) -> bool {
-    let Some(body) = frame.reading.granted() else {
+/// Whether an answer is one that only a server with a memory can give: to a pull, which says nothing of who is a member, it
+/// brings the repository that was asked for with the caller in its roster.
+fn is_grounded(case: &LoadedCase, frame: &Frame<'_>, context: &Context<'_>) -> bool {
+    let (Some(Operation::Pull), Some(body)) = (frame.exchange.operation, frame.reading.granted()) else {
         return false;
     };
-    let manifest = match frame.exchange.operation {
-        Some(Operation::Pull) => body.get("manifest"),
-        Some(Operation::CreateRepo | Operation::AddMember | Operation::RemoveMember) => Some(body),
-        _ => None,
-    };
-    let Some(manifest) = manifest else { return false };
-    let id = manifest.get("repoId").and_then(Value::as_str).unwrap_or_default();
-    let members = manifest
-        .get("members")
-        .and_then(Value::as_array)
-        .map(Vec::as_slice)
-        .unwrap_or_default();
-    let ours = crate::protocol::encode_segment(id);
-    let asked = frame.exchange.request.path.contains(&ours)
-        || frame
-            .request
-            .as_ref()
-            .and_then(|request| request.pointer("/manifest/repoId")?.as_str())
-            == Some(id);
-    !id.is_empty() && asked && members.iter().any(|member| member_id(member).is_some())
+    let id = body.pointer("/manifest/repoId").and_then(Value::as_str);
+    let path = id.map(|id| Operation::Pull.path(id, ""));
+    if path.as_deref() != Some(&frame.exchange.request.path) {
+        return false;
+    }
+    let scope = drive::scope(context.generation, case.id());
+    let caller = drive::identity(context.seed, &scope, frame.actor());
+    let members = body.pointer("/manifest/members").and_then(Value::as_array);
+    members
+        .into_iter()
+        .flatten()
+        .any(|member| member_id(member) == Some(caller.member_id()))
 }
 
 /// The operation whose refusal a check shows, where it was never granted in the case.

@@ -1,11 +1,12 @@
 //! The checks that every exchange gets, whatever its case is about.
 
-use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD, Engine as _};
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use serde_json::Value;
 
 use super::check::{Checks, Finding, Subject};
 use super::tape::Frame;
 use super::walk::Spoilt;
+use crate::advice;
 use crate::drive::{PLAINTEXT_MARK, PRIVATE_KEY_MARK};
 use crate::protocol::{Operation, schema};
 use crate::verdict::Verdict;
@@ -48,7 +49,7 @@ pub(super) fn look(checks: &mut Checks<'_>, frames: &[Frame<'_>], spoilt: &Spoil
         content_type(checks, frame);
         leaks(checks, frame);
         tokens(checks, frame, began_ms);
-        claims(checks, frame);
+        jwt(checks, frame);
     }
     nonces(checks, frames);
 }
@@ -482,54 +483,30 @@ fn tokens(checks: &mut Checks<'_>, frame: &Frame<'_>, began_ms: i64) {
     );
 }
 
-/// What a token says of itself, where it is a JWT.
-fn claims(checks: &mut Checks<'_>, frame: &Frame<'_>) {
-    if frame.exchange.operation != Some(Operation::Token) {
+/// The form of tokens is the issuer's own; where they are JWTs, their claims are looked at.
+fn jwt(checks: &mut Checks<'_>, frame: &Frame<'_>) {
+    if frame.exchange.operation != Some(Operation::Token) || frame.reading.granted().is_none() {
         return;
     }
-    let Some(token) = frame
-        .reading
-        .granted()
-        .and_then(|body| body.get("token")?.as_str())
-    else {
-        return;
-    };
-    let member = frame
-        .request
-        .as_ref()
-        .and_then(|request| request.get("ed25519PublicKey")?.as_str());
-    let finding = match (jwt(token), member) {
-        (Some(claims), Some(member)) => about_claims(&claims, member),
-        _ => Finding::Unknown {
-            reason: "the token is no JWT, which is as good".to_owned(),
+    let finding = match &frame.exchange.jwt {
+        None => Finding::Unknown {
+            reason: "the target's tokens are no JWTs".to_owned(),
             verdict: Verdict::NotApplicable,
         },
+        Some(jwt) => match advice::reference_form(frame.exchange, jwt) {
+            Ok(()) => Finding::Holds,
+            Err(why) => Finding::Unknown {
+                reason: format!("the target's tokens are JWTs of another form: {why}"),
+                verdict: Verdict::NotApplicable,
+            },
+        },
     };
-    let expected =
-        "a JWT carries sub = key:<member id>, kind = keypair, and no account, e-mail or role claim";
-    checks.note(standing("claims", "AVP-3-15", expected), frame.index, finding);
-}
-
-fn about_claims(claims: &Value, member: &str) -> Finding {
-    let text = |name: &str| claims.get(name).and_then(Value::as_str);
-    let told = ["account", "accountId", "email", "role", "roles"];
-    let subject = format!("key:{member}");
-    match told.into_iter().find(|name| claims.get(name).is_some()) {
-        Some(name) => Finding::broken_at("/token", format!("a claim {name:?}")),
-        None if text("sub") != Some(subject.as_str()) => {
-            Finding::broken_at("/token", format!("sub = {:?}, not {subject:?}", text("sub")))
-        }
-        None if text("kind") != Some("keypair") => {
-            Finding::broken_at("/token", format!("kind = {:?}, not \"keypair\"", text("kind")))
-        }
-        None => Finding::Holds,
-    }
-}
-
-/// The claims of a JWT. Of one that is hidden, its claims still stand behind the placeholder.
-fn jwt(token: &str) -> Option<Value> {
-    let claims = BASE64_URL_SAFE_NO_PAD.decode(token.split('.').nth(1)?).ok()?;
-    serde_json::from_slice(&claims).ok().filter(Value::is_object)
+    let expected = "a JWT names the member by its key, and tells nothing else of it";
+    checks.note(
+        standing("token claims", "AVP-3-15", expected),
+        frame.index,
+        finding,
+    );
 }
 
 fn date_ms(frame: &Frame<'_>) -> Option<i64> {

@@ -150,13 +150,11 @@ impl Audit {
         }
         aspects(walk, frame, base, self.operation, &differences);
         self.pull_rules(walk, frame, body);
-        if self.operation == Operation::RemoveMember
-            && self.granted
-            && !self.altered
-            && !walk.is_spoilt()
-            && state.is_empty()
-        {
-            opens(walk, frame, body, self.step);
+        let removed = self.operation == Operation::RemoveMember && self.granted;
+        if removed && !self.altered && !walk.is_spoilt() {
+            if state.is_empty() {
+                opens(walk, frame, body, self.step);
+            }
             self.shuts(walk, frame, body);
         }
         self.seen = base.observed(body).or(self.seen.take());
@@ -164,15 +162,10 @@ impl Audit {
 
     /// After a removal the wrapped key that a member was served before opens nothing that is served now.
     fn shuts(&self, walk: &mut Walk<'_, '_>, frame: &Frame<'_>, body: &Value) {
-        let after = self.expected.states.iter().flatten().next();
-        let (Some(before), Some(after)) = (&self.before, after) else {
-            return;
-        };
-        let Some((_, envelope)) = served(walk, frame, body) else {
-            return;
-        };
-        let old = before.member(&walk.member_id(frame.actor()));
-        let Some(old) = old.and_then(wrapped_key).filter(|_| after.epoch > before.epoch) else {
+        let epoch = body.pointer("/manifest/keyEpoch").and_then(Value::as_i64);
+        let before = self.before.as_ref().filter(|before| epoch > Some(before.epoch));
+        let old = before.and_then(|before| before.member(&walk.member_id(frame.actor())));
+        let (Some(old), Some((_, envelope))) = (old.and_then(wrapped_key), served(walk, frame, body)) else {
             return;
         };
         let finding = match open(walk, frame, &old, &envelope) {

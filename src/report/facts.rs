@@ -160,7 +160,8 @@ pub(super) fn again(record: &Record, case: &str) -> String {
     if let Some(exec) = &record.exec {
         command.push(format!("--exec {}", quoted(exec)));
     }
-    if record.target != "embedded" {
+    let told_by_command = record.exec.is_some() && record.target == crate::config::EXEC_TARGET;
+    if record.target != "embedded" && !told_by_command {
         command.push(format!("--target {}", quoted(&record.target)));
     }
     if let Some(idp) = &record.idp {

@@ -11,9 +11,12 @@ use crate::wire::{Client, Exchange, FailureKind, Outcome};
 
 /// So many deaths, and the server is not started again.
 const MOST_DEATHS: usize = 25;
+/// So many broken connections that no death explains, and the next is not waited upon.
+const MOST_ALARMS: usize = 5;
 /// How long a death may take to be seen after a connection broke.
 const LAST_BREATH: Duration = Duration::from_millis(150);
-/// How much of the server's last words stands in a report.
+/// How much of the server's last words stands in a report, in lines and in characters.
+const LAST_LINES: usize = 3;
 const LAST_WORDS: usize = 300;
 
 /// The process of the target.
@@ -22,6 +25,7 @@ pub struct Keeper {
     process: Process,
     ready: Duration,
     deaths: usize,
+    alarms: usize,
     notes: Vec<String>,
 }
 
@@ -32,6 +36,7 @@ impl Keeper {
             process,
             ready,
             deaths: 0,
+            alarms: 0,
             notes: Vec::new(),
         }
     }
@@ -41,29 +46,44 @@ impl Keeper {
         &self.notes
     }
 
+    /// Leaves the server little time to end.
+    pub fn hurry(&mut self) {
+        self.process.hurry();
+    }
+
     /// The end of what the server wrote.
     pub fn output(&self) -> String {
         self.process.output_tail()
     }
 
     /// How the server ended, if it did: "exited with status 1".
-    pub(super) async fn death(&self) -> Option<String> {
-        let pause = LAST_BREATH / 10;
-        for _ in 0..10 {
+    pub(super) async fn death(&mut self) -> Option<String> {
+        // A server that closes connections as a habit is not waited for each time.
+        let looks = if self.alarms < MOST_ALARMS { 10 } else { 0 };
+        for _ in 0..looks {
             if self.process.died().is_some() {
                 break;
             }
-            sleep(pause).await;
+            sleep(LAST_BREATH / 10).await;
         }
-        self.process.died()
+        let death = self.process.died();
+        self.alarms += usize::from(death.is_none());
+        death
+    }
+
+    /// Takes a look after the last case.
+    pub(super) fn close(&mut self) {
+        if let Some(how) = self.process.died() {
+            self.notes.push(format!("the server {how} at the end of the run"));
+        }
     }
 
     /// A sentence for reports: how the server ended, and its last words.
     pub(super) async fn obituary(&self, how: &str) -> String {
         let words = self.process.last_words().await;
-        let words = words.trim_end();
-        let last = words.len().saturating_sub(LAST_WORDS);
-        match &words[words.ceil_char_boundary(last)..] {
+        let lines: Vec<&str> = words.trim_end().lines().collect();
+        let last = lines[lines.len().saturating_sub(LAST_LINES)..].join(" ");
+        match last.as_str() {
             "" => format!("the server {how}"),
             tail => format!(
                 "the server {how}; its last words: {}",

@@ -49,7 +49,10 @@ fn cost(body: &[u8]) -> usize {
 /// The beginning of a body; not in the middle of a character.
 fn head(body: &[u8]) -> Vec<u8> {
     match std::str::from_utf8(body) {
-        Ok(text) => text[..text.floor_char_boundary(HEAD)].as_bytes().to_vec(),
+        Ok(text) => {
+            let whole = (0..=HEAD).rev().find(|at| text.is_char_boundary(*at));
+            body[..whole.unwrap_or(0)].to_vec()
+        }
         Err(_) => body[..HEAD].to_vec(),
     }
 }

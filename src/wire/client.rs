@@ -79,6 +79,12 @@ impl Client {
         self.0.timeout
     }
 
+    /// The configured headers, for whoever must keep them secret.
+    pub fn configured_headers(&self) -> impl Iterator<Item = (&str, &str)> {
+        let both = self.0.vault.extra.iter().chain(&self.0.idp.extra);
+        both.map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
     /// The cap on the rate of requests.
     pub fn pace(&self) -> &Pace {
         &self.0.pace

@@ -28,15 +28,17 @@ fn as_json(visit: &mut Visit, body: impl AsRef<[u8]>) {
 
 fn bombs() -> Vec<Hostile> {
     static GZIP: LazyLock<Vec<u8>> = LazyLock::new(|| gzip(&vec![0; UNPACKED]));
+    static ZLIB: LazyLock<Vec<u8>> = LazyLock::new(|| zlib_zeros(UNPACKED));
+    static NESTED: LazyLock<Vec<u8>> = LazyLock::new(|| gzip(&GZIP));
     vec![
         http("gzip-bomb", "64 MiB of zeros in gzip", |visit| {
             with_body(visit, "Content-Encoding: gzip\r\n", &GZIP);
         }),
         http("deflate-bomb", "64 MiB of zeros in deflate", |visit| {
-            with_body(visit, "Content-Encoding: deflate\r\n", &zlib_zeros(UNPACKED));
+            with_body(visit, "Content-Encoding: deflate\r\n", &ZLIB);
         }),
         http("nested-bomb", "64 MiB of zeros in gzip in gzip", |visit| {
-            with_body(visit, "Content-Encoding: gzip, gzip\r\n", &gzip(&GZIP));
+            with_body(visit, "Content-Encoding: gzip, gzip\r\n", &NESTED);
         }),
     ]
 }
@@ -129,8 +131,11 @@ fn json() -> Vec<Hostile> {
             as_json(visit, "{\"token\":\"a\",\"token\":\"b\"}")
         }),
         http("many-keys", "an object of 100,000 keys", |visit| {
-            let keys: Vec<_> = (0..100_000).map(|key| format!("\"{key}\":0")).collect();
-            as_json(visit, format!("{{{}}}", keys.join(",")));
+            static KEYS: LazyLock<String> = LazyLock::new(|| {
+                let keys: Vec<_> = (0..100_000).map(|key| format!("\"{key}\":0")).collect();
+                format!("{{{}}}", keys.join(","))
+            });
+            as_json(visit, KEYS.as_bytes());
         }),
     ]
 }

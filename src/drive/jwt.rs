@@ -1,0 +1,65 @@
+//! What a token says where it is a JWT, before it is hidden.
+
+use base64::prelude::{BASE64_URL_SAFE_NO_PAD as BASE64_URL, Engine as _};
+use serde_json::{Map, Value};
+
+use crate::wire::{Jwt, Outcome};
+
+/// Larger tokens are not looked into.
+const LARGEST: usize = 16 << 10;
+
+/// The readable parts of the token in an answer.
+pub(super) fn of(outcome: &Outcome) -> Option<Jwt> {
+    let body: Value = serde_json::from_slice(outcome.answer()?.body.as_bytes()).ok()?;
+    let token = body
+        .get("token")?
+        .as_str()
+        .filter(|token| token.len() <= LARGEST)?;
+    let mut parts = token.split('.');
+    let jwt = Jwt {
+        header: object(parts.next()?)?,
+        claims: object(parts.next()?)?,
+    };
+    (parts.count() == 1).then_some(jwt)
+}
+
+fn object(part: &str) -> Option<Map<String, Value>> {
+    serde_json::from_slice(&BASE64_URL.decode(part).ok()?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::wire::Answer;
+
+    fn told(token: &str) -> Option<Jwt> {
+        let body = json!({ "token": token }).to_string();
+        of(&Outcome::Answer(Answer {
+            status: 200,
+            headers: Vec::new(),
+            body: body.into(),
+        }))
+    }
+
+    #[test]
+    fn header_and_claims_are_read_and_nothing_else() {
+        let part = |value: Value| BASE64_URL.encode(value.to_string());
+        let (header, claims) = (part(json!({"alg": "EdDSA"})), part(json!({"sub": "x"})));
+        let jwt = told(&format!("{header}.{claims}.c2VjcmV0")).unwrap();
+        assert_eq!(
+            (jwt.header["alg"].as_str(), jwt.claims["sub"].as_str()),
+            (Some("EdDSA"), Some("x"))
+        );
+        assert!(!format!("{jwt:?}").contains("c2VjcmV0"));
+        for other in [
+            "opaque",
+            "a.b.c",
+            &format!("{header}.{claims}"),
+            &format!("{header}.{claims}.a.b"),
+        ] {
+            assert_eq!(told(other), None, "{other}");
+        }
+    }
+}

@@ -1,0 +1,466 @@
+//! Targets that the program starts, trusts, waits for, gives up or is torn away from, seen from the command line.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use avp_conform::record::{CaseRecord, Record};
+use avp_conform::report::load;
+use avp_conform::server::{Options, Server, Tls};
+use avp_conform::verdict::{RunVerdict, Verdict};
+
+const SEED: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
+
+/// What a run left behind.
+struct Done {
+    code: i32,
+    out: String,
+    record: Record,
+    took: Duration,
+}
+
+impl Done {
+    fn case(&self, id: &str) -> &CaseRecord {
+        self.record.cases.iter().find(|case| case.id == id).unwrap()
+    }
+
+    fn notes(&self) -> String {
+        self.record.notes.join("\n")
+    }
+}
+
+fn program() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_avp-conform"));
+    for name in [
+        "AVP_TARGET",
+        "AVP_IDP",
+        "AVP_HEADER",
+        "AVP_IDP_HEADER",
+        "AVP_HEADER_FILE",
+    ] {
+        command.env_remove(name);
+    }
+    command
+}
+
+fn run(options: &[&str]) -> Done {
+    let home = tempfile::tempdir().unwrap();
+    let report = home.path().join("report.json");
+    let started = Instant::now();
+    let output = program()
+        .args(options)
+        .arg("--report")
+        .arg(format!("json={}", report.display()))
+        .output()
+        .unwrap();
+    done(&output, &report, started.elapsed())
+}
+
+fn done(output: &Output, report: &Path, took: Duration) -> Done {
+    let out = [output.stdout.as_slice(), &output.stderr].concat();
+    let out = String::from_utf8_lossy(&out).into_owned();
+    Done {
+        code: output.status.code().unwrap_or(-1),
+        record: load(report).unwrap_or_else(|error| panic!("{error}: {out}")),
+        out,
+        took,
+    }
+}
+
+/// The command of a server that misbehaves on requests with a certain text in them.
+fn server(behaviour: &str, text: &str) -> String {
+    let this = std::env::current_exe().unwrap();
+    format!(
+        "exec env BEHAVIOUR={behaviour} TEXT={text} '{}' --exact serve_behind_a_door --ignored --nocapture",
+        this.display()
+    )
+}
+
+/// No test: the server that [`server`] names. The reference server, behind a door that looks at what passes.
+#[test]
+#[ignore = "started by the other tests as the server under test"]
+fn serve_behind_a_door() {
+    let Ok(behaviour) = std::env::var("BEHAVIOUR") else {
+        return;
+    };
+    let text = std::env::var("TEXT").unwrap();
+    let port: u16 = std::env::var("PORT").unwrap().parse().unwrap();
+    let server = Server::start(Options::default()).unwrap();
+    let listener = TcpListener::bind(("127.0.0.1", port)).unwrap();
+    for client in listener.incoming().flatten() {
+        let inside = TcpStream::connect(server.address()).unwrap();
+        let (mut from, mut to) = (inside.try_clone().unwrap(), client.try_clone().unwrap());
+        std::thread::spawn(move || {
+            let _ = std::io::copy(&mut from, &mut to);
+            let _ = to.shutdown(std::net::Shutdown::Both);
+        });
+        let (behaviour, text) = (behaviour.clone(), text.clone());
+        std::thread::spawn(move || pass(client, inside, &behaviour, &text));
+    }
+}
+
+fn pass(mut client: TcpStream, mut inside: TcpStream, behaviour: &str, text: &str) {
+    let mut buffer = [0; 65536];
+    while let Ok(count @ 1..) = client.read(&mut buffer) {
+        let seen = String::from_utf8_lossy(&buffer[..count]);
+        match seen.contains(text).then_some(behaviour) {
+            Some("dies") => {
+                println!("out of cheese");
+                std::process::exit(7);
+            }
+            Some("hangs") => continue,
+            Some("throttles") => {
+                let body = r#"{"error":"slow down"}"#;
+                let head =
+                    "HTTP/1.1 429 Too Many Requests\r\nRetry-After: 1\r\nContent-Type: application/json\r\n";
+                let _ = client
+                    .write_all(format!("{head}Content-Length: {}\r\n\r\n{body}", body.len()).as_bytes());
+                continue;
+            }
+            Some("echoes") => {
+                let body = serde_json::json!({ "error": seen }).to_string();
+                let head = format!(
+                    "HTTP/1.1 400 Bad Request\r\nContent-Length: {}\r\n\r\n",
+                    body.len()
+                );
+                let _ = client.write_all((head + &body).as_bytes());
+                continue;
+            }
+            _ => {}
+        }
+        if inside.write_all(&buffer[..count]).is_err() {
+            return;
+        }
+    }
+    let _ = inside.shutdown(std::net::Shutdown::Both);
+}
+
+#[test]
+fn a_server_is_started_used_and_ended() {
+    let command = server("serves", "-");
+    let done = run(&["--exec", &command, "--filter", "push/applied"]);
+    assert_eq!(
+        (done.code, done.record.verdict),
+        (0, RunVerdict::Conformant),
+        "{}",
+        done.out
+    );
+    assert_eq!(done.record.target, "http://127.0.0.1:{port}");
+    assert_eq!(done.record.exec, Some(command));
+}
+
+#[test]
+fn a_server_that_does_not_come_up_is_told_with_its_words() {
+    let output = program()
+        .args(["--exec", "echo no database; exit 4"])
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(3), "{said}");
+    assert!(
+        said.contains("exited with status 4") && said.contains("no database"),
+        "{said}"
+    );
+}
+
+#[test]
+fn the_case_that_ends_the_server_fails_and_the_others_go_on() {
+    let command = server("dies", "remove-member");
+    let done = run(&[
+        "--exec",
+        &command,
+        "--filter",
+        "push/*",
+        "--filter",
+        "removal/in-one-step",
+    ]);
+    let guilty = done.case("removal/in-one-step");
+    assert_eq!(guilty.verdict, Verdict::Fail, "{}", done.out);
+    assert!(
+        guilty
+            .stopped
+            .as_ref()
+            .unwrap()
+            .reason
+            .contains("exited with status 7"),
+        "{guilty:?}"
+    );
+    assert!(done.out.contains("out of cheese"), "{}", done.out);
+    assert!(
+        done.notes().contains("removal/in-one-step ended it"),
+        "{}",
+        done.notes()
+    );
+    let innocent = done.record.cases.iter().filter(|case| case.topic == "push");
+    for case in innocent {
+        assert_ne!(case.verdict, Verdict::Error, "{}: {:?}", case.id, case.reason);
+        assert_ne!(case.verdict, Verdict::Fail, "{}: {:?}", case.id, case.reason);
+    }
+    assert_eq!((done.code, done.record.verdict), (1, RunVerdict::Nonconformant));
+}
+
+#[test]
+fn what_hangs_on_one_operation_is_not_waited_for_again_and_again() {
+    let command = server("hangs", "/pull");
+    let done = run(&["--exec", &command, "--timeout", "2"]);
+    assert!(done.took < Duration::from_secs(45), "{:?}", done.took);
+    assert!(
+        done.notes()
+            .contains("not waited for at full length any more: pull"),
+        "{}",
+        done.notes()
+    );
+    assert_eq!(done.record.verdict, RunVerdict::Nonconformant, "{}", done.out);
+}
+
+#[test]
+fn a_target_that_throttles_for_good_is_given_up_soon() {
+    let done = run(&["--exec", &server("throttles", "/v1/"), "--timeout", "2"]);
+    assert!(done.took < Duration::from_secs(30), "{:?}", done.took);
+    assert!(done.notes().contains("throttles for good"), "{}", done.notes());
+    assert_eq!(
+        (done.code, done.record.verdict),
+        (3, RunVerdict::Incomplete),
+        "{}",
+        done.out
+    );
+    assert!(done.record.throttled_ms > 0);
+}
+
+#[test]
+fn an_interrupted_run_reports_what_was_done() {
+    let home = tempfile::tempdir().unwrap();
+    let report = home.path().join("report.json");
+    let mut child = program()
+        .args([
+            "--exec",
+            &server("hangs", "remove-member"),
+            "--timeout",
+            "60",
+            "--filter",
+            "removal/in-one-step",
+        ])
+        .args([
+            "--filter",
+            "push/*",
+            "--report",
+            &format!("json={}", report.display()),
+        ])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    std::thread::sleep(Duration::from_secs(6));
+    let started = Instant::now();
+    let status = Command::new("kill")
+        .args(["-INT", &child.id().to_string()])
+        .status()
+        .unwrap();
+    assert!(status.success());
+    child.wait().unwrap();
+    let took = started.elapsed();
+    let done = done(&child.wait_with_output().unwrap(), &report, took);
+    // A second, and what a busy machine adds.
+    assert!(took < Duration::from_secs(4), "{took:?}");
+    assert_eq!(
+        (done.code, done.record.verdict),
+        (130, RunVerdict::Incomplete),
+        "{}",
+        done.out
+    );
+    assert!(done.notes().contains("interrupted"), "{}", done.notes());
+    let hung = done.case("removal/in-one-step");
+    assert_eq!(hung.verdict, Verdict::Error);
+    assert!(!hung.exchanges.is_empty(), "what was done is reported");
+}
+
+#[test]
+fn what_the_budget_does_not_reach_is_an_error() {
+    let done = run(&[
+        "--rps",
+        "20",
+        "--budget",
+        "2",
+        "--case-timeout",
+        "60",
+        "--filter",
+        "push",
+    ]);
+    assert!(done.took < Duration::from_secs(20), "{:?}", done.took);
+    assert!(done.notes().contains("budget of 2 s"), "{}", done.notes());
+    assert_eq!(
+        (done.code, done.record.verdict),
+        (3, RunVerdict::Incomplete),
+        "{}",
+        done.out
+    );
+}
+
+#[test]
+fn a_case_has_its_time() {
+    let done = run(&["--rps", "5", "--case-timeout", "1", "--filter", "push/applied"]);
+    let case = done.case("push/applied");
+    assert_eq!(case.verdict, Verdict::Error);
+    assert!(
+        case.reason.as_ref().unwrap().contains("not done within 1 s"),
+        "{:?}",
+        case.reason
+    );
+}
+
+#[test]
+fn configured_headers_are_sent_and_never_shown() {
+    let home = tempfile::tempdir().unwrap();
+    let file = home.path().join("headers");
+    std::fs::write(&file, "# ours\nX-Filed: filed-hunter2\n").unwrap();
+    let command = server("echoes", "X-Typed");
+    for show in [false, true] {
+        let mut options = vec![
+            "--exec",
+            &command,
+            "--filter",
+            "push/applied",
+            "-v",
+            "--header-file",
+        ];
+        options.push(file.to_str().unwrap());
+        options.extend(["--header", "X-Typed: typed-hunter2"]);
+        options.extend(show.then_some("--show-secrets"));
+        let done = run(&options);
+        let json = serde_json::to_string(&done.record).unwrap();
+        assert!(
+            json.contains("X-Typed") || json.contains("x-typed"),
+            "they went out: {json}"
+        );
+        assert_eq!(
+            json.contains("hunter2") || done.out.contains("hunter2"),
+            show,
+            "{}",
+            done.out
+        );
+    }
+}
+
+#[test]
+fn certificates_are_checked_unless_told_and_then_reports_say_so() {
+    let options = Options {
+        tls: Some(Tls::self_signed().unwrap()),
+        ..Options::default()
+    };
+    let server = Server::start(options).unwrap();
+    let url = server.url();
+    let strict = program()
+        .args(["--target", &url, "--filter", "push/applied"])
+        .output()
+        .unwrap();
+    assert_eq!(strict.status.code(), Some(3));
+    assert!(String::from_utf8_lossy(&strict.stderr).contains("certificate not trusted"));
+    let lax = run(&["--target", &url, "--filter", "push/applied", "--insecure"]);
+    assert_eq!(lax.code, 0, "{}", lax.out);
+    assert!(lax.notes().contains("--insecure"), "{}", lax.notes());
+}
+
+#[test]
+fn shards_join_into_the_whole() {
+    let home = tempfile::tempdir().unwrap();
+    let server = Server::start(Options::default()).unwrap();
+    let url = server.url();
+    let at = |name: &str| home.path().join(name).display().to_string();
+    for shard in ["1/2", "2/2"] {
+        let report = format!("json={}", at(&shard.replace('/', "-")));
+        let options = [
+            "--target", &url, "--shard", shard, "--seed", SEED, "--filter", "push", "--report", &report,
+        ];
+        program().args(options).output().unwrap();
+    }
+    let whole = format!("json={}", at("whole"));
+    let output = program()
+        .args(["merge", &at("2-2"), &at("1-2"), "--report", &whole])
+        .output()
+        .unwrap();
+    let merged = done(&output, Path::new(&at("whole")), Duration::ZERO);
+    let plain = run(&["--filter", "push"]);
+    let ids = |done: &Done| {
+        done.record
+            .cases
+            .iter()
+            .map(|case| case.id.clone())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(ids(&merged), ids(&plain));
+    assert_eq!(
+        (merged.code, merged.record.verdict),
+        (plain.code, plain.record.verdict)
+    );
+    assert_eq!(merged.record.shard, None);
+    let verdicts = |done: &Done| {
+        let found = done.record.requirements.iter();
+        found
+            .map(|found| (found.id.clone(), found.verdict))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(verdicts(&merged), verdicts(&plain));
+    let wrong = program()
+        .args(["merge", &at("1-2"), &at("1-2")])
+        .output()
+        .unwrap();
+    assert_eq!(wrong.status.code(), Some(2));
+    let unseeded = program().args(["--shard", "1/2"]).output().unwrap();
+    assert_eq!(unseeded.status.code(), Some(2));
+}
+
+#[test]
+fn a_suite_that_is_repeated_meets_the_target_afresh() {
+    let server = Server::start(Options::default()).unwrap();
+    let done = run(&[
+        "--target",
+        &server.url(),
+        "--repeat",
+        "3",
+        "--seed",
+        SEED,
+        "--filter",
+        "push/applied",
+    ]);
+    assert_eq!(done.code, 0, "{}", done.out);
+    assert!(done.notes().contains("run 3 times"), "{}", done.notes());
+}
+
+#[test]
+fn the_configuration_file_stands_for_options() {
+    let home = tempfile::tempdir().unwrap();
+    let file = home.path().join("avp-conform.toml");
+    std::fs::write(&file, "filter = ['push/applied']\nreport = ['json=out.json']\n").unwrap();
+    let output = program().current_dir(home.path()).output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(load(&home.path().join("out.json")).unwrap().cases.len(), 1);
+    std::fs::write(&file, "\ntimout = 3\n").unwrap();
+    let output = program().current_dir(home.path()).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(
+        said.contains("avp-conform.toml:2:1") && said.contains("did you mean `timeout`?"),
+        "{said}"
+    );
+    let elsewhere = program()
+        .args(["--config", file.to_str().unwrap(), "-q"])
+        .output()
+        .unwrap();
+    assert_eq!(elsewhere.status.code(), Some(2));
+}
+
+#[test]
+fn shells_and_readers_of_manuals_are_served() {
+    for (options, expected) in [
+        (&["completions", "bash"][..], "avp-conform"),
+        (&["man"], "avp\\-conform \\- Conformance"),
+    ] {
+        let output = program().args(options).output().unwrap();
+        assert_eq!(output.status.code(), Some(0));
+        assert!(String::from_utf8_lossy(&output.stdout).contains(expected));
+    }
+}
