@@ -262,8 +262,11 @@ pub struct SelftestArgs {
     #[arg(long, value_name = "FORMAT=PATH")]
     pub report: Vec<Destination>,
     /// Publish the matrix: write reports/selftest.json and reports/selftest.md of the current directory.
-    #[arg(long, conflicts_with_all = ["filter", "cases"])]
+    #[arg(long, conflicts_with_all = ["filter", "cases", "full"])]
     pub accept: bool,
+    /// Run all cases against every fault, and not only those that declare it: minutes, and every case that it breaks.
+    #[arg(long)]
+    pub full: bool,
     /// More case files.
     #[arg(long, value_name = "DIR")]
     pub cases: Vec<PathBuf>,

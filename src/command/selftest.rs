@@ -119,6 +119,7 @@ fn settings(args: &SelftestArgs) -> Settings {
     let settings = Settings::default();
     Settings {
         servers: args.servers.map_or(settings.servers, usize::from),
+        full: args.full,
         timeout: args.timeout.map_or(settings.timeout, Duration::from_secs_f64),
         ..settings
     }

@@ -3,7 +3,7 @@
 //! The same secret gets the same placeholder throughout a case, so that judging a stored transcript again comes to the
 //! same verdicts. Judging happens after this, so the judge sees what every reader of a report sees.
 
-use aho_corasick::{AhoCorasick, MatchKind};
+use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 use base64::prelude::{
     BASE64_STANDARD, BASE64_STANDARD_NO_PAD, BASE64_URL_SAFE, BASE64_URL_SAFE_NO_PAD, Engine as _,
 };
@@ -84,8 +84,10 @@ impl Secrets {
 
     /// Puts placeholders wherever a secret stands in what was sent or came back.
     pub(super) fn hide(&self, exchanges: &mut [Exchange]) {
+        // Made for each case and used on a few kilobytes: a table of every state by every byte would cost more than it saves.
         let Ok(finder) = AhoCorasick::builder()
             .match_kind(MatchKind::LeftmostLongest)
+            .kind(Some(AhoCorasickKind::NoncontiguousNFA))
             .build(&self.needles)
         else {
             unreachable!("plain strings of a few kilobytes make a finder");

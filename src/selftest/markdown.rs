@@ -50,9 +50,9 @@ fn heading(out: &mut String, matrix: &Matrix) {
     _ = write!(
         out,
         "# The harness held against itself\n\n\
-         Made by `avp-conform selftest --accept`; not to be edited. Every case runs against the plain reference server, \
-         against each variation that the protocol leaves open (which must come out conformant), and against each fault \
-         (which must make a check of its level break).\n\n\
+         Made by `avp-conform selftest --accept`; not to be edited. Every case runs against the plain reference server and \
+         against each variation that the protocol leaves open, which must come out conformant. Against each fault the \
+         cases run that declare it, and one of them must break.\n\n\
          | | |\n|---|---|\n\
          | result | {standing} |\n\
          | must faults killed | {} |\n\

@@ -33,6 +33,8 @@ pub struct Settings {
     pub timeout: Duration,
     /// How long an exchange with a conformant server may take. None of them is slow, but the machine may be.
     pub patient: Duration,
+    /// Whether all cases run against every fault, and not only those that declare it.
+    pub full: bool,
 }
 
 impl Default for Settings {
@@ -42,6 +44,7 @@ impl Default for Settings {
             jobs: 24,
             timeout: Duration::from_millis(800),
             patient: Duration::from_secs(20),
+            full: false,
         }
     }
 }
@@ -171,8 +174,32 @@ impl Bench {
         &self.suite
     }
 
-    /// Runs the suite against one server.
-    pub async fn one(&self, behaviour: Behaviour) -> Result<Observation, BenchError> {
+    /// Tries one server. Against a faulty one those cases run first that declare the fault; where they do not catch it, or
+    /// there is none, the whole suite does.
+    async fn one(&self, behaviour: Behaviour) -> Result<Observation, BenchError> {
+        let meant = self.meant(behaviour);
+        if !meant.is_empty() && !self.settings.full {
+            let observation = self.run(behaviour, meant).await?;
+            if observation.is_caught() {
+                return Ok(observation);
+            }
+        }
+        self.run(behaviour, self.selected.clone()).await
+    }
+
+    /// The cases that declare a fault.
+    fn meant(&self, behaviour: Behaviour) -> Vec<usize> {
+        let Behaviour::Faulty(fault) = behaviour else {
+            return Vec::new();
+        };
+        let declares = |index: &usize| {
+            let kills = &self.suite.cases[*index].case.kills;
+            kills.iter().any(|kill| kill.get_ref() == fault.name)
+        };
+        self.selected.iter().copied().filter(declares).collect()
+    }
+
+    async fn run(&self, behaviour: Behaviour, selected: Vec<usize>) -> Result<Observation, BenchError> {
         let timeout = match behaviour {
             Behaviour::Faulty(_) => self.settings.timeout,
             _ => self.settings.patient,
@@ -192,7 +219,7 @@ impl Bench {
         };
         let plan = Run {
             suite: Arc::clone(&self.suite),
-            selected: self.selected.clone(),
+            selected,
             target: Arc::new(target),
             spec: SpecVersion::default(),
             transport: Transport::Loopback,
@@ -204,7 +231,18 @@ impl Bench {
     }
 }
 
-/// Runs the suite against each behaviour, several side by side. The observations come in the order of the behaviours,
+impl Observation {
+    /// Whether a check of the fault's level broke.
+    pub fn is_caught(&self) -> bool {
+        let Behaviour::Faulty(fault) = self.behaviour else {
+            return false;
+        };
+        let enough = Verdict::of_broken(fault.level);
+        self.broken.iter().any(|(_, verdict)| *verdict >= enough)
+    }
+}
+
+/// Tries a server of each behaviour, several side by side. The observations come in the order of the behaviours,
 /// whatever came to an end first; `finished` is told of each as it does.
 pub async fn observe(
     bench: Arc<Bench>,
