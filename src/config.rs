@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::baseline::Baseline;
 use crate::case::{Problem, Source, Suite, embedded_sources, read_directory, render};
 use crate::cli::RunArgs;
 use crate::crypto::Seed;
@@ -47,6 +48,8 @@ pub struct Config {
     pub show_secrets: bool,
     /// How much the terminal report says.
     pub verbosity: Verbosity,
+    /// The failures that are known.
+    pub baseline: Option<Baseline>,
     /// Reports, ready to be written.
     pub outputs: Vec<Output>,
 }
@@ -74,6 +77,7 @@ impl Config {
             slow: args.slow,
             show_secrets: args.show_secrets,
             verbosity: Verbosity::of(args.quiet, args.verbose),
+            baseline: args.baseline.as_deref().map(Baseline::load).transpose()?,
             outputs: args
                 .report
                 .iter()
@@ -116,14 +120,19 @@ pub fn load_suite(directories: &[PathBuf]) -> Result<Suite, Error> {
 /// Reads and lints sources.
 pub fn load(sources: Vec<Source>) -> Result<Suite, Error> {
     let faults: Vec<&str> = server::faults().iter().map(|fault| fault.name).collect();
-    Suite::load(sources, &faults).map_err(|problems| Error::Cases(show(&problems)))
+    Suite::load(sources, &faults).map_err(|problems| Error::Cases(in_cases(&problems)))
 }
 
-fn show(problems: &[Problem]) -> String {
+/// Problems of files at their places.
+pub fn show(problems: &[Problem]) -> String {
     let color = crate::console::color();
     let shown: Vec<String> = problems.iter().map(|problem| render(problem, color)).collect();
+    shown.join("\n")
+}
+
+fn in_cases(problems: &[Problem]) -> String {
     let count = crate::style::count(problems.len(), "problem");
-    format!("{}\n{count} in the case files", shown.join("\n"))
+    format!("{}\n{count} in the case files", show(problems))
 }
 
 fn endpoint(option: &str, url: Option<&str>) -> Result<Option<Endpoint>, Error> {

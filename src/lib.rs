@@ -8,6 +8,7 @@
 //!                                target or embedded server ───┘
 //! ```
 
+pub mod baseline;
 pub mod case;
 pub mod cli;
 pub mod command;
@@ -27,6 +28,7 @@ pub mod reading;
 pub mod record;
 pub mod rejudge;
 pub mod report;
+pub mod repro;
 pub mod run;
 pub mod selftest;
 pub mod server;

@@ -186,7 +186,8 @@ fn read(source: &Arc<Source>) -> Result<Vec<LoadedCase>, Box<Problem>> {
     Ok(file.cases.into_iter().map(load).collect())
 }
 
-fn unreadable(source: &Arc<Source>, error: &toml::de::Error) -> Problem {
+/// What a TOML reader found wrong, at its place, with the nearest known word.
+pub(crate) fn unreadable(source: &Arc<Source>, error: &toml::de::Error) -> Problem {
     let span = error.span().unwrap_or(0..0);
     let help = spelling(error.message());
     Problem {

@@ -13,6 +13,7 @@ mod words;
 
 pub use action::Action;
 pub use json::to_json;
+pub(crate) use load::unreadable;
 pub use load::{LoadedCase, Source, Suite, embedded_sources, read_directory};
 pub use snippet::{Problem, render};
 pub use words::{Count, Many, NonceSource, TokenForm, Word, nearest};

@@ -17,7 +17,6 @@ use crate::record::Record;
 use crate::report;
 use crate::run::{Heading, Run};
 use crate::server::{self, Server};
-use crate::verdict::RunVerdict;
 use crate::wire::{Body, Client, Endpoint, FailureKind, Outcome, Patience, Request, Service};
 use crate::{exit, run, selftest};
 
@@ -26,6 +25,16 @@ const MOST_GENERATIONS: u32 = 1000;
 
 pub(super) fn run(args: &RunArgs) -> Result<u8, Error> {
     let mut config = Config::new(args)?;
+    let record = run_through(&config)?;
+    finish(&mut config, &record)
+}
+
+/// The record of a run, which is reported nowhere.
+pub(super) fn record(args: &RunArgs) -> Result<Record, Error> {
+    run_through(&Config::new(args)?)
+}
+
+fn run_through(config: &Config) -> Result<Record, Error> {
     let embedded = match config.target {
         Some(_) => None,
         None => Some(
@@ -39,8 +48,11 @@ pub(super) fn run(args: &RunArgs) -> Result<u8, Error> {
         .build();
     let runtime =
         runtime.map_err(|error| Error::Unreachable(format!("cannot start the run's threads: {error}")))?;
-    let record = runtime.block_on(drive(&config, embedded.as_ref()))?;
-    finish(&mut config, &record)
+    let mut record = runtime.block_on(drive(config, embedded.as_ref()))?;
+    if let Some(baseline) = &config.baseline {
+        baseline.apply(&mut record, &config.suite);
+    }
+    Ok(record)
 }
 
 async fn drive(config: &Config, embedded: Option<&Server>) -> Result<Record, Error> {
@@ -206,9 +218,5 @@ async fn mark(client: &Client, seed: &Seed, generation: u32, config: &Config) ->
 fn finish(config: &mut Config, record: &Record) -> Result<u8, Error> {
     let outputs = std::mem::take(&mut config.outputs);
     output::deliver(record, outputs, config.verbosity, config.suite.sources())?;
-    Ok(match record.verdict {
-        RunVerdict::Conformant => exit::OK,
-        RunVerdict::Nonconformant => exit::NOT_CONFORMANT,
-        RunVerdict::Incomplete => exit::UNREACHABLE,
-    })
+    Ok(exit::of(record))
 }
