@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
@@ -63,6 +64,10 @@ pub enum Command {
     Diff(DiffArgs),
     /// Judge the exchanges of a stored report again, with the suite of this program and without the server.
     Rejudge(RejudgeArgs),
+    /// Keep a list of known failures.
+    Baseline(BaselineArgs),
+    /// Print a shell script that makes the requests of a case again, with curl and openssl.
+    Repro(ReproArgs),
 }
 
 /// Options of a run.
@@ -144,10 +149,13 @@ pub struct RunArgs {
     /// More case files: the *.toml of a directory.
     #[arg(long, value_name = "DIR")]
     pub cases: Vec<PathBuf>,
+    /// Failures that are known and do not fail the run.
+    #[arg(long, value_name = "FILE")]
+    pub baseline: Option<PathBuf>,
     /// Run the cases that take minutes as well.
     #[arg(long)]
     pub slow: bool,
-    /// Show tokens, signatures and keys in reports.
+    /// Show tokens and signatures in reports.
     #[arg(long)]
     pub show_secrets: bool,
     /// Show every requirement and the exchanges of failing cases.
@@ -343,4 +351,67 @@ pub struct RejudgeArgs {
 pub struct CompletionsArgs {
     /// bash, elvish, fish, powershell or zsh.
     pub shell: clap_complete::Shell,
+}
+
+/// What to do with a list of known failures.
+#[derive(Debug, Args)]
+pub struct BaselineArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: BaselineCommand,
+}
+
+/// What to do with a list of known failures.
+#[derive(Debug, Subcommand)]
+pub enum BaselineCommand {
+    /// Bring the list up to date with a report: what fails is in it, what does not is not.
+    ///
+    /// Comments, reasons and issues of entries that stay are kept.
+    Update(BaselineUpdateArgs),
+}
+
+/// How to bring a list up to date.
+#[derive(Debug, Args)]
+pub struct BaselineUpdateArgs {
+    /// The list; it is made if there is none.
+    #[arg(long, value_name = "FILE")]
+    pub baseline: PathBuf,
+    /// Why what is new fails.
+    #[arg(long, value_name = "TEXT", default_value = "not looked into yet")]
+    pub reason: String,
+    /// Where what is new is followed up.
+    #[arg(long, value_name = "URL")]
+    pub issue: Option<String>,
+    /// More case files: those that the run had.
+    #[arg(long, value_name = "DIR")]
+    pub cases: Vec<PathBuf>,
+    /// A JSON report; `-` is standard input.
+    #[arg(value_name = "REPORT")]
+    pub record: PathBuf,
+}
+
+/// Which requests to make again.
+#[derive(Debug, Args)]
+pub struct ReproArgs {
+    /// The id of the case; of a report, the first that is broken unless told.
+    #[arg(required_unless_present = "from")]
+    pub case: Option<String>,
+    /// Take the requests from a JSON report instead of running the case.
+    #[arg(long, value_name = "REPORT", conflicts_with_all = ["target", "idp", "seed"])]
+    pub from: Option<PathBuf>,
+    /// The server to run the case against; the reference server that is built in, if none is given.
+    #[arg(long, value_name = "URL")]
+    pub target: Option<String>,
+    /// The identity provider, where it is apart from the target.
+    #[arg(long, value_name = "URL")]
+    pub idp: Option<String>,
+    /// Up to which step, from 1; the first that is broken unless told, else the last.
+    #[arg(long, value_name = "N")]
+    pub step: Option<NonZeroUsize>,
+    /// Where all keys, ids and ivs come from, 64 hexadecimal digits.
+    #[arg(long, value_name = "HEX")]
+    pub seed: Option<Seed>,
+    /// More case files.
+    #[arg(long, value_name = "DIR")]
+    pub cases: Vec<PathBuf>,
 }

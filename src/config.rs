@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::baseline::Baseline;
 use crate::case::{Problem, Source, Suite, embedded_sources, read_directory, render};
 use crate::cli::RunArgs;
 use crate::crypto::Seed;
@@ -96,6 +97,8 @@ pub struct Config {
     pub show_secrets: bool,
     /// How much the terminal report says.
     pub verbosity: Verbosity,
+    /// The failures that are known.
+    pub baseline: Option<Baseline>,
     /// Reports, ready to be written.
     pub outputs: Vec<Output>,
 }
@@ -152,6 +155,7 @@ impl Config {
             slow: args.slow,
             show_secrets: args.show_secrets,
             verbosity: Verbosity::of(args.quiet, args.verbose),
+            baseline: args.baseline.as_deref().map(Baseline::load).transpose()?,
             outputs: args
                 .report
                 .iter()
@@ -198,14 +202,19 @@ pub fn load_suite(directories: &[PathBuf]) -> Result<Suite, Error> {
 /// Reads and lints sources.
 pub fn load(sources: Vec<Source>) -> Result<Suite, Error> {
     let faults: Vec<&str> = server::faults().iter().map(|fault| fault.name).collect();
-    Suite::load(sources, &faults).map_err(|problems| Error::Cases(show(&problems, "the case files")))
+    Suite::load(sources, &faults).map_err(|problems| Error::Cases(counted(&problems, "the case files")))
 }
 
-fn show(problems: &[Problem], place: &str) -> String {
+/// Problems of files at their places.
+pub fn show(problems: &[Problem]) -> String {
     let color = crate::console::color();
     let shown: Vec<String> = problems.iter().map(|problem| render(problem, color)).collect();
+    shown.join("\n")
+}
+
+fn counted(problems: &[Problem], place: &str) -> String {
     let count = crate::style::count(problems.len(), "problem");
-    format!("{}\n{count} in {place}", shown.join("\n"))
+    format!("{}\n{count} in {place}", show(problems))
 }
 
 /// The server to be started. It gets a free port, unless the target names one.

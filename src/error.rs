@@ -8,7 +8,7 @@ pub enum Error {
     /// What was asked for makes no sense.
     #[error("{0}")]
     Usage(String),
-    /// Case files are wrong; the text shows each problem at its place.
+    /// Case files or other lists are wrong; the text shows each problem at its place.
     #[error("{0}")]
     Cases(String),
     /// The target or a service of the harness's own cannot be reached or started.
@@ -23,6 +23,14 @@ pub enum Error {
 }
 
 impl Error {
+    /// What is said of it, as whole lines: problems of files come with their own headings.
+    pub fn shown(&self) -> String {
+        match self {
+            Error::Cases(problems) => format!("{}\n", problems.trim_end()),
+            other => format!("error: {other}\n"),
+        }
+    }
+
     /// The exit code that says so.
     pub fn exit_code(&self) -> u8 {
         match self {

@@ -1,5 +1,8 @@
 //! Exit codes: what a script can tell from how the program ended.
 
+use crate::record::Record;
+use crate::verdict::RunVerdict;
+
 /// The target is conformant, or the command did its work.
 pub const OK: u8 = 0;
 /// The target is not conformant.
@@ -14,3 +17,14 @@ pub const STALE: u8 = 4;
 pub const NOTHING_SELECTED: u8 = 5;
 /// The run was interrupted.
 pub const INTERRUPTED: u8 = 130;
+
+/// What a run came to, but for failures that are known.
+pub fn of(record: &Record) -> u8 {
+    let baseline = record.baseline.as_ref();
+    match baseline.map_or(record.verdict, |baseline| baseline.verdict) {
+        RunVerdict::Nonconformant => NOT_CONFORMANT,
+        RunVerdict::Incomplete => UNREACHABLE,
+        RunVerdict::Conformant if baseline.is_some_and(|it| !it.out_of_date.is_empty()) => STALE,
+        RunVerdict::Conformant => OK,
+    }
+}

@@ -9,6 +9,7 @@
 //! ```
 
 pub mod advice;
+pub mod baseline;
 pub mod case;
 pub mod cli;
 pub mod command;
@@ -28,6 +29,7 @@ pub mod reading;
 pub mod record;
 pub mod rejudge;
 pub mod report;
+pub mod repro;
 pub mod run;
 pub mod selftest;
 pub mod server;

@@ -10,7 +10,7 @@ fn main() -> ExitCode {
     match command::execute(Cli::parse()) {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
-            console::err(&format!("error: {error}\n"));
+            console::err(&error.shown());
             ExitCode::from(error.exit_code())
         }
     }

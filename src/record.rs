@@ -52,6 +52,9 @@ pub struct Record {
     pub verdict: RunVerdict,
     /// How many cases came to each verdict.
     pub summary: Summary,
+    /// What a list of known failures made of it, where the run had one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub baseline: Option<Baseline>,
     /// When it began, RFC 3339, UTC.
     pub started: String,
     /// How long it took, milliseconds.
@@ -150,6 +153,42 @@ pub struct Latency {
     pub p99_us: u64,
 }
 
+/// What a list of known failures made of a run. The verdicts say what was seen, known or not.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Baseline {
+    /// The file, as it was given.
+    pub file: String,
+    /// What the run comes to but for what is known.
+    pub verdict: RunVerdict,
+    /// Entries that must be mended.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub out_of_date: Vec<OutOfDate>,
+}
+
+/// An entry of a list of known failures that does not fit what was seen.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct OutOfDate {
+    /// The line of the entry in the file, from 1.
+    pub line: usize,
+    /// What it names: `case = "push/*"`.
+    pub entry: String,
+    /// Why it does not fit, one sentence.
+    pub reason: String,
+}
+
+/// Why something is expected not to hold.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Known {
+    /// The reason that the list of known failures gives.
+    pub reason: String,
+    /// Where it is followed up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub issue: Option<String>,
+}
+
 /// What one requirement came to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -165,6 +204,9 @@ pub struct RequirementRecord {
     /// Why, where it is neither pass nor the plain sum of its checks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// Set where all that speaks against it is a known failure.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub known: Option<Known>,
     /// The ids of the cases whose checks concern it.
     pub cases: Vec<String>,
 }
@@ -193,6 +235,9 @@ pub struct CaseRecord {
     /// Why, for not-applicable, blocked and error.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// Set where all that is wrong with it is a known failure.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub known: Option<Known>,
     /// How long it took, milliseconds, waiting for throttling left out.
     pub duration_ms: f64,
     /// When driving it began, epoch milliseconds.
@@ -263,4 +308,7 @@ pub struct CheckRecord {
     /// What to do about it, where there is more to say than the requirement's text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
+    /// Set where it is a known failure.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub known: Option<Known>,
 }

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use tokio::task::JoinSet;
 
 use crate::case::{LoadedCase, Suite};
-use crate::drive::{Target, drive};
+use crate::drive::{LiveSecrets, Target, drive, hide_across};
 use crate::judge::{Context, Transport, judge};
 use crate::protocol::SpecVersion;
 use crate::record::{CaseRecord, FORMAT, Record, Stopped, Suite as SuiteRecord, Summary, Tool};
@@ -94,6 +94,7 @@ pub async fn run_on(run: &Run, terms: Terms<'_>, observe: impl Fn(Event<'_>)) ->
         observe,
         shelf: Shelf::default(),
         done: Vec::with_capacity(run.selected.len()),
+        secrets: Vec::new(),
         waiting: run.selected.iter().copied().collect(),
         keeper: terms.keeper,
     };
@@ -106,9 +107,10 @@ pub async fn run_on(run: &Run, terms: Terms<'_>, observe: impl Fn(Event<'_>)) ->
         keeper.close();
     }
     let notes = notes(run, crew.keeper.as_deref());
-    let mut done = crew.done;
+    let mut done = std::mem::take(&mut crew.done);
     done.sort_by_key(|(index, _)| *index);
-    let cases = done.into_iter().map(|(_, case)| case).collect();
+    let mut cases: Vec<CaseRecord> = done.into_iter().map(|(_, case)| case).collect();
+    hide_across(&mut cases, &crew.secrets);
     record(run, started, clock, cases, notes)
 }
 
@@ -146,6 +148,8 @@ struct Crew<'a, F> {
     observe: F,
     shelf: Shelf,
     done: Vec<(usize, CaseRecord)>,
+    /// What no case may be seen to be served of another.
+    secrets: Vec<LiveSecrets>,
     waiting: VecDeque<usize>,
     keeper: Option<&'a mut Keeper>,
 }
@@ -176,7 +180,10 @@ impl<F: Fn(Event<'_>)> Crew<'_, F> {
             let Some(finished) = running.join_next().await else {
                 break;
             };
-            let Ok((index, record)) = finished else { continue };
+            let Ok((index, (record, secrets))) = finished else {
+                continue;
+            };
+            self.secrets.push(secrets);
             if keeper::broken(&record).is_some()
                 && let Some(keeper) = self.keeper.as_deref_mut()
                 && self.run.target.patience.halt().reason().is_none()
@@ -235,6 +242,7 @@ impl<F: Fn(Event<'_>)> Crew<'_, F> {
             ..self.run.clone()
         };
         let mut transcript = driven(&run, index).await;
+        self.secrets.push(std::mem::take(&mut transcript.live));
         let mut death = None;
         if let Some(keeper) = self.keeper.as_deref_mut()
             && let Some(at) = transcript.exchanges.iter().position(keeper::is_broken)
@@ -305,9 +313,10 @@ fn first_hurt(suspects: &[(usize, CaseRecord)]) -> Option<usize> {
 }
 
 /// One case. A panic while it is driven or judged is the harness's fault, and the other cases go on.
-async fn one(run: &Run, index: usize) -> CaseRecord {
-    let transcript = driven(run, index).await;
-    judged(run, index, transcript).await
+async fn one(run: &Run, index: usize) -> (CaseRecord, LiveSecrets) {
+    let mut transcript = driven(run, index).await;
+    let secrets = std::mem::take(&mut transcript.live);
+    (judged(run, index, transcript).await, secrets)
 }
 
 async fn driven(run: &Run, index: usize) -> Transcript {
@@ -386,6 +395,7 @@ fn record(
         notes: [heading.notes, notes].concat(),
         verdict: RunVerdict::Incomplete,
         summary: Summary::default(),
+        baseline: None,
         started: started.to_string(),
         duration_ms: u64::try_from(clock.elapsed().as_millis()).unwrap_or(u64::MAX),
         throttled_ms: cases.iter().map(|case| case.throttled_ms).sum(),

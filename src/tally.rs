@@ -104,6 +104,7 @@ fn one(requirement: &Requirement, cases: &[CaseRecord], slow: &[&str]) -> Requir
         text: requirement.text.clone(),
         verdict,
         reason,
+        known: None,
         cases: concerned,
     }
 }
@@ -180,7 +181,7 @@ fn latency(cases: &[CaseRecord]) -> Vec<Latency> {
 }
 
 /// What the run came to. A must that is seen broken outweighs work that could not be done.
-fn verdict(cases: &[CaseRecord], requirements: &[RequirementRecord], strict: bool) -> RunVerdict {
+pub fn verdict(cases: &[CaseRecord], requirements: &[RequirementRecord], strict: bool) -> RunVerdict {
     let must = |verdict: Verdict| {
         requirements
             .iter()
@@ -215,6 +216,7 @@ mod tests {
             expected: "x".to_owned(),
             got: "y".to_owned(),
             hint: None,
+            known: None,
         }
     }
 
@@ -232,6 +234,7 @@ mod tests {
                 .flat_map(|check| check.requirements.clone())
                 .collect(),
             reason: None,
+            known: None,
             duration_ms: 0.0,
             began_ms: 0,
             throttled_ms: 0,

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::drive::LiveSecrets;
 use crate::record::{CaseRecord, Stopped};
 use crate::wire::Exchange;
 
@@ -18,6 +19,8 @@ pub struct Transcript {
     pub took: Duration,
     /// How long it waited because the target asked for it.
     pub throttled: Duration,
+    /// What other cases must not be seen to be served.
+    pub live: LiveSecrets,
 }
 
 impl Transcript {
@@ -29,6 +32,7 @@ impl Transcript {
             stopped: case.stopped.clone(),
             took: Duration::try_from_secs_f64(case.duration_ms / 1000.0).unwrap_or_default(),
             throttled: Duration::from_millis(case.throttled_ms),
+            live: LiveSecrets::default(),
         }
     }
 }

@@ -10,6 +10,8 @@ mod hostile;
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
+use avp_conform::case::embedded_sources;
+use avp_conform::case::model::CaseFile;
 use avp_conform::protocol::SpecVersion;
 use avp_conform::record::Record;
 use avp_conform::report::{Destination, Format, Sources, Verbosity, View, diff, load, merge, render};
@@ -127,6 +129,28 @@ fn the_schema_of_the_report_is_in_step() {
         stored == made,
         "schema/report.schema.json is out of step: UPDATE=1 cargo test --test reports"
     );
+}
+
+#[test]
+fn the_schema_of_case_files_is_in_step() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/schema/case.schema.json");
+    let schema = schemars::schema_for!(CaseFile);
+    let made = format!("{}\n", serde_json::to_string_pretty(&schema).unwrap());
+    if std::env::var_os("UPDATE").is_some() {
+        std::fs::write(path, &made).unwrap();
+    }
+    let stored = std::fs::read_to_string(path).unwrap_or_default();
+    assert!(
+        stored == made,
+        "schema/case.schema.json is out of step: UPDATE=1 cargo test --test reports"
+    );
+    let schema = schema.to_value();
+    for source in embedded_sources() {
+        let file: toml::Value = toml::from_str(&source.text).unwrap();
+        let file = serde_json::to_value(file).unwrap();
+        let wrong = jsonschema::validate(&schema, &file).map_err(|error| error.to_string());
+        assert_eq!(wrong, Ok(()), "{}", source.name);
+    }
 }
 
 #[test]

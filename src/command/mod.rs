@@ -1,5 +1,6 @@
 //! What each sub-command does: from what was typed to an exit code.
 
+mod baseline;
 mod contact;
 mod coverage;
 mod diff;
@@ -12,6 +13,7 @@ mod merge;
 mod output;
 mod progress;
 mod rejudge;
+mod repro;
 mod run;
 mod selftest;
 mod serve;
@@ -38,5 +40,7 @@ pub fn execute(cli: Cli) -> Result<u8, Error> {
         Some(Command::Show(args)) => show::show(&args),
         Some(Command::Diff(args)) => diff::diff(&args),
         Some(Command::Rejudge(args)) => rejudge::rejudge(&args),
+        Some(Command::Baseline(args)) => baseline::baseline(&args),
+        Some(Command::Repro(args)) => repro::repro(&args),
     }
 }

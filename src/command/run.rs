@@ -27,31 +27,46 @@ const MOST_LINES: usize = 20;
 
 pub(super) fn run(args: &RunArgs) -> Result<u8, Error> {
     let mut config = Config::new(args)?;
+    let (record, code) = run_through(&config, true)?;
+    let verdict = finish(&mut config, &record)?;
+    Ok(code.unwrap_or(verdict))
+}
+
+/// The record of a run, which is reported nowhere.
+pub(super) fn record(args: &RunArgs) -> Result<Record, Error> {
+    run_through(&Config::new(args)?, false).map(|(record, _)| record)
+}
+
+/// The record, and an exit code where the run came to its end in another way than by itself.
+fn run_through(config: &Config, shows: bool) -> Result<(Record, Option<u8>), Error> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build();
     let runtime =
         runtime.map_err(|error| Error::Unreachable(format!("cannot start the run's threads: {error}")))?;
-    let mut stage = Stage::set(&config)?;
+    let mut stage = Stage::set(config)?;
     let halt = Halt::default();
-    let (record, interrupt) = runtime.block_on(async {
+    let (mut record, interrupt) = runtime.block_on(async {
         let interrupt = signals::listen(&halt, stage.process.as_ref().map(Process::ender))?;
-        Ok::<_, Error>((drive(&config, &mut stage, &halt).await?, interrupt))
+        Ok::<_, Error>((drive(config, &mut stage, &halt).await?, interrupt))
     })?;
-    let code = finish(&mut config, &record)?;
+    if let Some(baseline) = &config.baseline {
+        baseline.apply(&mut record, &config.suite);
+    }
     if let Some(keeper) = &stage.keeper
         && record.verdict != RunVerdict::Conformant
+        && shows
     {
         show_output(&keeper.output());
     }
     if !interrupt.came() {
-        return Ok(code);
+        return Ok((record, None));
     }
     if let Some(keeper) = &mut stage.keeper {
         keeper.hurry();
     }
-    Ok(exit::INTERRUPTED)
+    Ok((record, Some(exit::INTERRUPTED)))
 }
 
 /// What a run stands on: the servers that are its own.
@@ -232,9 +247,5 @@ fn wants_foreign(suite: &Suite, selected: &[usize]) -> bool {
 fn finish(config: &mut Config, record: &Record) -> Result<u8, Error> {
     let outputs = std::mem::take(&mut config.outputs);
     output::deliver(record, outputs, config.verbosity, config.suite.sources())?;
-    Ok(match record.verdict {
-        RunVerdict::Conformant => exit::OK,
-        RunVerdict::Nonconformant => exit::NOT_CONFORMANT,
-        RunVerdict::Incomplete => exit::UNREACHABLE,
-    })
+    Ok(exit::of(record))
 }

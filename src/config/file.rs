@@ -69,7 +69,7 @@ pub(super) fn complete(args: &RunArgs) -> Result<RunArgs, Error> {
         return Ok(args.clone());
     };
     beneath(args.clone(), &Arc::new(source)).map_err(|problem| {
-        let shown = super::show(&[*problem], "the configuration file");
+        let shown = super::counted(&[*problem], "the configuration file");
         Error::Usage(shown)
     })
 }

@@ -149,6 +149,8 @@ impl Driver<'_> {
         }
         let signature = crypto::sign_nonce(&self.world.actor(signer).identity, &nonce, form)
             .map_err(|error| blocked(self.step, format!("{signer} cannot sign the nonce: {error}")))?;
+        // Whatever becomes of the body, its signature is one.
+        self.secrets.signature(&signature);
         let body = token_body(&self.world.member_id(presented), &nonce, &signature);
         let mut draft = Draft::new(Operation::Token, Operation::Token.path("", ""), Some(body));
         spoils.into_iter().for_each(|how| draft.spoil(how));

@@ -21,9 +21,9 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-pub use secrets::{PLAINTEXT_MARK, PRIVATE_KEY_MARK, SIGNATURE_MARK};
+pub use secrets::{LiveSecrets, PLAINTEXT_MARK, PRIVATE_KEY_MARK, SIGNATURE_MARK, TOKEN_MARK, hide_across};
 pub(crate) use throttle::wait as throttle_wait;
-pub use world::{identity, marker, scope};
+pub use world::{identity, marker, scope, unique};
 
 use crate::case::{LoadedCase, TokenForm};
 use crate::crypto::Seed;
@@ -137,9 +137,12 @@ impl Driver<'_> {
         for planted in self.world.planted() {
             self.secrets.plaintext(planted);
         }
-        if !self.target.show_secrets {
-            self.secrets.hide(&mut self.transcript.exchanges);
+        // What no server can have stays hidden in any event: the judge goes by its marks.
+        if self.target.show_secrets {
+            self.secrets.show_live();
         }
+        self.secrets.hide(&mut self.transcript);
+        self.transcript.live = self.secrets.live(self.case.id());
         self.transcript.took = self.began.elapsed().saturating_sub(self.transcript.throttled);
         self.transcript
     }
@@ -289,13 +292,7 @@ impl Driver<'_> {
     }
 
     fn note(&mut self, errand: &Errand<'_>, at: Duration, sent: Sent) {
-        let body = errand.draft.json();
-        if let Some(signature) = body
-            .and_then(|body| body.get("signature"))
-            .and_then(|text| text.as_str())
-        {
-            self.secrets.signature(signature);
-        }
+        self.note_secrets(errand, &sent.outcome);
         let login = errand.draft.operation == Some(Operation::Token);
         let jwt = login.then(|| jwt::of(&sent.outcome)).flatten();
         self.transcript.exchanges.push(Exchange {
@@ -313,6 +310,27 @@ impl Driver<'_> {
             jwt,
             omitted: None,
         });
+    }
+
+    /// A signature that goes out, and a token that comes back, whoever is meant to have it.
+    fn note_secrets(&mut self, errand: &Errand<'_>, outcome: &Outcome) {
+        if errand.draft.operation != Some(Operation::Token) {
+            return;
+        }
+        let text = |body: &[u8], name: &str| {
+            let body: serde_json::Value = serde_json::from_slice(body).ok()?;
+            body.get(name)?.as_str().map(str::to_owned)
+        };
+        let sent = errand.request.body.as_ref();
+        if let Some(signature) = sent.and_then(|body| text(body.as_bytes(), "signature")) {
+            self.secrets.signature(&signature);
+        }
+        if let Some(token) = outcome
+            .answer()
+            .and_then(|answer| text(answer.body.as_bytes(), "token"))
+        {
+            self.secrets.token(errand.who, &token);
+        }
     }
 
     /// The request with its token as it goes out, and as it may be shown.
@@ -334,13 +352,20 @@ impl Driver<'_> {
             .as_ref()
             .map_or_else(|| bearer(&value), |form| steps::authorization(form, &value));
         if form == &Some(TokenForm::InQuery) {
-            let mut draft = draft.clone();
-            draft.path = format!(
-                "{}?access_token={}",
-                draft.path,
-                crate::protocol::encode_segment(&value)
-            );
-            return Ok((draft.request(None), draft.request(None)));
+            let with = |token: &str| {
+                let mut draft = draft.clone();
+                draft.path = format!("{}?access_token={token}", draft.path);
+                draft.request(None)
+            };
+            let sent = crate::protocol::encode_segment(&value);
+            let shown = match self.target.show_secrets {
+                true => with(&sent),
+                false => with(self.secrets.placeholder(&value)),
+            };
+            return Ok((with(&sent), shown));
+        }
+        if let Some(sent) = header.as_deref().and_then(|header| header.split(' ').next_back()) {
+            self.secrets.variant(sent, &shown);
         }
         let shown = if self.target.show_secrets {
             header.clone()

@@ -1,7 +1,11 @@
 //! Takes secrets out of a transcript before anybody sees it: tokens, live signatures, private keys, plaintext.
 //!
 //! The same secret gets the same placeholder throughout a case, so that judging a stored transcript again comes to the
-//! same verdicts. Judging happens after this, so the judge sees what every reader of a report sees.
+//! same verdicts. Judging happens after this, so the judge sees what every reader of a report sees. What one case was
+//! given may come back in another: [`hide_across`] looks for that when all cases are done.
+
+use std::collections::HashMap;
+use std::fmt;
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 use base64::prelude::{
@@ -9,10 +13,14 @@ use base64::prelude::{
 };
 
 use crate::protocol::encode_segment;
+use crate::record::CaseRecord;
+use crate::transcript::Transcript;
 use crate::wire::{Body, Exchange, Outcome};
 
 /// Secrets shorter than this are hidden only where they stand as a whole value: anything else would tear texts apart.
 const SHORTEST: usize = 8;
+/// By so many of its last bytes a secret of another case is found.
+const TAIL: usize = 20;
 
 /// How a placeholder for plaintext that a server must never have begins; the judge looks for it in answers.
 pub const PLAINTEXT_MARK: &str = "[plaintext:";
@@ -20,33 +28,51 @@ pub const PLAINTEXT_MARK: &str = "[plaintext:";
 pub const PRIVATE_KEY_MARK: &str = "[private-key:";
 /// How a placeholder for a signature begins.
 pub const SIGNATURE_MARK: &str = "[signature:";
+/// How a placeholder for a token begins.
+pub const TOKEN_MARK: &str = "[token:";
 
 /// The secrets of one case.
 #[derive(Default)]
 pub(super) struct Secrets {
-    needles: Vec<String>,
+    needles: Vec<Vec<u8>>,
     placeholders: Vec<String>,
-    /// Each token, and what it is called where it is used.
-    tokens: Vec<(String, String)>,
+    /// Tokens and signatures by their text.
+    known: HashMap<String, String>,
+    tokens: usize,
     signatures: usize,
+}
+
+/// The secrets of a case with their placeholders, for looking through what other cases were served.
+#[derive(Clone, Default, PartialEq)]
+pub struct LiveSecrets(Vec<(Vec<u8>, String)>);
+
+impl fmt::Debug for LiveSecrets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "LiveSecrets({})", self.0.len())
+    }
 }
 
 impl Secrets {
     /// A token that the target handed out.
     pub(super) fn token(&mut self, actor: &str, text: &str) {
-        if self.tokens.iter().any(|(known, _)| known == text) {
+        if text.is_empty() || self.known.contains_key(text) {
             return;
         }
-        let name = format!("[token:{actor}:{}]", self.tokens.len() + 1);
-        self.add(text.to_owned(), &name);
-        self.add_forms(text.as_bytes(), &name);
-        self.tokens.push((text.to_owned(), name));
+        self.tokens += 1;
+        let name = format!("{TOKEN_MARK}{actor}:{}]", self.tokens);
+        self.add_text(text, &name);
     }
 
     /// The placeholder of a token.
     pub(super) fn placeholder(&self, text: &str) -> &str {
-        let found = self.tokens.iter().find(|(known, _)| known == text);
-        found.map_or("[token]", |(_, name)| name)
+        self.known.get(text).map_or("[token]", String::as_str)
+    }
+
+    /// What goes out in place of a token and tells most of it; `shown` is how that is written down.
+    pub(super) fn variant(&mut self, text: &str, shown: &str) {
+        if text.len() >= SHORTEST && !self.known.contains_key(text) {
+            self.add_text(text, &format!("[{shown}]"));
+        }
     }
 
     /// A configured header, which a target may send back.
@@ -54,17 +80,20 @@ impl Secrets {
         let placeholder = format!("[header:{name}]");
         self.add_forms(value.as_bytes(), &placeholder);
         for word in value.split(' ') {
-            self.add(word.to_owned(), &placeholder);
+            self.add(word.as_bytes().to_vec(), &placeholder);
         }
-        self.add(value.to_owned(), &placeholder);
+        self.add(value.as_bytes().to_vec(), &placeholder);
     }
 
     /// A signature over a nonce that may still be live, as it stands in the request.
     pub(super) fn signature(&mut self, text: &str) {
-        if text.len() >= SHORTEST && !self.needles.iter().any(|known| known == text) {
+        if text.len() >= SHORTEST && !self.known.contains_key(text) {
             self.signatures += 1;
             let placeholder = format!("{SIGNATURE_MARK}{}]", self.signatures);
-            self.add(text.to_owned(), &placeholder);
+            if let Ok(bytes) = BASE64_STANDARD.decode(text) {
+                self.add_forms(&bytes, &placeholder);
+            }
+            self.add_text(text, &placeholder);
         }
     }
 
@@ -79,11 +108,22 @@ impl Secrets {
     pub(super) fn plaintext(&mut self, secret: &str) {
         let placeholder = format!("{PLAINTEXT_MARK}{}]", self.needles.len());
         self.add_forms(secret.as_bytes(), &placeholder);
-        self.add(secret.to_owned(), &placeholder);
     }
 
-    /// Puts placeholders wherever a secret stands in what was sent or came back.
-    pub(super) fn hide(&self, exchanges: &mut [Exchange]) {
+    /// Forgets tokens and signatures, which somebody wants to see.
+    pub(super) fn show_live(&mut self) {
+        let live = |placeholder: &String| {
+            !placeholder.starts_with(PRIVATE_KEY_MARK) && !placeholder.starts_with(PLAINTEXT_MARK)
+        };
+        let kept = std::mem::take(&mut self.needles)
+            .into_iter()
+            .zip(std::mem::take(&mut self.placeholders))
+            .filter(|(_, placeholder)| !live(placeholder));
+        (self.needles, self.placeholders) = kept.unzip();
+    }
+
+    /// Puts placeholders wherever a secret stands in what was sent, what came back, and what is said about it.
+    pub(super) fn hide(&self, transcript: &mut Transcript) {
         // Made for each case and used on a few kilobytes: a table of every state by every byte would cost more than it saves.
         let Ok(finder) = AhoCorasick::builder()
             .match_kind(MatchKind::LeftmostLongest)
@@ -92,59 +132,300 @@ impl Secrets {
         else {
             unreachable!("plain strings of a few kilobytes make a finder");
         };
-        for exchange in exchanges {
-            self.hide_text(&finder, &mut exchange.request.path);
-            if let Some(body) = &mut exchange.request.body {
-                self.hide_body(&finder, body);
-            }
-            match &mut exchange.outcome {
-                Outcome::Failure(failure) => self.hide_text(&finder, &mut failure.message),
-                Outcome::Answer(answer) => {
-                    self.hide_body(&finder, &mut answer.body);
-                    answer
-                        .headers
-                        .iter_mut()
-                        .for_each(|(_, value)| self.hide_text(&finder, value));
-                }
-            }
+        let replace = |bytes: &[u8]| {
+            finder
+                .is_match(bytes)
+                .then(|| finder.replace_all_bytes(bytes, &self.placeholders))
+        };
+        transcript
+            .exchanges
+            .iter_mut()
+            .for_each(|exchange| hide_in_exchange(exchange, &replace));
+        if let Some(stopped) = &mut transcript.stopped {
+            hide_in_text(&mut stopped.reason, &replace);
         }
     }
 
-    fn hide_text(&self, finder: &AhoCorasick, text: &mut String) {
-        if finder.is_match(text.as_str()) {
-            *text = finder.replace_all(text, &self.placeholders);
-        }
+    /// What another case must not be seen to be served of this one.
+    pub(super) fn live(&self, case: &str) -> LiveSecrets {
+        let entries = self.needles.iter().zip(&self.placeholders);
+        let long = entries.filter(|(needle, _)| needle.len() >= TAIL);
+        // Not the marks that the judge goes by: it was the case's own secrets that were looked for.
+        let named = |placeholder: &String| {
+            let name = placeholder.split(']').next().unwrap_or_default();
+            format!("[{case}: {}]", name.trim_start_matches('['))
+        };
+        LiveSecrets(
+            long.map(|(needle, placeholder)| (needle.clone(), named(placeholder)))
+                .collect(),
+        )
     }
 
-    fn hide_body(&self, finder: &AhoCorasick, body: &mut Body) {
-        if finder.is_match(body.as_bytes()) {
-            *body = Body::from(finder.replace_all_bytes(body.as_bytes(), &self.placeholders));
+    /// A secret that is text, as it is and in other forms.
+    fn add_text(&mut self, text: &str, placeholder: &str) {
+        self.known.insert(text.to_owned(), placeholder.to_owned());
+        if text.len() < SHORTEST {
+            let quoted = |text: &str| serde_json::Value::from(text).to_string();
+            self.needles.push(quoted(text).into_bytes());
+            self.placeholders.push(quoted(placeholder));
+            return;
         }
+        self.add_forms(text.as_bytes(), placeholder);
     }
 
-    /// The encodings in which a leak is usually found.
+    /// The bytes and the encodings in which a leak is usually found.
     fn add_forms(&mut self, secret: &[u8], placeholder: &str) {
-        self.add(BASE64_STANDARD.encode(secret), placeholder);
-        self.add(BASE64_STANDARD_NO_PAD.encode(secret), placeholder);
-        self.add(BASE64_URL_SAFE.encode(secret), placeholder);
-        self.add(BASE64_URL_SAFE_NO_PAD.encode(secret), placeholder);
-        self.add(
-            secret.iter().map(|byte| format!("{byte:02x}")).collect(),
-            placeholder,
-        );
-        self.add(
-            secret.iter().map(|byte| format!("{byte:02X}")).collect(),
-            placeholder,
-        );
-        if let Ok(text) = std::str::from_utf8(secret) {
-            self.add(encode_segment(text), placeholder);
+        let hex: String = secret.iter().map(|byte| format!("{byte:02x}")).collect();
+        let base64 = BASE64_STANDARD.encode(secret);
+        let text = std::str::from_utf8(secret).unwrap_or_default();
+        for form in [
+            encode_segment(&base64),
+            BASE64_STANDARD_NO_PAD.encode(secret),
+            BASE64_URL_SAFE.encode(secret),
+            BASE64_URL_SAFE_NO_PAD.encode(secret),
+            hex.to_uppercase(),
+            hex,
+            encode_segment(text),
+            encode_segment(text).to_lowercase(),
+            base64,
+        ] {
+            self.add(form.into_bytes(), placeholder);
         }
+        self.add(secret.to_vec(), placeholder);
     }
 
-    fn add(&mut self, needle: String, placeholder: &str) {
+    fn add(&mut self, needle: Vec<u8>, placeholder: &str) {
         if needle.len() >= SHORTEST {
             self.needles.push(needle);
             self.placeholders.push(placeholder.to_owned());
         }
+    }
+}
+
+/// Puts placeholders where a case was served what only another case was given. Judging is over by then: what a check says
+/// is searched as well.
+pub fn hide_across(cases: &mut [CaseRecord], secrets: &[LiveSecrets]) {
+    let mut by_tail: HashMap<&[u8], Vec<(&[u8], &str)>> = HashMap::new();
+    for (needle, placeholder) in secrets.iter().flat_map(|secrets| &secrets.0) {
+        let tail = &needle[needle.len() - TAIL..];
+        by_tail.entry(tail).or_default().push((needle, placeholder));
+    }
+    let tails: Vec<&[u8]> = by_tail.keys().copied().collect();
+    let Ok(finder) = AhoCorasick::new(&tails) else {
+        return;
+    };
+    let replace = |bytes: &[u8]| {
+        let (mut out, mut done) = (Vec::new(), 0);
+        // One form's end may stand within another's: each is looked at.
+        for found in finder.find_overlapping_iter(bytes) {
+            let candidates = &by_tail[tails[found.pattern().as_usize()]];
+            let whole = candidates
+                .iter()
+                .filter(|(needle, _)| bytes[done.min(found.end())..found.end()].ends_with(needle))
+                .max_by_key(|(needle, _)| needle.len());
+            if let Some((needle, placeholder)) = whole {
+                out.extend_from_slice(&bytes[done..found.end() - needle.len()]);
+                out.extend_from_slice(placeholder.as_bytes());
+                done = found.end();
+            }
+        }
+        (done > 0).then(|| [out, bytes[done..].to_vec()].concat())
+    };
+    for case in cases {
+        case.exchanges
+            .iter_mut()
+            .for_each(|exchange| hide_in_outcome(&mut exchange.outcome, &replace));
+        for text in case
+            .reason
+            .iter_mut()
+            .chain(case.stopped.iter_mut().map(|it| &mut it.reason))
+        {
+            hide_in_text(text, &replace);
+        }
+        for check in &mut case.checks {
+            hide_in_text(&mut check.got, &replace);
+            check
+                .pointer
+                .iter_mut()
+                .for_each(|text| hide_in_text(text, &replace));
+        }
+    }
+}
+
+fn hide_in_exchange(exchange: &mut Exchange, replace: &impl Fn(&[u8]) -> Option<Vec<u8>>) {
+    let request = &mut exchange.request;
+    hide_in_text(&mut request.path, replace);
+    for (_, value) in &mut request.headers {
+        hide_in_text(value, replace);
+    }
+    if let Some(body) = &mut request.body {
+        hide_in_body(body, replace);
+    }
+    if let Some(spoiled) = &mut exchange.spoiled {
+        hide_in_text(spoiled, replace);
+    }
+    hide_in_outcome(&mut exchange.outcome, replace);
+}
+
+fn hide_in_outcome(outcome: &mut Outcome, replace: &impl Fn(&[u8]) -> Option<Vec<u8>>) {
+    match outcome {
+        Outcome::Failure(failure) => hide_in_text(&mut failure.message, replace),
+        Outcome::Answer(answer) => {
+            hide_in_body(&mut answer.body, replace);
+            for (name, value) in &mut answer.headers {
+                hide_in_text(name, replace);
+                // What is a whole value in JSON stands in quotes, which a field's value has not.
+                let quoted = format!("\"{value}\"");
+                match replace(quoted.as_bytes()) {
+                    Some(hidden) => {
+                        let hidden = String::from_utf8_lossy(&hidden).into_owned();
+                        let bare = hidden.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+                        *value = bare.unwrap_or(&hidden).to_owned();
+                    }
+                    None => hide_in_text(value, replace),
+                }
+            }
+        }
+    }
+}
+
+fn hide_in_text(text: &mut String, replace: &impl Fn(&[u8]) -> Option<Vec<u8>>) {
+    if let Some(hidden) = replace(text.as_bytes()) {
+        *text = String::from_utf8_lossy(&hidden).into_owned();
+    }
+}
+
+fn hide_in_body(body: &mut Body, replace: &impl Fn(&[u8]) -> Option<Vec<u8>>) {
+    if let Some(hidden) = replace(body.as_bytes()) {
+        *body = Body::from(hidden);
+    }
+    if let Some(hidden) = body.as_text().and_then(|text| hide_escaped(text, replace)) {
+        *body = Body::from(hidden);
+    }
+}
+
+/// JSON may write any character as an escape (`\/`, `\u002b`): strings that do are read, and written anew if they hold a
+/// secret.
+fn hide_escaped(text: &str, replace: &impl Fn(&[u8]) -> Option<Vec<u8>>) -> Option<String> {
+    if !text.contains('\\') {
+        return None;
+    }
+    let (mut out, mut rest, mut found) = (String::with_capacity(text.len()), text, false);
+    while let Some(start) = rest.find('"') {
+        let Some(length) = literal(&rest[start..]) else {
+            break;
+        };
+        let (before, from) = rest.split_at(start);
+        let (string, after) = from.split_at(length);
+        out.push_str(before);
+        rest = after;
+        let read = || serde_json::from_str::<String>(string).ok();
+        let hidden = string
+            .contains('\\')
+            .then(read)
+            .flatten()
+            .and_then(|read| replace(read.as_bytes()));
+        match hidden {
+            Some(hidden) => {
+                found = true;
+                out.push_str(&serde_json::Value::from(String::from_utf8_lossy(&hidden)).to_string());
+            }
+            None => out.push_str(string),
+        }
+    }
+    out.push_str(rest);
+    found.then_some(out)
+}
+
+/// How long the string is that begins here, quotes included.
+fn literal(text: &str) -> Option<usize> {
+    let mut escaped = false;
+    let end = text.bytes().enumerate().skip(1).find(|(_, byte)| {
+        let ends = *byte == b'"' && !escaped;
+        escaped = *byte == b'\\' && !escaped;
+        ends
+    });
+    end.map(|(at, _)| at + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_jwt_only_the_claims_are_shown() {
+        let jwt = "eyJhbGciOiJFZERTQSJ9.eyJzdWIiOiJrZXk6eCJ9.c2lnbmF0dXJl";
+        let mut secrets = Secrets::default();
+        secrets.token("alice", jwt);
+        assert_eq!(secrets.placeholder(jwt), "[token:alice:1]");
+        let text = format!("{{\"token\":\"{jwt}\"}}");
+        assert_eq!(
+            hidden(&secrets, &text),
+            r#"{"token":"[token:alice:1].eyJzdWIiOiJrZXk6eCJ9"}"#
+        );
+        assert_eq!(jwt_claims("opaque.and.dotted"), None);
+    }
+
+    fn hidden(secrets: &Secrets, body: &str) -> String {
+        let mut transcript = Transcript {
+            exchanges: vec![crate::wire::Exchange {
+                step: None,
+                role: crate::wire::Role::Step,
+                round: 0,
+                actor: None,
+                operation: None,
+                repo: None,
+                spoiled: None,
+                request: crate::wire::Request {
+                    service: crate::wire::Service::Vault,
+                    method: "GET".to_owned(),
+                    path: "/".to_owned(),
+                    headers: Vec::new(),
+                    body: Some(Body::from(body)),
+                },
+                outcome: Outcome::Answer(crate::wire::Answer {
+                    status: 200,
+                    headers: vec![("x".to_owned(), body.to_owned())],
+                    body: Body::default(),
+                }),
+                at_us: 0,
+                took_us: 0,
+                jwt: None,
+                omitted: None,
+            }],
+            ..Transcript::default()
+        };
+        secrets.hide(&mut transcript);
+        let body = transcript.exchanges.remove(0).request.body;
+        body.and_then(|body| body.as_text().map(str::to_owned))
+            .unwrap_or_default()
+    }
+
+    #[test]
+    fn escapes_of_json_hide_nothing() {
+        let mut secrets = Secrets::default();
+        secrets.token("alice", "ab/cd+efgh==");
+        let body = r#"{"a":"ab\/cd\u002befgh==","b":"\"plain\"","c":"x ab/cd+efgh== y"}"#;
+        assert_eq!(
+            hidden(&secrets, body),
+            r#"{"a":"[token:alice:1]","b":"\"plain\"","c":"x [token:alice:1] y"}"#
+        );
+    }
+
+    #[test]
+    fn a_short_token_is_hidden_as_a_whole_value_alone() {
+        let mut secrets = Secrets::default();
+        secrets.token("alice", "a1");
+        assert_eq!(secrets.placeholder("a1"), "[token:alice:1]");
+        assert_eq!(
+            hidden(&secrets, r#"{"token":"a1","x":"ba1b"}"#),
+            r#"{"token":"[token:alice:1]","x":"ba1b"}"#
+        );
+    }
+
+    #[test]
+    fn the_end_of_a_string_is_found() {
+        assert_eq!(literal(r#""a\"b\\" c"#), Some(8));
+        assert_eq!(literal("\"open"), None);
     }
 }

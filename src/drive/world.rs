@@ -53,6 +53,12 @@ pub fn scope(generation: u32, case: &str) -> String {
     format!("{generation}/{case}")
 }
 
+/// The part of all repository ids of a case that no other case and no other run has.
+pub fn unique(seed: &Seed, scope: &str) -> String {
+    let unique = seed.derive(&["repo", scope]);
+    unique[..10].iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// The identity of an actor of a case.
 ///
 /// That of a name that ends in `+/` has both characters in its member id, where every id has a `=`: all that must be escaped.
@@ -203,8 +209,7 @@ impl<'a> World<'a> {
     }
 
     fn repo_id(&self, name: &str, style: &Create) -> String {
-        let unique = self.seed.derive(&["repo", &self.scope]);
-        let unique: String = unique[..10].iter().map(|byte| format!("{byte:02x}")).collect();
+        let unique = unique(self.seed, &self.scope);
         let template = style.id.clone().unwrap_or_else(|| format!("{{id}}-{name}"));
         let mut id = template.replace("{id}", &unique);
         if let Some(length) = style.id_length {

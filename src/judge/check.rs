@@ -193,6 +193,7 @@ impl<'a> Checks<'a> {
             expected: subject.expected.clone(),
             got: String::new(),
             hint: None,
+            known: None,
         }
     }
 }

@@ -94,6 +94,7 @@ pub fn judge(case: &LoadedCase, transcript: &Transcript, context: &Context<'_>) 
         verdict,
         requirements,
         reason: proof::reason(verdict, transcript.stopped.as_ref(), &records),
+        known: None,
         duration_ms: transcript.took.as_secs_f64() * 1000.0,
         began_ms: transcript.began_ms,
         throttled_ms: u64::try_from(transcript.throttled.as_millis()).unwrap_or(u64::MAX),

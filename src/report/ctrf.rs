@@ -79,6 +79,7 @@ fn test(record: &Record, case: &CaseRecord) -> Value {
     });
     match case.verdict {
         Verdict::Pass => {}
+        _ if case.known.is_some() => test["message"] = reason(case).into(),
         Verdict::NotApplicable => test["message"] = reason(case).into(),
         _ => {
             test["message"] = text::case_summary(case).into();
@@ -93,6 +94,6 @@ fn status_of(record: &Record, case: &CaseRecord) -> &'static str {
         Standing::Passed => "passed",
         Standing::Failed => "failed",
         Standing::Errored => "other",
-        Standing::Skipped => "skipped",
+        Standing::Skipped | Standing::Known => "skipped",
     }
 }

@@ -123,6 +123,15 @@ impl Output {
     }
 }
 
+/// Writes a file whole or not at all.
+pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), OutputError> {
+    let output = Output {
+        format: Format::Text,
+        sink: open(path).map_err(|error| OutputError::new(path, error))?,
+    };
+    output.write(bytes)
+}
+
 fn to_stdout(bytes: &[u8]) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
     match stdout.write_all(bytes).and_then(|()| stdout.flush()) {

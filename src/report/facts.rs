@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use crate::protocol::{Level, SpecVersion};
-use crate::record::{CaseRecord, CheckRecord, Latency, Record, RequirementRecord};
+use crate::record::{Baseline, CaseRecord, CheckRecord, Known, Latency, Record, RequirementRecord};
 use crate::style::{count, thousands, visible, visible_cut};
 use crate::verdict::{RunVerdict, Verdict};
 
@@ -128,8 +128,9 @@ impl Totals {
 pub(super) fn verdict_line(record: &Record) -> String {
     let totals = Totals::of(record);
     format!(
-        "{}: {}, {}, {}, {} (AVP {}, seed {})",
+        "{}{}: {}, {}, {}, {} (AVP {}, seed {})",
         record.verdict,
+        known_part(record),
         totals.sentence(),
         count(record.cases.len(), "case"),
         count(totals.requests, "request"),
@@ -139,9 +140,48 @@ pub(super) fn verdict_line(record: &Record) -> String {
     )
 }
 
+/// ` with 3 known failures and nothing new`, where there is a list of them.
+fn known_part(record: &Record) -> String {
+    let Some(baseline) = &record.baseline else {
+        return String::new();
+    };
+    let known = record.cases.iter().filter(|case| case.known.is_some()).count();
+    let news = match baseline.verdict {
+        RunVerdict::Conformant => " and nothing new",
+        _ => "",
+    };
+    let stale = match baseline.out_of_date.len() {
+        0 => String::new(),
+        1 => ", 1 list entry out of date".to_owned(),
+        number => format!(", {} list entries out of date", thousands(number)),
+    };
+    format!(" with {}{news}{stale}", count(known, "known failure"))
+}
+
+/// Why a failure is known, where it is.
+pub(super) fn known_sentence(known: &Known) -> String {
+    match &known.issue {
+        Some(issue) => format!("{} ({})", sentence(&known.reason), sentence(issue)),
+        None => sentence(&known.reason),
+    }
+}
+
+/// How a list that is out of date is mended.
+pub(super) fn repair(baseline: &Baseline) -> String {
+    format!(
+        "avp-conform baseline update --baseline {} REPORT.json",
+        quoted(&baseline.file)
+    )
+}
+
 /// What the verdict of the run means for who reads it first.
 pub(super) fn verdict_meaning(record: &Record) -> &'static str {
+    let is_known = record
+        .baseline
+        .as_ref()
+        .is_some_and(|baseline| baseline.verdict == RunVerdict::Conformant);
     match record.verdict {
+        RunVerdict::Nonconformant if is_known => "All that is broken or not verified is known.",
         RunVerdict::Conformant if record.filters.is_empty() => {
             "Every applicable must is verified and none is broken."
         }
@@ -195,11 +235,14 @@ pub(super) enum Standing {
     Failed,
     Errored,
     Skipped,
+    /// Fails, and that is known.
+    Known,
 }
 
 /// What a case counts as: a warning fails a strict run alone, and what is blocked fails where a must is left unverified.
 pub(super) fn standing(record: &Record, case: &CaseRecord) -> Standing {
     match case.verdict {
+        _ if case.known.is_some() => Standing::Known,
         Verdict::Pass => Standing::Passed,
         Verdict::Warn if record.strict => Standing::Failed,
         Verdict::Warn => Standing::Passed,
@@ -245,6 +288,9 @@ pub(super) fn rules<'a>(
 
 /// The sentence that says why a case is as it is: its reason, or its worst check.
 pub(super) fn reason(case: &CaseRecord) -> String {
+    if let Some(known) = &case.known {
+        return format!("known failure: {}", known_sentence(known));
+    }
     let stopped = case.stopped.as_ref().map(|stopped| &stopped.reason);
     if let Some(reason) = case.reason.as_ref().or(stopped) {
         return sentence(reason);

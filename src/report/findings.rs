@@ -42,7 +42,7 @@ pub(super) fn findings(record: &Record) -> Vec<Finding<'_>> {
     let mut found: Vec<Finding<'_>> = Vec::new();
     let mut places = HashMap::new();
     for case in &record.cases {
-        for check in case.checks.iter().filter(|check| is_broken(check)) {
+        for check in case.checks.iter().filter(|check| is_news(check)) {
             let place = *places.entry(sameness(check)).or_insert(found.len());
             match found.get_mut(place) {
                 None => found.push(Finding::new(case, check)),
@@ -57,6 +57,16 @@ pub(super) fn findings(record: &Record) -> Vec<Finding<'_>> {
 /// Whether a check says that the target does something wrong.
 pub(super) fn is_broken(check: &CheckRecord) -> bool {
     matches!(check.verdict, Verdict::Fail | Verdict::Warn)
+}
+
+/// Whether it says so and nobody knew.
+fn is_news(check: &CheckRecord) -> bool {
+    is_broken(check) && check.known.is_none()
+}
+
+/// Whether a case shows that the target does something wrong.
+pub fn is_broken_case(case: &CaseRecord) -> bool {
+    case.checks.iter().any(is_broken)
 }
 
 /// What is the matter with a case, in a few words.
@@ -100,7 +110,11 @@ pub(super) struct Hindrance<'a> {
 pub(super) fn hindrances(record: &Record) -> Vec<Hindrance<'_>> {
     let mut found: Vec<Hindrance<'_>> = Vec::new();
     let mut places = HashMap::new();
-    for case in record.cases.iter().filter(|case| is_hindered(case.verdict)) {
+    for case in record
+        .cases
+        .iter()
+        .filter(|case| is_hindered(case.verdict) && case.known.is_none())
+    {
         let reason = reason(case);
         let place = *places
             .entry((case.verdict, outline(&reason)))

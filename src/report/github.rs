@@ -2,10 +2,10 @@
 
 use std::fmt::Write as _;
 
-use super::facts::{Standing, again, standing, verdict_line};
+use super::facts::{Standing, again, reason, repair, sentence, standing, verdict_line};
 use super::findings::{Finding, Hindrance, findings, hindrances};
 use super::text;
-use crate::record::Record;
+use crate::record::{Baseline, Record};
 use crate::style::{count, visible};
 use crate::verdict::{RunVerdict, Verdict};
 
@@ -40,13 +40,44 @@ pub(super) fn render(record: &Record) -> String {
     let mut out = String::new();
     write_kind(&mut out, "error", &errors);
     write_kind(&mut out, "warning", &warnings);
-    let kind = if record.verdict == RunVerdict::Conformant {
-        "notice"
-    } else {
-        "error"
+    if let Some(baseline) = &record.baseline {
+        of_baseline(&mut out, record, baseline);
+    }
+    let baseline = record.baseline.as_ref();
+    let kind = match baseline.map_or(record.verdict, |baseline| baseline.verdict) {
+        RunVerdict::Conformant => "notice",
+        _ => "error",
     };
     _ = writeln!(out, "::{kind} title=avp-conform::{}", data(&verdict_line(record)));
     out
+}
+
+/// What is known in one annotation, and what of the list does not fit in another.
+fn of_baseline(out: &mut String, record: &Record, baseline: &Baseline) {
+    let known: Vec<_> = record.cases.iter().filter(|case| case.known.is_some()).collect();
+    if !known.is_empty() {
+        let lines: Vec<_> = known
+            .iter()
+            .take(30)
+            .map(|case| format!("{}: {}", visible(&case.id), reason(case)))
+            .collect();
+        let title = count(known.len(), "known failure");
+        _ = writeln!(out, "::notice title={title}::{}", data(&lines.join("\n")));
+    }
+    if let Some(first) = baseline.out_of_date.first() {
+        let stale = baseline.out_of_date.iter().take(30);
+        let mut lines: Vec<_> = stale
+            .map(|it| format!("{}: {}", visible(&it.entry), sentence(&it.reason)))
+            .collect();
+        lines.push(repair(baseline));
+        _ = writeln!(
+            out,
+            "::error file={},line={},title=known failures out of date::{}",
+            property(&visible(&baseline.file)),
+            first.line,
+            data(&lines.join("\n")),
+        );
+    }
 }
 
 fn of_finding(record: &Record, finding: &Finding<'_>) -> Annotation {

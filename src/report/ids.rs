@@ -8,7 +8,11 @@ use crate::verdict::Verdict;
 /// The requirements of one kind: their ids, and the reason that they share.
 pub(super) fn by_reason(record: &Record, wanted: impl Fn(Verdict) -> bool) -> Vec<(String, String)> {
     let mut groups: Vec<(String, Vec<&RequirementRecord>)> = Vec::new();
-    for found in record.requirements.iter().filter(|found| wanted(found.verdict)) {
+    for found in record
+        .requirements
+        .iter()
+        .filter(|found| wanted(found.verdict) && found.known.is_none())
+    {
         let reason = reason(found);
         match groups.iter_mut().find(|(known, _)| *known == reason) {
             Some((_, members)) => members.push(found),

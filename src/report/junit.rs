@@ -63,7 +63,7 @@ fn test_case(record: &Record, case: &CaseRecord) -> TestCase {
     test.set_classname(class(case));
     test.set_time(Duration::try_from_secs_f64(case.duration_ms / 1000.0).unwrap_or_default());
     test.extra.insert("file".into(), visible(&case.file).into());
-    if case.verdict == Verdict::Warn && !record.strict {
+    if case.verdict == Verdict::Warn && !record.strict && case.known.is_none() {
         test.set_system_out(text::case_details(record, case));
     }
     test
@@ -72,7 +72,7 @@ fn test_case(record: &Record, case: &CaseRecord) -> TestCase {
 fn status(record: &Record, case: &CaseRecord) -> TestCaseStatus {
     let kind = match standing(record, case) {
         Standing::Passed => return TestCaseStatus::success(),
-        Standing::Skipped => {
+        Standing::Skipped | Standing::Known => {
             let mut status = TestCaseStatus::skipped();
             status.set_message(reason(case));
             return status;

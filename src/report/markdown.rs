@@ -2,7 +2,9 @@
 
 use std::fmt::Write as _;
 
-use super::facts::{Section, Totals, requirement, seconds, sections, sentence, verdict_meaning};
+use super::facts::{
+    Section, Totals, known_sentence, repair, requirement, seconds, sections, sentence, verdict_meaning,
+};
 use super::findings::{Finding, findings, hindrances};
 use super::ids::by_reason;
 use super::text;
@@ -26,14 +28,18 @@ pub(super) fn render(record: &Record) -> String {
     table(&mut out, &sections(record));
     broken(&mut out, record);
     hindered(&mut out, record);
+    known(&mut out, record);
     unverified(&mut out, record);
     notes(&mut out, record);
     out
 }
 
 fn heading(out: &mut String, record: &Record) {
+    let baseline = record.baseline.as_ref();
+    let is_known = baseline.is_some_and(|it| it.verdict == RunVerdict::Conformant);
     let mark = match record.verdict {
         RunVerdict::Conformant => "✅",
+        _ if is_known => "☑️",
         RunVerdict::Nonconformant => "❌",
         RunVerdict::Incomplete => "❔",
     };
@@ -158,6 +164,43 @@ fn hindered(out: &mut String, record: &Record) {
         );
     }
     left_out(out, found.len());
+}
+
+fn known(out: &mut String, record: &Record) {
+    let known: Vec<_> = record
+        .cases
+        .iter()
+        .filter_map(|case| Some((case, case.known.as_ref()?)))
+        .collect();
+    if !known.is_empty() {
+        _ = writeln!(out, "\n### Known failures\n");
+        for (case, known) in known.iter().take(LISTED) {
+            _ = writeln!(
+                out,
+                "- {}: {} ({})",
+                escaped(&case.id),
+                escaped(&known_sentence(known)),
+                case.verdict
+            );
+        }
+        left_out(out, known.len());
+    }
+    let Some(baseline) = record.baseline.as_ref().filter(|it| !it.out_of_date.is_empty()) else {
+        return;
+    };
+    _ = writeln!(out, "\n### Known failures that are out of date\n");
+    for stale in baseline.out_of_date.iter().take(LISTED) {
+        _ = writeln!(
+            out,
+            "- {}:{}: {}: {}",
+            escaped(&baseline.file),
+            stale.line,
+            escaped(&stale.entry),
+            escaped(&stale.reason)
+        );
+    }
+    left_out(out, baseline.out_of_date.len());
+    _ = writeln!(out, "\nMend the list: <code>{}</code>", html(&repair(baseline)));
 }
 
 fn unverified(out: &mut String, record: &Record) {

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use jiff::{SignedDuration, Timestamp};
 
 use super::facts::split_id;
-use crate::record::{Record, RequirementRecord, Summary};
+use crate::record::{OutOfDate, Record, RequirementRecord, Summary};
 use crate::style::visible;
 
 /// The record of a run that was made in parts. `tally` computes the verdicts of the requirements and of the run anew from
@@ -25,6 +25,7 @@ pub fn merge(records: Vec<Record>, tally: impl FnOnce(&mut Record)) -> Result<Re
     }
     arrange(&mut whole);
     tally(&mut whole);
+    crate::baseline::settle(&mut whole);
     Ok(whole)
 }
 
@@ -71,6 +72,14 @@ fn join(whole: &mut Record, mut part: Record) {
     add_new(&mut whole.filters, part.filters);
     add_new(&mut whole.notes, part.notes);
     whole.cases.extend(part.cases);
+    match (&mut whole.baseline, part.baseline) {
+        (Some(whole), Some(part)) => {
+            let new = |it: &OutOfDate| !whole.out_of_date.contains(it);
+            let more: Vec<OutOfDate> = part.out_of_date.into_iter().filter(new).collect();
+            whole.out_of_date.extend(more);
+        }
+        (whole, part) => *whole = whole.take().or(part),
+    }
     for found in part.requirements {
         match whole.requirements.iter_mut().find(|known| known.id == found.id) {
             Some(known) => join_requirement(known, found),

@@ -25,8 +25,9 @@ mod tap;
 mod text;
 mod view;
 
-pub use destination::{Destination, Output, OutputError};
+pub use destination::{Destination, Output, OutputError, write_whole};
 pub use diff::{Change, Diff, diff};
+pub use findings::is_broken_case;
 pub use format::Format;
 pub use load::{LoadError, load};
 pub use merge::merge;

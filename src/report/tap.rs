@@ -32,8 +32,10 @@ fn point(out: &mut String, record: &Record, case: &CaseRecord, number: usize) {
         escaped(&case.id),
         escaped(&sentence(&case.title))
     );
-    if standing == Standing::Skipped {
-        _ = write!(out, " # SKIP {}", escaped(&reason(case)));
+    match standing {
+        Standing::Skipped => _ = write!(out, " # SKIP {}", escaped(&reason(case))),
+        Standing::Known => _ = write!(out, " # TODO {}", escaped(&reason(case))),
+        _ => {}
     }
     out.push('\n');
     if !matches!(case.verdict, Verdict::Pass | Verdict::NotApplicable) {

@@ -61,6 +61,7 @@ pub(crate) fn conformant() -> Record {
         notes: Vec::new(),
         verdict: RunVerdict::Conformant,
         summary: Summary::default(),
+        baseline: None,
         started: "2025-06-01T12:00:00Z".into(),
         duration_ms: 812,
         throttled_ms: 0,
@@ -262,6 +263,7 @@ fn requirement(row: &(&str, Level, &str), found: Option<(Verdict, Vec<String>)>)
         text: text.into(),
         verdict,
         reason,
+        known: None,
         cases,
     }
 }
@@ -282,6 +284,7 @@ fn case(row: &(&str, Level, &str), variant: &str) -> CaseRecord {
         verdict: Verdict::Pass,
         requirements: vec![id.into()],
         reason: None,
+        known: None,
         duration_ms: 3.25,
         began_ms: 1_767_225_600_000,
         throttled_ms: 0,
@@ -329,6 +332,7 @@ fn check(
         expected: expected.into(),
         got: String::new(),
         hint: None,
+        known: None,
     }
 }
 

@@ -5,7 +5,7 @@ use maud::{Markup, html};
 use super::exchanges::{self, Budget};
 use super::{ORDER, label, sign};
 use crate::record::{CaseRecord, CheckRecord, Record};
-use crate::report::facts::{again, got, reason, rules, sentence};
+use crate::report::facts::{again, got, known_sentence, reason, rules, sentence};
 use crate::report::findings::{is_broken, matter};
 use crate::style::{count, thousands, visible_cut};
 use crate::verdict::Verdict;
@@ -63,9 +63,14 @@ fn topics(record: &Record) -> Vec<(&str, Vec<usize>)> {
 }
 
 fn tools(record: &Record) -> Markup {
-    let present = ORDER
-        .into_iter()
-        .filter(|verdict| record.summary.count(*verdict) > 0);
+    let news = |verdict: Verdict| {
+        let cases = record.cases.iter();
+        cases
+            .filter(|case| case.verdict == verdict && case.known.is_none())
+            .count()
+    };
+    let known = record.cases.iter().filter(|case| case.known.is_some()).count();
+    let present = ORDER.into_iter().filter(|verdict| news(*verdict) > 0);
     html! {
         div.tools role="search" {
             input #search type="search" placeholder="Search cases, rules, files" aria-label="Search cases"
@@ -73,7 +78,12 @@ fn tools(record: &Record) -> Markup {
             div.chips role="group" aria-label="Verdicts" {
                 @for verdict in present {
                     button.chip.(verdict.as_str()) type="button" data-chip=(verdict) aria-pressed="false" {
-                        (sign(verdict)) " " (verdict) " " b { (thousands(record.summary.count(verdict))) }
+                        (sign(verdict)) " " (verdict) " " b { (thousands(news(verdict))) }
+                    }
+                }
+                @if known > 0 {
+                    button.chip.known type="button" data-chip="known" aria-pressed="false" {
+                        "≈ known " b { (thousands(known)) }
                     }
                 }
             }
@@ -89,11 +99,18 @@ fn case(record: &Record, case: &CaseRecord, inside: &Markup) -> Markup {
         .take(40)
         .map(|id| visible_cut(id, 40))
         .collect();
+    let standing = match &case.known {
+        Some(_) => "known",
+        None => case.verdict.as_str(),
+    };
     html! {
-        details.case data-verdict=(case.verdict) data-id=(visible_cut(&case.id, 200))
+        details.case data-verdict=(standing) data-id=(visible_cut(&case.id, 200))
             data-rules=(requirements.join(" ")) data-file=(visible_cut(&case.file, 200)) {
             summary {
-                (label(case.verdict))
+                span.labels {
+                    (label(case.verdict))
+                    @if case.known.is_some() { " " span.label.known { "≈ known" } }
+                }
                 span.what {
                     span.id { (visible_cut(&case.id, 200)) }
                     span.title { (visible_cut(&case.title, 300)) }
@@ -119,7 +136,8 @@ fn case(record: &Record, case: &CaseRecord, inside: &Markup) -> Markup {
 fn inside(record: &Record, case: &CaseRecord, budget: &mut Budget) -> Markup {
     let (broken, others): (Vec<_>, Vec<_>) = case.checks.iter().partition(|check| is_broken(check));
     html! {
-        @if broken.is_empty() && case.verdict != Verdict::Pass { p.reason { (reason(case)) } }
+        @if let Some(known) = &case.known { p.reason { "Known failure: " (known_sentence(known)) } }
+        @else if broken.is_empty() && case.verdict != Verdict::Pass { p.reason { (reason(case)) } }
         (broken_checks(record, case, &broken, budget))
         @if let Some(stopped) = &case.stopped {
             p.reason { "Driving stopped" @if let Some(step) = stopped.step { " at step " (step + 1) } ": "

@@ -12,7 +12,7 @@ use base64::prelude::{BASE64_STANDARD, Engine as _};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use sha2::{Digest as _, Sha256};
 
-use super::facts::{Totals, seconds, sentence, took, verdict_meaning};
+use super::facts::{Totals, repair, seconds, sentence, took, verdict_meaning};
 use crate::record::Record;
 use crate::style::{count, thousands, visible, visible_cut};
 use crate::verdict::{RunVerdict, Verdict};
@@ -159,6 +159,18 @@ fn notes(record: &Record) -> Vec<String> {
     let mut notes: Vec<String> = record.notes.iter().map(|note| sentence(note)).collect();
     if record.strict {
         notes.push("A strict run: a should that is not kept makes the target nonconformant.".to_owned());
+    }
+    if let Some(baseline) = record.baseline.as_ref().filter(|it| !it.out_of_date.is_empty()) {
+        let entries = baseline
+            .out_of_date
+            .iter()
+            .map(|it| format!("{}: {}", visible(&it.entry), sentence(&it.reason)));
+        notes.push(format!(
+            "{} is out of date: {}. Mend it: {}",
+            visible(&baseline.file),
+            entries.take(20).collect::<Vec<_>>().join("; "),
+            repair(baseline)
+        ));
     }
     if !record.filters.is_empty() {
         let (some, all) = (thousands(record.cases.len()), count(record.suite.cases, "case"));

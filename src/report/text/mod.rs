@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::facts::{got, reason, sentence, verdict_line};
 use super::findings::{Finding, Hindrance, findings, hindrances, is_broken};
 use super::{Verbosity, View};
-use crate::record::{CaseRecord, Record};
+use crate::record::{Baseline, CaseRecord, Record};
 use crate::style::{Tone, count, visible};
 use crate::verdict::{RunVerdict, Verdict};
 pub(super) use exchange::{
@@ -31,8 +31,10 @@ pub(super) fn render(record: &Record, view: &View) -> String {
         details(&mut page, record, &found, view);
         summary::write(&mut page, record, view.verbosity);
     }
+    let is_known = |it: &Baseline| it.verdict == RunVerdict::Conformant && it.out_of_date.is_empty();
     let tone = match record.verdict {
         RunVerdict::Conformant => Tone::Good,
+        _ if record.baseline.as_ref().is_some_and(is_known) => Tone::Caution,
         _ => Tone::Bad,
     };
     let line = verdict_line(record);

@@ -3,7 +3,7 @@
 use super::page::{INDENT, Page};
 use crate::record::Record;
 use crate::report::Verbosity;
-use crate::report::facts::{Section, latency, seconds, sections, sentence, split_id};
+use crate::report::facts::{Section, known_sentence, latency, repair, seconds, sections, sentence, split_id};
 use crate::report::ids::{by_reason, ranges};
 use crate::style::{Tone, count, thousands, visible, wrap};
 use crate::verdict::Verdict;
@@ -37,6 +37,7 @@ pub(super) fn write(page: &mut Page, record: &Record, verbosity: Verbosity) {
     open(page, record, "not applicable", |verdict| {
         verdict == Verdict::NotApplicable
     });
+    known(page, record);
     notes(page, record);
     page.line(counts(page, record));
 }
@@ -111,6 +112,44 @@ fn open(page: &mut Page, record: &Record, title: &str, wanted: impl Fn(Verdict) 
     for (ids, reason) in groups {
         page.wrapped(2, &format!("{ids}: {reason}"));
     }
+    page.blank();
+}
+
+/// What fails and is known, and what of the list does not fit any more.
+fn known(page: &mut Page, record: &Record) {
+    let known: Vec<_> = record
+        .cases
+        .iter()
+        .filter_map(|case| Some((case, case.known.as_ref()?)))
+        .collect();
+    if !known.is_empty() {
+        page.line("known failures:");
+        for (case, known) in known {
+            page.wrapped(
+                2,
+                &format!(
+                    "{} {}: {}",
+                    case.verdict,
+                    visible(&case.id),
+                    known_sentence(known)
+                ),
+            );
+        }
+        page.blank();
+    }
+    let Some(baseline) = record.baseline.as_ref().filter(|it| !it.out_of_date.is_empty()) else {
+        return;
+    };
+    let title = page.paint.tone(Tone::Bad, "known failures that are out of date:");
+    page.line(title);
+    for stale in &baseline.out_of_date {
+        let place = format!("{}:{}", visible(&baseline.file), stale.line);
+        page.wrapped(
+            2,
+            &format!("{place} {}: {}", visible(&stale.entry), sentence(&stale.reason)),
+        );
+    }
+    page.command("mend it", &repair(baseline));
     page.blank();
 }
 

@@ -1,0 +1,234 @@
+//! Marks in a record what a list knows, and finds the entries that do not fit.
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+
+use super::list::{Baseline, Entry};
+use crate::case::{LoadedCase, Suite, nearest};
+use crate::protocol::catalogue;
+use crate::record::{
+    Baseline as BaselineRecord, CaseRecord, CheckRecord, Known, OutOfDate, Record, RequirementRecord,
+};
+use crate::tally;
+use crate::verdict::Verdict;
+
+impl Baseline {
+    /// Marks in the record what this list knows, and notes which entries are out of date. The day is that on which the run
+    /// began. `suite` tells a case that did not run from one that does not exist.
+    pub fn apply(&self, record: &mut Record, suite: &Suite) {
+        forget(record);
+        let today = day(record);
+        let in_force: Vec<&Entry> = self
+            .entries
+            .iter()
+            .filter(|entry| !entry.is_over(today))
+            .collect();
+        for case in &mut record.cases {
+            mark_case(case, &in_force);
+        }
+        for found in record
+            .requirements
+            .iter_mut()
+            .filter(|found| found.cases.is_empty())
+        {
+            let names = |entry: &&&Entry| entry.case.is_none() && entry.checks(&found.id);
+            if is_wrong(found.verdict) {
+                found.known = in_force.iter().find(names).map(|entry| entry.known.clone());
+            }
+        }
+        record.baseline = Some(BaselineRecord {
+            file: self.file.clone(),
+            verdict: record.verdict,
+            out_of_date: self.out_of_date(record, suite),
+        });
+        settle(record);
+    }
+
+    pub(super) fn out_of_date(&self, record: &Record, suite: &Suite) -> Vec<OutOfDate> {
+        let today = day(record);
+        let stale = |entry: &Entry| {
+            let reason = entry.trouble(record, suite, today)?;
+            Some(OutOfDate {
+                line: entry.line,
+                entry: entry.name(),
+                reason,
+            })
+        };
+        self.entries.iter().filter_map(stale).collect()
+    }
+}
+
+/// Adds up what is known, from the checks that are marked: by case, by requirement, and what the run comes to but for it.
+pub fn settle(record: &mut Record) {
+    let strict = record.strict;
+    for case in &mut record.cases {
+        settle_case(case, strict);
+    }
+    for index in 0..record.requirements.len() {
+        let found = &record.requirements[index];
+        if !found.cases.is_empty() {
+            let known = of_requirement(found, &record.cases);
+            record.requirements[index].known = known;
+        }
+    }
+    let news: Vec<RequirementRecord> = record
+        .requirements
+        .iter()
+        .filter(|found| found.known.is_none())
+        .cloned()
+        .collect();
+    let verdict = tally::verdict(&record.cases, &news, strict);
+    if let Some(baseline) = &mut record.baseline {
+        baseline.verdict = verdict;
+    }
+}
+
+fn forget(record: &mut Record) {
+    record.baseline = None;
+    record.requirements.iter_mut().for_each(|it| it.known = None);
+    for case in &mut record.cases {
+        case.known = None;
+        case.checks.iter_mut().for_each(|check| check.known = None);
+    }
+}
+
+/// What a list can know. That the harness could not do its work is no property of the target.
+pub(super) fn is_wrong(verdict: Verdict) -> bool {
+    matches!(verdict, Verdict::Fail | Verdict::Warn | Verdict::Blocked)
+}
+
+/// The day on which a run began; the first of all days where the record does not say so.
+fn day(record: &Record) -> Date {
+    let started: Option<Timestamp> = record.started.parse().ok();
+    started.map_or(Date::MIN, |started| started.to_zoned(TimeZone::UTC).date())
+}
+
+fn mark_case(case: &mut CaseRecord, entries: &[&Entry]) {
+    let known = |check: Option<&CheckRecord>, id: &str| {
+        let found = entries.iter().find(|entry| entry.knows(id, check));
+        found.map(|entry| entry.known.clone())
+    };
+    for check in case.checks.iter_mut().filter(|check| is_wrong(check.verdict)) {
+        check.known = known(Some(check), &case.id);
+    }
+    if is_wrong(case.verdict) && !case.checks.iter().any(|check| is_wrong(check.verdict)) {
+        case.known = known(None, &case.id);
+    }
+}
+
+fn settle_case(case: &mut CaseRecord, strict: bool) {
+    let fails = |check: &&CheckRecord| match check.verdict {
+        Verdict::Fail | Verdict::Blocked => true,
+        Verdict::Warn => strict || case.verdict == Verdict::Warn,
+        _ => false,
+    };
+    let failing: Vec<&CheckRecord> = case.checks.iter().filter(fails).collect();
+    if failing.is_empty() {
+        return;
+    }
+    let all = is_wrong(case.verdict) && failing.iter().all(|check| check.known.is_some());
+    let worst = failing.iter().max_by_key(|check| check.verdict);
+    case.known = worst.filter(|_| all).and_then(|check| check.known.clone());
+}
+
+/// Known, where every check is that speaks against it.
+fn of_requirement(found: &RequirementRecord, cases: &[CaseRecord]) -> Option<Known> {
+    if !is_wrong(found.verdict) {
+        return None;
+    }
+    let checks = cases.iter().flat_map(|case| &case.checks);
+    let against: Vec<&CheckRecord> = checks
+        .filter(|check| is_wrong(check.verdict) && check.requirements.contains(&found.id))
+        .collect();
+    let all = against.iter().all(|check| check.known.is_some());
+    against
+        .first()
+        .filter(|_| all)
+        .and_then(|check| check.known.clone())
+}
+
+impl Entry {
+    pub(super) fn is_over(&self, today: Date) -> bool {
+        self.expires.is_some_and(|expires| expires < today)
+    }
+
+    fn names_case(&self, id: &str) -> bool {
+        self.case.as_ref().is_none_or(|glob| glob.is_match(id))
+    }
+
+    fn checks(&self, requirement: &str) -> bool {
+        self.check.as_ref().is_none_or(|glob| glob.is_match(requirement))
+    }
+
+    /// Whether it speaks of a check of a case; of a case as a whole where there is no check.
+    pub(super) fn knows(&self, case: &str, check: Option<&CheckRecord>) -> bool {
+        let of_check = match check {
+            Some(check) => check.requirements.iter().any(|id| self.checks(id)),
+            None => self.check.is_none(),
+        };
+        self.names_case(case) && of_check
+    }
+
+    /// Why it must be mended, if it must.
+    fn trouble(&self, record: &Record, suite: &Suite, today: Date) -> Option<String> {
+        if let Some(nothing) = self.names_nothing(suite) {
+            return Some(nothing);
+        }
+        if let Some(expires) = self.expires.filter(|_| self.is_over(today)) {
+            return Some(format!("it expired on {expires}"));
+        }
+        self.holds(record, suite).then(|| "it fails no more".to_owned())
+    }
+
+    pub(super) fn names_nothing(&self, suite: &Suite) -> Option<String> {
+        let did_you_mean = |near: Option<&str>| {
+            near.map(|near| format!("; did you mean {near:?}?"))
+                .unwrap_or_default()
+        };
+        if let Some(glob) = &self.case
+            && !suite.cases.iter().any(|case| glob.is_match(case.id()))
+        {
+            let near = nearest(glob.glob().glob(), suite.cases.iter().map(LoadedCase::id));
+            return Some(format!("no case is called that{}", did_you_mean(near)));
+        }
+        let ids = || catalogue().iter().map(|requirement| requirement.id.as_str());
+        if let Some(glob) = &self.check
+            && !ids().any(|id| glob.is_match(id))
+        {
+            let near = nearest(glob.glob().glob(), ids());
+            return Some(format!("no requirement is called that{}", did_you_mean(near)));
+        }
+        None
+    }
+
+    /// Whether all it names was looked at, and held.
+    pub(super) fn holds(&self, record: &Record, suite: &Suite) -> bool {
+        let ran = |case: &&LoadedCase| record.cases.iter().any(|other| other.id == case.id());
+        let mut named = suite.cases.iter().filter(|case| self.names_case(case.id()));
+        let whole = (record.filters.is_empty() && record.shard.is_none()) || named.all(|case| ran(&case));
+        let cases = || record.cases.iter().filter(|case| self.names_case(&case.id));
+        let checks = || {
+            let of = |case: &'_ CaseRecord| case.checks.clone();
+            cases()
+                .flat_map(of)
+                .filter(|check| check.requirements.iter().any(|id| self.checks(id)))
+        };
+        let bare = || {
+            self.check.is_none()
+                && cases().any(|case| {
+                    is_wrong(case.verdict) && !case.checks.iter().any(|check| is_wrong(check.verdict))
+                })
+        };
+        let unverified = || {
+            let mut found = record.requirements.iter();
+            self.case.is_none() && found.any(|it| self.checks(&it.id) && is_wrong(it.verdict))
+        };
+        let open = |verdict| is_wrong(verdict) || verdict == Verdict::Error;
+        whole
+            && checks().any(|check| check.verdict == Verdict::Pass)
+            && !checks().any(|check| open(check.verdict))
+            && !bare()
+            && !unverified()
+    }
+}

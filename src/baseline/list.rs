@@ -1,0 +1,218 @@
+//! The file: TOML with a `[[known]]` table for each entry.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use globset::{Glob, GlobMatcher};
+use jiff::civil::Date;
+use serde::Deserialize;
+use toml::Spanned;
+
+use crate::case::{Problem, Source, toml_problem};
+use crate::config;
+use crate::error::Error;
+use crate::record::Known;
+
+/// A list of known failures.
+#[derive(Debug, Clone)]
+pub struct Baseline {
+    /// The file, as it was given.
+    pub(super) file: String,
+    pub(super) entries: Vec<Entry>,
+}
+
+/// One entry, checked.
+#[derive(Debug, Clone)]
+pub(super) struct Entry {
+    /// The cases it speaks of; all where none is given.
+    pub(super) case: Option<GlobMatcher>,
+    /// The requirements it speaks of; all where none is given.
+    pub(super) check: Option<GlobMatcher>,
+    pub(super) known: Known,
+    /// The last day on which it counts.
+    pub(super) expires: Option<Date>,
+    /// The line of its `[[known]]`, from 1.
+    pub(super) line: usize,
+}
+
+/// The file as it is written.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    #[serde(default)]
+    known: Vec<Spanned<WrittenEntry>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenEntry {
+    /// A glob over case ids.
+    case: Option<Spanned<String>>,
+    /// A glob over requirement ids.
+    check: Option<Spanned<String>>,
+    /// Why it fails.
+    reason: Spanned<String>,
+    /// Where it is followed up.
+    issue: Option<String>,
+    /// The last day on which the entry counts, `YYYY-MM-DD`.
+    expires: Option<Spanned<String>>,
+}
+
+impl Baseline {
+    /// Reads a list.
+    pub fn load(path: &Path) -> Result<Baseline, Error> {
+        let text = fs::read_to_string(path).map_err(|error| {
+            let missing = error.kind() == std::io::ErrorKind::NotFound;
+            let help = match missing {
+                true => "; `avp-conform baseline update` makes one from a report",
+                false => "",
+            };
+            Error::Usage(format!("cannot read {}: {error}{help}", path.display()))
+        })?;
+        Baseline::parse(path.display().to_string(), text)
+            .map_err(|problems| Error::Cases(config::show(&problems)))
+    }
+
+    /// A list that knows nothing yet.
+    pub fn empty(path: &Path) -> Baseline {
+        Baseline {
+            file: path.display().to_string(),
+            entries: Vec::new(),
+        }
+    }
+
+    /// Reads the text of a list. All problems come back, not the first alone.
+    pub fn parse(file: String, text: String) -> Result<Baseline, Vec<Problem>> {
+        let source = Arc::new(Source {
+            name: file.clone(),
+            text,
+        });
+        let written: Written =
+            toml::from_str(&source.text).map_err(|error| vec![toml_problem(&source, &error)])?;
+        let mut problems = Vec::new();
+        let entries = written
+            .known
+            .iter()
+            .filter_map(|entry| read(&source, entry, &mut problems));
+        let entries = entries.collect();
+        match problems.is_empty() {
+            true => Ok(Baseline { file, entries }),
+            false => Err(problems),
+        }
+    }
+}
+
+impl Entry {
+    /// What it names, as it stands in the file.
+    pub(super) fn name(&self) -> String {
+        let named = [("case", &self.case), ("check", &self.check)].map(|(key, glob)| {
+            glob.as_ref()
+                .map(|glob| format!("{key} = {:?}", glob.glob().glob()))
+        });
+        named.into_iter().flatten().collect::<Vec<_>>().join(", ")
+    }
+}
+
+fn read(source: &Arc<Source>, entry: &Spanned<WrittenEntry>, problems: &mut Vec<Problem>) -> Option<Entry> {
+    let before = problems.len();
+    let written = entry.get_ref();
+    let mut problem = |span: std::ops::Range<usize>, message: String, help: Option<&str>| {
+        problems.push(Problem {
+            source: Arc::clone(source),
+            span,
+            message,
+            help: help.map(str::to_owned),
+        });
+    };
+    if written.case.is_none() && written.check.is_none() {
+        let help = "`case` is a glob over case ids, `check` one over requirement ids; both narrow it to both";
+        problem(
+            entry.span(),
+            "an entry names a `case` or a `check`".to_owned(),
+            Some(help),
+        );
+    }
+    if written.reason.get_ref().trim().is_empty() {
+        problem(
+            written.reason.span(),
+            "a reason says why it fails".to_owned(),
+            None,
+        );
+    }
+    let mut glob = |text: &Option<Spanned<String>>| {
+        let text = text.as_ref()?;
+        match Glob::new(text.get_ref()) {
+            Ok(glob) => Some(glob.compile_matcher()),
+            Err(error) => {
+                problem(
+                    text.span(),
+                    format!("{:?} is no glob: {}", text.get_ref(), error.kind()),
+                    None,
+                );
+                None
+            }
+        }
+    };
+    let (case, check) = (glob(&written.case), glob(&written.check));
+    let expires = written.expires.as_ref().and_then(|text| {
+        let date = text.get_ref().parse::<Date>().ok();
+        if date.is_none() {
+            let message = format!("{:?} is no date", text.get_ref());
+            problem(text.span(), message, Some("write it as \"2026-12-31\""));
+        }
+        date
+    });
+    (problems.len() == before).then(|| Entry {
+        case,
+        check,
+        known: Known {
+            reason: written.reason.get_ref().trim().to_owned(),
+            issue: written.issue.clone(),
+        },
+        expires,
+        line: source.line_of(entry.span().start),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::case::render;
+
+    fn said(text: &str) -> String {
+        let problems = Baseline::parse("known.toml".to_owned(), text.to_owned()).unwrap_err();
+        problems.iter().map(|problem| render(problem, false)).collect()
+    }
+
+    #[test]
+    fn a_whole_entry_is_read() {
+        let text = "# known\n\n[[known]]\ncase = 'push/*'\ncheck = 'AVP-6-*'\nreason = 'soon'\nissue = 'x#1'\n\
+                    expires = '2026-12-31'\n";
+        let list = Baseline::parse("known.toml".to_owned(), text.to_owned()).unwrap();
+        let entry = &list.entries[0];
+        assert_eq!(entry.name(), r#"case = "push/*", check = "AVP-6-*""#);
+        assert_eq!(entry.line, 3);
+        assert_eq!(entry.expires, Some(jiff::civil::date(2026, 12, 31)));
+        assert!(
+            Baseline::parse("known.toml".to_owned(), String::new())
+                .unwrap()
+                .entries
+                .is_empty()
+        );
+    }
+
+    #[test]
+    fn what_is_wrong_is_shown_at_its_place() {
+        insta::assert_snapshot!(
+            [
+                said("[[known]]\nreason = 'x'\n"),
+                said("[[known]]\ncase = 'a['\nreason = ' '\nexpires = 'soon'\n"),
+                said("[[known]]\ncase = 'a'\nreasn = 'x'\n"),
+                said("[[known]]\ncase = 'a'\n"),
+                said("[[know]]\ncase = 'a'\n"),
+            ]
+            .join("\n")
+        );
+    }
+}

@@ -1,0 +1,60 @@
+//! Brings a list of known failures up to date with a report.
+
+use std::fs;
+
+use crate::baseline::{Baseline, Change, update};
+use crate::cli::{BaselineArgs, BaselineCommand, BaselineUpdateArgs};
+use crate::error::Error;
+use crate::record::Known;
+use crate::report::{self, write_whole};
+use crate::style::{count, visible};
+use crate::{config, console, exit};
+
+pub(super) fn baseline(args: &BaselineArgs) -> Result<u8, Error> {
+    match &args.command {
+        BaselineCommand::Update(args) => bring_up_to_date(args),
+    }
+}
+
+fn bring_up_to_date(args: &BaselineUpdateArgs) -> Result<u8, Error> {
+    let record = report::load(&args.record)?;
+    let suite = config::load_suite(&args.cases)?;
+    let path = &args.baseline;
+    let (list, text) = match path.exists() {
+        true => {
+            let list = Baseline::load(path)?;
+            let text = fs::read_to_string(path);
+            (
+                list,
+                text.map_err(|error| Error::Usage(format!("cannot read {}: {error}", path.display())))?,
+            )
+        }
+        false => (
+            Baseline::empty(path),
+            "# Failures that are known: each with a reason, and gone from here when it is mended.\n\n"
+                .to_owned(),
+        ),
+    };
+    let fresh = Known {
+        reason: args.reason.clone(),
+        issue: args.issue.clone(),
+    };
+    let (text, changes) = update(&list, &text, &record, &suite, &fresh)
+        .map_err(|error| Error::Usage(format!("{}: {error}", path.display())))?;
+    write_whole(path, text.as_bytes())?;
+    for change in &changes {
+        console::out(&match change {
+            Change::Added(what) => format!("added    {}\n", visible(what)),
+            Change::Removed(what, why) => format!("removed  {}: {why}\n", visible(what)),
+            Change::Renewed(what) => format!(
+                "kept     {}: it still fails, and has no date now\n",
+                visible(what)
+            ),
+        });
+    }
+    console::out(&match changes.len() {
+        0 => format!("{} is up to date\n", path.display()),
+        number => format!("{}: {}\n", path.display(), count(number, "change")),
+    });
+    Ok(exit::OK)
+}

@@ -1,0 +1,526 @@
+//! The contract of the command line: exit codes, what goes where, and what people read.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::fs;
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::Output;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use assert_cmd::Command;
+use avp_conform::record::Record;
+use avp_conform::server::{Behaviour, Options, Server, find_fault};
+use tempfile::TempDir;
+
+/// The program, in an environment of its own.
+fn command() -> Command {
+    let mut command = Command::cargo_bin("avp-conform").unwrap();
+    for name in [
+        "AVP_TARGET",
+        "AVP_IDP",
+        "PORT",
+        "NO_COLOR",
+        "CLICOLOR_FORCE",
+        "TERM",
+        "COLUMNS",
+    ] {
+        command.env_remove(name);
+    }
+    command.timeout(Duration::from_secs(120));
+    command
+}
+
+fn ran(arguments: &[&str]) -> (i32, String, String) {
+    said(&command().args(arguments).output().unwrap())
+}
+
+fn said(output: &Output) -> (i32, String, String) {
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+    (
+        output.status.code().unwrap(),
+        text(&output.stdout),
+        text(&output.stderr),
+    )
+}
+
+/// A server that answers every request with one answer, and counts connections.
+fn stub(answer: &'static str) -> (String, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let visits = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&visits);
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            count.fetch_add(1, Ordering::SeqCst);
+            std::thread::spawn(move || {
+                let _ = stream.set_read_timeout(Some(Duration::from_millis(500)));
+                let mut buffer = [0; 65536];
+                let _ = stream.read(&mut buffer);
+                let _ = stream.write_all(answer.as_bytes());
+            });
+        }
+    });
+    (url, visits)
+}
+
+fn faulty(name: &str) -> Server {
+    let behaviour = Behaviour::Faulty(find_fault(name).unwrap());
+    Server::start(Options {
+        behaviour,
+        ..Options::default()
+    })
+    .unwrap()
+}
+
+/// A directory with one case file of our own.
+fn cases(text: &str) -> TempDir {
+    let home = tempfile::tempdir().unwrap();
+    fs::write(home.path().join("demo.toml"), text).unwrap();
+    home
+}
+
+const CASE: &str = r#"about = "A demonstration."
+
+[[case]]
+id = "demo/pull"
+title = "A member may pull"
+why = "Nothing works without it."
+checks = ["AVP-6-06"]
+repo = {}
+
+[[case.step]]
+pull = { known = "current-1" }
+answer = "changed"
+"#;
+
+fn shown(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+#[test]
+fn the_exit_code_says_what_came_of_it() {
+    let (code, out, err) = ran(&["--filter", "push/applied", "-q"]);
+    assert_eq!((code, err.as_str()), (0, ""), "{out}");
+    assert!(
+        out.starts_with("conformant: ") && out.lines().count() == 1,
+        "{out}"
+    );
+    let server = faulty("push-without-token");
+    let (code, out, err) = ran(&[
+        "--target",
+        &server.url(),
+        "--filter",
+        "authorization/push-without-token",
+    ]);
+    assert_eq!((code, err.as_str()), (1, ""), "{out}");
+    for part in ["expected: ", "got: ", "again: avp-conform --target "] {
+        assert!(out.contains(part), "{part}: {out}");
+    }
+}
+
+#[test]
+fn a_target_that_cannot_be_reached_ends_the_run_at_once() {
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let begin = Instant::now();
+    let (code, out, err) = ran(&["--target", &format!("http://{closed}")]);
+    assert!(begin.elapsed() < Duration::from_secs(10));
+    assert_eq!((code, out.as_str()), (3, ""));
+    assert!(
+        err.starts_with(&format!("error: cannot reach http://{closed}: ")),
+        "{err}"
+    );
+    assert_eq!(err.lines().count(), 1, "{err}");
+}
+
+#[test]
+fn what_makes_no_sense_is_refused_before_anything_is_sent() {
+    let (url, visits) = stub("HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+    let bad = cases("about = 'x'\n[[case]]\nid = 'demo/x'\n");
+    let empty = tempfile::tempdir().unwrap();
+    let taken = empty.path().join("file");
+    fs::write(&taken, "").unwrap();
+    let nowhere = format!("json={}/below/report.json", shown(&taken));
+    let directory = format!("json={}", shown(empty.path()));
+    for (arguments, part) in [
+        (
+            &["--no-such-option"][..],
+            "unexpected argument '--no-such-option'",
+        ),
+        (&["--seed", "beef"], "invalid value 'beef' for '--seed <HEX>'"),
+        (&["--filter", "a["], "is no glob"),
+        (&["--filter", ""], "an empty filter selects nothing"),
+        (&["--spec", "9.9"], "invalid value '9.9'"),
+        (&["--timeout", "0"], "seconds, above 0"),
+        (&["--jobs", "0"], "invalid value '0'"),
+        (&["--idp", "ftp://x"], "--idp \"ftp://x\": "),
+        (&["--report", "jsn=x"], "did you mean \"json\"?"),
+        (&["--report", "json"], "say where the report goes"),
+        (&["--report", &nowhere], "cannot write report "),
+        (&["--report", &directory], "it is a directory"),
+        (&["--cases", shown(bad.path())], "missing field `title`"),
+        (
+            &["--cases", shown(&empty.path().join("none"))],
+            "cannot read cases from ",
+        ),
+        (
+            &["--baseline", shown(&empty.path().join("none.toml"))],
+            "`avp-conform baseline update` makes one",
+        ),
+    ] {
+        let (code, out, err) = ran(&[&["--target", &url], arguments].concat());
+        assert_eq!((code, out.as_str()), (2, ""), "{arguments:?}: {err}");
+        assert!(err.contains(part), "{arguments:?}: {err}");
+    }
+    let (code, _, err) = ran(&["--target", "no url"]);
+    assert_eq!(code, 2);
+    assert!(err.starts_with("error: --target \"no url\": "), "{err}");
+    assert_eq!(visits.load(Ordering::SeqCst), 0, "nothing was sent");
+}
+
+#[test]
+fn a_filter_that_selects_nothing_says_so() {
+    let (code, out, err) = ran(&["--filter", "push/aplied"]);
+    assert_eq!((code, out.as_str()), (5, ""));
+    assert_eq!(
+        err,
+        "error: no case of AVP 0.4 matches 'push/aplied'; did you mean 'push/applied'?\n"
+    );
+    assert_eq!(ran(&["list", "--filter", "nothing"]).0, 5);
+}
+
+#[test]
+fn a_target_that_is_no_avp_server_fails_cleanly() {
+    let page = "HTTP/1.1 404 Not Found\r\ncontent-type: text/html\r\ncontent-length: 13\r\n\
+                connection: close\r\n\r\n<h1>no</h1>\r\n";
+    let (url, _) = stub(page);
+    let (code, out, err) = ran(&["--target", &url, "--filter", "push/applied"]);
+    assert_eq!((code, err.as_str()), (1, ""), "{out}");
+    assert!(out.contains("alice got no nonce: status 404"), "{out}");
+    assert!(
+        !out.contains("panic") && !out.contains("bug in the harness"),
+        "{out}"
+    );
+    assert!(out.lines().count() < 60, "{out}");
+}
+
+#[test]
+fn reports_go_where_they_are_sent_and_nowhere_else() {
+    let home = tempfile::tempdir().unwrap();
+    let (junit, page) = (home.path().join("a/junit.xml"), home.path().join("b/page.html"));
+    let output = command()
+        .args(["--filter", "push/applied", "--report", "json=-"])
+        .args(["--report", &format!("junit={}", shown(&junit))])
+        .args(["--report", &format!("html={}", shown(&page))])
+        .output()
+        .unwrap();
+    let (code, out, err) = said(&output);
+    assert_eq!((code, err.as_str()), (0, ""));
+    let record: Record = serde_json::from_str(&out).unwrap();
+    assert_eq!(record.cases.len(), 1);
+    assert!(fs::read_to_string(junit).unwrap().starts_with("<?xml"));
+    assert!(fs::read_to_string(page).unwrap().starts_with("<!DOCTYPE html>"));
+    let left = |name: &str| fs::read_dir(home.path().join(name)).unwrap().count();
+    assert_eq!((left("a"), left("b")), (1, 1), "no temporary files stay");
+}
+
+#[test]
+fn colours_are_for_terminals_and_for_who_asks() {
+    let run = |name: &str, value: &str| {
+        let mut command = command();
+        command.args(["--filter", "push/applied"]).env(name, value);
+        said(&command.output().unwrap()).1
+    };
+    assert!(!run("TERM", "xterm").contains('\x1b'));
+    assert!(run("CLICOLOR_FORCE", "1").contains('\x1b'));
+    let mut both = command();
+    both.args(["--filter", "push/applied"])
+        .envs([("CLICOLOR_FORCE", "1"), ("NO_COLOR", "1")]);
+    assert!(!said(&both.output().unwrap()).1.contains('\x1b'));
+}
+
+#[test]
+fn the_suite_can_be_listed() {
+    let (code, out, _) = ran(&["list", "--json", "--filter", "push/applied"]);
+    assert_eq!(code, 0);
+    let rows: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(rows[0]["id"], "push/applied");
+    assert_eq!(rows[0]["file"], "cases/push.toml");
+    assert!(
+        rows[0]["requirements"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .all(|id| id.is_string())
+    );
+    let home = cases(CASE);
+    let (_, out, _) = ran(&["list", "--cases", shown(home.path()), "--filter", "demo"]);
+    assert_eq!(out, "demo/pull  A member may pull\n");
+}
+
+#[test]
+fn cases_requirements_and_faults_are_explained() {
+    let home = cases(CASE);
+    let (code, out, _) = ran(&["explain", "demo/pull", "--cases", shown(home.path())]);
+    assert_eq!(code, 0);
+    insta::assert_snapshot!(out.replace(shown(home.path()), "DIR"));
+    for (id, part) in [
+        ("AVP-6-08", "AVP-6-08"),
+        ("push/applied", "Run it: avp-conform --filter 'push/applied'"),
+        ("push-without-token", "AVP-3-10"),
+    ] {
+        let (code, out, _) = ran(&["explain", id]);
+        assert!(code == 0 && out.contains(part), "{id}: {out}");
+    }
+    let (code, _, err) = ran(&["explain", "push/aplied"]);
+    assert_eq!(code, 2);
+    assert_eq!(
+        err,
+        "error: \"push/aplied\" is no case, requirement or fault; did you mean \"push/applied\"?\n"
+    );
+}
+
+#[test]
+fn coverage_is_told_for_every_requirement() {
+    let (code, out, _) = ran(&["coverage", "--json"]);
+    assert!(code <= 1);
+    let rows: serde_json::Value = serde_json::from_str(&out).unwrap();
+    let rows = rows.as_array().unwrap();
+    let covered = |id: &str| {
+        let row = rows.iter().find(|row| row["id"] == id).unwrap();
+        row["covered"].as_bool().unwrap()
+    };
+    assert!(rows.len() > 50 && covered("AVP-6-08") && covered("AVP-2-02"));
+    let (_, text, _) = ran(&["coverage"]);
+    assert_eq!(
+        text.lines().filter(|line| line.starts_with("AVP-")).count(),
+        rows.len()
+    );
+}
+
+#[test]
+fn bad_case_files_are_shown_at_their_places() {
+    let bad = CASE
+        .replace("AVP-6-06", "AVP-6-066")
+        .replace("changed", "chaned")
+        .replace("title =", "titel =");
+    for (name, text) in [
+        ("spelling", bad.clone()),
+        ("requirement", CASE.replace("AVP-6-06", "AVP-6-066")),
+        ("answer", CASE.replace("\"changed\"", "\"chaned\"")),
+        ("topic", CASE.replace("demo/pull", "other/pull")),
+        ("syntax", CASE.replace("repo = {}", "repo = {")),
+    ] {
+        let home = cases(&text);
+        let (code, out, err) = ran(&["lint", shown(home.path())]);
+        assert_eq!((code, out.as_str()), (2, ""), "{name}");
+        insta::assert_snapshot!(format!("lint_{name}"), err.replace(shown(home.path()), "DIR"));
+    }
+    let good = cases(CASE);
+    let (code, out, err) = ran(&["lint", shown(good.path())]);
+    assert_eq!((code, err.as_str()), (0, ""));
+    assert_eq!(out, "1 case in 1 file, no problems\n");
+    assert_eq!(ran(&["lint", "no/such/file.toml"]).0, 2);
+}
+
+#[test]
+fn a_port_that_is_taken_is_said() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port().to_string();
+    let (code, out, err) = ran(&["serve", "--port", &port]);
+    assert_eq!((code, out.as_str()), (3, ""));
+    assert!(err.contains(&port) && err.lines().count() == 1, "{err}");
+    let (code, _, err) = ran(&["serve", "--fault", "push-without-tokn"]);
+    assert_eq!(code, 2);
+    assert!(err.contains("did you mean \"push-without-token\"?"), "{err}");
+}
+
+/// A stored run against a server that pushes without a token.
+fn stored(home: &TempDir) -> String {
+    let server = faulty("push-without-token");
+    let path = home.path().join("report.json");
+    let report = format!("json={}", shown(&path));
+    let run = [
+        "--target",
+        &server.url(),
+        "--filter",
+        "authorization/push-without-token",
+        "--filter",
+        "push/applied",
+    ];
+    assert_eq!(ran(&[&run[..], &["--report", &report]].concat()).0, 1);
+    shown(&path).to_owned()
+}
+
+#[test]
+fn a_stored_report_is_shown_compared_and_judged_again() {
+    let home = tempfile::tempdir().unwrap();
+    let report = stored(&home);
+    let (code, out, err) = ran(&["show", &report, "-q"]);
+    assert_eq!((code, err.as_str()), (0, ""));
+    assert!(out.starts_with("nonconformant: ") && out.lines().count() == 1);
+    let (_, out, _) = ran(&["show", &report]);
+    assert!(
+        out.contains("--> cases/push.toml:") && out.contains(" | [[case.step]]"),
+        "{out}"
+    );
+    let (_, tap, _) = ran(&["show", &report, "--report", "tap=-"]);
+    assert!(tap.starts_with("TAP version 14\n1..2\n"), "{tap}");
+
+    let mended = home.path().join("mended.json");
+    let filters = [
+        "--filter",
+        "authorization/push-without-token",
+        "--filter",
+        "push/applied",
+    ];
+    let json = format!("json={}", shown(&mended));
+    ran(&[&filters[..], &["--report", &json]].concat());
+    let (code, out, _) = ran(&["diff", &report, shown(&mended)]);
+    assert!(code == 0 && out.contains("fixed: 1"), "{out}");
+    let (code, out, _) = ran(&["diff", shown(&mended), &report]);
+    assert!(code == 1 && out.contains("newly failing: 1"), "{out}");
+
+    let (code, out, _) = ran(&["rejudge", &report]);
+    assert!(
+        code == 0 && out.contains("no change: 2 cases judged again"),
+        "{out}"
+    );
+    let changed = fs::read_to_string(&report)
+        .unwrap()
+        .replace("\"verdict\": \"fail\"", "\"verdict\": \"pass\"");
+    let other = home.path().join("changed.json");
+    fs::write(&other, changed).unwrap();
+    let (code, out, _) = ran(&["rejudge", shown(&other)]);
+    assert!(code == 1 && out.contains("would fail: 1"), "{out}");
+}
+
+#[test]
+fn a_report_that_is_none_is_said() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("x.json");
+    fs::write(&path, "{}").unwrap();
+    for arguments in [
+        &["show", shown(&path)][..],
+        &["diff", shown(&path), shown(&path)],
+        &["rejudge", shown(&path)],
+        &["baseline", "update", "--baseline", "known.toml", shown(&path)],
+        &["repro", "--from", shown(&path)],
+    ] {
+        let (code, out, err) = ran(arguments);
+        assert_eq!((code, out.as_str()), (2, ""), "{arguments:?}");
+        assert!(
+            err.ends_with("is no report of avp-conform; `--report json=PATH` writes one\n"),
+            "{err}"
+        );
+    }
+    assert_eq!(ran(&["diff", "-", "-"]).0, 2);
+    assert_eq!(ran(&["show", "no/such.json"]).0, 2);
+}
+
+#[test]
+fn known_failures_go_from_a_report_to_a_run_and_out_again() {
+    let home = tempfile::tempdir().unwrap();
+    let (report, list) = (stored(&home), home.path().join("known.toml"));
+    let update = ["baseline", "update", "--baseline", shown(&list)];
+    let reason = ["--reason", "being mended", "--issue", "https://example.org/7"];
+    let (code, out, err) = ran(&[&update[..], &reason, &[&report]].concat());
+    assert_eq!((code, err.as_str()), (0, ""));
+    assert_eq!(
+        out.replace(shown(home.path()), "DIR"),
+        "added    case = \"authorization/push-without-token\"\nDIR/known.toml: 1 change\n"
+    );
+    insta::assert_snapshot!("known_failures", fs::read_to_string(&list).unwrap());
+
+    let server = faulty("push-without-token");
+    let run = [
+        "--target",
+        &server.url(),
+        "--filter",
+        "authorization/push-without-token",
+        "--baseline",
+        shown(&list),
+    ];
+    let (code, out, _) = ran(&run);
+    assert_eq!(code, 0, "{out}");
+    assert!(
+        out.contains("fail authorization/push-without-token: being mended"),
+        "{out}"
+    );
+    let (code, out, _) = ran(&[
+        "--filter",
+        "authorization/push-without-token",
+        "--baseline",
+        shown(&list),
+    ]);
+    assert_eq!(code, 4, "{out}");
+    assert!(out.contains("it fails no more"), "{out}");
+    let mended = home.path().join("mended.json");
+    let json = format!("json={}", shown(&mended));
+    ran(&["--filter", "authorization/push-without-token", "--report", &json]);
+    let (_, out, _) = ran(&[&update[..], &[shown(&mended)]].concat());
+    assert!(
+        out.starts_with("removed  case = \"authorization/push-without-token\": it fails no more\n"),
+        "{out}"
+    );
+    assert_eq!(
+        ran(&[
+            "--filter",
+            "authorization/push-without-token",
+            "--baseline",
+            shown(&list)
+        ])
+        .0,
+        0
+    );
+    let (_, out, _) = ran(&[&update[..], &[shown(&mended)]].concat());
+    assert!(out.ends_with("known.toml is up to date\n"), "{out}");
+    fs::write(&list, "[[known]]\ncase = 'push/*'\nreasn = 'x'\n").unwrap();
+    let (code, out, err) = ran(&["--baseline", shown(&list)]);
+    assert_eq!((code, out.as_str()), (2, ""));
+    insta::assert_snapshot!("known_failures_misspelt", err.replace(shown(home.path()), "DIR"));
+}
+
+#[test]
+fn a_script_is_printed() {
+    let (code, out, err) = ran(&["repro", "push/applied"]);
+    assert_eq!((code, err.as_str()), (0, ""));
+    assert!(out.starts_with("#!/bin/sh\n# push/applied: "), "{out}");
+    assert!(out.contains("TARGET=${TARGET:-'http://localhost:8787'}"));
+    let home = tempfile::tempdir().unwrap();
+    let report = stored(&home);
+    let (code, out, _) = ran(&["repro", "--from", &report]);
+    assert!(
+        code == 0 && out.starts_with("#!/bin/sh\n# authorization/push-without-token: "),
+        "{out}"
+    );
+    let (code, _, err) = ran(&["repro", "push/aplied"]);
+    assert_eq!(
+        (code, err.as_str()),
+        (
+            2,
+            "error: there is no case \"push/aplied\"; did you mean \"push/applied\"?\n"
+        )
+    );
+    assert_eq!(ran(&["repro"]).0, 2);
+    assert_eq!(ran(&["repro", "push/applied", "--step", "0"]).0, 2);
+    assert_eq!(ran(&["repro", "push/applied", "--step", "9"]).0, 2);
+}
+
+#[test]
+fn help_says_what_there_is() {
+    for words in [
+        &["show"][..],
+        &["diff"],
+        &["rejudge"],
+        &["baseline", "update"],
+        &["repro"],
+    ] {
+        let (code, out, _) = ran(&[words, &["--help"]].concat());
+        assert_eq!(code, 0);
+        insta::assert_snapshot!(format!("help_{}", words.join("_")), out);
+    }
+}
