@@ -364,7 +364,7 @@ fn a_stored_report_is_shown_compared_and_judged_again() {
     assert!(out.starts_with("nonconformant: ") && out.lines().count() == 1);
     let (_, out, _) = ran(&["show", &report]);
     assert!(
-        out.contains("--> cases/push.toml:") && out.contains(" | [[case.step]]"),
+        out.contains("--> cases/authorization.toml:") && out.contains(" | [[case.step]]"),
         "{out}"
     );
     let (_, tap, _) = ran(&["show", &report, "--report", "tap=-"]);

@@ -68,7 +68,7 @@ fn what_the_plain_server_did_it_does_again() {
         &[
             "push/applied",
             "push/stale-is-a-conflict",
-            "push/race",
+            "races/pushes",
             "members/*",
         ],
     );
