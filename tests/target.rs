@@ -109,7 +109,7 @@ fn pass(mut client: TcpStream, mut inside: TcpStream, behaviour: &str, text: &st
         let seen = String::from_utf8_lossy(&buffer[..count]);
         match seen.contains(text).then_some(behaviour) {
             Some("dies") => {
-                println!("out of cheese");
+                avp_conform::console::out("out of cheese\n");
                 std::process::exit(7);
             }
             Some("hangs") => continue,
