@@ -49,6 +49,8 @@ struct File {
     report: Vec<Spanned<String>>,
     /// `--cases`
     cases: Vec<PathBuf>,
+    /// `--baseline`
+    baseline: Option<PathBuf>,
     /// `--slow`
     slow: bool,
     /// `--header-file`
@@ -70,7 +72,7 @@ pub(super) fn complete(args: &RunArgs) -> Result<RunArgs, Error> {
     };
     beneath(args.clone(), &Arc::new(source)).map_err(|problem| {
         let shown = super::counted(&[*problem], "the configuration file");
-        Error::Usage(shown)
+        Error::Cases(shown)
     })
 }
 
@@ -118,6 +120,7 @@ fn beneath(args: RunArgs, source: &Arc<Source>) -> Result<RunArgs, Box<Problem>>
         } else {
             args.cases
         },
+        baseline: args.baseline.or(file.baseline),
         slow: args.slow || file.slow,
         header_file: args.header_file.or(file.header_file),
         cacert: args.cacert.or(file.cacert),

@@ -62,6 +62,18 @@ impl Draft {
 
     /// The request as it goes out. `authorization` is the whole header value, if one is sent.
     pub(super) fn request(&self, authorization: Option<String>) -> Request {
+        let body = self.content.as_ref().map(|content| Body::from(content.bytes()));
+        self.request_with(body, authorization)
+    }
+
+    /// The request as it goes out and as it may be shown, each with its own `authorization`.
+    pub(super) fn requests(&self, sent: Option<String>, shown: Option<String>) -> (Request, Request) {
+        let sent = self.request(sent);
+        let shown = self.request_with(sent.body.clone(), shown);
+        (sent, shown)
+    }
+
+    fn request_with(&self, body: Option<Body>, authorization: Option<String>) -> Request {
         let mut headers = self.headers.clone();
         if let Some(value) = authorization {
             headers.push(("authorization".to_owned(), value));
@@ -72,7 +84,7 @@ impl Draft {
             method: self.method.clone(),
             path: self.path.clone(),
             headers,
-            body: self.content.as_ref().map(|content| Body::from(content.bytes())),
+            body,
         }
     }
 

@@ -7,6 +7,7 @@
 mod audit;
 mod auth;
 mod draft;
+mod finder;
 mod forge;
 mod jwt;
 mod race;
@@ -372,7 +373,7 @@ impl Driver<'_> {
         } else {
             Some(format!("Bearer {shown}"))
         };
-        Ok((draft.request(header), draft.request(shown)))
+        Ok(draft.requests(header, shown))
     }
 
     async fn own_token(&mut self, name: &str) -> Flow<(String, String)> {

@@ -6,12 +6,13 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::sync::Arc;
 
-use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 use base64::prelude::{
     BASE64_STANDARD, BASE64_STANDARD_NO_PAD, BASE64_URL_SAFE, BASE64_URL_SAFE_NO_PAD, Engine as _,
 };
 
+use super::finder::Finder;
 use crate::protocol::encode_segment;
 use crate::record::CaseRecord;
 use crate::transcript::Transcript;
@@ -19,8 +20,8 @@ use crate::wire::{Body, Exchange, Outcome};
 
 /// Secrets shorter than this are hidden only where they stand as a whole value: anything else would tear texts apart.
 const SHORTEST: usize = 8;
-/// By so many of its last bytes a secret of another case is found.
-const TAIL: usize = 20;
+/// Secrets of other cases shorter than this may be what this case was given as well.
+const LONG: usize = 20;
 
 /// How a placeholder for plaintext that a server must never have begins; the judge looks for it in answers.
 pub const PLAINTEXT_MARK: &str = "[plaintext:";
@@ -31,20 +32,22 @@ pub const SIGNATURE_MARK: &str = "[signature:";
 /// How a placeholder for a token begins.
 pub const TOKEN_MARK: &str = "[token:";
 
+/// One form of a secret and what comes in its place, which all its forms share.
+type Needle = (Box<[u8]>, Arc<str>);
+
 /// The secrets of one case.
 #[derive(Default)]
 pub(super) struct Secrets {
-    needles: Vec<Vec<u8>>,
-    placeholders: Vec<String>,
+    needles: Vec<Needle>,
     /// Tokens and signatures by their text.
-    known: HashMap<String, String>,
+    known: HashMap<String, Arc<str>>,
     tokens: usize,
     signatures: usize,
 }
 
 /// The secrets of a case with their placeholders, for looking through what other cases were served.
 #[derive(Clone, Default, PartialEq)]
-pub struct LiveSecrets(Vec<(Vec<u8>, String)>);
+pub struct LiveSecrets(Vec<Needle>);
 
 impl fmt::Debug for LiveSecrets {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -59,37 +62,36 @@ impl Secrets {
             return;
         }
         self.tokens += 1;
-        let name = format!("{TOKEN_MARK}{actor}:{}]", self.tokens);
-        self.add_text(text, &name);
+        let placeholder = format!("{TOKEN_MARK}{actor}:{}]", self.tokens).into();
+        self.add_text(text, &placeholder);
     }
 
     /// The placeholder of a token.
     pub(super) fn placeholder(&self, text: &str) -> &str {
-        self.known.get(text).map_or("[token]", String::as_str)
+        self.known.get(text).map_or("[token]", |it| &**it)
     }
 
     /// What goes out in place of a token and tells most of it; `shown` is how that is written down.
     pub(super) fn variant(&mut self, text: &str, shown: &str) {
         if text.len() >= SHORTEST && !self.known.contains_key(text) {
-            self.add_text(text, &format!("[{shown}]"));
+            self.add_text(text, &format!("[{shown}]").into());
         }
     }
 
     /// A configured header, which a target may send back.
     pub(super) fn header(&mut self, name: &str, value: &str) {
-        let placeholder = format!("[header:{name}]");
+        let placeholder = format!("[header:{name}]").into();
         self.add_forms(value.as_bytes(), &placeholder);
         for word in value.split(' ') {
-            self.add(word.as_bytes().to_vec(), &placeholder);
+            self.add(word.as_bytes(), &placeholder);
         }
-        self.add(value.as_bytes().to_vec(), &placeholder);
     }
 
     /// A signature over a nonce that may still be live, as it stands in the request.
     pub(super) fn signature(&mut self, text: &str) {
         if text.len() >= SHORTEST && !self.known.contains_key(text) {
             self.signatures += 1;
-            let placeholder = format!("{SIGNATURE_MARK}{}]", self.signatures);
+            let placeholder = format!("{SIGNATURE_MARK}{}]", self.signatures).into();
             if let Ok(bytes) = BASE64_STANDARD.decode(text) {
                 self.add_forms(&bytes, &placeholder);
             }
@@ -99,44 +101,27 @@ impl Secrets {
 
     /// Both private keys of an actor.
     pub(super) fn private_keys(&mut self, actor: &str, keys: &[[u8; 32]]) {
+        let placeholder = format!("{PRIVATE_KEY_MARK}{actor}]").into();
         for key in keys {
-            self.add_forms(key, &format!("{PRIVATE_KEY_MARK}{actor}]"));
+            self.add_forms(key, &placeholder);
         }
     }
 
     /// A secret that stands only in plaintext payloads, which no server can read.
     pub(super) fn plaintext(&mut self, secret: &str) {
-        let placeholder = format!("{PLAINTEXT_MARK}{}]", self.needles.len());
+        let placeholder = format!("{PLAINTEXT_MARK}{}]", self.needles.len()).into();
         self.add_forms(secret.as_bytes(), &placeholder);
     }
 
     /// Forgets tokens and signatures, which somebody wants to see.
     pub(super) fn show_live(&mut self) {
-        let live = |placeholder: &String| {
-            !placeholder.starts_with(PRIVATE_KEY_MARK) && !placeholder.starts_with(PLAINTEXT_MARK)
-        };
-        let kept = std::mem::take(&mut self.needles)
-            .into_iter()
-            .zip(std::mem::take(&mut self.placeholders))
-            .filter(|(_, placeholder)| !live(placeholder));
-        (self.needles, self.placeholders) = kept.unzip();
+        self.needles.retain(|(_, placeholder)| !was_sent(placeholder));
     }
 
     /// Puts placeholders wherever a secret stands in what was sent, what came back, and what is said about it.
     pub(super) fn hide(&self, transcript: &mut Transcript) {
-        // Made for each case and used on a few kilobytes: a table of every state by every byte would cost more than it saves.
-        let Ok(finder) = AhoCorasick::builder()
-            .match_kind(MatchKind::LeftmostLongest)
-            .kind(Some(AhoCorasickKind::NoncontiguousNFA))
-            .build(&self.needles)
-        else {
-            unreachable!("plain strings of a few kilobytes make a finder");
-        };
-        let replace = |bytes: &[u8]| {
-            finder
-                .is_match(bytes)
-                .then(|| finder.replace_all_bytes(bytes, &self.placeholders))
-        };
+        let finder = finder(&self.needles);
+        let replace = |bytes: &[u8]| finder.replace(bytes);
         transcript
             .exchanges
             .iter_mut()
@@ -146,36 +131,44 @@ impl Secrets {
         }
     }
 
-    /// What another case must not be seen to be served of this one.
+    /// What another case must not be seen to be served of this one: what the target was given or gave.
     pub(super) fn live(&self, case: &str) -> LiveSecrets {
-        let entries = self.needles.iter().zip(&self.placeholders);
-        let long = entries.filter(|(needle, _)| needle.len() >= TAIL);
-        // Not the marks that the judge goes by: it was the case's own secrets that were looked for.
-        let named = |placeholder: &String| {
-            let name = placeholder.split(']').next().unwrap_or_default();
-            format!("[{case}: {}]", name.trim_start_matches('['))
-        };
-        LiveSecrets(
-            long.map(|(needle, placeholder)| (needle.clone(), named(placeholder)))
-                .collect(),
-        )
+        let mut live: Vec<Needle> = Vec::new();
+        let mut named = (Arc::from(""), Arc::from(""));
+        for (needle, placeholder) in &self.needles {
+            if needle.len() < LONG || !was_sent(placeholder) {
+                continue;
+            }
+            if !Arc::ptr_eq(&named.0, placeholder) {
+                // Not the marks that the judge goes by: it was the case's own secrets that were looked for.
+                let name = placeholder.split(']').next().unwrap_or_default();
+                let name = format!("[{case}: {}]", name.trim_start_matches('['));
+                named = (Arc::clone(placeholder), name.into());
+            }
+            live.push((needle.clone(), Arc::clone(&named.1)));
+        }
+        LiveSecrets(live)
     }
 
     /// A secret that is text, as it is and in other forms.
-    fn add_text(&mut self, text: &str, placeholder: &str) {
-        self.known.insert(text.to_owned(), placeholder.to_owned());
+    fn add_text(&mut self, text: &str, placeholder: &Arc<str>) {
+        self.known.insert(text.to_owned(), Arc::clone(placeholder));
         if text.len() < SHORTEST {
             let quoted = |text: &str| serde_json::Value::from(text).to_string();
-            self.needles.push(quoted(text).into_bytes());
-            self.placeholders.push(quoted(placeholder));
+            let needle = quoted(text).into_bytes().into();
+            self.needles.push((needle, quoted(placeholder).into()));
             return;
         }
         self.add_forms(text.as_bytes(), placeholder);
     }
 
     /// The bytes and the encodings in which a leak is usually found.
-    fn add_forms(&mut self, secret: &[u8], placeholder: &str) {
-        let hex: String = secret.iter().map(|byte| format!("{byte:02x}")).collect();
+    fn add_forms(&mut self, secret: &[u8], placeholder: &Arc<str>) {
+        let hex: String = secret
+            .iter()
+            .flat_map(|byte| [byte >> 4, byte & 15])
+            .filter_map(|digit| char::from_digit(digit.into(), 16))
+            .collect();
         let base64 = BASE64_STANDARD.encode(secret);
         let text = std::str::from_utf8(secret).unwrap_or_default();
         for form in [
@@ -189,48 +182,37 @@ impl Secrets {
             encode_segment(text).to_lowercase(),
             base64,
         ] {
-            self.add(form.into_bytes(), placeholder);
+            self.add(form.as_bytes(), placeholder);
         }
-        self.add(secret.to_vec(), placeholder);
+        self.add(secret, placeholder);
     }
 
-    fn add(&mut self, needle: Vec<u8>, placeholder: &str) {
+    fn add(&mut self, needle: &[u8], placeholder: &Arc<str>) {
         if needle.len() >= SHORTEST {
-            self.needles.push(needle);
-            self.placeholders.push(placeholder.to_owned());
+            self.needles.push((needle.into(), Arc::clone(placeholder)));
         }
     }
+}
+
+/// Whether a placeholder is that of a secret which travels: not of a key or of plaintext, which no server has.
+fn was_sent(placeholder: &str) -> bool {
+    !placeholder.starts_with(PRIVATE_KEY_MARK) && !placeholder.starts_with(PLAINTEXT_MARK)
+}
+
+/// A finder of secrets.
+fn finder<'a>(needles: impl IntoIterator<Item = &'a Needle>) -> Finder<'a> {
+    Finder::new(
+        needles
+            .into_iter()
+            .map(|(needle, placeholder)| (&**needle, &**placeholder)),
+    )
 }
 
 /// Puts placeholders where a case was served what only another case was given. Judging is over by then: what a check says
 /// is searched as well.
 pub fn hide_across(cases: &mut [CaseRecord], secrets: &[LiveSecrets]) {
-    let mut by_tail: HashMap<&[u8], Vec<(&[u8], &str)>> = HashMap::new();
-    for (needle, placeholder) in secrets.iter().flat_map(|secrets| &secrets.0) {
-        let tail = &needle[needle.len() - TAIL..];
-        by_tail.entry(tail).or_default().push((needle, placeholder));
-    }
-    let tails: Vec<&[u8]> = by_tail.keys().copied().collect();
-    let Ok(finder) = AhoCorasick::new(&tails) else {
-        return;
-    };
-    let replace = |bytes: &[u8]| {
-        let (mut out, mut done) = (Vec::new(), 0);
-        // One form's end may stand within another's: each is looked at.
-        for found in finder.find_overlapping_iter(bytes) {
-            let candidates = &by_tail[tails[found.pattern().as_usize()]];
-            let whole = candidates
-                .iter()
-                .filter(|(needle, _)| bytes[done.min(found.end())..found.end()].ends_with(needle))
-                .max_by_key(|(needle, _)| needle.len());
-            if let Some((needle, placeholder)) = whole {
-                out.extend_from_slice(&bytes[done..found.end() - needle.len()]);
-                out.extend_from_slice(placeholder.as_bytes());
-                done = found.end();
-            }
-        }
-        (done > 0).then(|| [out, bytes[done..].to_vec()].concat())
-    };
+    let finder = finder(secrets.iter().flat_map(|secrets| &secrets.0));
+    let replace = |bytes: &[u8]| finder.replace(bytes);
     for case in cases {
         case.exchanges
             .iter_mut()
@@ -276,13 +258,10 @@ fn hide_in_outcome(outcome: &mut Outcome, replace: &impl Fn(&[u8]) -> Option<Vec
                 hide_in_text(name, replace);
                 // What is a whole value in JSON stands in quotes, which a field's value has not.
                 let quoted = format!("\"{value}\"");
-                match replace(quoted.as_bytes()) {
-                    Some(hidden) => {
-                        let hidden = String::from_utf8_lossy(&hidden).into_owned();
-                        let bare = hidden.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
-                        *value = bare.unwrap_or(&hidden).to_owned();
-                    }
-                    None => hide_in_text(value, replace),
+                if let Some(hidden) = replace(quoted.as_bytes()) {
+                    let hidden = String::from_utf8_lossy(&hidden).into_owned();
+                    let bare = hidden.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+                    *value = bare.unwrap_or(&hidden).to_owned();
                 }
             }
         }

@@ -223,44 +223,46 @@ impl<'a> World<'a> {
 /// Everybody whom the case has act on vault routes or be a member, in order of appearance: they are logged in first, but for
 /// those whom a step of the case logs in before they do anything else.
 pub(super) fn cast(case: &Case) -> Vec<String> {
-    let mut names: Vec<String> = Vec::new();
-    let mut selves: Vec<String> = Vec::new();
-    let add = |names: &mut Vec<String>, selves: &[String], name: &str| {
-        if ![names.as_slice(), selves]
-            .iter()
-            .any(|known| known.iter().any(|known| known == name))
-        {
-            names.push(name.to_owned());
-        }
-    };
+    let mut cast = Cast::default();
     for repo in [&case.repo, &case.other].into_iter().flatten() {
-        add(&mut names, &selves, &repo.by);
-        repo.members
-            .iter()
-            .for_each(|name| add(&mut names, &selves, name));
+        cast.add(&repo.by);
+        repo.members.iter().for_each(|name| cast.add(name));
     }
-    for step in &case.steps {
-        let step = step.get_ref();
-        if let (Action::Redeem(_), false) = (step.action(), step.is_race()) {
-            selves.extend(step.actor_names().into_iter().map(str::to_owned));
+    for step in case.steps.iter().map(|step| step.get_ref()) {
+        if matches!(step.action(), Action::Redeem(_)) && !step.is_race() {
+            let names = step.actor_names().into_iter().map(str::to_owned);
+            cast.logged_in_by_a_step.extend(names);
         }
         let on_vault = step
             .action()
             .operation()
             .is_none_or(|operation| operation.needs_token());
         if on_vault && !matches!(step.action(), Action::Wait(_) | Action::Transport(_)) {
-            step.actor_names()
-                .into_iter()
-                .for_each(|name| add(&mut names, &selves, name));
+            step.actor_names().into_iter().for_each(|name| cast.add(name));
         }
         if let Some(rival) = &step.against {
-            add(&mut names, &selves, &rival.actor);
+            cast.add(&rival.actor);
         }
         for token in step.with.iter().flat_map(|with| with.token.iter()) {
             if let TokenForm::Of(name) = token {
-                add(&mut names, &selves, name);
+                cast.add(name);
             }
         }
     }
-    names
+    cast.names
+}
+
+#[derive(Default)]
+struct Cast {
+    names: Vec<String>,
+    logged_in_by_a_step: Vec<String>,
+}
+
+impl Cast {
+    fn add(&mut self, name: &str) {
+        let mut known = self.names.iter().chain(&self.logged_in_by_a_step);
+        if !known.any(|known| known == name) {
+            self.names.push(name.to_owned());
+        }
+    }
 }

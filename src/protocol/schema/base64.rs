@@ -3,6 +3,8 @@
 //! Standard alphabet (RFC 4648 section 4), padding mandatory, unused trailing bits zero, no white space. An issuer's
 //! `keyBindingSig` travels opaquely and is not looked at.
 
+use std::fmt::Write as _;
+
 use base64::DecodeError;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -66,7 +68,7 @@ const fn at_least(name: &'static str, len: usize) -> Base64Field {
 /// A field that is missing, null or no string is left to the schema. At most [`MAX_VIOLATIONS`] are listed.
 pub fn base64_violations(message: &str, instance: &Value) -> Vec<Violation> {
     let mut found = Vec::new();
-    walk(message, instance, "", &mut found);
+    walk(message, instance, &mut String::new(), &mut found);
     found.truncate(MAX_VIOLATIONS);
     found
 }
@@ -88,7 +90,8 @@ pub fn base64_fault(text: &str, len: Base64Len) -> Option<String> {
     }
 }
 
-fn walk(message: &str, instance: &Value, at: &str, found: &mut Vec<Violation>) {
+/// `at` is the JSON pointer of the instance, and is so again afterwards.
+fn walk(message: &str, instance: &Value, at: &mut String, found: &mut Vec<Violation>) {
     if found.len() >= MAX_VIOLATIONS {
         return;
     }
@@ -103,16 +106,22 @@ fn walk(message: &str, instance: &Value, at: &str, found: &mut Vec<Violation>) {
         let Some(value) = instance.get(property.name) else {
             continue;
         };
-        let at = format!("{at}/{}", property.name);
+        let above = at.len();
         match property.shape {
-            Shape::Message(name) => walk(name, value, &at, found),
+            Shape::Message(name) => {
+                let _ = write!(at, "/{}", property.name);
+                walk(name, value, at, found);
+            }
             Shape::List(Some(name)) => {
                 for (index, item) in value.as_array().into_iter().flatten().enumerate() {
-                    walk(name, item, &format!("{at}/{index}"), found);
+                    let _ = write!(at, "/{}/{index}", property.name);
+                    walk(name, item, at, found);
+                    at.truncate(above);
                 }
             }
             _ => {}
         }
+        at.truncate(above);
     }
 }
 
