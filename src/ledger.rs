@@ -4,11 +4,13 @@
 //! what members are served. The driver uses it to build the next valid request, the judge to know what to expect. The
 //! reference server has code of its own for the same rules, on purpose.
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value};
 
 use crate::protocol::Operation;
 
-/// The state of one repository. JSON values are kept exactly as they were sent.
+/// The state of one repository. JSON values are kept exactly as they were sent; states share what they have in common.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Stored {
     /// `repoId` of the manifest.
@@ -22,9 +24,9 @@ pub struct Stored {
     /// `shareRefreshTokens`; `None` where it was not sent.
     pub policy: Option<bool>,
     /// The roster, in the order in which it was sent.
-    pub members: Vec<Value>,
+    pub members: Vec<Arc<Value>>,
     /// The current envelope.
-    pub envelope: Value,
+    pub envelope: Arc<Value>,
 }
 
 impl Stored {
@@ -42,15 +44,19 @@ impl Stored {
 
     /// The state after a granted createRepo. `None` where the request is no such message.
     pub fn created(request: &Value) -> Option<Stored> {
-        let manifest = request.get("manifest")?;
+        Stored::of(request.get("manifest")?, shared(request.get("initialEnvelope")?))
+    }
+
+    /// The state that a manifest describes, with that envelope. `None` where it is none.
+    fn of(manifest: &Value, envelope: Arc<Value>) -> Option<Stored> {
         Some(Stored {
             repo_id: manifest.get("repoId")?.as_str()?.to_owned(),
             scheme: manifest.get("schemeId")?.as_str()?.to_owned(),
             epoch: manifest.get("keyEpoch")?.as_i64()?,
             version: manifest.get("payloadVersion")?.as_i64()?,
             policy: manifest.get("shareRefreshTokens").and_then(Value::as_bool),
-            members: manifest.get("members")?.as_array()?.clone(),
-            envelope: request.get("initialEnvelope")?.clone(),
+            members: manifest.get("members")?.as_array()?.iter().map(shared).collect(),
+            envelope,
         })
     }
 
@@ -60,9 +66,9 @@ impl Stored {
         let mut next = self.clone();
         next.version = envelope.get("payloadVersion")?.as_i64()?;
         next.epoch = envelope.get("keyEpoch")?.as_i64()?;
-        next.envelope = envelope.clone();
+        next.envelope = shared(envelope);
         if let Some(roster) = request.get("rotatedMembers").and_then(Value::as_array) {
-            next.members = roster.clone();
+            next.members = roster.iter().map(shared).collect();
         }
         Some(next)
     }
@@ -73,8 +79,8 @@ impl Stored {
         let id = member_id(entry)?;
         let mut next = self.clone();
         match next.members.iter_mut().find(|known| member_id(known) == Some(id)) {
-            Some(known) => *known = entry.clone(),
-            None => next.members.push(entry.clone()),
+            Some(known) => *known = shared(entry),
+            None => next.members.push(shared(entry)),
         }
         Some(next)
     }
@@ -86,36 +92,30 @@ impl Stored {
         let mut next = self.clone();
         next.epoch = request.get("newKeyEpoch")?.as_i64()?;
         next.version = envelope.get("payloadVersion")?.as_i64()?;
-        next.envelope = envelope.clone();
-        next.members = request.get("rewrappedMembers")?.as_array()?.clone();
-        next.members.retain(|entry| member_id(entry) != Some(removed));
+        next.envelope = shared(envelope);
+        let staying = request.get("rewrappedMembers")?.as_array()?.iter();
+        let staying = staying.filter(|entry| member_id(entry) != Some(removed));
+        next.members = staying.map(shared).collect();
         Some(next)
     }
 
     /// The state that an answered pull with an envelope shows.
     pub fn served(answer: &Value) -> Option<Stored> {
-        Stored::created(&serde_json::json!({
-            "manifest": answer.get("manifest")?,
-            "initialEnvelope": answer.get("envelope").filter(|envelope| envelope.is_object())?,
-        }))
+        let envelope = answer.get("envelope").filter(|envelope| envelope.is_object())?;
+        Stored::of(answer.get("manifest")?, shared(envelope))
     }
 
     /// The state that an answered pull shows; the envelope stays what it was where the answer leaves it out.
     pub fn observed(&self, answer: &Value) -> Option<Stored> {
-        let manifest = answer.get("manifest")?;
-        let mut seen = Stored::created(&serde_json::json!({
-            "manifest": manifest,
-            "initialEnvelope": self.envelope,
-        }))?;
-        if let Some(envelope) = answer.get("envelope").filter(|envelope| envelope.is_object()) {
-            seen.envelope = envelope.clone();
-        }
-        Some(seen)
+        let envelope = answer.get("envelope").filter(|envelope| envelope.is_object());
+        let envelope = envelope.map_or_else(|| Arc::clone(&self.envelope), shared);
+        Stored::of(answer.get("manifest")?, envelope)
     }
 
     /// The roster entry of a member.
     pub fn member(&self, id: &str) -> Option<&Value> {
-        self.members.iter().find(|entry| member_id(entry) == Some(id))
+        let mut members = self.members.iter().map(Arc::as_ref);
+        members.find(|entry| member_id(entry) == Some(id))
     }
 
     /// The manifest that members are to be served.
@@ -125,12 +125,17 @@ impl Stored {
         manifest.insert("schemeId".into(), self.scheme.clone().into());
         manifest.insert("keyEpoch".into(), self.epoch.into());
         manifest.insert("payloadVersion".into(), self.version.into());
-        manifest.insert("members".into(), self.members.clone().into());
+        let members = self.members.iter().map(|entry| Value::clone(entry));
+        manifest.insert("members".into(), members.collect());
         if let Some(policy) = self.policy {
             manifest.insert("shareRefreshTokens".into(), policy.into());
         }
         manifest.into()
     }
+}
+
+fn shared(value: &Value) -> Arc<Value> {
+    Arc::new(value.clone())
 }
 
 /// The member id of a roster entry.

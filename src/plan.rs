@@ -6,8 +6,12 @@ use std::str::FromStr;
 use globset::{Glob, GlobMatcher};
 use sha2::{Digest as _, Sha256};
 
+use crate::case::model::{FieldSpoil, Step};
 use crate::case::{LoadedCase, Suite, nearest};
 use crate::protocol::{SpecVersion, catalogue};
+
+/// About how many fields the request of an operation has.
+const FIELDS: usize = 15;
 
 /// One `--filter`: a glob over case ids, topics and requirement ids; with a `!` in front it takes away.
 #[derive(Debug, Clone)]
@@ -114,6 +118,31 @@ pub fn plan(suite: &Suite, filters: &[Filter], spec: SpecVersion, slow: bool) ->
         .collect()
 }
 
+/// The same cases with the longest first: one that is begun last keeps everybody waiting.
+pub fn longest_first(suite: &Suite, selected: &[usize]) -> Vec<usize> {
+    let mut order = selected.to_vec();
+    order.sort_by_key(|index| std::cmp::Reverse(length(&suite.cases[*index])));
+    order
+}
+
+/// About how many requests a case makes.
+fn length(case: &LoadedCase) -> usize {
+    let steps = case.case.steps.iter().map(|step| step.get_ref());
+    let length = |step: &Step| {
+        let actors = step.actor_names().len() + usize::from(step.against.is_some());
+        let variants = step.with.as_ref().map_or(1, |with| {
+            let fields = with.each_field.iter().map(|spoil| match spoil {
+                FieldSpoil::Mistyped => 5 * FIELDS,
+                _ => FIELDS,
+            });
+            fields.sum::<usize>() + with.form.len() + with.token.len()
+        });
+        let forms = step.redeem.as_ref().map_or(1, |redeem| redeem.sign.len().max(1));
+        (actors + 1) * step.rounds.unwrap_or(1) * variants.max(1) * forms
+    };
+    steps.map(length).sum()
+}
+
 fn is_in_force(id: &str, spec: SpecVersion) -> bool {
     catalogue()
         .get(id)
@@ -169,6 +198,25 @@ mod tests {
         assert_eq!(ids(&["AVP-6-*"], SpecVersion::V0_4), [0, 2]);
         assert_eq!(ids(&["!*/two"], SpecVersion::V0_4), [0, 2]);
         assert_eq!(ids(&["demo", "!AVP-6-04"], SpecVersion::V0_4), [1, 2]);
+    }
+
+    #[test]
+    fn sweeps_and_races_come_first() {
+        let steps = [
+            "pull = {}\nanswer = 'granted'",
+            "as = ['bob', 'carol']\nrounds = 10\npush = {}",
+            "push = {}\nwith = { each-field = 'mistyped' }\nanswer = 'refused'",
+        ];
+        let cases = steps.iter().enumerate().map(|(index, step)| {
+            format!(
+                "[[case]]\nid = 'demo/{index}'\ntitle = 'x'\nchecks = ['AVP-6-04']\n\
+                 repo = {{ members = ['bob', 'carol'] }}\n[[case.step]]\n{step}\n"
+            )
+        });
+        let text = format!("about = 'x'\n{}", cases.collect::<Vec<_>>().join("\n"));
+        let name = "demo.toml".to_owned();
+        let suite = Suite::load(vec![Source { name, text }], &[]).unwrap();
+        assert_eq!(longest_first(&suite, &[0, 1, 2]), [2, 1, 0]);
     }
 
     #[test]

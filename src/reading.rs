@@ -1,19 +1,30 @@
 //! What an answer says about the request, before anybody judges it: granted, a conflict, a status, or nothing usable.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
 use crate::case::Word;
 use crate::json;
 use crate::protocol::Operation;
-use crate::wire::{Failure, Outcome};
+use crate::wire::{Answer, Failure, Outcome};
+
+/// An answer's body: JSON, or why it is none.
+pub type Body = Result<Arc<Value>, String>;
+
+/// Reads the body of an answer; none where there is none.
+pub fn body(answer: &Answer) -> Option<Body> {
+    let bytes = answer.body.as_bytes();
+    (!bytes.is_empty()).then(|| json::parse(bytes).map(Arc::new))
+}
 
 /// An answer, read.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Reading {
     /// 2xx with a JSON object; for a push: accepted.
-    Granted(Value),
+    Granted(Arc<Value>),
     /// 2xx to a push that was not accepted.
-    Conflict(Value),
+    Conflict(Arc<Value>),
     /// 2xx with a body that is no JSON object: why.
     Unreadable(String),
     /// Any other status.
@@ -25,6 +36,11 @@ pub enum Reading {
 impl Reading {
     /// Reads the outcome of an operation. A request outside the route table (`None`) is granted by any 2xx.
     pub fn of(operation: Option<Operation>, outcome: &Outcome) -> Reading {
+        Reading::with_body(operation, outcome, outcome.answer().and_then(body).as_ref())
+    }
+
+    /// Reads the outcome of an operation whose body was read before.
+    pub fn with_body(operation: Option<Operation>, outcome: &Outcome, body: Option<&Body>) -> Reading {
         let answer = match outcome {
             Outcome::Failure(failure) => return Reading::Failed(failure.clone()),
             Outcome::Answer(answer) => answer,
@@ -32,14 +48,17 @@ impl Reading {
         if !(200..300).contains(&answer.status) {
             return Reading::Status(answer.status);
         }
-        match json::parse(answer.body.as_bytes()) {
-            Ok(body @ Value::Object(_)) if operation == Some(Operation::Push) => match body.get("accepted") {
-                Some(Value::Bool(true)) => Reading::Granted(body),
-                _ => Reading::Conflict(body),
-            },
-            Ok(body @ Value::Object(_)) => Reading::Granted(body),
-            Ok(_) => Reading::Unreadable("the body is no JSON object".to_owned()),
-            Err(why) => Reading::Unreadable(format!("the body is not JSON: {why}")),
+        match body {
+            Some(Ok(body)) if body.is_object() && operation == Some(Operation::Push) => {
+                match body.get("accepted") {
+                    Some(Value::Bool(true)) => Reading::Granted(Arc::clone(body)),
+                    _ => Reading::Conflict(Arc::clone(body)),
+                }
+            }
+            Some(Ok(body)) if body.is_object() => Reading::Granted(Arc::clone(body)),
+            Some(Ok(_)) => Reading::Unreadable("the body is no JSON object".to_owned()),
+            Some(Err(why)) => Reading::Unreadable(format!("the body is not JSON: {why}")),
+            None => Reading::Unreadable("the body is not JSON: it is empty".to_owned()),
         }
     }
 

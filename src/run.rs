@@ -14,13 +14,14 @@ use tokio::task::JoinSet;
 use crate::case::{LoadedCase, Suite};
 use crate::drive::{LiveSecrets, Target, drive, hide_across};
 use crate::judge::{Context, Transport, judge};
+use crate::plan;
 use crate::protocol::SpecVersion;
 use crate::record::{CaseRecord, FORMAT, Record, Stopped, Suite as SuiteRecord, Summary, Tool};
 use crate::tally;
 use crate::transcript::Transcript;
 use crate::verdict::{RunVerdict, Verdict};
 pub use keeper::Keeper;
-pub use repeat::join as join_repeats;
+pub use repeat::Repeats;
 use shelf::Shelf;
 
 /// Cases that are driven once more use seeds of their own, so far above any other.
@@ -95,7 +96,7 @@ pub async fn run_on(run: &Run, terms: Terms<'_>, observe: impl Fn(Event<'_>)) ->
         shelf: Shelf::default(),
         done: Vec::with_capacity(run.selected.len()),
         secrets: Vec::new(),
-        waiting: run.selected.iter().copied().collect(),
+        waiting: plan::longest_first(&run.suite, &run.selected).into(),
         keeper: terms.keeper,
     };
     let watch = terms.deadline.map(|deadline| watch(run, deadline));
@@ -396,7 +397,10 @@ fn record(
         verdict: RunVerdict::Incomplete,
         summary: Summary::default(),
         baseline: None,
-        started: started.to_string(),
+        started: started
+            .round(jiff::Unit::Millisecond)
+            .unwrap_or(started)
+            .to_string(),
         duration_ms: u64::try_from(clock.elapsed().as_millis()).unwrap_or(u64::MAX),
         throttled_ms: cases.iter().map(|case| case.throttled_ms).sum(),
         latency: Vec::new(),

@@ -51,6 +51,8 @@ pub struct Case {
     #[serde(default)]
     #[schemars(with = "Vec<String>")]
     pub kills: Vec<Spanned<String>>,
+    /// How surely a race finds what it looks for, by measurement: a race is won by chance.
+    pub power: Option<String>,
     /// The repository called `repo`, made before the first step.
     pub repo: Option<Repo>,
     /// A second repository called `other`, made before the first step.

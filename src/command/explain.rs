@@ -56,6 +56,9 @@ fn about_case(case: &LoadedCase) -> String {
             let _ = writeln!(text, "  {:36} {about}", name.get_ref());
         }
     }
+    if let Some(power) = &case.case.power {
+        let _ = write!(text, "\nHow sure it is: {}\n", power.trim());
+    }
     let _ = write!(text, "\n{}:{}\n{}", case.source.name, case.line, source_of(case));
     let _ = write!(text, "\nRun it: avp-conform --filter '{}'\n", case.id());
     text

@@ -15,7 +15,7 @@ use crate::judge::Transport;
 use crate::process::Process;
 use crate::record::Record;
 use crate::report;
-use crate::run::{Heading, Keeper, Run, Terms};
+use crate::run::{Heading, Keeper, Repeats, Run, Terms};
 use crate::server::{self, Server};
 use crate::style::visible;
 use crate::verdict::RunVerdict;
@@ -131,7 +131,7 @@ async fn drive(config: &Config, stage: &mut Stage, halt: &Halt) -> Result<Record
     let deadline = config.budget.map(|budget| (Instant::now() + budget, budget));
     let cases = config.selected.len() * usize::from(config.repeat);
     let progress = Progress::new(cases, "cases", config.verbosity == report::Verbosity::Quiet);
-    let mut records = Vec::new();
+    let mut repeats = Repeats::default();
     for pass in 0..u32::from(config.repeat) {
         let generation = match config.seed_given {
             true => or_halt(halt, contact::generation(&client, &config.seed)).await,
@@ -166,12 +166,14 @@ async fn drive(config: &Config, stage: &mut Stage, halt: &Halt) -> Result<Record
         let keeper = stage.keeper.as_mut();
         let record = run::run_on(&run, Terms { deadline, keeper }, |event| progress.note(&event)).await;
         watch.abort();
-        records.push(record);
+        repeats.add(record);
         if halt.reason().is_some() {
             break;
         }
     }
-    let record = run::join_repeats(records).ok_or_else(|| Error::Usage("nothing was run".to_owned()))?;
+    let record = repeats
+        .finish()
+        .ok_or_else(|| Error::Usage("nothing was run".to_owned()))?;
     Ok(conclude(record, &client, config, halt).await)
 }
 

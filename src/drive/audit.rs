@@ -75,7 +75,7 @@ impl Driver<'_> {
         let names = stored
             .members
             .iter()
-            .filter_map(member_id)
+            .filter_map(|entry| member_id(entry))
             .filter_map(|id| self.world.name_of(id));
         let mut names: Vec<String> = names
             .filter(|name| !name.starts_with("new-"))

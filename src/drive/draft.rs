@@ -35,6 +35,14 @@ impl Content {
             Content::Bytes(bytes) => bytes.clone(),
         }
     }
+
+    /// About how many bytes that is.
+    pub(super) fn size(&self) -> usize {
+        match self {
+            Content::Json(value) => size(value),
+            Content::Bytes(bytes) => bytes.len(),
+        }
+    }
 }
 
 impl Draft {
@@ -93,6 +101,19 @@ impl Draft {
             Some(Content::Json(value)) => Some(value),
             _ => None,
         }
+    }
+}
+
+/// About how many bytes a value takes as JSON.
+fn size(value: &Value) -> usize {
+    match value {
+        Value::String(text) => text.len() + 3,
+        Value::Array(items) => items.iter().map(size).sum::<usize>() + 2,
+        Value::Object(fields) => {
+            let fields = fields.iter().map(|(name, value)| name.len() + 3 + size(value));
+            fields.sum::<usize>() + 2
+        }
+        _ => 4,
     }
 }
 

@@ -137,7 +137,10 @@ fn staying(world: &World<'_>, repo: &str, removed: &str) -> Vec<String> {
         .stored(repo)
         .map(|stored: &Stored| stored.members.as_slice())
         .unwrap_or_default();
-    let ids = members.iter().filter_map(member_id).filter(|id| *id != removed);
+    let ids = members
+        .iter()
+        .filter_map(|entry| member_id(entry))
+        .filter(|id| *id != removed);
     ids.filter_map(|id| world.name_of(id))
         .map(str::to_owned)
         .collect()

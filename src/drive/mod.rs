@@ -183,16 +183,18 @@ impl Driver<'_> {
             let status = sent.outcome.answer().map(|answer| answer.status);
             let throttled = status == Some(429) && !self.is_final_429(attempt);
             let role = if throttled { Role::Throttled } else { errand.role };
-            let (outcome, took) = (sent.outcome.clone(), sent.took);
+            let refusal = sent.outcome.answer().filter(|_| throttled).cloned();
+            let reading = Reading::of(draft.operation, &sent.outcome);
+            let took = sent.took;
             self.note(&Errand { role, ..errand }, at, sent);
-            match outcome {
-                Outcome::Answer(answer) if throttled => {
+            match refusal {
+                Some(answer) => {
                     let first = *refused.get_or_insert_with(Instant::now);
                     self.wait_out(&answer, attempt, first).await?;
                 }
-                outcome => {
-                    self.heed_failure(&key, &outcome, took)?;
-                    return Ok(Reading::of(draft.operation, &outcome));
+                None => {
+                    self.heed_failure(&key, &reading, took)?;
+                    return Ok(reading);
                 }
             }
             attempt += 1;
@@ -226,11 +228,11 @@ impl Driver<'_> {
     }
 
     /// Remembers how long an operation took or that it failed, and ends the case where there is no point in going on.
-    fn heed_failure(&mut self, key: &str, outcome: &Outcome, took: Duration) -> Flow<()> {
+    fn heed_failure(&mut self, key: &str, reading: &Reading, took: Duration) -> Flow<()> {
         let patience = &self.target.patience;
-        let failure = match outcome {
-            Outcome::Failure(failure) => failure,
-            Outcome::Answer(_) => {
+        let failure = match reading {
+            Reading::Failed(failure) => failure,
+            _ => {
                 patience.note_answer(key, took);
                 patience.note_answer(CONNECTING, took);
                 patience.refusals().note_other(Instant::now());

@@ -18,7 +18,7 @@ use crate::crypto::SignatureForm;
 use crate::protocol::Operation;
 use crate::reading::Reading;
 use crate::record::Stopped;
-use crate::wire::{Answer, Failure, FailureKind, Lane, Outcome, Primed, Request, Role, Sent};
+use crate::wire::{Answer, Failure, FailureKind, Lane, Primed, Request, Role, Sent};
 
 /// How many rounds a race has that does not say.
 const ROUNDS: usize = 10;
@@ -102,7 +102,9 @@ impl Driver<'_> {
                     same_entry: false,
                     bound: false,
                 };
-                let who = self.eyes(&step.repo, &names[0], Eyes::One(0)).swap_remove(0);
+                // A faulty target may have lost them all.
+                let who = self.eyes(&step.repo, &names[0], Eyes::One(0)).pop();
+                let who = who.unwrap_or_else(|| names[0].clone());
                 self.set_up_write(&step.repo, &who, Action::AddMember(&add))
                     .await?;
                 // A set-up write of a race is looked at once, so that the judge knows where the round begins.
@@ -200,7 +202,7 @@ impl Driver<'_> {
                         kind: FailureKind::Connect,
                         message: "no connection in time".to_owned(),
                     });
-                    self.heed_failure(CONNECTING, &Outcome::Failure(failure.clone()), began.elapsed())?;
+                    self.heed_failure(CONNECTING, &Reading::Failed(failure.clone()), began.elapsed())?;
                     return Err(error(self.step, failure.message));
                 }
             };
@@ -243,9 +245,9 @@ impl Driver<'_> {
         } else {
             Role::Step
         };
-        let (mut readings, mut outcomes) = (Vec::new(), Vec::new());
+        let (mut readings, mut times) = (Vec::new(), Vec::new());
         for ((name, draft, request), (_, sent)) in notes.into_iter().zip(sent) {
-            let (outcome, took) = (sent.outcome.clone(), sent.took);
+            let (reading, took) = (Reading::of(draft.operation, &sent.outcome), sent.took);
             let needs_token = draft.operation.is_some_and(Operation::needs_token);
             let errand = Errand {
                 draft: &draft,
@@ -257,15 +259,14 @@ impl Driver<'_> {
                 shown: &request,
             };
             self.note(&errand, at, sent);
-            let reading = Reading::of(draft.operation, &outcome);
             readings.push((draft, reading));
-            outcomes.push((outcome, took));
+            times.push(took);
         }
         if let Some(refusal) = refusal {
             return Ok(Err(refusal));
         }
-        for (outcome, took) in outcomes {
-            self.heed_failure(&key, &outcome, took)?;
+        for ((_, reading), took) in readings.iter().zip(times) {
+            self.heed_failure(&key, reading, took)?;
         }
         Ok(Ok(readings))
     }

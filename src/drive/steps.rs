@@ -127,15 +127,16 @@ impl Driver<'_> {
             _ => {}
         }
         let name = step.actor_names()[0].to_owned();
-        let mut drafts = self.drafts(step, &name);
+        let mut drafts = self.drafts(step, &name).into_iter();
         let mut round = 0;
-        while let Some(draft) = drafts.get(round).cloned() {
+        while let Some(draft) = drafts.next() {
+            let is_last = drafts.len() == 0;
+            let granted = self.one(step, index, &name, draft, round, is_last).await?;
             round += 1;
-            let is_last = round == drafts.len();
-            let granted = self.one(step, index, &name, draft, round - 1, is_last).await?;
             // What was granted may have moved the version that the other requests were made for.
             if granted && !is_last {
-                drafts = self.drafts(step, &name);
+                drafts = self.drafts(step, &name).into_iter();
+                drafts.by_ref().take(round).for_each(drop);
             }
         }
         Ok(())
@@ -298,7 +299,7 @@ impl Driver<'_> {
     pub(super) fn weigh(&mut self, repo: &str, draft: &Draft) {
         let creates = draft.operation == Some(Operation::CreateRepo);
         let stored = self.world.stored(repo);
-        self.demand.body = draft.content.as_ref().map_or(0, |content| content.bytes().len());
+        self.demand.body = draft.content.as_ref().map_or(0, Content::size);
         self.demand.members = members_after(stored, draft);
         self.demand.repos = self.world.repo_count() + usize::from(creates && stored.is_none());
         self.demand.id = self.world.ensure_repo(repo).id.chars().count();
@@ -311,9 +312,16 @@ impl Driver<'_> {
         else {
             return;
         };
-        let request = json::first(&content.bytes()).unwrap_or_default();
+        let read;
+        let request = match content {
+            Content::Json(request) => request,
+            Content::Bytes(bytes) => {
+                read = json::first(bytes).unwrap_or_default();
+                &read
+            }
+        };
         let repo = self.world.ensure_repo(repo);
-        if let Some(next) = Stored::after(operation, repo.stored.as_ref(), &request) {
+        if let Some(next) = Stored::after(operation, repo.stored.as_ref(), request) {
             repo.stored = Some(next);
         }
     }

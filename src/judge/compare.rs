@@ -1,5 +1,7 @@
 //! Compares what a member is served with what must be stored, and tells what kind of difference it is.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
 use crate::json;
@@ -237,6 +239,7 @@ fn nearest_entry(
     let wanted = expected
         .members
         .iter()
+        .map(Arc::as_ref)
         .filter(|member| member_id(member) == Some(id));
     let compared = wanted.map(|wanted| entry(wanted, old.filter(|old| *old != wanted), seen, at));
     compared.min_by_key(Vec::len).unwrap_or_default()
@@ -353,7 +356,7 @@ mod tests {
                 .collect()
         };
         assert!(kinds(&old).iter().all(|kind| *kind == Kind::State));
-        let mut altered = stored().envelope;
+        let mut altered = Value::clone(&stored().envelope);
         altered["ciphertext"] = "neW".into();
         assert_eq!(kinds(&altered), [Kind::Verbatim]);
     }

@@ -66,7 +66,7 @@ pub fn judge(case: &LoadedCase, transcript: &Transcript, context: &Context<'_>) 
     let spoilt = walk::walk(case, &frames, context, &mut checks, transcript.stopped.as_ref());
     standing::look(&mut checks, &frames, &spoilt, transcript.began_ms);
     let mut records = checks.records();
-    proof::withhold(case, &frames, context, &mut records);
+    proof::withhold(case, &frames, context, transcript.stopped.as_ref(), &mut records);
     let verdict = records
         .iter()
         .map(|check| check.verdict)

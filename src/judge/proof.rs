@@ -17,24 +17,30 @@ use crate::protocol::Operation;
 use crate::record::{CheckRecord, Stopped};
 use crate::verdict::Verdict;
 
-/// Turns passes that nothing proves into blocked.
+/// Turns passes that nothing proves into blocked; into not applicable, where a limit of the target's ended the case
+/// before anything could.
 pub(super) fn withhold(
     case: &LoadedCase,
     frames: &[Frame<'_>],
     context: &Context<'_>,
+    stopped: Option<&Stopped>,
     records: &mut [CheckRecord],
 ) {
+    let unproven_is = match stopped.map(|stopped| stopped.verdict) {
+        Some(Verdict::NotApplicable) => Verdict::NotApplicable,
+        _ => Verdict::Blocked,
+    };
     let grounded = frames.iter().any(|frame| is_grounded(case, frame, context));
     for record in records {
         if record.verdict != Verdict::Pass {
             continue;
         }
         if !grounded {
-            record.verdict = Verdict::Blocked;
+            record.verdict = unproven_is;
             record.got =
                 "nothing in this case was granted as asked, so nothing in it proves anything".to_owned();
         } else if let Some(operation) = unproven(case, frames, record) {
-            record.verdict = Verdict::Blocked;
+            record.verdict = unproven_is;
             record.got = format!("no {operation} was granted in this case, so its refusal proves nothing");
         }
     }

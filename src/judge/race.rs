@@ -1,6 +1,8 @@
 //! Judges a race: the answers, and what is stored afterwards, must be those of some order of the requests, one after the
 //! other. No case has to say who wins.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
 use super::tape::Frame;
@@ -164,7 +166,7 @@ fn assigned_version(next: &mut Stored, state: &Stored, answer: &Value) {
     let told = answer.get("payloadVersion").and_then(Value::as_i64).unwrap_or(0);
     if next.version <= state.version && told > state.version {
         next.version = told;
-        next.envelope["payloadVersion"] = told.into();
+        Arc::make_mut(&mut next.envelope)["payloadVersion"] = told.into();
     }
 }
 
@@ -266,11 +268,11 @@ mod tests {
     }
 
     fn granted(version: i64) -> Reading {
-        Reading::Granted(json!({"accepted": true, "payloadVersion": version}))
+        Reading::Granted(Arc::new(json!({"accepted": true, "payloadVersion": version})))
     }
 
     fn conflict(version: i64) -> Reading {
-        Reading::Conflict(json!({"conflict": true, "payloadVersion": version}))
+        Reading::Conflict(Arc::new(json!({"conflict": true, "payloadVersion": version})))
     }
 
     fn race(caller_readings: &[(&str, Operation, &Value, &Reading)]) -> usize {
@@ -310,7 +312,7 @@ mod tests {
         let requests: Vec<Value> = (0..12)
             .map(|at| json!({"member": {"ed25519PublicKey": format!("new {at}")}}))
             .collect();
-        let granted = Reading::Granted(json!({}));
+        let granted = Reading::Granted(Arc::new(json!({})));
         let runners: Vec<Runner<'_>> = requests
             .iter()
             .map(|request| Runner {
@@ -330,7 +332,7 @@ mod tests {
         let pushed = push("late");
         let removal = json!({"removedMemberId": "B", "newKeyEpoch": 2, "rotatedEnvelope": {"payloadVersion": 2},
             "rewrappedMembers": [{"ed25519PublicKey": "A"}]});
-        let manifest = Reading::Granted(json!({}));
+        let manifest = Reading::Granted(Arc::new(json!({})));
         let race = |a: &Reading, b: &Reading| {
             race(&[
                 ("A", Operation::RemoveMember, &removal, a),

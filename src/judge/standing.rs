@@ -259,7 +259,7 @@ fn error_object(checks: &mut Checks<'_>, frame: &Frame<'_>, operation: Option<Op
         )
     };
     let object = match &frame.body {
-        Some(Ok(body @ Value::Object(_))) => body,
+        Some(Ok(body)) if body.is_object() => body,
         Some(Ok(_)) => {
             return checks.note(
                 subject(),
@@ -279,10 +279,11 @@ fn error_object(checks: &mut Checks<'_>, frame: &Frame<'_>, operation: Option<Op
             );
         }
     };
-    let finding = match object.get("error") {
-        Some(Value::String(_)) => Finding::Holds,
-        Some(_) => Finding::broken_at("/error", "an `error` that is no string"),
-        None => Finding::broken_at("", "an object without `error`"),
+    let finding = match (object.get("error"), object.get("detail")) {
+        (Some(Value::String(_)), None | Some(Value::String(_) | Value::Null)) => Finding::Holds,
+        (Some(Value::String(_)), Some(_)) => Finding::broken_at("/detail", "a `detail` that is no string"),
+        (Some(_), _) => Finding::broken_at("/error", "an `error` that is no string"),
+        (None, _) => Finding::broken_at("", "an object without `error`"),
     };
     checks.note(subject(), frame.index, finding);
     error_code(checks, frame, object, operation, status);

@@ -231,8 +231,8 @@ fn differences(expected: &Stored, before: Option<&Stored>, body: &Value) -> Vec<
     let manifest = body.get("manifest").unwrap_or(&Value::Null);
     let mut differences = compare::manifest(expected, before, manifest, "/manifest");
     let old = before
-        .map(|before| &before.envelope)
-        .filter(|old| **old != expected.envelope);
+        .map(|before| before.envelope.as_ref())
+        .filter(|old| *old != expected.envelope.as_ref());
     if let Some(envelope) = body.get("envelope").filter(|envelope| envelope.is_object()) {
         differences.extend(compare::envelope(&expected.envelope, old, envelope, "/envelope"));
     }

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::drive::SIGNATURE_MARK;
 use crate::json;
-use crate::reading::Reading;
+use crate::reading::{self, Reading};
 use crate::transcript::Transcript;
 use crate::wire::{Answer, Exchange};
 
@@ -14,7 +14,7 @@ pub(super) struct Frame<'a> {
     pub(super) exchange: &'a Exchange,
     pub(super) reading: Reading,
     /// The answer's body: JSON, or why it is none. `None` where there is no answer or no body.
-    pub(super) body: Option<Result<Value, String>>,
+    pub(super) body: Option<reading::Body>,
     /// Our body as JSON, where it is JSON.
     pub(super) request: Option<Value>,
 }
@@ -30,7 +30,7 @@ impl<'a> Frame<'a> {
 
     /// The answer's body as JSON.
     pub(super) fn json(&self) -> Option<&Value> {
-        self.body.as_ref()?.as_ref().ok()
+        self.body.as_ref()?.as_deref().ok()
     }
 }
 
@@ -45,14 +45,13 @@ pub(super) fn read(transcript: &Transcript) -> Vec<Frame<'_>> {
 }
 
 fn frame(index: usize, exchange: &Exchange) -> Frame<'_> {
-    let answer = exchange.outcome.answer().filter(|answer| !answer.body.is_empty());
-    let body = answer.map(|answer| json::parse(answer.body.as_bytes()));
+    let body = exchange.outcome.answer().and_then(reading::body);
     let request = exchange
         .request
         .body
         .as_ref()
         .and_then(|body| json::first(body.as_bytes()));
-    let reading = Reading::of(exchange.operation, &exchange.outcome);
+    let reading = Reading::with_body(exchange.operation, &exchange.outcome, body.as_ref());
     Frame {
         index,
         exchange,

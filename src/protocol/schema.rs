@@ -69,11 +69,6 @@ pub fn schema_document() -> &'static Value {
     &DOCUMENT
 }
 
-/// The definition of a message.
-fn definition(message: &str) -> Option<&'static Value> {
-    schema_document().get("$defs")?.get(message)
-}
-
 fn definitions() -> impl Iterator<Item = (&'static str, &'static Value)> {
     let definitions = schema_document().get("$defs").and_then(Value::as_object);
     definitions

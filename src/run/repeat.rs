@@ -9,47 +9,70 @@ use crate::verdict::Verdict;
 /// So many cases that differ from run to run are named.
 const MOST_NAMED: usize = 20;
 
-/// One record of all. None where there are none.
-pub fn join(records: Vec<Record>) -> Option<Record> {
-    let times = records.len();
-    let mut records = records.into_iter();
-    let mut whole = records.next()?;
-    if times == 1 {
-        return Some(whole);
-    }
-    let mut seen: Vec<BTreeMap<Verdict, usize>> = whole
-        .cases
-        .iter()
-        .map(|case| [(case.verdict, 1)].into())
-        .collect();
-    for record in records {
-        whole.duration_ms += record.duration_ms;
-        whole.throttled_ms += record.throttled_ms;
-        for note in record.notes {
-            if !whole.notes.contains(&note) {
-                whole.notes.push(note);
-            }
-        }
-        for ((known, seen), case) in whole.cases.iter_mut().zip(&mut seen).zip(record.cases) {
+/// The record of a suite that is run again and again. Of each case it keeps one run, so that it does not grow.
+#[derive(Default)]
+pub struct Repeats {
+    whole: Option<Record>,
+    times: usize,
+    /// How often each case came to which verdict.
+    seen: Vec<BTreeMap<Verdict, usize>>,
+}
+
+impl Repeats {
+    /// Adds the record of one more time; its cases are those of the first, in the same order.
+    pub fn add(&mut self, record: Record) {
+        self.times += 1;
+        self.seen.resize_with(record.cases.len(), BTreeMap::new);
+        for (seen, case) in self.seen.iter_mut().zip(&record.cases) {
             *seen.entry(case.verdict).or_default() += 1;
-            if case.verdict > known.verdict {
-                let generation = case.generation.or(Some(record.generation));
-                *known = CaseRecord { generation, ..case };
-            }
+        }
+        match &mut self.whole {
+            None => self.whole = Some(record),
+            Some(whole) => join(whole, record),
         }
     }
-    whole.notes.push(format!(
-        "the suite was run {times} times; each case counts as its worst"
-    ));
-    let differing = whole.cases.iter().zip(&seen).filter(|(_, seen)| seen.len() > 1);
-    let notes: Vec<String> = differing
-        .map(|(case, seen)| difference(case, seen))
-        .take(MOST_NAMED)
-        .collect();
-    whole.notes.extend(notes);
-    tally::anew(&mut whole);
-    whole.summary = Summary::of(whole.cases.iter().map(|case| case.verdict));
-    Some(whole)
+
+    /// One record of all. None where there are none.
+    pub fn finish(self) -> Option<Record> {
+        let mut whole = self.whole?;
+        if self.times == 1 {
+            return Some(whole);
+        }
+        whole.notes.push(format!(
+            "the suite was run {} times; each case counts as its worst",
+            self.times
+        ));
+        let differing = whole
+            .cases
+            .iter()
+            .zip(&self.seen)
+            .filter(|(_, seen)| seen.len() > 1);
+        let notes: Vec<String> = differing
+            .map(|(case, seen)| difference(case, seen))
+            .take(MOST_NAMED)
+            .collect();
+        whole.notes.extend(notes);
+        tally::anew(&mut whole);
+        whole.summary = Summary::of(whole.cases.iter().map(|case| case.verdict));
+        Some(whole)
+    }
+}
+
+/// Takes from one more record what is worse than what is known.
+fn join(whole: &mut Record, record: Record) {
+    whole.duration_ms += record.duration_ms;
+    whole.throttled_ms += record.throttled_ms;
+    for note in record.notes {
+        if !whole.notes.contains(&note) {
+            whole.notes.push(note);
+        }
+    }
+    for (known, case) in whole.cases.iter_mut().zip(record.cases) {
+        if case.verdict > known.verdict {
+            let generation = case.generation.or(Some(record.generation));
+            *known = CaseRecord { generation, ..case };
+        }
+    }
 }
 
 fn difference(case: &CaseRecord, seen: &BTreeMap<Verdict, usize>) -> String {

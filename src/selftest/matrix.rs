@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::runner::{Look, Observation};
+use super::runner::{Look, Observation, Sight};
 use crate::case::Suite;
 use crate::protocol::{Level, SpecVersion, catalogue};
 use crate::server::{Behaviour, Fault, Variation};
@@ -181,7 +181,8 @@ pub struct Unproven {
     pub requirements: Vec<String>,
     /// Cases.
     pub cases: Vec<String>,
-    /// Checks of a must: the case and its step, from 1, or the standing check, and the check's name.
+    /// Checks of a must: the case, or the standing check, and the check's name. The same check at several steps of a case
+    /// is one: what is to be shown is that the case can see it break.
     pub checks: Vec<String>,
 }
 
@@ -263,7 +264,10 @@ impl Matrix {
         let lacking = self.survivors().next().is_some()
             || self.false_alarms().next().is_some()
             || self.idle().next().is_some()
-            || !self.stale.is_empty();
+            || !self.stale.is_empty()
+            || !self.unproven.requirements.is_empty()
+            || !self.unproven.cases.is_empty()
+            || !self.unproven.checks.is_empty();
         match lacking {
             true => Standing::Lacking,
             false => Standing::Sound,
@@ -398,9 +402,9 @@ fn unproven(suite: &Suite, selected: &[usize], observations: &[Observation]) -> 
         .filter(|observation| matches!(observation.behaviour, Behaviour::Plain))
         .flat_map(|observation| &observation.held)
         .collect();
-    let broke: BTreeSet<Look> = faulty()
+    let broke: BTreeSet<Sight> = faulty()
         .flat_map(|observation| &observation.broke)
-        .map(Look::general)
+        .map(Look::sight)
         .collect();
     let broken: BTreeSet<&str> = faulty()
         .flat_map(|observation| &observation.requirements)
@@ -421,11 +425,11 @@ fn unproven(suite: &Suite, selected: &[usize], observations: &[Observation]) -> 
         .filter(|it| it.level > Level::May && verified.contains(it.id.as_str()))
         .filter(|it| !broken.contains(it.id.as_str()));
     let cases = selected.iter().map(|index| suite.cases[*index].id());
-    let checks: BTreeSet<Look> = held
+    let checks: BTreeSet<Sight> = held
         .iter()
         .filter(|look| look.is_must())
-        .map(|look| look.general())
-        .filter(|look| !broke.contains(look))
+        .map(|look| look.sight())
+        .filter(|sight| !broke.contains(sight))
         .collect();
     Unproven {
         requirements: requirements.map(|it| it.id.clone()).collect(),
@@ -433,7 +437,7 @@ fn unproven(suite: &Suite, selected: &[usize], observations: &[Observation]) -> 
             .filter(|case| !ruined.contains(case))
             .map(str::to_owned)
             .collect(),
-        checks: checks.iter().map(Look::to_string).collect(),
+        checks: checks.iter().map(Sight::to_string).collect(),
     }
 }
 

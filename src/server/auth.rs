@@ -8,6 +8,7 @@ use ed25519_dalek::VerifyingKey;
 use serde_json::{Value, json};
 
 use super::answer::Refusal;
+use super::deviation::Name;
 use super::faults::tokens::SUBJECT_FOLDED;
 use super::faults::{auth as fault, races};
 use super::state::{State, now};
@@ -27,6 +28,7 @@ pub(super) fn challenge(state: &State, body: &Value) -> Result<Value, Refusal> {
         state.fire();
         return Err(fault::unknown_key());
     }
+    refuse_second(state, fault::CHALLENGE_ONCE, member_id)?;
     let nonce = nonces::write(state, member_id);
     let encoded = STANDARD.encode(&nonce);
     let mut nonces = state.nonces();
@@ -48,11 +50,23 @@ pub(super) fn token(state: &State, body: &Value) -> Result<Value, Refusal> {
         signature: STANDARD.decode(text(body, "signature")).unwrap_or_default(),
     };
     redeem(state, &claim)?;
+    refuse_second(state, fault::LOGIN_ONCE, member_id)?;
     let subject = subject(state, member_id);
     let expires = now() + state.lifetimes.token;
     let token = tokens::write(state, &subject, expires);
     state.tokens().keep(token.clone(), &subject, expires);
     Ok(json!({ "token": token, "expiresAt": expires }))
+}
+
+/// Refuses who is logged in already, on a server that has that fault.
+fn refuse_second(state: &State, fault: Name, member_id: &str) -> Result<(), Refusal> {
+    match state.is(fault) && state.tokens().has(member_id) {
+        true => {
+            state.fire();
+            Err(Refusal::failure(409, "this key is logged in already"))
+        }
+        false => Ok(()),
+    }
 }
 
 /// What a token request claims: that this key signed this nonce.
@@ -72,6 +86,9 @@ fn redeem(state: &State, claim: &Claim<'_>) -> Result<(), Refusal> {
     let (nonce, member_id) = (&claim.nonce, claim.member_id);
     let open = state.nonces().is_open(nonce, member_id);
     if !open && !is_excused(state, claim) {
+        if state.is(fault::NONCE_RESTORED) && state.nonces().restore(nonce, member_id) {
+            state.fire();
+        }
         return Err(Refusal::unauthorized("the nonce is unknown, used or expired"));
     }
     if !holds(state, claim) {

@@ -8,7 +8,7 @@ use super::faults::members as fault;
 use super::limits;
 use super::state::State;
 use super::variations::rules;
-use super::vault::{Repo, Said, as_member, id_of, same_repo, text};
+use super::vault::{Repo, Said, as_member, count, id_of, same_repo, text};
 
 /// How long a server with a cache believes it, in milliseconds.
 const CACHED: i64 = 2000;
@@ -22,6 +22,7 @@ pub(super) fn add(state: &State, place: &Place, body: Result<Value, Refusal>) ->
         same_repo(state, place, &body)?;
         let member = &body["member"];
         check_binding(state, member)?;
+        check_epoch(state, repo)?;
         match repo.roster.iter().position(|entry| id_of(entry) == id_of(member)) {
             Some(index) if !same_keys(&repo.roster[index], member) => rekey(state, repo, index, member)?,
             Some(_) => readd(state, repo, member)?,
@@ -33,6 +34,17 @@ pub(super) fn add(state: &State, place: &Place, body: Result<Value, Refusal>) ->
         }
         Ok(Said::Manifest)
     })
+}
+
+/// The epoch of an entry is the clients' business; a server that deviates may insist on the first one.
+fn check_epoch(state: &State, repo: &Repo) -> Result<(), Refusal> {
+    match state.is(fault::FIRST_EPOCH) && repo.epoch != count(&repo.history.first, "keyEpoch") {
+        true => {
+            state.fire();
+            Err(Refusal::bad_request("the entry is of another epoch"))
+        }
+        false => Ok(()),
+    }
 }
 
 /// The binding is the clients' business; a server that deviates may look at it.

@@ -82,6 +82,15 @@ impl Nonces {
         }
     }
 
+    /// Puts back a nonce that this member has redeemed; false where there is none such.
+    pub(super) fn restore(&mut self, nonce: &[u8], member_id: &str) -> bool {
+        let used = self.used.get(nonce).is_some_and(|(by, _)| by == member_id);
+        if used {
+            self.issue(nonce.to_vec(), member_id, now() + GRACE);
+        }
+        used
+    }
+
     /// An outstanding nonce of a member.
     fn outstanding(&self, member_id: &str) -> Option<Vec<u8>> {
         let open = self.issued.keys().find(|nonce| self.is_open(nonce, member_id));

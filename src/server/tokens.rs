@@ -50,6 +50,12 @@ impl Tokens {
         Some(member_id)
     }
 
+    /// Whether a member holds a token.
+    pub(super) fn has(&self, member_id: &str) -> bool {
+        let mut holders = self.issued.values();
+        holders.any(|holder| holder.member_id == member_id && holder.expires > now())
+    }
+
     /// What a server that deviates takes an unknown token for.
     fn nearly(&self, state: &State, token: &str) -> Option<String> {
         if state.is_plain() {

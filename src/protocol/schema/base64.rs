@@ -152,7 +152,7 @@ mod tests {
     fn every_base64_field_is_a_string_of_the_schema() {
         for name in messages() {
             for field in base64_fields(name) {
-                let property = properties(name).find(|it| it.name == field.name).unwrap();
+                let property = properties(name).iter().find(|it| it.name == field.name).unwrap();
                 assert_eq!(property.shape, Shape::String, "{name}.{}", field.name);
             }
             assert_eq!(base64_violations(name, &example(name)), [], "{name}");

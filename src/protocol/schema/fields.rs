@@ -52,7 +52,7 @@ fn collect(message: &str, at: &str, fields: &mut Vec<Field>) {
             pointer: pointer.clone(),
             required: property.required,
             nullable: property.nullable,
-            kind: kind(message, property),
+            kind: kind(message, *property),
         });
         match property.shape {
             Shape::Message(name) => collect(name, &pointer, fields),

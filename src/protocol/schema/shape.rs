@@ -1,5 +1,8 @@
 //! The schema document as data: the properties of a message, read from its definition.
 
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
 use serde_json::Value;
 
 /// One property of a message.
@@ -26,23 +29,28 @@ pub(super) enum Shape {
 }
 
 /// The properties of a message in the order of the schema; none for an unknown message.
-pub(super) fn properties(message: &str) -> impl Iterator<Item = Property> {
-    let definition = super::definition(message);
-    let required = definition
-        .and_then(|it| it.get("required"))
-        .and_then(Value::as_array);
-    let is_required = move |name: &str| required.is_some_and(|list| list.iter().any(|one| one == name));
-    definition
-        .and_then(|it| it.get("properties"))
-        .and_then(Value::as_object)
-        .into_iter()
-        .flatten()
-        .map(move |(name, schema)| Property {
+pub(super) fn properties(message: &str) -> &'static [Property] {
+    static PROPERTIES: LazyLock<HashMap<&str, Vec<Property>>> = LazyLock::new(|| {
+        let read = |(name, definition)| (name, read(definition));
+        super::definitions().map(read).collect()
+    });
+    PROPERTIES.get(message).map_or(&[], Vec::as_slice)
+}
+
+fn read(definition: &'static Value) -> Vec<Property> {
+    let required = definition.get("required").and_then(Value::as_array);
+    let is_required = |name: &str| required.is_some_and(|list| list.iter().any(|one| one == name));
+    let properties = definition.get("properties").and_then(Value::as_object);
+    let property = |(name, schema)| {
+        let name: &'static String = name;
+        Property {
             name,
             required: is_required(name),
             nullable: is_nullable(schema),
             shape: shape(schema),
-        })
+        }
+    };
+    properties.into_iter().flatten().map(property).collect()
 }
 
 fn shape(schema: &'static Value) -> Shape {

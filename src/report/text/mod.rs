@@ -88,17 +88,18 @@ fn headline(page: &mut Page, record: &Record) {
 }
 
 fn overview(page: &mut Page, found: &[Finding<'_>], hindered: &[Hindrance<'_>], verbosity: Verbosity) {
+    // Two findings of a case may look alike until their details are told.
+    let mut said = BTreeSet::new();
     for finding in found {
         let what = format!(
             "{}: {}",
             visible(&finding.check.name),
             some_ids(&finding.requirements)
         );
-        page.verdict(
-            finding.check.verdict,
-            &heading(&finding.case.id, finding.others.len()),
-            &what,
-        );
+        let heading = heading(&finding.case.id, finding.others.len());
+        if said.insert((heading.clone(), what.clone())) {
+            page.verdict(finding.check.verdict, &heading, &what);
+        }
     }
     for hindrance in hindered {
         let first = hindrance.cases.first().map_or("", |case| &case.id);

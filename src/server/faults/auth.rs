@@ -49,6 +49,10 @@ faults! { "auth";
         "A redeemed nonce is honoured for another two seconds, for clients that retry.",
         "A login that was overheard can be replayed at once.",
         "Delete the nonce in the step that finds it; clients that retry ask for another.";
+    Rule(NONCE_RESTORED) "nonce-restored-by-refusal", Must "AVP-3-03",
+        "A redemption that is refused puts the nonce back, used or not.",
+        "A login that was overheard can be replayed at the second try.",
+        "Roll back what the request did, and not what it found: the nonce was gone before.";
     Rule(NONCE_UNISSUED) "nonce-unissued", Must "AVP-3-06",
         "Any nonce is taken, whether it was issued or not.",
         "Who has one signature of a member over anything can log in as them.",
@@ -113,6 +117,14 @@ faults! { "auth";
         "A challenge is refused to keys that are in no roster.",
         "Nobody can create a first repository.",
         "Keep no accounts: whoever can sign can log in.";
+    Rule(CHALLENGE_ONCE) "challenge-refused-while-logged-in", Must "AVP-3-09",
+        "A key that holds a token is given no nonce.",
+        "A second device cannot log in, nor can a client that lost its token.",
+        "Issue a nonce for every challenge; tokens beside each other do no harm.";
+    Rule(LOGIN_ONCE) "login-refused-while-logged-in", Must "AVP-3-09",
+        "A key that holds a token is given no second one.",
+        "A second device cannot log in, nor can a client that lost its token.",
+        "Issue a token for every nonce that is rightly redeemed.";
 }
 
 fn bad_signature_granted_empty(scene: &Scene<'_>, answer: &mut Answer) -> bool {

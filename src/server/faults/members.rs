@@ -21,6 +21,10 @@ faults! { "members";
         "Who was added is in the roster and has no access: only the creator has.",
         "Invited people cannot open what they were invited to.",
         "Authorize by the roster, not by a list of your own.";
+    Rule(FIRST_EPOCH) "add-refused-after-rotation", Must "AVP-6-11",
+        "An entry is held against the epoch of the creation, and refused once the key was rotated.",
+        "Nobody can be invited any more once somebody was removed.",
+        "Hold entries against the current epoch, or against none.";
     Write(bumps_version) "add-moves-version", Must "AVP-6-17",
         "addMember moves the version.",
         "Clients pull what did not change, and fail to decrypt it.",

@@ -110,10 +110,6 @@ faults! { "push";
         "The version is moved by one, whatever the envelope's is.",
         "An envelope whose version skips one cannot be decrypted.",
         "Take the version from the envelope: it is bound into the ciphertext.";
-    Write(epoch_kept) "push-epoch-stays", Must "AVP-6-10",
-        "A push with a rotated roster leaves the manifest's epoch.",
-        "Clients look for a key of the wrong epoch.",
-        "Take the epoch from the envelope.";
     Write(rotation_ignored) "push-ignores-rotation", Must "AVP-6-10",
         "rotatedMembers is ignored.",
         "After a rotation nobody can decrypt.",
@@ -249,10 +245,6 @@ fn envelope_kept(place: &Place, before: &Repo, repo: &mut Repo) -> bool {
 fn counts_itself(place: &Place, before: &Repo, repo: &mut Repo) -> bool {
     let next = before.version.saturating_add(1);
     pushes(place) && std::mem::replace(&mut repo.version, next) != next
-}
-
-fn epoch_kept(place: &Place, before: &Repo, repo: &mut Repo) -> bool {
-    pushes(place) && std::mem::replace(&mut repo.epoch, before.epoch) != before.epoch
 }
 
 fn rotation_ignored(place: &Place, before: &Repo, repo: &mut Repo) -> bool {
