@@ -8,7 +8,7 @@ use avp_conform::crypto::primitives::{
     aes_256_gcm_open, aes_256_gcm_seal, ed25519_verify, hkdf_sha256, x25519, x25519_public_key,
 };
 use avp_conform::crypto::{
-    DataKey, Identity, Seed, SignatureForm, binding_message, open_payload, payload_aad, plant_payload,
+    DataKey, Identity, Seed, SignatureForm, binding_message, open_payload, payload_aad, plant_accounts,
     seal_payload, sign_binding, sign_nonce, verify_binding, wrap_key,
 };
 use avp_conform::protocol::DEFAULT_SCHEME;
@@ -430,11 +430,11 @@ fn nonce_vector(seed: &Seed) -> Value {
 }
 
 fn payload_vector(seed: &Seed, share: bool) -> Value {
-    let payload = plant_payload(seed, &["repo"], 1, share);
+    let planted = plant_accounts(seed, &["repo"], share);
     json!({
         "labels": ["repo"],
         "payloadVersion": 1,
         "shareRefreshTokens": share,
-        "plaintext": String::from_utf8(payload.bytes).unwrap(),
+        "plaintext": String::from_utf8(planted.payload(1)).unwrap(),
     })
 }

@@ -1,6 +1,7 @@
 //! An actor's keys.
 
 use std::fmt;
+use std::sync::OnceLock;
 
 use super::encoding::encode;
 use super::envelope::OpenError;
@@ -17,7 +18,7 @@ pub struct Identity {
     ed25519_secret: [u8; 32],
     x25519_secret: [u8; 32],
     member_id: String,
-    x25519_public_key: String,
+    x25519_public_key: OnceLock<String>,
 }
 
 impl Identity {
@@ -34,7 +35,7 @@ impl Identity {
     pub fn from_secrets(ed25519_secret: [u8; 32], x25519_secret: [u8; 32]) -> Identity {
         Identity {
             member_id: encode(&ed25519_public_key(&ed25519_secret)),
-            x25519_public_key: encode(&x25519_public_key(&x25519_secret)),
+            x25519_public_key: OnceLock::new(),
             ed25519_secret,
             x25519_secret,
         }
@@ -47,7 +48,9 @@ impl Identity {
 
     /// base64 of the X25519 public key.
     pub fn x25519_public_key(&self) -> &str {
-        &self.x25519_public_key
+        // Most actors never need it.
+        self.x25519_public_key
+            .get_or_init(|| encode(&x25519_public_key(&self.x25519_secret)))
     }
 
     /// Signs with plain Ed25519 (RFC 8032).

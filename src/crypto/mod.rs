@@ -21,7 +21,7 @@ pub use binding::{binding_message, sign_binding, verify_binding, verify_ed25519}
 pub use encoding::EncodingError;
 pub use envelope::{DataKey, OpenError, open_payload, payload_aad, seal_payload};
 pub use identity::Identity;
-pub use payload::{PlantedPayload, PlantedSecret, plant_payload};
+pub use payload::{PlantedAccounts, PlantedSecret, plant_accounts};
 pub use seed::{Seed, SeedError};
 pub use signature::{SignatureForm, sign_nonce};
 pub use weak::{

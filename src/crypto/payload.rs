@@ -5,13 +5,20 @@ use serde_json::{Map, Value, json};
 use super::encoding::hex;
 use super::seed::Seed;
 
-/// A plaintext `VaultPayload` and what must not leak of it.
+/// The accounts of a repository's payloads, and what must not leak of them.
 #[derive(Clone, PartialEq, Eq)]
-pub struct PlantedPayload {
-    /// The plaintext: minified JSON, UTF-8.
-    pub bytes: Vec<u8>,
+pub struct PlantedAccounts {
+    accounts: Vec<Value>,
     /// Every planted secret.
     pub secrets: Vec<PlantedSecret>,
+}
+
+impl PlantedAccounts {
+    /// The plaintext `VaultPayload` of a version: minified JSON, UTF-8.
+    pub fn payload(&self, version: i64) -> Vec<u8> {
+        let payload = json!({ "alts": self.accounts, "payloadVersion": version });
+        payload.to_string().into_bytes()
+    }
 }
 
 /// A value that is found in one plaintext only, so that seeing it elsewhere proves a leak.
@@ -23,33 +30,20 @@ pub struct PlantedSecret {
     pub value: String,
 }
 
-/// A payload for one version of a repository: an account of each type, each field that says something about an account
-/// derived from the seed and the labels.
+/// The accounts of a repository, one of each type: each field that says something about an account is derived from the
+/// seed and the labels.
 ///
 /// `refreshToken` and `expiresAt` are in it only where the repository shares refresh tokens. Optional fields are
-/// present, null or absent in turn. The same arguments give the same bytes.
-pub fn plant_payload(
-    seed: &Seed,
-    labels: &[&str],
-    version: i64,
-    share_refresh_tokens: bool,
-) -> PlantedPayload {
-    let planter = Planter {
-        seed,
-        labels,
-        version: version.to_string(),
-    };
+/// present, null or absent in turn. The same arguments give the same accounts.
+pub fn plant_accounts(seed: &Seed, labels: &[&str], share_refresh_tokens: bool) -> PlantedAccounts {
+    let planter = Planter { seed, labels };
     let mut secrets = Vec::new();
-    let alts: Vec<Value> = ["MICROSOFT", "COOKIE", "SESSION", "OFFLINE"]
+    let accounts = ["MICROSOFT", "COOKIE", "SESSION", "OFFLINE"]
         .iter()
         .enumerate()
         .map(|(at, kind)| planter.alt(at, kind, share_refresh_tokens, &mut secrets))
         .collect();
-    let payload = json!({ "alts": alts, "payloadVersion": version });
-    PlantedPayload {
-        bytes: payload.to_string().into_bytes(),
-        secrets,
-    }
+    PlantedAccounts { accounts, secrets }
 }
 
 /// Any time will do: 2025-01-01T00:00:00Z, epoch milliseconds.
@@ -58,11 +52,10 @@ const SOME_TIME: i64 = 1_735_689_600_000;
 /// The fields that hold a secret wherever they are found.
 const SECRET_FIELDS: [&str; 5] = ["uuid", "username", "accessToken", "refreshToken", "lastUsedBy"];
 
-/// Derives values for the fields of one payload.
+/// Derives values for the fields of accounts.
 struct Planter<'a> {
     seed: &'a Seed,
     labels: &'a [&'a str],
-    version: String,
 }
 
 impl Planter<'_> {
@@ -110,7 +103,7 @@ impl Planter<'_> {
     /// So many hexadecimal digits, at most 64.
     fn token(&self, at: usize, field: &str, digits: usize) -> String {
         let at = at.to_string();
-        let own = ["payload", self.version.as_str(), at.as_str(), field];
+        let own = ["payload", at.as_str(), field];
         let labels: Vec<_> = self.labels.iter().copied().chain(own).collect();
         let mut token = hex(&self.seed.derive(&labels));
         token.truncate(digits);
@@ -149,18 +142,18 @@ mod tests {
     use super::*;
     use crate::protocol::schema::violations;
 
-    fn planted(version: i64, share: bool) -> PlantedPayload {
-        plant_payload(&Seed::from_bytes([1; 32]), &["repo"], version, share)
+    fn planted(labels: &[&str], share: bool) -> PlantedAccounts {
+        plant_accounts(&Seed::from_bytes([1; 32]), labels, share)
     }
 
     #[test]
     fn the_plaintext_is_a_vault_payload_that_holds_every_secret() {
         for share in [false, true] {
-            let payload = planted(7, share);
-            let value: Value = serde_json::from_slice(&payload.bytes).unwrap();
+            let planted = planted(&["repo"], share);
+            let value: Value = serde_json::from_slice(&planted.payload(7)).unwrap();
             assert_eq!(violations("VaultPayload", &value), []);
             assert_eq!(value["payloadVersion"], 7);
-            for secret in &payload.secrets {
+            for secret in &planted.secrets {
                 assert_eq!(value.pointer(&secret.pointer).unwrap(), secret.value.as_str());
                 assert!(
                     secret.value.is_ascii() && secret.value.len() >= 15,
@@ -173,7 +166,11 @@ mod tests {
 
     #[test]
     fn refresh_tokens_are_in_it_only_where_they_are_shared() {
-        let has = |share, name: &str| String::from_utf8(planted(1, share).bytes).unwrap().contains(name);
+        let has = |share, name: &str| {
+            String::from_utf8(planted(&["repo"], share).payload(1))
+                .unwrap()
+                .contains(name)
+        };
         for name in ["refreshToken", "expiresAt"] {
             assert!(has(true, name));
             assert!(!has(false, name));
@@ -182,11 +179,14 @@ mod tests {
 
     #[test]
     fn no_secret_is_planted_twice() {
-        let all = [planted(1, true), planted(2, true)]
-            .map(|payload| payload.secrets)
+        let all = [planted(&["repo"], true), planted(&["other"], true)]
+            .map(|planted| planted.secrets)
             .concat();
         let values: HashSet<_> = all.iter().map(|secret| &secret.value).collect();
         assert_eq!(values.len(), all.len());
-        assert_eq!(planted(1, true).bytes, planted(1, true).bytes);
+        assert_eq!(
+            planted(&["repo"], true).payload(1),
+            planted(&["repo"], true).payload(1)
+        );
     }
 }

@@ -47,6 +47,20 @@ pub fn hkdf_sha256<const N: usize>(ikm: &[u8], salt: &[u8], info: &[u8]) -> [u8;
     out
 }
 
+/// The first half of HKDF-SHA256 (RFC 5869, section 2.2): a pseudorandom key of key material.
+pub fn hkdf_extract(ikm: &[u8], salt: &[u8]) -> [u8; 32] {
+    Hkdf::<Sha256>::extract(Some(salt), ikm).0.into()
+}
+
+/// The second half of HKDF-SHA256 (RFC 5869, section 2.3): 32 bytes of a pseudorandom key.
+pub fn hkdf_expand(prk: &[u8; 32], info: &[u8]) -> [u8; 32] {
+    let mut out = [0; 32];
+    Hkdf::<Sha256>::from_prk(prk)
+        .and_then(|hkdf| hkdf.expand(info, &mut out).map_err(|_| hkdf::InvalidPrkLength))
+        .expect("32 bytes are one block of a key of one block");
+    out
+}
+
 /// The Ed25519 public key of a 32-byte secret.
 pub fn ed25519_public_key(secret: &[u8; 32]) -> [u8; 32] {
     SigningKey::from_bytes(secret).verifying_key().to_bytes()

@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::encoding::hex;
-use super::primitives::hkdf_sha256;
+use super::primitives::{hkdf_expand, hkdf_extract};
 
 /// The salt of every derivation. A new layout would get a new one.
 const SALT: &[u8] = b"avp-conform/seed/v1";
@@ -13,7 +13,11 @@ const SALT: &[u8] = b"avp-conform/seed/v1";
 ///
 /// A seed is no secret: reports name it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Seed([u8; 32]);
+pub struct Seed {
+    bytes: [u8; 32],
+    /// The pseudorandom key that HKDF extracts of them, since it is the same for all derivations.
+    extracted: [u8; 32],
+}
 
 /// A text that is no seed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -29,12 +33,13 @@ pub enum SeedError {
 impl Seed {
     /// A seed of these bytes.
     pub fn from_bytes(bytes: [u8; 32]) -> Seed {
-        Seed(bytes)
+        let extracted = hkdf_extract(&bytes, SALT);
+        Seed { bytes, extracted }
     }
 
     /// A seed from the operating system's randomness.
     pub fn random() -> Seed {
-        Seed(rand::random())
+        Seed::from_bytes(rand::random())
     }
 
     /// The 32 bytes that belong to a list of labels, such as `["actor", "alice", "ed25519"]`.
@@ -42,7 +47,7 @@ impl Seed {
     /// HKDF-SHA256 (RFC 5869) with the seed as key material, salt `avp-conform/seed/v1`, and as info each label in turn:
     /// its length in bytes as a 32-bit big-endian number, then its UTF-8 bytes. Lists that differ give bytes that differ.
     pub fn derive(&self, labels: &[&str]) -> [u8; 32] {
-        hkdf_sha256(&self.0, SALT, &info(labels))
+        hkdf_expand(&self.extracted, &info(labels))
     }
 
     /// The iv that belongs to a list of labels: the first 12 bytes of [`Seed::derive`].
@@ -73,7 +78,7 @@ fn info(labels: &[&str]) -> Vec<u8> {
 
 impl fmt::Display for Seed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&hex(&self.0))
+        f.write_str(&hex(&self.bytes))
     }
 }
 
@@ -96,7 +101,7 @@ impl FromStr for Seed {
             let digit = c.to_digit(16).ok_or(SeedError::Digit(at + 1))?;
             bytes[at / 2] = bytes[at / 2] << 4 | digit as u8;
         }
-        Ok(Seed(bytes))
+        Ok(Seed::from_bytes(bytes))
     }
 }
 

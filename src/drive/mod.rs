@@ -181,7 +181,8 @@ impl Driver<'_> {
             let at = self.began.elapsed();
             let sent = self.lane.send(errand.request, limit).await;
             let status = sent.outcome.answer().map(|answer| answer.status);
-            let throttled = status == Some(429) && !self.is_final_429(attempt);
+            let writes = draft.operation.is_none_or(Operation::writes);
+            let throttled = status == Some(429) && !(writes && self.is_final_429(attempt));
             let role = if throttled { Role::Throttled } else { errand.role };
             let refusal = sent.outcome.answer().filter(|_| throttled).cloned();
             let reading = Reading::of(draft.operation, &sent.outcome);
@@ -264,9 +265,9 @@ impl Driver<'_> {
         }
     }
 
-    /// A request that asks for much is asked twice: what is 429 again is a limit, not a rate.
+    /// A write that asks for much is tried four times: what is 429 each time is a limit, and not a rate.
     fn is_final_429(&self, attempt: u32) -> bool {
-        attempt >= 2 && self.demand.is_unusual()
+        attempt >= 3 && self.demand.is_unusual()
     }
 
     /// Waits as a 429 asks for, or ends the case where that leads nowhere.

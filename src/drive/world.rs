@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::case::model::{Case, Create};
 use crate::case::{Action, TokenForm};
-use crate::crypto::{self, DataKey, Identity, Seed};
+use crate::crypto::{self, DataKey, Identity, PlantedAccounts, Seed};
 use crate::ledger::Stored;
 
 /// Everything of one case that is derived from the seed or was handed out by the target.
@@ -12,7 +12,8 @@ pub(super) struct World<'a> {
     seed: &'a Seed,
     scope: String,
     draws: u64,
-    planted: Vec<String>,
+    /// What the payloads of a repository hold, by its name and whether it shares refresh tokens.
+    accounts: BTreeMap<(String, bool), PlantedAccounts>,
     actors: BTreeMap<String, Actor>,
     repos: BTreeMap<String, Repo>,
 }
@@ -97,7 +98,7 @@ impl<'a> World<'a> {
             seed,
             scope,
             draws: 0,
-            planted: Vec::new(),
+            accounts: BTreeMap::new(),
             actors: BTreeMap::new(),
             repos: BTreeMap::new(),
         }
@@ -189,15 +190,17 @@ impl<'a> World<'a> {
             .get(repo)
             .and_then(|repo| repo.style.share_refresh_tokens)
             == Some(true);
-        let payload = crypto::plant_payload(self.seed, &["payload", &self.scope, repo], version, shares);
-        self.planted
-            .extend(payload.secrets.into_iter().map(|secret| secret.value));
-        payload.bytes
+        let accounts = self
+            .accounts
+            .entry((repo.to_owned(), shares))
+            .or_insert_with(|| crypto::plant_accounts(self.seed, &["payload", &self.scope, repo], shares));
+        accounts.payload(version)
     }
 
     /// Everything that stands in plaintext payloads of the case and nowhere else.
-    pub(super) fn planted(&self) -> &[String] {
-        &self.planted
+    pub(super) fn planted(&self) -> impl Iterator<Item = &str> {
+        let secrets = self.accounts.values().flat_map(|accounts| &accounts.secrets);
+        secrets.map(|secret| secret.value.as_str())
     }
 
     pub(super) fn seed(&self) -> &'a Seed {

@@ -107,6 +107,9 @@ fn check_rotation(state: &State, repo: &Repo, caller: &str, body: &Value) -> Res
             "the key epoch grows, and with a rotated roster only",
         ));
     }
+    if rotates && state.deviates(fault::ROTATION_REFUSED) {
+        return Err(Refusal::bad_request("unknown field `rotatedMembers`"));
+    }
     match rotates {
         true => check_roster(state, list(body, "rotatedMembers"), caller),
         false => Ok(()),

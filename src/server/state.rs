@@ -60,6 +60,7 @@ impl State {
         };
         if state.is(identity::SHORT_TOKENS) {
             state.lifetimes.token = 3000;
+            state.fire();
         }
         if state.is(tokens::OUTLIVES) {
             state.lifetimes.token = 2000;

@@ -182,8 +182,8 @@ pub(super) fn random(size: usize) -> Vec<u8> {
 pub(super) fn bearer<'a>(state: &State, header: &'a str) -> Option<&'a str> {
     let (scheme, token) = header.split_once(' ').unwrap_or((header, ""));
     let exact = scheme == "Bearer";
-    let close =
-        !exact && scheme.eq_ignore_ascii_case("Bearer") && !state.deviates(identity::BEARER_EXACT_CASE);
+    let any_case = !state.deviates(identity::BEARER_EXACT_CASE);
+    let close = any_case && scheme.eq_ignore_ascii_case("Bearer");
     (exact || close).then(|| token.trim())
 }
 

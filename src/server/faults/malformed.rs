@@ -30,6 +30,10 @@ faults! { "malformed";
         "A body with a missing field or a wrong type ends in a 500.",
         "Clients retry what can never work.",
         "Validate the body before you use it.";
+    Answer(odd_500) "odd-bodies-answer-500", Should "AVP-6-21",
+        "A body that is nearly JSON, with bytes behind it or in another encoding, ends in a 500.",
+        "Clients retry what can never work.",
+        "Catch what the parser throws, whatever it is, and answer 400.";
     Rule(MISSING_DEFAULTED) "missing-fields-defaulted", Should "AVP-6-21",
         "A missing field is taken for zero or the empty string.",
         "Repositories with empty keys and payloads; Go's zero values are the usual cause.",
@@ -108,6 +112,18 @@ fn not_json(scene: &Scene<'_>, answer: &mut Answer, instead: Answer) -> bool {
         *answer = instead;
     }
     here
+}
+
+fn odd_500(scene: &Scene<'_>, answer: &mut Answer) -> bool {
+    let bytes = scene.request.bytes().unwrap_or_default();
+    let text = String::from_utf8_lossy(bytes).replace('\0', "");
+    let begins = text.trim_start_matches(|c: char| !c.is_ascii()).starts_with('{');
+    begins
+        && not_json(
+            scene,
+            answer,
+            Answer::new(500, json!({ "error": "unexpected end of data" })),
+        )
 }
 
 fn shape_500(scene: &Scene<'_>, answer: &mut Answer) -> bool {

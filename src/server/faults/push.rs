@@ -110,6 +110,10 @@ faults! { "push";
         "The version is moved by one, whatever the envelope's is.",
         "An envelope whose version skips one cannot be decrypted.",
         "Take the version from the envelope: it is bound into the ciphertext.";
+    Rule(ROTATION_REFUSED) "push-refuses-rotation", Must "AVP-6-10",
+        "A push with rotatedMembers is refused with 400, as one with an unknown field.",
+        "Nobody can rotate the key without removing somebody.",
+        "Take rotatedMembers, and replace the roster in the step that stores the envelope.";
     Write(rotation_ignored) "push-ignores-rotation", Must "AVP-6-10",
         "rotatedMembers is ignored.",
         "After a rotation nobody can decrypt.",
