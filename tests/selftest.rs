@@ -1,11 +1,15 @@
-//! The self-test: a part of it for real.
+//! The self-test: a part of it for real, and the published matrix held against the suite and the server as they are.
 
 use std::sync::Arc;
 
 use assert_cmd::Command;
 use avp_conform::case::{Suite, embedded_sources};
-use avp_conform::selftest::{self, Bench, CANARY, Matrix, Settings, Standing};
-use avp_conform::server::{Behaviour, faults, find_fault, find_variation};
+use avp_conform::selftest::{
+    self, Bench, CANARY, Fate, Matrix, PUBLISHED_JSON, PUBLISHED_MARKDOWN, Settings, Standing,
+};
+use avp_conform::server::{Behaviour, faults, find_fault, find_variation, variations};
+
+const REMEDY: &str = "the published matrix is out of date: run `cargo run --release -- selftest --accept`";
 
 /// A few servers of every kind: enough to see that the self-test sees.
 const FAULTS: [&str; 5] = [
@@ -19,6 +23,10 @@ const FAULTS: [&str; 5] = [
 fn suite() -> Suite {
     let names: Vec<&str> = faults().iter().map(|fault| fault.name).collect();
     Suite::load(embedded_sources(), &names).expect("the built-in cases are sound")
+}
+
+fn published() -> &'static Matrix {
+    selftest::published().expect("the published matrix can be read")
 }
 
 #[test]
@@ -44,6 +52,46 @@ fn a_few_faults_are_caught_and_conformant_servers_are_not() {
         "{shown}"
     );
     assert_eq!(matrix.standing, Standing::Sound, "{shown}");
+}
+
+#[test]
+fn the_published_matrix_is_that_of_this_suite_and_this_server() {
+    let matrix = published();
+    assert_eq!(matrix.suite, suite().hash, "{REMEDY}");
+    let row = |name: &str, breaks: &str, level| format!("{name} {breaks} {level}");
+    let known = faults()
+        .iter()
+        .map(|fault| row(fault.name, fault.breaks, fault.level));
+    let shown = matrix
+        .faults
+        .iter()
+        .map(|fault| row(&fault.name, &fault.breaks, fault.level));
+    assert_eq!(shown.collect::<Vec<_>>(), known.collect::<Vec<_>>(), "{REMEDY}");
+    let known = variations().iter().map(|variation| variation.name);
+    let shown = matrix.variations.iter().map(|variation| variation.name.as_str());
+    assert_eq!(shown.collect::<Vec<_>>(), known.collect::<Vec<_>>(), "{REMEDY}");
+}
+
+#[test]
+fn the_published_files_are_written_by_the_program() {
+    assert_eq!(selftest::json(published()), PUBLISHED_JSON, "{REMEDY}");
+    assert_eq!(selftest::markdown(published()), PUBLISHED_MARKDOWN, "{REMEDY}");
+    assert_eq!(selftest::kill_rate(&suite().hash), Some(published().kill_rate));
+    assert_eq!(selftest::kill_rate("another suite"), None);
+}
+
+#[test]
+fn nothing_survives_and_every_must_is_proven() {
+    let matrix = published();
+    assert_eq!(matrix.standing, Standing::Sound);
+    assert!(matrix.faults.iter().all(|row| row.fate == Fate::Killed));
+    assert_eq!(
+        (matrix.must.of, matrix.should.of),
+        (matrix.must.killed, matrix.should.killed)
+    );
+    assert_eq!(matrix.unproven.requirements, [""; 0]);
+    assert_eq!(matrix.unproven.cases, [""; 0]);
+    assert_eq!(matrix.unproven.checks, [""; 0]);
 }
 
 fn command() -> Command {

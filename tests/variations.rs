@@ -40,8 +40,7 @@ fn main() -> ExitCode {
     });
     let trial = |variation: &'static Variation| {
         let bench = Arc::clone(&bench);
-        // All of them take minutes: run with --ignored.
-        Trial::test(variation.name, move || bench.check(variation)).with_ignored_flag(true)
+        Trial::test(variation.name, move || bench.check(variation))
     };
     let trials = variations().iter().map(trial).collect();
     libtest_mimic::run(&arguments, trials).exit_code()

@@ -23,35 +23,6 @@ pub(super) fn selftest(args: &SelftestArgs) -> Result<u8, Error> {
     let began = Instant::now();
     let bench = Arc::new(Bench::new(suite, settings(args)).map_err(failed)?);
     let observations = runtime()?.block_on(observe(&bench, &behaviours))?;
-    if let Ok(path) = std::env::var("AVP_DUMP") {
-        let mut text = String::new();
-        for o in &observations {
-            for (kind, looks) in [("broke", &o.broke), ("held", &o.held)] {
-                for l in looks {
-                    text.push_str(&format!(
-                        "{}\t{}\t{}\t{}\t{:?}\t{}\t{}\t{}\n",
-                        o.behaviour.name().unwrap_or("plain"),
-                        kind,
-                        l.case,
-                        l.is_must(),
-                        l.step,
-                        l.name,
-                        l.requirements.join(" "),
-                        o.fired
-                    ));
-                }
-            }
-            for (c, v) in &o.broken {
-                text.push_str(&format!(
-                    "{}\tcase\t{}\t{}\n",
-                    o.behaviour.name().unwrap_or("plain"),
-                    c,
-                    v
-                ));
-            }
-        }
-        std::fs::write(path, text).unwrap();
-    }
     let matrix = Matrix::of(
         bench.suite(),
         bench.selected(),

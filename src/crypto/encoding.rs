@@ -37,7 +37,9 @@ pub(super) fn decode_array<const N: usize>(what: &'static str, text: &str) -> Re
 /// Lower-case hexadecimal digits.
 pub(super) fn hex(bytes: &[u8]) -> String {
     let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
-    digits.filter_map(|digit| char::from_digit(digit.into(), 16)).collect()
+    digits
+        .filter_map(|digit| char::from_digit(digit.into(), 16))
+        .collect()
 }
 
 fn error(what: &'static str, text: &str, len: Base64Len) -> EncodingError {

@@ -1,7 +1,5 @@
 //! The identity provider: challenges, and the tokens they are redeemed for (section 4 of the protocol page).
 
-use std::time::Duration;
-
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use ed25519_dalek::VerifyingKey;
@@ -29,6 +27,9 @@ pub(super) fn challenge(state: &State, body: &Value) -> Result<Value, Refusal> {
         return Err(fault::unknown_key());
     }
     refuse_second(state, fault::CHALLENGE_ONCE, member_id)?;
+    if state.is(races::SUBJECT_GLOBAL) {
+        state.remember("subject".to_owned(), json!(member_id));
+    }
     let nonce = nonces::write(state, member_id);
     let encoded = STANDARD.encode(&nonce);
     let mut nonces = state.nonces();
@@ -170,8 +171,6 @@ fn subject(state: &State, member_id: &str) -> String {
     if !state.is(races::SUBJECT_GLOBAL) {
         return member_id.to_owned();
     }
-    state.remember("subject".to_owned(), json!(member_id));
-    races::sleep(Duration::from_millis(2));
     let subject = state
         .recall("subject")
         .and_then(|(_, subject)| Some(subject.as_str()?.to_owned()));

@@ -59,8 +59,8 @@ faults! { "races";
         "Who calls is kept in one place for all requests, and read again a millisecond later.",
         "People act in each other's name when the server is busy.",
         "Carry the caller with the request.";
-    Rule(SUBJECT_GLOBAL) "subject-in-a-global", Must "AVP-3-08",
-        "Whose token is asked for is kept in one place for all requests, and read again two milliseconds later.",
+    Rule(SUBJECT_GLOBAL) "subject-in-a-global", Must "AVP-3-09",
+        "Who asked for the last nonce is kept in one place for all requests, and gets the next token.",
         "Of two who log in at once one gets the other's token.",
         "Carry the key with the request.";
 }
