@@ -203,9 +203,9 @@ mod tests {
     #[test]
     fn sweeps_and_races_come_first() {
         let steps = [
-            "pull = {}\nanswer = 'granted'",
+            "pull = {}\nanswer = 'unchanged'",
             "as = ['bob', 'carol']\nrounds = 10\npush = {}",
-            "push = {}\nwith = { each-field = 'mistyped' }\nanswer = 'refused'",
+            "push = {}\nanswer = 'granted'\n[[case.step]]\npush = {}\nwith = { each-field = 'mistyped' }\nanswer = 'refused'",
         ];
         let cases = steps.iter().enumerate().map(|(index, step)| {
             format!(

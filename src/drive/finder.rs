@@ -72,8 +72,11 @@ impl<'a> Finder<'a> {
         if !self.short.is_empty() {
             return (!text.is_empty()).then_some(0);
         }
-        let heads = text.array_windows().map(|head| u64::from_le_bytes(*head));
-        heads.into_iter().position(|head| self.may_begin_with(head))
+        let begins = |window: &[u8]| {
+            let head = window.first_chunk().map(|head| u64::from_le_bytes(*head));
+            head.is_some_and(|head| self.may_begin_with(head))
+        };
+        text.windows(HEAD).position(begins)
     }
 
     /// The longest of the strings with which a text begins.

@@ -216,6 +216,11 @@ fn leave(stage: &Stage) {
     stage.create("leave-2");
     remove("bob", &removing("leave-2", "alice", 7, 9, &["bob", "carol"]));
     remove("bob", &removing("leave-2", "bob", 8, 10, &["carol"]));
+    stage.to(
+        "carol",
+        Operation::AddMember,
+        &adding("leave-2", &bound("mallory", 10)),
+    );
 }
 
 fn trespass(stage: &Stage) {
