@@ -128,7 +128,12 @@ impl Bench {
     }
 
     fn suite_once(&self, url: &str, show_secrets: bool) -> (Record, Duration) {
-        let plan = self.plan(url, show_secrets);
+        self.suite_with(url, show_secrets, DEFAULT_JOBS)
+    }
+
+    fn suite_with(&self, url: &str, show_secrets: bool, jobs: usize) -> (Record, Duration) {
+        let mut plan = self.plan(url, show_secrets);
+        plan.jobs = jobs;
         let clock = Instant::now();
         let record = self.runtime.block_on(run(&plan, |_| {}));
         (record, clock.elapsed())
@@ -247,13 +252,18 @@ impl Bench {
 
     /// (g) the suite against a target that is some way off.
     fn latency(&self, page: &mut Page) {
-        for delay in [1, 10, 50] {
+        let around = [DEFAULT_JOBS / 2, DEFAULT_JOBS, DEFAULT_JOBS * 2].map(|jobs| (10, jobs));
+        for (delay, jobs) in [(1, DEFAULT_JOBS)]
+            .into_iter()
+            .chain(around)
+            .chain([(50, DEFAULT_JOBS)])
+        {
             let address = self
                 .runtime
                 .block_on(far(self.server.address(), Duration::from_millis(delay)));
             let url = format!("http://{}", address.expect("a loopback port is free"));
-            let (record, took) = self.suite_once(&url, false);
-            let what = format!("(g) the suite at {delay} ms of latency, {DEFAULT_JOBS} jobs");
+            let (record, took) = self.suite_with(&url, false, jobs);
+            let what = format!("(g) the suite at {delay} ms of latency, {jobs} jobs");
             page.row(&what, format!("{} ({})", show(took), record.verdict));
         }
     }

@@ -94,6 +94,30 @@ fn nothing_survives_and_every_must_is_proven() {
     assert_eq!(matrix.unproven.checks, [""; 0]);
 }
 
+#[test]
+fn the_readme_quotes_the_figures() {
+    let matrix = published();
+    let readme: String = include_str!("../README.md")
+        .split_whitespace()
+        .collect::<Vec<_>>()
+        .join(" ");
+    let figures = [
+        format!("catches {} of {} faults", matrix.must.killed, matrix.must.of),
+        format!(
+            "{} of {} that break a *should*",
+            matrix.should.killed, matrix.should.of
+        ),
+        format!(
+            "blames {} of {} variations",
+            matrix.false_alarms().count(),
+            matrix.variations.len()
+        ),
+    ];
+    for figure in figures {
+        assert!(readme.contains(&figure), "the README does not say {figure:?}");
+    }
+}
+
 fn command() -> Command {
     Command::cargo_bin("avp-conform").expect("the binary is built")
 }
