@@ -36,9 +36,9 @@ fn main() -> ExitCode {
     bench.judging(&mut page);
     bench.loading(&mut page);
     bench.latency(&mut page);
-    drop(bench);
     start_up(&mut page);
-    growth(&mut page);
+    growth(&mut page, &bench.server.url());
+    drop(bench);
     avp_conform::console::out(&page.text);
     if accept {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/reports/bench.md");
@@ -228,9 +228,10 @@ impl Bench {
             .sum();
         let mut times: Vec<Duration> = (0..ROUNDS)
             .map(|_| {
+                let stored = stored.clone();
                 timed(|| {
-                    for (index, transcript) in &stored {
-                        black_box(judge(&self.suite.cases[*index], transcript, &context));
+                    for (index, transcript) in stored {
+                        black_box(judge(&self.suite.cases[index], transcript, &context));
                     }
                 })
             })
@@ -334,12 +335,12 @@ fn start_up(page: &mut Page) {
     page.row("(e) from start to first request", show(median(&mut times)));
 }
 
-/// (f) the suite repeated: time and peak memory.
-fn growth(page: &mut Page) {
+/// (f) the suite repeated against a server that is a process of its own: time and peak memory of the harness.
+fn growth(page: &mut Page, url: &str) {
     for repeat in [1, 10, 100] {
         let clock = Instant::now();
         let mut child = program()
-            .args(["--repeat", &repeat.to_string()])
+            .args(["--target", url, "--repeat", &repeat.to_string()])
             .spawn()
             .expect("the program starts");
         let status = format!("/proc/{}/status", child.id());

@@ -72,7 +72,7 @@ pub fn rejudge(record: &Record, suite: &Suite) -> Result<Rejudged, String> {
     for case in &record.cases {
         match suite.get(&case.id) {
             Some(found) => {
-                new.push(judge(found, &Transcript::of(case), &context));
+                new.push(judge(found, Transcript::of(case), &context));
                 old.push(case.clone());
             }
             None => unknown.push(case.id.clone()),

@@ -331,11 +331,11 @@ async fn driven(run: &Run, index: usize) -> Transcript {
 async fn judged(run: &Run, index: usize, transcript: Transcript) -> CaseRecord {
     let task = {
         let run = run.clone();
-        tokio::spawn(async move { judge(&run.suite.cases[index], &transcript, &context(&run)) })
+        tokio::spawn(async move { judge(&run.suite.cases[index], transcript, &context(&run)) })
     };
     match task.await {
         Ok(record) => record,
-        Err(failure) => judge(case(run, index), &bug(&failure.to_string()), &context(run)),
+        Err(failure) => judge(case(run, index), bug(&failure.to_string()), &context(run)),
     }
 }
 

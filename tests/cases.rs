@@ -74,7 +74,7 @@ impl Bench {
             generation: self.target.generation,
             transport: Transport::Loopback,
         };
-        let record = judge(case, &transcript, &context);
+        let record = judge(case, transcript, &context);
         match record.verdict {
             Verdict::Pass => Ok(Completion::Completed),
             Verdict::NotApplicable => Ok(Completion::ignored_with(record.reason.unwrap_or_default())),

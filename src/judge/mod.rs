@@ -59,9 +59,9 @@ impl Transport {
     }
 }
 
-/// Judges one case.
-pub fn judge(case: &LoadedCase, transcript: &Transcript, context: &Context<'_>) -> CaseRecord {
-    let frames = tape::read(transcript);
+/// Judges one case. What was written down becomes part of the record.
+pub fn judge(case: &LoadedCase, transcript: Transcript, context: &Context<'_>) -> CaseRecord {
+    let frames = tape::read(&transcript);
     let mut checks = check::Checks::new(case, context.spec);
     let spoilt = walk::walk(case, &frames, context, &mut checks, transcript.stopped.as_ref());
     standing::look(&mut checks, &frames, &spoilt, transcript.began_ms);
@@ -98,8 +98,8 @@ pub fn judge(case: &LoadedCase, transcript: &Transcript, context: &Context<'_>) 
         duration_ms: transcript.took.as_secs_f64() * 1000.0,
         began_ms: transcript.began_ms,
         throttled_ms: u64::try_from(transcript.throttled.as_millis()).unwrap_or(u64::MAX),
-        stopped: transcript.stopped.clone(),
+        stopped: transcript.stopped,
         checks: records,
-        exchanges: transcript.exchanges.clone(),
+        exchanges: transcript.exchanges,
     }
 }
