@@ -5,6 +5,10 @@ use std::fmt;
 use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
+/// A body with more commas than this is not read: its values would take many times its size, and no message of the
+/// protocol comes near.
+const MOST_COMMAS: usize = 1 << 16;
+
 /// Parses a whole body as one JSON value (RFC 8259). An object that has a key twice is an error, since receivers differ in
 /// which one they take. The error is one sentence with line and column.
 pub fn parse(body: &[u8]) -> Result<Value, String> {
@@ -13,6 +17,9 @@ pub fn parse(body: &[u8]) -> Result<Value, String> {
     }
     if body.is_empty() {
         return Err("it is empty".to_owned());
+    }
+    if body.len() > MOST_COMMAS && body.iter().filter(|byte| **byte == b',').count() > MOST_COMMAS {
+        return Err(format!("it has more than {MOST_COMMAS} values"));
     }
     serde_json::from_slice::<Strict>(body)
         .map(|strict| strict.0)
@@ -178,6 +185,18 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn a_body_of_very_many_values_is_not_read() {
+        let of = |count: usize| format!("[{}0]", "0,".repeat(count));
+        assert!(parse(of(MOST_COMMAS).as_bytes()).is_ok());
+        assert_eq!(
+            parse(of(MOST_COMMAS + 1).as_bytes()),
+            Err("it has more than 65536 values".to_owned())
+        );
+        let long = format!("{:?}", "x".repeat(1 << 20));
+        assert!(parse(long.as_bytes()).is_ok());
+    }
 
     #[test]
     fn duplicate_keys_are_refused() {

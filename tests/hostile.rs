@@ -203,7 +203,6 @@ fn a_few_cases_against_each() {
 }
 
 #[test]
-#[ignore = "takes minutes: run with --ignored"]
 fn the_whole_suite_against_some() {
     let some = bank::bank()
         .into_iter()
