@@ -111,6 +111,7 @@ impl Bench {
             patience: Patience::new(Duration::from_secs(10)),
             seed: Seed::random(),
             generation: 0,
+            spec: SpecVersion::default(),
             slow: false,
             show_secrets,
         };
@@ -120,7 +121,6 @@ impl Bench {
                 .filter(|at| !self.suite.cases[*at].case.slow)
                 .collect(),
             target: Arc::new(target),
-            spec: SpecVersion::default(),
             transport: Transport::Loopback,
             jobs: DEFAULT_JOBS,
             heading: Heading::default(),
@@ -207,7 +207,7 @@ impl Bench {
         let plan = self.plan(&self.server.url(), false);
         let record = self.runtime.block_on(run(&plan, |_| {}));
         let context = Context {
-            spec: plan.spec,
+            spec: plan.target.spec,
             seed: &plan.target.seed,
             generation: 0,
             transport: Transport::Loopback,

@@ -8,10 +8,8 @@ use sha2::{Digest as _, Sha256};
 
 use crate::case::model::{FieldSpoil, Step};
 use crate::case::{LoadedCase, Suite, nearest};
-use crate::protocol::{SpecVersion, catalogue};
-
-/// About how many fields the request of an operation has.
-const FIELDS: usize = 15;
+use crate::protocol::schema::{self, Field};
+use crate::protocol::{Operation, SpecVersion, catalogue};
 
 /// One `--filter`: a glob over case ids, topics and requirement ids; with a `!` in front it takes away.
 #[derive(Debug, Clone)]
@@ -89,12 +87,15 @@ impl fmt::Display for Shard {
     }
 }
 
-/// Every requirement that a case or one of its steps names, in the order of first mention.
+/// Every requirement that a step of a case verifies, in the order of first mention. Advice verifies nothing.
 pub fn requirements(case: &LoadedCase) -> Vec<&str> {
     let steps = case.case.steps.iter().map(|step| step.get_ref());
-    let steps = steps.flat_map(|step| step.checks.iter().flatten().chain(&step.shows));
+    let verified = steps.filter(|step| step.advice.is_none()).flat_map(|step| {
+        let own = step.checks.as_ref().unwrap_or(&case.case.checks);
+        own.iter().chain(&step.shows)
+    });
     let mut ids: Vec<&str> = Vec::new();
-    for id in case.case.checks.iter().chain(steps) {
+    for id in verified {
         if !ids.contains(&id.get_ref().as_str()) {
             ids.push(id.get_ref());
         }
@@ -131,9 +132,10 @@ fn length(case: &LoadedCase) -> usize {
     let length = |step: &Step| {
         let actors = step.actor_names().len() + usize::from(step.against.is_some());
         let variants = step.with.as_ref().map_or(1, |with| {
+            let fields = fields(step).filter(|field| with.concerns(&field.pointer)).count();
             let fields = with.each_field.iter().map(|spoil| match spoil {
-                FieldSpoil::Mistyped => 5 * FIELDS,
-                _ => FIELDS,
+                FieldSpoil::Mistyped => 4 * fields,
+                _ => fields,
             });
             fields.sum::<usize>() + with.form.len() + with.token.len()
         });
@@ -141,6 +143,12 @@ fn length(case: &LoadedCase) -> usize {
         (actors + 1) * step.rounds.unwrap_or(1) * variants.max(1) * forms
     };
     steps.map(length).sum()
+}
+
+/// The fields of a step's request.
+fn fields(step: &Step) -> impl Iterator<Item = Field> {
+    let message = step.action().operation().and_then(Operation::request_message);
+    message.map(schema::fields).into_iter().flatten()
 }
 
 fn is_in_force(id: &str, spec: SpecVersion) -> bool {

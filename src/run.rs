@@ -15,7 +15,6 @@ use crate::case::{LoadedCase, Suite};
 use crate::drive::{LiveSecrets, Target, drive, hide_across};
 use crate::judge::{Context, Transport, judge};
 use crate::plan;
-use crate::protocol::SpecVersion;
 use crate::record::{CaseRecord, FORMAT, Record, Stopped, Suite as SuiteRecord, Summary, Tool};
 use crate::tally;
 use crate::transcript::Transcript;
@@ -36,8 +35,6 @@ pub struct Run {
     pub selected: Vec<usize>,
     /// The target.
     pub target: Arc<Target>,
-    /// The protocol version to judge by.
-    pub spec: SpecVersion,
     /// How the target is reached.
     pub transport: Transport,
     /// How many cases are driven at once.
@@ -358,7 +355,7 @@ fn bug(why: &str) -> Transcript {
 
 fn context(run: &Run) -> Context<'_> {
     Context {
-        spec: run.spec,
+        spec: run.target.spec,
         seed: &run.target.seed,
         generation: run.target.generation,
         transport: run.transport,
@@ -387,7 +384,7 @@ fn record(
         target: heading.target,
         idp: heading.idp,
         exec: heading.exec,
-        spec: run.spec,
+        spec: run.target.spec,
         seed: run.target.seed.to_string(),
         generation: run.target.generation,
         strict: heading.strict,

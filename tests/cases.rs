@@ -50,6 +50,7 @@ impl Bench {
             patience: Patience::new(Duration::from_secs(5)),
             seed: Seed::random(),
             generation: 0,
+            spec: SpecVersion::default(),
             slow: false,
             show_secrets: false,
         };
@@ -69,7 +70,7 @@ impl Bench {
         }
         let transcript = self.runtime.block_on(drive(case, &self.target));
         let context = Context {
-            spec: SpecVersion::default(),
+            spec: self.target.spec,
             seed: &self.target.seed,
             generation: self.target.generation,
             transport: Transport::Loopback,

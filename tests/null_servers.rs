@@ -87,6 +87,7 @@ fn suite_against(endpoint: Endpoint) -> Record {
         patience: Patience::new(Duration::from_secs(5)),
         seed: Seed::random(),
         generation: 0,
+        spec: SpecVersion::default(),
         slow: false,
         show_secrets: false,
     };
@@ -95,7 +96,6 @@ fn suite_against(endpoint: Endpoint) -> Record {
         suite: Arc::new(suite),
         selected,
         target: Arc::new(target),
-        spec: SpecVersion::default(),
         transport: Transport::Loopback,
         jobs: 16,
         heading: Heading::default(),

@@ -91,6 +91,7 @@ impl Bench {
             patience: Patience::new(Duration::from_secs(10)),
             seed: Seed::random(),
             generation: 0,
+            spec,
             slow: false,
             show_secrets: false,
         };
@@ -99,7 +100,6 @@ impl Bench {
             selected: plan(&self.suite, &[], spec, false),
             suite: Arc::clone(&self.suite),
             target: Arc::new(target),
-            spec,
             transport: Transport::Loopback,
             jobs: 16,
             heading: Heading::default(),

@@ -102,6 +102,7 @@ impl Rival {
     /// Everything the rival does; exactly one in a case that passed the lint.
     pub fn actions(&self) -> Vec<Action<'_>> {
         [
+            self.pull.as_ref().map(Action::Pull),
             self.push.as_ref().map(Action::Push),
             self.add_member.as_ref().map(Action::AddMember),
             self.remove_member.as_ref().map(Action::RemoveMember),

@@ -201,9 +201,16 @@ impl Lint<'_> {
             None => false,
         };
         let exact = with.null.iter().chain(&with.remove);
+        let holds_fields = |object: &str| {
+            let of = |field: &schema::Field| field.pointer.rsplit_once('/').map(|(object, _)| object.len());
+            fields
+                .iter()
+                .any(|field| of(field) == Some(object.len()) && field.pointer.starts_with(object))
+        };
         let wrong: Vec<&String> = exact
             .filter(|pointer| !known(pointer))
             .chain(with.set.keys().filter(|pointer| !parent(pointer)))
+            .chain(with.objects.iter().filter(|object| !holds_fields(object)))
             .collect();
         for pointer in wrong {
             let near = nearest(pointer, fields.iter().map(|field| field.pointer.as_str()));

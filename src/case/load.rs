@@ -53,6 +53,8 @@ pub struct LoadedCase {
     pub source: Arc<Source>,
     /// The line of its id, from 1.
     pub line: usize,
+    /// The line of each of its steps, from 1.
+    pub step_lines: Vec<usize>,
     /// Where its id stands, in bytes.
     pub span: Range<usize>,
 }
@@ -75,8 +77,8 @@ impl LoadedCase {
 
     /// The line of a step, from 1; that of the case where there is no such step.
     pub fn step_line(&self, index: Option<usize>) -> usize {
-        let step = index.and_then(|index| self.case.steps.get(index));
-        step.map_or(self.line, |step| self.source.line_of(step.span().start))
+        let line = index.and_then(|index| self.step_lines.get(index));
+        line.copied().unwrap_or(self.line)
     }
 
     /// The requirements that a step verifies only where its answer is as expected.
@@ -178,6 +180,11 @@ fn read(source: &Arc<Source>) -> Result<Vec<LoadedCase>, Box<Problem>> {
         let span = case.id.span();
         LoadedCase {
             line: source.line_of(span.start),
+            step_lines: case
+                .steps
+                .iter()
+                .map(|step| source.line_of(step.span().start))
+                .collect(),
             span,
             case,
             source: source.clone(),

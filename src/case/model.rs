@@ -173,6 +173,8 @@ pub struct Rival {
     /// Who does it.
     #[serde(rename = "as")]
     pub actor: String,
+    /// Pull.
+    pub pull: Option<Pull>,
     /// Push.
     pub push: Option<Push>,
     /// Add a member.
@@ -228,9 +230,10 @@ pub enum KeyForm {
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Redeem {
-    /// Which nonce: `fresh` (the default: asked for just before), `last` (the actor's last one once more), `invented`,
-    /// `altered-head` or `altered-tail` (a fresh one with its first or last byte changed), or `of NAME` (a fresh one
-    /// issued to NAME).
+    /// Which nonce: `fresh` (the default: asked for just before), `last` (the actor's last one once more), `used` (the one
+    /// with which the actor logged in last; `used-wrapped` and `used-unpadded` spell its base64 otherwise), `invented`,
+    /// `altered-head` or `altered-tail` (a fresh one with its first or last byte changed), `of NAME` (a fresh one issued
+    /// to NAME), or `used of NAME`.
     pub nonce: Option<NonceSource>,
     /// How it is signed; several forms are tried one after the other, each on a fresh nonce.
     #[serde(default)]
@@ -284,7 +287,7 @@ pub struct Pull {
 pub struct Push {
     /// `expectedPayloadVersion`; the current version unless told.
     pub expected: Option<Count>,
-    /// The envelope's version; one more than the current one unless told.
+    /// The envelope's version; one more than `expected` unless told, which is what a client writes.
     pub version: Option<Count>,
     /// The envelope's epoch; the current one unless told.
     pub epoch: Option<Count>,
@@ -301,7 +304,7 @@ pub struct Push {
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct AddMember {
-    /// Who is added; `{new}` makes up a new member for every request.
+    /// Who is added; in a race `{new}` makes up a new member for every request, and `{one}` one for every round.
     pub member: String,
     /// With another X25519 key and a key wrapped for that.
     #[serde(default)]
@@ -389,6 +392,9 @@ pub struct Changes {
     /// One request for every field of the operation's schema, spoiled in this way.
     #[serde(default)]
     pub each_field: Many<FieldSpoil>,
+    /// Of `each-field`, only the fields of these objects, by pointers: `""` is the body itself. All fields unless told.
+    #[serde(default)]
+    pub objects: Vec<String>,
     /// The whole body in one of these forms; several are tried one after the other.
     #[serde(default)]
     pub form: Many<BodyForm>,
@@ -409,6 +415,14 @@ pub struct Changes {
     /// Another token, or none; several are tried one after the other.
     #[serde(default)]
     pub token: Many<TokenForm>,
+}
+
+impl Changes {
+    /// Whether `each-field` is about the field at a pointer.
+    pub fn concerns(&self, pointer: &str) -> bool {
+        let object = pointer.rsplit_once('/').map_or("", |(object, _)| object);
+        self.objects.is_empty() || self.objects.iter().any(|wanted| wanted == object)
+    }
 }
 
 /// A way to spoil one field; the fields come from the schema of the operation's request.

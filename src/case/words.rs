@@ -255,11 +255,17 @@ pub enum TokenForm {
     NoScheme,
     /// The actor's own in the query string, with no header.
     InQuery,
+    /// The actor's own with a word behind it.
+    Trailed,
+    /// The actor's member id.
+    MemberId,
+    /// A JWT of the reference form for the actor, of the algorithm `none` and without a signature.
+    Unsigned,
     /// Another actor's.
     Of(String),
 }
 
-const TOKENS: [&str; 13] = [
+const TOKENS: [&str; 16] = [
     "none",
     "empty",
     "garbage",
@@ -273,6 +279,9 @@ const TOKENS: [&str; 13] = [
     "basic",
     "no-scheme",
     "in-query",
+    "trailed",
+    "member-id",
+    "unsigned",
 ];
 
 impl FromStr for TokenForm {
@@ -293,6 +302,9 @@ impl FromStr for TokenForm {
             "basic" => TokenForm::Basic,
             "no-scheme" => TokenForm::NoScheme,
             "in-query" => TokenForm::InQuery,
+            "trailed" => TokenForm::Trailed,
+            "member-id" => TokenForm::MemberId,
+            "unsigned" => TokenForm::Unsigned,
             _ => match text.strip_prefix("of ") {
                 Some(name) => TokenForm::Of(name.to_owned()),
                 None => return Err(unknown("token", text, &TOKENS)),
@@ -317,6 +329,9 @@ impl fmt::Display for TokenForm {
             TokenForm::Basic => "the token under the Basic scheme",
             TokenForm::NoScheme => "the token without a scheme",
             TokenForm::InQuery => "the token in the query string",
+            TokenForm::Trailed => "the token with a word behind it",
+            TokenForm::MemberId => "the member id as a token",
+            TokenForm::Unsigned => "a JWT of the algorithm none for the member",
             TokenForm::Of(name) => return write!(f, "the token of {name}"),
         })
     }
@@ -335,6 +350,14 @@ pub enum NonceSource {
     Fresh,
     /// The actor's last one, used or not.
     Last,
+    /// The one with which the actor logged in last.
+    Used,
+    /// The same with a line break in its base64 text.
+    UsedWrapped,
+    /// The same without its padding.
+    UsedUnpadded,
+    /// The one with which that actor logged in last.
+    UsedOf(String),
     /// Never issued.
     Invented,
     /// A fresh one with its first byte changed.
@@ -345,9 +368,13 @@ pub enum NonceSource {
     Of(String),
 }
 
-const NONCES: [&str; 6] = [
+const NONCES: [&str; 10] = [
     "fresh",
     "last",
+    "used",
+    "used-wrapped",
+    "used-unpadded",
+    "used of NAME",
     "invented",
     "altered-head",
     "altered-tail",
@@ -361,12 +388,16 @@ impl FromStr for NonceSource {
         Ok(match text {
             "fresh" => NonceSource::Fresh,
             "last" => NonceSource::Last,
+            "used" => NonceSource::Used,
+            "used-wrapped" => NonceSource::UsedWrapped,
+            "used-unpadded" => NonceSource::UsedUnpadded,
             "invented" => NonceSource::Invented,
             "altered-head" => NonceSource::AlteredHead,
             "altered-tail" => NonceSource::AlteredTail,
-            _ => match text.strip_prefix("of ") {
-                Some(name) => NonceSource::Of(name.to_owned()),
-                None => return Err(unknown("nonce", text, &NONCES)),
+            _ => match (text.strip_prefix("of "), text.strip_prefix("used of ")) {
+                (Some(name), _) => NonceSource::Of(name.to_owned()),
+                (_, Some(name)) => NonceSource::UsedOf(name.to_owned()),
+                _ => return Err(unknown("nonce", text, &NONCES)),
             },
         })
     }
@@ -375,7 +406,7 @@ impl FromStr for NonceSource {
 read_from_text!(
     NonceSource,
     "Nonce",
-    "fresh, last, invented, altered-head, altered-tail, or `of NAME`"
+    "fresh, last, used, used-wrapped, used-unpadded, invented, altered-head, altered-tail, `of NAME` or `used of NAME`"
 );
 
 #[cfg(test)]
@@ -409,6 +440,7 @@ mod tests {
     fn tokens_and_nonces_name_actors() {
         assert_eq!("of bob".parse(), Ok(TokenForm::Of("bob".to_owned())));
         assert_eq!("of bob".parse(), Ok(NonceSource::Of("bob".to_owned())));
+        assert_eq!("used of bob".parse(), Ok(NonceSource::UsedOf("bob".to_owned())));
         assert!("of-bob".parse::<NonceSource>().is_err());
     }
 }

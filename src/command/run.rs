@@ -150,6 +150,7 @@ async fn drive(config: &Config, stage: &mut Stage, halt: &Halt) -> Result<Record
             patience,
             seed: config.seed,
             generation,
+            spec: config.spec,
             slow: config.slow,
             show_secrets: config.show_secrets,
         };
@@ -157,7 +158,6 @@ async fn drive(config: &Config, stage: &mut Stage, halt: &Halt) -> Result<Record
             suite: Arc::clone(&config.suite),
             selected: config.selected.clone(),
             target: Arc::new(target),
-            spec: config.spec,
             transport: Transport::of(&vault),
             jobs: config.jobs,
             heading: heading(config),

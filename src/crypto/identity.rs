@@ -3,9 +3,11 @@
 use std::fmt;
 use std::sync::OnceLock;
 
+use ed25519_dalek::SigningKey;
+
 use super::encoding::encode;
 use super::envelope::OpenError;
-use super::primitives::{ed25519_public_key, ed25519_sign, x25519_public_key};
+use super::primitives::{ed25519_key_pair, ed25519_public_key, ed25519_sign, x25519_public_key};
 use super::seed::Seed;
 use super::wrap;
 use crate::protocol::WrappedKey;
@@ -15,7 +17,7 @@ use crate::protocol::WrappedKey;
 /// `Debug` shows the member id only.
 #[derive(Clone)]
 pub struct Identity {
-    ed25519_secret: [u8; 32],
+    ed25519: SigningKey,
     x25519_secret: [u8; 32],
     member_id: String,
     x25519_public_key: OnceLock<String>,
@@ -33,10 +35,11 @@ impl Identity {
 
     /// The actor of these secrets, 32 bytes each: the private key of RFC 8032, and the scalar of RFC 7748 before clamping.
     pub fn from_secrets(ed25519_secret: [u8; 32], x25519_secret: [u8; 32]) -> Identity {
+        let ed25519 = ed25519_key_pair(&ed25519_secret);
         Identity {
-            member_id: encode(&ed25519_public_key(&ed25519_secret)),
+            member_id: encode(&ed25519_public_key(&ed25519)),
             x25519_public_key: OnceLock::new(),
-            ed25519_secret,
+            ed25519,
             x25519_secret,
         }
     }
@@ -55,7 +58,7 @@ impl Identity {
 
     /// Signs with plain Ed25519 (RFC 8032).
     pub fn sign(&self, message: &[u8]) -> [u8; 64] {
-        ed25519_sign(&self.ed25519_secret, message)
+        ed25519_sign(&self.ed25519, message)
     }
 
     /// Unwraps a data key that was wrapped for this actor under the default scheme.
@@ -70,7 +73,7 @@ impl Identity {
 
     /// Both private keys, Ed25519 first, so that outputs can be searched for them.
     pub fn secrets(&self) -> [[u8; 32]; 2] {
-        [self.ed25519_secret, self.x25519_secret]
+        [self.ed25519.to_bytes(), self.x25519_secret]
     }
 }
 

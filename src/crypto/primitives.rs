@@ -61,14 +61,19 @@ pub fn hkdf_expand(prk: &[u8; 32], info: &[u8]) -> [u8; 32] {
     out
 }
 
-/// The Ed25519 public key of a 32-byte secret.
-pub fn ed25519_public_key(secret: &[u8; 32]) -> [u8; 32] {
-    SigningKey::from_bytes(secret).verifying_key().to_bytes()
+/// The Ed25519 key pair of a 32-byte secret. Making one costs as much as a signature.
+pub fn ed25519_key_pair(secret: &[u8; 32]) -> SigningKey {
+    SigningKey::from_bytes(secret)
+}
+
+/// The 32-byte public key of an Ed25519 key pair.
+pub fn ed25519_public_key(pair: &SigningKey) -> [u8; 32] {
+    pair.verifying_key().to_bytes()
 }
 
 /// Signs with plain Ed25519.
-pub fn ed25519_sign(secret: &[u8; 32], message: &[u8]) -> [u8; 64] {
-    SigningKey::from_bytes(secret).sign(message).to_bytes()
+pub fn ed25519_sign(pair: &SigningKey, message: &[u8]) -> [u8; 64] {
+    pair.sign(message).to_bytes()
 }
 
 /// Verifies strictly: RFC 8032 with S below the group order, and neither a key nor an R of small order; keys that are

@@ -44,7 +44,7 @@ pub enum SignatureForm {
     Extended,
     /// The empty string.
     Empty,
-    /// Text that no base64 decoder takes.
+    /// Text that no base64 decoder takes; those that skip what they do not know make a signature of it that does not hold.
     NotBase64,
     /// A valid signature in the URL-safe alphabet; it always holds a `-` or a `_`.
     UrlSafeBase64,
@@ -137,7 +137,7 @@ pub fn sign_nonce(
         SignatureForm::Truncated => encode(&valid[..63]),
         SignatureForm::Extended => encode(&[&valid[..], &[0]].concat()),
         SignatureForm::Empty => String::new(),
-        SignatureForm::NotBase64 => encode(&valid).replace('=', "!"),
+        SignatureForm::NotBase64 => not_base64(&encode(&valid)),
         SignatureForm::UrlSafeBase64 => url_safe(identity, &nonce),
         SignatureForm::Unpadded => encode(&valid).replace('=', ""),
         SignatureForm::TrailingBits => with_trailing_bits(&encode(&valid)),
@@ -204,6 +204,16 @@ fn with_trailing_bits(base64: &str) -> String {
         _ => "x",
     };
     format!("{}{last}==", &base64[..end.saturating_sub(1)])
+}
+
+/// Upper and lower case swapped, and exclamation marks for the padding.
+fn not_base64(text: &str) -> String {
+    let swapped = |c: char| match c {
+        '=' => '!',
+        c if c.is_ascii_lowercase() => c.to_ascii_uppercase(),
+        c => c.to_ascii_lowercase(),
+    };
+    text.chars().map(swapped).collect()
 }
 
 /// A line break after 76 characters, as MIME encoders write it.

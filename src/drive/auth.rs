@@ -4,6 +4,7 @@ use base64::prelude::{BASE64_STANDARD, Engine as _};
 use serde_json::{Value, json};
 
 use super::draft::Draft;
+use super::lifetime::Lifetime;
 use super::world::{Token, World};
 use super::{Driver, Errand, Flow, blocked};
 use crate::case::NonceSource;
@@ -11,13 +12,13 @@ use crate::case::model::{Challenge, KeyForm, Redeem};
 use crate::crypto::{self, SignatureForm};
 use crate::protocol::Operation;
 use crate::reading::Reading;
-use crate::wire::Role;
+use crate::wire::{Role, Service};
 
 impl Driver<'_> {
     /// Logs an actor in, unless it holds a token that is good for a while yet.
     pub(super) async fn ensure_token(&mut self, name: &str) -> Flow<()> {
         let now = super::now_ms();
-        let usable = |token: &Token| self.keep_tokens || !token.is_stale(now);
+        let usable = |token: &Token| self.keep_tokens || !token.lifetime.is_stale(now - token.issued_at);
         if self.world.actor(name).token.as_ref().is_some_and(usable) {
             return Ok(());
         }
@@ -29,6 +30,7 @@ impl Driver<'_> {
         let draft = Draft::new(Operation::Token, Operation::Token.path("", ""), Some(body));
         let reading = self.without_token(&draft, name).await?;
         if self.keep_token(name, &reading) {
+            self.world.actor(name).used = Some(nonce);
             return Ok(());
         }
         Err(blocked(
@@ -80,13 +82,23 @@ impl Driver<'_> {
         };
         let issued_at = super::now_ms();
         let expires_at = body.get("expiresAt").and_then(Value::as_i64).unwrap_or(i64::MAX);
+        let last = self.transcript.exchanges.last();
+        let date = last.and_then(|exchange| exchange.outcome.answer()?.date_ms());
+        let is_local = self.target.client.endpoint(Service::Idp).is_loopback();
         self.secrets.token(name, text);
         self.world.actor(name).token = Some(Token {
             text: text.to_owned(),
-            expires_at,
             issued_at,
+            lifetime: Lifetime::new(expires_at, issued_at, date, is_local),
         });
         true
+    }
+
+    /// Whether the token of an actor may have run out by now, other than on purpose.
+    pub(super) fn may_have_run_out(&mut self, name: &str) -> bool {
+        let now = super::now_ms();
+        let over = |token: &Token| token.lifetime.may_be_over(now - token.issued_at);
+        !self.keep_tokens && self.world.actor(name).token.as_ref().is_some_and(over)
     }
 
     /// The requests of a challenge step.
@@ -123,6 +135,13 @@ impl Driver<'_> {
                 let last = self.world.actor(name).nonce.clone();
                 last.ok_or_else(|| blocked(self.step, format!("{name} was never given a nonce")))?
             }
+            NonceSource::Used => self.used_nonce(name)?,
+            // The signature is over the bytes, however the text is spelt.
+            NonceSource::UsedWrapped | NonceSource::UsedUnpadded => self.used_nonce(name)?,
+            NonceSource::UsedOf(other) => {
+                spoils.push(format!("{other} has logged in with the nonce"));
+                self.used_nonce(other)?
+            }
             NonceSource::Invented => {
                 spoils.push("a nonce that was never issued".to_owned());
                 BASE64_STANDARD.encode(self.world.draw("invented-nonce"))
@@ -151,10 +170,28 @@ impl Driver<'_> {
             .map_err(|error| blocked(self.step, format!("{signer} cannot sign the nonce: {error}")))?;
         // Whatever becomes of the body, its signature is one.
         self.secrets.signature(&signature);
+        let nonce = match &redeem.nonce {
+            Some(NonceSource::UsedWrapped) => {
+                spoils.push("the nonce has a line break in its base64".to_owned());
+                format!("{}\n{}", &nonce[..4], &nonce[4..])
+            }
+            Some(NonceSource::UsedUnpadded) => {
+                spoils.push("the nonce has no padding".to_owned());
+                nonce.trim_end_matches('=').to_owned()
+            }
+            _ => nonce,
+        };
         let body = token_body(&self.world.member_id(presented), &nonce, &signature);
         let mut draft = Draft::new(Operation::Token, Operation::Token.path("", ""), Some(body));
         spoils.into_iter().for_each(|how| draft.spoil(how));
         Ok(draft)
+    }
+
+    /// The nonce with which an actor logged in last.
+    fn used_nonce(&mut self, name: &str) -> Flow<String> {
+        let used = self.world.actor(name).used.clone();
+        used.filter(|nonce| nonce.is_ascii() && nonce.len() > 4)
+            .ok_or_else(|| blocked(self.step, format!("{name} has not logged in with a nonce")))
     }
 
     /// A redemption under a key of small order, with a signature that a lax verifier takes for any message.
@@ -175,14 +212,6 @@ impl Driver<'_> {
         let mut draft = Draft::new(Operation::Token, Operation::Token.path("", ""), Some(body));
         draft.spoil("a key of small order, with a signature forged under it");
         Ok(draft)
-    }
-}
-
-impl Token {
-    /// Whether most of its lifetime has gone by. A lifetime that makes no sense is not looked at.
-    fn is_stale(&self, now: i64) -> bool {
-        let lifetime = self.expires_at.saturating_sub(self.issued_at);
-        lifetime > 0 && now.saturating_sub(self.issued_at) > lifetime / 3 * 2
     }
 }
 

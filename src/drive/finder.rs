@@ -4,45 +4,37 @@
 //! takes longer to build than all the looking; so each place of the text is asked for its first eight bytes, which a
 //! sieve of bits almost always answers with "none of them".
 
-use std::collections::HashMap;
-
 /// So many bytes at the beginning of a string decide whether the rest is looked at.
 const HEAD: usize = 8;
 
 /// Strings to be found, each with what it is replaced by.
 pub(super) struct Finder<'a> {
-    needles: Vec<(&'a [u8], &'a str)>,
-    /// Those of at least eight bytes, by these.
-    by_head: HashMap<u64, Vec<usize>>,
+    /// Those of at least eight bytes with these, in their order.
+    long: Vec<(u64, &'a [u8], &'a str)>,
     /// Bits by the hash of the first eight bytes; a power of two of them.
     sieve: Vec<u64>,
     /// Those that are shorter.
-    short: Vec<usize>,
+    short: Vec<(&'a [u8], &'a str)>,
 }
 
 impl<'a> Finder<'a> {
     /// A finder of strings. Of equal ones the first counts, and empty ones are nowhere.
     pub(super) fn new(needles: impl IntoIterator<Item = (&'a [u8], &'a str)>) -> Finder<'a> {
-        let needles: Vec<_> = needles.into_iter().filter(|(it, _)| !it.is_empty()).collect();
-        let words = needles.len().next_power_of_two().max(64);
-        let mut finder = Finder {
-            by_head: HashMap::with_capacity(needles.len()),
-            sieve: vec![0; words],
-            short: Vec::new(),
-            needles,
-        };
-        for (index, (needle, _)) in finder.needles.iter().enumerate() {
+        let (mut long, mut short) = (Vec::new(), Vec::new());
+        for (needle, by) in needles {
             match needle.first_chunk() {
-                None => finder.short.push(index),
-                Some(head) => {
-                    let head = u64::from_le_bytes(*head);
-                    finder.by_head.entry(head).or_default().push(index);
-                    let (word, bit) = place(head, words);
-                    finder.sieve[word] |= bit;
-                }
+                Some(head) => long.push((u64::from_le_bytes(*head), needle, by)),
+                None if needle.is_empty() => {}
+                None => short.push((needle, by)),
             }
         }
-        finder
+        long.sort_by_key(|(head, _, _)| *head);
+        let mut sieve = vec![0; long.len().next_power_of_two().max(64)];
+        for (head, _, _) in &long {
+            let (word, bit) = place(*head, sieve.len());
+            sieve[word] |= bit;
+        }
+        Finder { long, sieve, short }
     }
 
     /// The text with each of the strings replaced: from the left, and where several begin, the longest. None where there
@@ -85,17 +77,20 @@ impl<'a> Finder<'a> {
             Some(head) => self.with_head(u64::from_le_bytes(*head)),
             None => &[],
         };
-        let candidates = long.iter().chain(&self.short).map(|index| self.needles[*index]);
+        let long = long.iter().map(|(_, needle, by)| (*needle, *by));
+        let candidates = long.chain(self.short.iter().copied());
         candidates
             .filter(|(needle, _)| text.starts_with(needle))
             .reduce(|longest, it| if it.0.len() > longest.0.len() { it } else { longest })
     }
 
-    fn with_head(&self, head: u64) -> &[usize] {
-        match self.may_begin_with(head) {
-            true => self.by_head.get(&head).map_or(&[], Vec::as_slice),
-            false => &[],
+    fn with_head(&self, head: u64) -> &[(u64, &'a [u8], &'a str)] {
+        if !self.may_begin_with(head) {
+            return &[];
         }
+        let from = self.long.partition_point(|(other, _, _)| *other < head);
+        let same = self.long[from..].partition_point(|(other, _, _)| *other == head);
+        &self.long[from..from + same]
     }
 
     fn may_begin_with(&self, head: u64) -> bool {

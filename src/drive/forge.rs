@@ -8,7 +8,7 @@ use crate::case::model::{AddMember, Create, Push, RemoveMember};
 use crate::case::{Action, Count};
 use crate::crypto::{self, Identity};
 use crate::ledger::{Stored, member_id};
-use crate::protocol::{DEFAULT_SCHEME, EncryptedEnvelope, MemberEntry};
+use crate::protocol::{DEFAULT_SCHEME, EncryptedEnvelope, MemberEntry, SpecVersion};
 
 /// The body of a vault operation by `actor` on the repository called `repo`; `None` where the route takes none.
 /// Auth operations are built elsewhere: they need a nonce of the target's.
@@ -54,7 +54,10 @@ fn create_repo(world: &mut World<'_>, actor: &str, repo: &str, create: &Create) 
         "payloadVersion": version,
         "members": entries,
     });
-    if let Some(policy) = create.share_refresh_tokens {
+    let policy = create
+        .share_refresh_tokens
+        .filter(|_| world.spec >= SpecVersion::V0_4);
+    if let Some(policy) = policy {
         manifest["shareRefreshTokens"] = policy.into();
     }
     let envelope = envelope(world, repo, version, epoch, create.ciphertext);
@@ -68,11 +71,14 @@ fn push_request(world: &mut World<'_>, repo: &str, push: &Push) -> Value {
     let (version, epoch) = current(world, repo);
     let wrapping = Wrapping::of(&world.ensure_repo(repo).style);
     let epoch = push.epoch.unwrap_or(Count::Current(0)).resolve(epoch);
-    let target = push.version.unwrap_or(Count::Current(1)).resolve(version);
+    let expected = push.expected.unwrap_or(Count::Current(0)).resolve(version);
+    let target = push
+        .version
+        .map_or(expected.saturating_add(1), |count| count.resolve(version));
     let mut request = json!({
         "repoId": world.ensure_repo(repo).id,
         "envelope": envelope(world, repo, target, epoch, push.ciphertext),
-        "expectedPayloadVersion": push.expected.unwrap_or(Count::Current(0)).resolve(version),
+        "expectedPayloadVersion": expected,
     });
     if let Some(roster) = &push.rotate {
         let entries: Vec<MemberEntry> = roster

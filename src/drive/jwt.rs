@@ -1,7 +1,7 @@
 //! What a token says where it is a JWT, before it is hidden.
 
 use base64::prelude::{BASE64_URL_SAFE_NO_PAD as BASE64_URL, Engine as _};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::wire::{Jwt, Outcome};
 
@@ -21,6 +21,19 @@ pub(super) fn of(outcome: &Outcome) -> Option<Jwt> {
         claims: object(parts.next()?)?,
     };
     (parts.count() == 1).then_some(jwt)
+}
+
+/// A JWT of the reference form that nobody signed (`alg` is `none`, RFC 7519, 6) and that is good for an hour.
+pub(super) fn unsigned(member_id: &str, now_ms: i64) -> String {
+    let header = json!({ "alg": "none", "typ": "JWT" });
+    let claims = json!({
+        "sub": format!("key:{member_id}"),
+        "kind": "keypair",
+        "iat": now_ms / 1000,
+        "exp": now_ms / 1000 + 3600,
+    });
+    let part = |value: Value| BASE64_URL.encode(value.to_string());
+    format!("{}.{}.", part(header), part(claims))
 }
 
 fn object(part: &str) -> Option<Map<String, Value>> {

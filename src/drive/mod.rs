@@ -10,6 +10,7 @@ mod draft;
 mod finder;
 mod forge;
 mod jwt;
+mod lifetime;
 mod race;
 mod secrets;
 mod spoil;
@@ -28,7 +29,7 @@ pub use world::{identity, marker, scope, unique};
 
 use crate::case::{LoadedCase, TokenForm};
 use crate::crypto::Seed;
-use crate::protocol::Operation;
+use crate::protocol::{Operation, SpecVersion};
 use crate::reading::Reading;
 use crate::record::Stopped;
 use crate::transcript::Transcript;
@@ -57,6 +58,8 @@ pub struct Target {
     pub seed: Seed,
     /// Which use of the seed it is.
     pub generation: u32,
+    /// The protocol version that the target speaks: it is sent nothing newer, and judged by that.
+    pub spec: SpecVersion,
     /// Whether cases may wait for minutes.
     pub slow: bool,
     /// Whether tokens, signatures and keys stay in the transcript.
@@ -69,7 +72,7 @@ pub async fn drive(case: &LoadedCase, target: &Target) -> Transcript {
     let mut driver = Driver {
         case,
         target,
-        world: World::new(&target.seed, scope(target.generation, case.id())),
+        world: World::new(&target.seed, scope(target.generation, case.id()), target.spec),
         lane: target.client.lane(),
         began,
         transcript: Transcript {
@@ -159,7 +162,7 @@ impl Driver<'_> {
         round: usize,
     ) -> Flow<Reading> {
         let (request, shown) = self.with_token(draft, who).await?;
-        self.transact(Errand {
+        let errand = Errand {
             draft,
             who,
             repo,
@@ -167,6 +170,22 @@ impl Driver<'_> {
             round,
             request: &request,
             shown: &shown,
+        };
+        let reading = self.transact(errand).await?;
+        let is_own = draft.token == Some(None);
+        if reading.status() != Some(401) || !is_own || !self.may_have_run_out(who) {
+            return Ok(reading);
+        }
+        // The token ran out on the way: with a new one the request is made once more.
+        if let Some(last) = self.transcript.exchanges.last_mut() {
+            last.role = Role::Throttled;
+        }
+        self.world.actor(who).token = None;
+        let (request, shown) = &self.with_token(draft, who).await?;
+        self.transact(Errand {
+            request,
+            shown,
+            ..errand
         })
         .await
     }
@@ -274,6 +293,9 @@ impl Driver<'_> {
     async fn wait_out(&mut self, answer: &crate::wire::Answer, attempt: u32, first: Instant) -> Flow<()> {
         let refusals = self.target.patience.refusals();
         let Some((wait, told)) = throttle::wait(answer, attempt, Timestamp::now()) else {
+            if self.demand.is_unusual() {
+                return Err(self.limited(answer.status));
+            }
             let reason = "the target answered 429 and asks for a longer wait than a run has";
             return Err(error(self.step, reason));
         };
@@ -352,9 +374,11 @@ impl Driver<'_> {
                 (own, format!("{shown}, {form}"))
             }
         };
-        let header = form
-            .as_ref()
-            .map_or_else(|| bearer(&value), |form| steps::authorization(form, &value));
+        let member_id = self.world.member_id(who);
+        let header = form.as_ref().map_or_else(
+            || bearer(&value),
+            |form| steps::authorization(form, &value, &member_id),
+        );
         if form == &Some(TokenForm::InQuery) {
             let with = |token: &str| {
                 let mut draft = draft.clone();
@@ -368,8 +392,13 @@ impl Driver<'_> {
             };
             return Ok((with(&sent), shown));
         }
-        if let Some(sent) = header.as_deref().and_then(|header| header.split(' ').next_back()) {
-            self.secrets.variant(sent, &shown);
+        // A member id is no secret: it stands in every roster.
+        let secret = header
+            .as_deref()
+            .filter(|_| form != &Some(TokenForm::MemberId))
+            .and_then(|header| header.split(' ').nth(1));
+        if let Some(secret) = secret {
+            self.secrets.variant(secret, &shown);
         }
         let shown = if self.target.show_secrets {
             header.clone()

@@ -9,15 +9,14 @@ use tokio::time::timeout;
 
 use super::audit::Eyes;
 use super::draft::Draft;
-use super::throttle::is_limit;
+use super::throttle::is_told_limit;
 use super::world::cast;
-use super::{CONNECTING, Driver, Errand, Flow, error, not_applicable, patience_key};
+use super::{CONNECTING, Driver, Errand, Flow, error, patience_key};
 use crate::case::Action;
 use crate::case::model::{AddMember, Create, Step};
 use crate::crypto::SignatureForm;
 use crate::protocol::Operation;
 use crate::reading::Reading;
-use crate::record::Stopped;
 use crate::wire::{Answer, Failure, FailureKind, Lane, Primed, Request, Role, Sent};
 
 /// How many rounds a race has that does not say.
@@ -31,13 +30,20 @@ struct Runner {
     primed: Primed,
 }
 
+/// What became of a participant.
+struct Run {
+    name: String,
+    draft: Draft,
+    reading: Reading,
+}
+
 impl Driver<'_> {
     pub(super) async fn race(&mut self, step: &Step) -> Flow<()> {
         let names: Vec<String> = step.actor_names().into_iter().map(str::to_owned).collect();
         let mut lanes: Vec<Lane> = (0..=names.len()).map(|_| self.target.client.lane()).collect();
         for round in 0..step.rounds.unwrap_or(ROUNDS) {
             let (mut attempt, first) = (0, Instant::now());
-            // A round in which everybody was answered 429 did not happen.
+            // A round in which nobody's request was executed did not happen.
             while let Some(refusal) = self.round(step, &names, &mut lanes, round).await? {
                 if self.is_final_429(attempt) {
                     return Err(self.limited(429));
@@ -59,12 +65,12 @@ impl Driver<'_> {
     ) -> Flow<Option<Answer>> {
         let repo = self.arena(step, names, round).await?;
         let drafts = self.line_up(step, names, &repo, round).await?;
-        self.weigh_all(&repo, &drafts);
+        self.weigh_all(&names[0], &repo, &drafts);
         let runners = self.prime(drafts, lanes).await?;
         match self.start(runners, &repo, round).await? {
             Ok(readings) => {
                 self.heed_limits(readings.len())?;
-                self.settle(&repo, &names[0], &readings, round).await?;
+                self.settle(&repo, &readings, round).await?;
                 Ok(None)
             }
             Err(refusal) => Ok(Some(refusal)),
@@ -143,9 +149,9 @@ impl Driver<'_> {
     }
 
     /// What all requests of a round ask for together.
-    fn weigh_all(&mut self, repo: &str, drafts: &[(String, Draft)]) {
+    fn weigh_all(&mut self, who: &str, repo: &str, drafts: &[(String, Draft)]) {
         let Some((_, first)) = drafts.first() else { return };
-        self.weigh(repo, first);
+        self.weigh(who, repo, first);
         let adds = |(_, draft): &&(String, Draft)| draft.operation == Some(Operation::AddMember);
         let members = self.world.stored(repo).map_or(0, |stored| stored.members.len());
         let together = members + drafts.iter().filter(adds).count();
@@ -155,18 +161,14 @@ impl Driver<'_> {
     /// Ends the race where a request of the round asked for more than a limit of the target's allows. A single 429 is a rate.
     fn heed_limits(&self, length: usize) -> Flow<()> {
         let round = self.transcript.exchanges.iter().rev().take(length);
-        let limited = round
+        let mut answers = round
             .filter_map(|exchange| exchange.outcome.answer())
-            .find(|answer| answer.status != 429 && is_limit(answer));
-        match limited {
-            Some(answer) if self.demand.is_unusual() => Err(self.limited(answer.status)),
+            .filter(|answer| answer.status != 429);
+        match answers.find(|answer| self.demand.meets_limit(answer) || is_told_limit(answer)) {
+            Some(answer) if self.demand.meets_limit(answer) => Err(self.limited(answer.status)),
+            Some(answer) if self.demand.repos > 0 => Err(self.full(answer.status)),
             _ => Ok(()),
         }
-    }
-
-    fn limited(&self, status: u16) -> Stopped {
-        let reason = format!("a limit of the target's stands before it: status {status}");
-        not_applicable(self.step, reason)
     }
 
     fn runner_draft(
@@ -177,20 +179,31 @@ impl Driver<'_> {
         round: usize,
         lane: usize,
     ) -> Option<Draft> {
-        match action {
-            Action::AddMember(add) if add.member == "{new}" => {
-                let fresh = AddMember {
-                    member: format!("new-{round}-{lane}"),
-                    ..add.clone()
-                };
-                self.valid_draft(name, repo, Action::AddMember(&fresh))
-            }
-            action => self.valid_draft(name, repo, action),
-        }
+        let member = match action {
+            Action::AddMember(add) if add.member == "{new}" => format!("new-{round}-{lane}"),
+            Action::AddMember(add) if add.member == "{one}" => format!("new-{round}"),
+            action => return self.valid_draft(name, repo, action),
+        };
+        let Action::AddMember(add) = action else {
+            return None;
+        };
+        let fresh = AddMember {
+            member,
+            ..add.clone()
+        };
+        self.valid_draft(name, repo, Action::AddMember(&fresh))
     }
 
     async fn prime(&mut self, drafts: Vec<(String, Draft)>, lanes: &mut [Lane]) -> Flow<Vec<Runner>> {
         let mut runners = Vec::with_capacity(drafts.len());
+        // Tokens may be good for seconds only: those that ran low while others were fetched are fetched again.
+        for _ in 0..2 {
+            for (name, draft) in &drafts {
+                if draft.token == Some(None) {
+                    self.ensure_token(name).await?;
+                }
+            }
+        }
         for ((name, draft), lane) in drafts.into_iter().zip(lanes) {
             let (request, shown) = self.with_token(&draft, &name).await?;
             let limit = self.limit(CONNECTING)?;
@@ -216,14 +229,14 @@ impl Driver<'_> {
         Ok(runners)
     }
 
-    /// Lets all go at once and writes the exchanges down in the order of the line-up. Where all are answered 429, one of
-    /// the answers comes back.
+    /// Lets all go at once and writes the exchanges down in the order of the line-up. Where none was executed, one of the
+    /// answers comes back.
     async fn start(
         &mut self,
         runners: Vec<Runner>,
         repo: &str,
         round: usize,
-    ) -> Flow<Result<Vec<(Draft, Reading)>, Answer>> {
+    ) -> Flow<Result<Vec<Run>, Answer>> {
         let at = self.began.elapsed();
         let operation = runners
             .first()
@@ -239,16 +252,21 @@ impl Driver<'_> {
         }
         let mut sent: Vec<(usize, Sent)> = running.join_all().await;
         sent.sort_by_key(|(index, _)| *index);
-        let refusal = refusal_of_all(&sent);
-        let role = if refusal.is_some() {
-            Role::Throttled
-        } else {
-            Role::Step
-        };
-        let (mut readings, mut times) = (Vec::new(), Vec::new());
-        for ((name, draft, request), (_, sent)) in notes.into_iter().zip(sent) {
+        let late: Vec<bool> = notes
+            .iter()
+            .zip(&sent)
+            .map(|((name, draft, _), (_, sent))| self.came_too_late(name, draft, sent))
+            .collect();
+        let refusal = refusal_of_all(&sent, &late);
+        let (mut runs, mut times) = (Vec::new(), Vec::new());
+        for (((name, draft, request), (_, sent)), late) in notes.into_iter().zip(sent).zip(late) {
             let (reading, took) = (Reading::of(draft.operation, &sent.outcome), sent.took);
             let needs_token = draft.operation.is_some_and(Operation::needs_token);
+            let role = if late || refusal.is_some() {
+                Role::Throttled
+            } else {
+                Role::Step
+            };
             let errand = Errand {
                 draft: &draft,
                 who: &name,
@@ -259,48 +277,52 @@ impl Driver<'_> {
                 shown: &request,
             };
             self.note(&errand, at, sent);
-            readings.push((draft, reading));
+            if late {
+                self.world.actor(&name).token = None;
+            }
+            runs.push(Run { name, draft, reading });
             times.push(took);
         }
         if let Some(refusal) = refusal {
             return Ok(Err(refusal));
         }
-        for ((_, reading), took) in readings.iter().zip(times) {
-            self.heed_failure(&key, reading, took)?;
+        for (run, took) in runs.iter().zip(times) {
+            self.heed_failure(&key, &run.reading, took)?;
         }
-        Ok(Ok(readings))
+        Ok(Ok(runs))
+    }
+
+    /// Whether a request was refused because its token had run out by the time it came.
+    fn came_too_late(&mut self, name: &str, draft: &Draft, sent: &Sent) -> bool {
+        let refused = sent.outcome.answer().is_some_and(|answer| answer.status == 401);
+        refused && draft.token == Some(None) && self.may_have_run_out(name)
     }
 
     /// What became of the round: the driver takes for stored what one granted request wrote, and then what members see.
-    async fn settle(
-        &mut self,
-        repo: &str,
-        actor: &str,
-        readings: &[(Draft, Reading)],
-        round: usize,
-    ) -> Flow<()> {
-        for (draft, reading) in readings {
-            if draft.operation == Some(Operation::Token) {
-                self.keep_token(actor, reading);
+    async fn settle(&mut self, repo: &str, runs: &[Run], round: usize) -> Flow<()> {
+        for run in runs {
+            if run.draft.operation == Some(Operation::Token) {
+                self.keep_token(&runs[0].name, &run.reading);
             }
-            self.apply(repo, draft, reading);
+            self.apply(&run.name, repo, &run.draft, &run.reading);
         }
-        let writes = readings
+        let writes = runs
             .iter()
-            .any(|(draft, _)| draft.operation.is_some_and(Operation::writes));
+            .any(|run| run.draft.operation.is_some_and(Operation::writes));
         if writes {
-            self.audit(repo, actor, Eyes::All, round).await
+            self.audit(repo, &runs[0].name, Eyes::All, round).await
         } else {
             Ok(())
         }
     }
 }
 
-/// An answer of a round in which all were 429.
-fn refusal_of_all(sent: &[(usize, Sent)]) -> Option<Answer> {
-    let refusal = |(_, sent): &(usize, Sent)| {
-        let answer = sent.outcome.answer().filter(|answer| answer.status == 429);
-        answer.cloned()
+/// An answer of a round in which nothing was executed: all were 429, or came too late.
+fn refusal_of_all(sent: &[(usize, Sent)], late: &[bool]) -> Option<Answer> {
+    let refusal = |((_, sent), late): (&(usize, Sent), &bool)| {
+        let answer = sent.outcome.answer();
+        answer.filter(|answer| answer.status == 429 || *late).cloned()
     };
-    sent.iter().map(refusal).collect::<Option<Vec<_>>>()?.pop()
+    let refusals = sent.iter().zip(late).map(refusal);
+    refusals.collect::<Option<Vec<_>>>()?.pop()
 }

@@ -5,12 +5,10 @@
 //! given may come back in another: [`hide_across`] looks for that when all cases are done.
 
 use std::collections::HashMap;
-use std::fmt;
 use std::sync::Arc;
+use std::{fmt, thread};
 
-use base64::prelude::{
-    BASE64_STANDARD, BASE64_STANDARD_NO_PAD, BASE64_URL_SAFE, BASE64_URL_SAFE_NO_PAD, Engine as _,
-};
+use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE, Engine as _};
 
 use super::finder::Finder;
 use crate::protocol::encode_segment;
@@ -163,28 +161,39 @@ impl Secrets {
     }
 
     /// The bytes and the encodings in which a leak is usually found.
+    ///
+    /// Many forms of a secret are the same, or one of them begins with another; each is looked for once.
     fn add_forms(&mut self, secret: &[u8], placeholder: &Arc<str>) {
+        self.add(secret, placeholder);
         let hex: String = secret
             .iter()
             .flat_map(|byte| [byte >> 4, byte & 15])
             .filter_map(|digit| char::from_digit(digit.into(), 16))
             .collect();
+        self.add(hex.to_uppercase().as_bytes(), placeholder);
+        self.add(hex.as_bytes(), placeholder);
         let base64 = BASE64_STANDARD.encode(secret);
-        let text = std::str::from_utf8(secret).unwrap_or_default();
-        for form in [
-            encode_segment(&base64),
-            BASE64_STANDARD_NO_PAD.encode(secret),
-            BASE64_URL_SAFE.encode(secret),
-            BASE64_URL_SAFE_NO_PAD.encode(secret),
-            hex.to_uppercase(),
-            hex,
-            encode_segment(text),
-            encode_segment(text).to_lowercase(),
-            base64,
-        ] {
-            self.add(form.as_bytes(), placeholder);
+        self.add_base64(&base64, placeholder);
+        if base64.contains(['+', '/']) {
+            self.add_base64(&BASE64_URL_SAFE.encode(secret), placeholder);
+            self.add(encode_segment(&base64).as_bytes(), placeholder);
         }
-        self.add(secret, placeholder);
+        let text = std::str::from_utf8(secret).unwrap_or_default();
+        let escaped = encode_segment(text);
+        if escaped != text {
+            self.add(escaped.to_lowercase().as_bytes(), placeholder);
+            self.add(escaped.as_bytes(), placeholder);
+        }
+    }
+
+    /// A base64 text: as it is, without its padding, and with the padding escaped as in a path.
+    fn add_base64(&mut self, text: &str, placeholder: &Arc<str>) {
+        let bare = text.trim_end_matches('=');
+        self.add(bare.as_bytes(), placeholder);
+        if bare != text {
+            self.add(text.as_bytes(), placeholder);
+            self.add(text.replace('=', "%3D").as_bytes(), placeholder);
+        }
     }
 
     fn add(&mut self, needle: &[u8], placeholder: &Arc<str>) {
@@ -213,24 +222,31 @@ fn finder<'a>(needles: impl IntoIterator<Item = &'a Needle>) -> Finder<'a> {
 pub fn hide_across(cases: &mut [CaseRecord], secrets: &[LiveSecrets]) {
     let finder = finder(secrets.iter().flat_map(|secrets| &secrets.0));
     let replace = |bytes: &[u8]| finder.replace(bytes);
-    for case in cases {
-        case.exchanges
-            .iter_mut()
-            .for_each(|exchange| hide_in_outcome(&mut exchange.outcome, &replace));
-        for text in case
-            .reason
-            .iter_mut()
-            .chain(case.stopped.iter_mut().map(|it| &mut it.reason))
-        {
-            hide_in_text(text, &replace);
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    thread::scope(|scope| {
+        for share in cases.chunks_mut(cases.len().div_ceil(cores).max(1)) {
+            scope.spawn(|| share.iter_mut().for_each(|case| hide_in_case(case, &replace)));
         }
-        for check in &mut case.checks {
-            hide_in_text(&mut check.got, &replace);
-            check
-                .pointer
-                .iter_mut()
-                .for_each(|text| hide_in_text(text, &replace));
-        }
+    });
+}
+
+fn hide_in_case(case: &mut CaseRecord, replace: &impl Fn(&[u8]) -> Option<Vec<u8>>) {
+    case.exchanges
+        .iter_mut()
+        .for_each(|exchange| hide_in_outcome(&mut exchange.outcome, replace));
+    for text in case
+        .reason
+        .iter_mut()
+        .chain(case.stopped.iter_mut().map(|it| &mut it.reason))
+    {
+        hide_in_text(text, replace);
+    }
+    for check in &mut case.checks {
+        hide_in_text(&mut check.got, replace);
+        check
+            .pointer
+            .iter_mut()
+            .for_each(|text| hide_in_text(text, replace));
     }
 }
 

@@ -10,7 +10,8 @@ use crate::json;
 use crate::protocol::schema::{self, Field, FieldKind};
 use crate::protocol::{Operation, encode_segment};
 
-/// The requests that a step makes: the valid one, changed; one for each form that the step lists.
+/// The requests that a step makes: the valid one, changed; one for each form that the step lists, and where it lists forms
+/// of more than one kind, one for each combination.
 pub(super) fn variants(
     world: &mut World<'_>,
     changes: Option<&Changes>,
@@ -20,29 +21,34 @@ pub(super) fn variants(
     let Some(changes) = changes else {
         return vec![valid];
     };
-    let base = change(world, changes, repo, valid);
-    if !changes.token.is_empty() {
-        return changes
-            .token
-            .iter()
-            .map(|form| with_token(base.clone(), form))
-            .collect();
-    }
+    let mut drafts = vec![change(world, changes, repo, valid)];
     if !changes.each_field.is_empty() {
-        return changes
-            .each_field
-            .iter()
-            .flat_map(|spoil| each_field(&base, *spoil))
-            .collect();
+        drafts = each(&drafts, &changes.each_field, |draft, spoil| {
+            each_field(draft, changes, *spoil)
+        });
     }
     if !changes.form.is_empty() {
-        return changes
-            .form
-            .iter()
-            .map(|form| with_form(base.clone(), *form))
-            .collect();
+        drafts = each(&drafts, &changes.form, |draft, form| {
+            vec![with_form(draft.clone(), *form)]
+        });
     }
-    vec![base]
+    if !changes.token.is_empty() {
+        drafts = each(&drafts, &changes.token, |draft, form| {
+            vec![with_token(draft.clone(), form)]
+        });
+    }
+    drafts
+}
+
+/// Every request in every form.
+fn each<T>(drafts: &[Draft], forms: &[T], change: impl Fn(&Draft, &T) -> Vec<Draft>) -> Vec<Draft> {
+    let all = |draft| {
+        forms
+            .iter()
+            .flat_map(|form| change(draft, form))
+            .collect::<Vec<_>>()
+    };
+    drafts.iter().flat_map(all).collect()
 }
 
 /// The changes that make one request of one.
@@ -192,14 +198,14 @@ fn reformat(text: &str) -> String {
 }
 
 /// One request for every field of the operation's schema that the valid body has and the spoiling concerns.
-fn each_field(base: &Draft, spoil: FieldSpoil) -> Vec<Draft> {
+fn each_field(base: &Draft, changes: &Changes, spoil: FieldSpoil) -> Vec<Draft> {
     let (Some(body), Some(message)) = (base.json(), base.operation.and_then(Operation::request_message))
     else {
         return Vec::new();
     };
     let mut drafts = Vec::new();
     for field in schema::fields(message) {
-        if body.pointer(&field.pointer).is_none_or(Value::is_null) {
+        if !changes.concerns(&field.pointer) || body.pointer(&field.pointer).is_none_or(Value::is_null) {
             continue;
         }
         for (how, spoiled) in spoil_field(body, &field, spoil) {

@@ -6,15 +6,16 @@ use serde_json::Value;
 
 use super::audit::Eyes;
 use super::draft::{Content, Draft, path};
-use super::throttle::is_limit;
-use super::{Driver, Flow, blocked, forge, not_applicable, now_ms, spoil, world};
-use crate::case::model::{Repo, Step, Wait};
+use super::throttle::{Demand, is_told_limit};
+use super::{Driver, Flow, blocked, error, forge, jwt, not_applicable, now_ms, spoil, world};
+use crate::case::model::{Repo, Step, Stored as StoredWord, Wait};
 use crate::case::{Action, NonceSource, TokenForm, Word};
 use crate::crypto::SignatureForm;
 use crate::json;
 use crate::ledger::Stored;
 use crate::protocol::{Operation, encode_segment};
 use crate::reading::Reading;
+use crate::record::Stopped;
 use crate::wire::{Outcome, Role};
 
 /// A nonce lives two minutes or less; so much later it is gone.
@@ -79,10 +80,10 @@ impl Driver<'_> {
         let Some(draft) = self.valid_draft(actor, repo, action) else {
             return Ok(());
         };
-        self.weigh(repo, &draft);
+        self.weigh(actor, repo, &draft);
         let reading = self.exchange(&draft, actor, Some(repo), Role::Setup, 0).await?;
         self.heed_limit()?;
-        self.apply(repo, &draft, &reading);
+        self.apply(actor, repo, &draft, &reading);
         match reading {
             Reading::Granted(_) => Ok(()),
             other => {
@@ -190,7 +191,7 @@ impl Driver<'_> {
         last: bool,
     ) -> Flow<bool> {
         let repo = self.repo_of(step, &draft);
-        self.weigh(&repo, &draft);
+        self.weigh(name, &repo, &draft);
         let on_vault = draft.operation.is_some_and(Operation::needs_token);
         let reading = self
             .exchange(&draft, name, on_vault.then_some(repo.as_str()), Role::Step, round)
@@ -206,8 +207,9 @@ impl Driver<'_> {
             self.world.actor(name).nonce = nonce.map(str::to_owned);
         }
         self.heed(step, index, &reading)?;
-        self.apply(&repo, &draft, &reading);
-        if draft.operation.is_some_and(Operation::writes) {
+        self.apply(name, &repo, &draft, &reading);
+        // With a token that is over on purpose nobody can look.
+        if draft.operation.is_some_and(Operation::writes) && !self.keep_tokens {
             let eyes = if last || reading.granted().is_some() {
                 Eyes::All
             } else {
@@ -242,7 +244,10 @@ impl Driver<'_> {
                 && matches!(redeem.nonce, Some(NonceSource::Of(_)))
         );
         if presented == Some(&own) && (draft.spoiled.is_none() || with_anothers_nonce) {
-            self.keep_token(name, reading);
+            let nonce = draft.json().and_then(|body| body.get("nonce")?.as_str());
+            if self.keep_token(name, reading) {
+                self.world.actor(name).used = nonce.map(str::to_owned);
+            }
         }
     }
 
@@ -266,6 +271,10 @@ impl Driver<'_> {
             return Ok(());
         }
         self.heed_limit()?;
+        // Where the answer was to change nothing, the steps behind it need nothing of it.
+        if *step.stored == [StoredWord::Unchanged] && reading.granted().is_none() {
+            return Ok(());
+        }
         if index + 1 < self.case.case.steps.len() && !words.iter().any(|word| word.is_refusal()) {
             let reason = format!(
                 "step {} was to be {}, but came back: {}",
@@ -284,29 +293,55 @@ impl Driver<'_> {
             return Ok(());
         };
         match &last.outcome {
-            Outcome::Answer(answer) if self.demand.is_unusual() && is_limit(answer) => {
-                let reason = format!(
-                    "a limit of the target's stands before it: status {}",
-                    answer.status
-                );
-                Err(not_applicable(self.step, reason))
+            Outcome::Answer(answer) if self.demand.meets_limit(answer) => Err(self.limited(answer.status)),
+            Outcome::Answer(answer) if self.demand.repos > 0 && is_told_limit(answer) => {
+                Err(self.full(answer.status))
             }
             _ => Ok(()),
         }
     }
 
+    /// More than the target offers was asked for.
+    pub(super) fn limited(&self, status: u16) -> Stopped {
+        let reason = format!("a limit of the target's stands before it: status {status}");
+        not_applicable(self.step, reason)
+    }
+
+    /// Not even an ordinary repository is to be had: the target may be right, but there is nothing to judge.
+    pub(super) fn full(&self, status: u16) -> Stopped {
+        let reason = format!(
+            "the target refuses an ordinary repository, for a limit or policy of its own (status {status}): \
+             start it afresh, or raise the limit"
+        );
+        error(self.step, reason)
+    }
+
     /// Notes what a request asks for beyond the ordinary.
-    pub(super) fn weigh(&mut self, repo: &str, draft: &Draft) {
+    pub(super) fn weigh(&mut self, who: &str, repo: &str, draft: &Draft) {
         let creates = draft.operation == Some(Operation::CreateRepo);
         let stored = self.world.stored(repo);
-        self.demand.body = draft.content.as_ref().map_or(0, Content::size);
-        self.demand.members = members_after(stored, draft);
-        self.demand.repos = self.world.repo_count() + usize::from(creates && stored.is_none());
-        self.demand.id = self.world.ensure_repo(repo).id.chars().count();
+        let (before, after) = (
+            stored.map_or(0, |stored| stored.members.len()),
+            members_after(stored, draft),
+        );
+        let repos = if creates {
+            self.world.created_by(who) + 1
+        } else {
+            0
+        };
+        let known = self.world.ensure_repo(repo);
+        let odd = |c: char| !c.is_ascii_alphanumeric() && !"-_.".contains(c);
+        self.demand = Demand {
+            body: draft.content.as_ref().map_or(0, Content::size),
+            members: if after > before { after } else { 0 },
+            repos,
+            id: known.id.chars().count(),
+            is_odd: creates && (known.id.contains(odd) || known.style.scheme.is_some()),
+        };
     }
 
     /// Writes down what a granted request changed.
-    pub(super) fn apply(&mut self, repo: &str, draft: &Draft, reading: &Reading) {
+    pub(super) fn apply(&mut self, who: &str, repo: &str, draft: &Draft, reading: &Reading) {
         let (Some(operation), Some(content), Reading::Granted(_)) =
             (draft.operation, &draft.content, reading)
         else {
@@ -323,6 +358,7 @@ impl Driver<'_> {
         let repo = self.world.ensure_repo(repo);
         if let Some(next) = Stored::after(operation, repo.stored.as_ref(), request) {
             repo.stored = Some(next);
+            repo.creator.get_or_insert_with(|| who.to_owned());
         }
     }
 
@@ -338,10 +374,15 @@ impl Driver<'_> {
             Wait::NonceExpiry => tokio::time::sleep(NONCE_LIFETIME).await,
             Wait::TokenExpiry => {
                 let token = self.world.actor(step.actor_names()[0]).token.clone();
-                let expires_at = token.map_or(i64::MAX, |token| token.expires_at);
-                let left = expires_at
-                    .saturating_add(CLOCK_MARGIN_MS)
-                    .saturating_sub(now_ms());
+                if token.as_ref().is_some_and(|token| !token.lifetime.is_certain) {
+                    let reason =
+                        "the target's answers have no Date, so nobody can tell what time it is there";
+                    return Err(not_applicable(self.step, reason));
+                }
+                let over = token.map_or(i64::MAX, |token| {
+                    token.issued_at.saturating_add(token.lifetime.most)
+                });
+                let left = over.saturating_add(CLOCK_MARGIN_MS).saturating_sub(now_ms());
                 let left = Duration::from_millis(u64::try_from(left).unwrap_or(0));
                 let patience = if self.target.slow {
                     TOKEN_PATIENCE_SLOW
@@ -365,7 +406,7 @@ impl Driver<'_> {
     /// A token that another server issued to the actor's key, and how it is shown.
     pub(super) async fn foreign_token(&mut self, name: &str) -> Flow<(String, String)> {
         let Some(foreign) = &self.target.foreign else {
-            return Err(super::error(self.step, "no second server to get a token from"));
+            return Err(error(self.step, "no second server to get a token from"));
         };
         let lane = std::mem::replace(&mut self.lane, foreign.lane());
         let own = self.world.actor(name).token.take();
@@ -396,7 +437,7 @@ fn members_after(stored: Option<&Stored>, draft: &Draft) -> usize {
 }
 
 /// The value of the `Authorization` header for a spoiled token; none where there is no header.
-pub(super) fn authorization(form: &TokenForm, own: &str) -> Option<String> {
+pub(super) fn authorization(form: &TokenForm, own: &str, member_id: &str) -> Option<String> {
     let half = own.len() / 2;
     let flip = |c: char| if c == 'x' { 'y' } else { 'x' };
     let token = match form {
@@ -404,6 +445,9 @@ pub(super) fn authorization(form: &TokenForm, own: &str) -> Option<String> {
         TokenForm::Empty => return Some("Bearer ".to_owned()),
         TokenForm::Basic => return Some(format!("Basic {own}")),
         TokenForm::NoScheme => own.to_owned(),
+        TokenForm::Trailed => format!("{own} and-more"),
+        TokenForm::MemberId => member_id.to_owned(),
+        TokenForm::Unsigned => jwt::unsigned(member_id, now_ms()),
         TokenForm::Garbage => "Z2FyYmFnZS1nYXJiYWdlLWdhcmJhZ2UtZ2FyYmFnZQ".to_owned(),
         TokenForm::Truncated => own.chars().take(own.chars().count().saturating_sub(1)).collect(),
         TokenForm::Extended => format!("{own}x"),

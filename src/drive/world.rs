@@ -2,15 +2,19 @@
 
 use std::collections::BTreeMap;
 
+use super::lifetime::Lifetime;
 use crate::case::model::{Case, Create};
 use crate::case::{Action, TokenForm};
 use crate::crypto::{self, DataKey, Identity, PlantedAccounts, Seed};
 use crate::ledger::Stored;
+use crate::protocol::SpecVersion;
 
 /// Everything of one case that is derived from the seed or was handed out by the target.
 pub(super) struct World<'a> {
     seed: &'a Seed,
     scope: String,
+    /// Nothing newer is put into requests.
+    pub(super) spec: SpecVersion,
     draws: u64,
     /// What the payloads of a repository hold, by its name and whether it shares refresh tokens.
     accounts: BTreeMap<(String, bool), PlantedAccounts>,
@@ -24,21 +28,25 @@ pub(super) struct Actor {
     pub(super) token: Option<Token>,
     /// The last nonce that the target issued to this actor.
     pub(super) nonce: Option<String>,
+    /// The nonce with which it logged in last.
+    pub(super) used: Option<String>,
 }
 
 /// A bearer token as it was handed out.
 #[derive(Clone)]
 pub(super) struct Token {
     pub(super) text: String,
-    /// Epoch milliseconds, by the target's word.
-    pub(super) expires_at: i64,
     /// Epoch milliseconds, by the harness's clock.
     pub(super) issued_at: i64,
+    /// How long it lives.
+    pub(super) lifetime: Lifetime,
 }
 
 /// A repository of the case.
 pub(super) struct Repo {
     pub(super) id: String,
+    /// Who created it.
+    pub(super) creator: Option<String>,
     /// How it is made: scheme, bindings and the like go on to later requests.
     pub(super) style: Create,
     /// What it holds; none until it was created.
@@ -75,12 +83,14 @@ pub fn identity(seed: &Seed, scope: &str, actor: &str) -> Identity {
 
 /// The request that creates the marker of a use of a seed: a repository of its own, by an actor of its own.
 pub fn marker(seed: &Seed, generation: u32, identity: &Identity) -> serde_json::Value {
-    let mut world = World::new(seed, format!("generation/{generation}"));
+    // A marker is of the first version, which every target speaks.
+    let mut world = World::new(seed, format!("generation/{generation}"), SpecVersion::V0_2);
     let name = "marker";
     let actor = Actor {
         identity: identity.clone(),
         token: None,
         nonce: None,
+        used: None,
     };
     world.actors.insert(name.to_owned(), actor);
     super::forge::body(
@@ -93,10 +103,11 @@ pub fn marker(seed: &Seed, generation: u32, identity: &Identity) -> serde_json::
 }
 
 impl<'a> World<'a> {
-    pub(super) fn new(seed: &'a Seed, scope: String) -> World<'a> {
+    pub(super) fn new(seed: &'a Seed, scope: String, spec: SpecVersion) -> World<'a> {
         World {
             seed,
             scope,
+            spec,
             draws: 0,
             accounts: BTreeMap::new(),
             actors: BTreeMap::new(),
@@ -113,6 +124,7 @@ impl<'a> World<'a> {
             identity: identity(seed, scope, name),
             token: None,
             nonce: None,
+            used: None,
         })
     }
 
@@ -138,6 +150,7 @@ impl<'a> World<'a> {
         if !self.repos.contains_key(name) {
             let repo = Repo {
                 id: self.repo_id(name, style),
+                creator: None,
                 style: style.clone(),
                 stored: None,
                 last_removal: None,
@@ -167,9 +180,10 @@ impl<'a> World<'a> {
         self.repos.get(repo)?.stored.as_ref()
     }
 
-    /// How many repositories of the case exist.
-    pub(super) fn repo_count(&self) -> usize {
-        self.repos.values().filter(|repo| repo.stored.is_some()).count()
+    /// How many repositories of the case an actor has created.
+    pub(super) fn created_by(&self, name: &str) -> usize {
+        let creators = self.repos.values().filter_map(|repo| repo.creator.as_deref());
+        creators.filter(|creator| *creator == name).count()
     }
 
     pub(super) fn data_key(&self, repo: &str, epoch: i64) -> DataKey {

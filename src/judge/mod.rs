@@ -5,6 +5,7 @@
 //! shares no code with the reference server.
 
 mod answers;
+mod cast;
 mod check;
 mod compare;
 mod proof;
@@ -63,10 +64,24 @@ impl Transport {
 pub fn judge(case: &LoadedCase, transcript: Transcript, context: &Context<'_>) -> CaseRecord {
     let frames = tape::read(&transcript);
     let mut checks = check::Checks::new(case, context.spec);
-    let spoilt = walk::walk(case, &frames, context, &mut checks, transcript.stopped.as_ref());
-    standing::look(&mut checks, &frames, &spoilt, transcript.began_ms);
+    let cast = cast::Cast::new(context, case.id());
+    let spoilt = walk::walk(
+        case,
+        &frames,
+        context,
+        &cast,
+        &mut checks,
+        transcript.stopped.as_ref(),
+    );
+    standing::look(
+        &mut checks,
+        &frames,
+        &spoilt,
+        transcript.began_ms,
+        context.transport,
+    );
     let mut records = checks.records();
-    proof::withhold(case, &frames, context, transcript.stopped.as_ref(), &mut records);
+    proof::withhold(case, &frames, &cast, transcript.stopped.as_ref(), &mut records);
     let verdict = records
         .iter()
         .map(|check| check.verdict)

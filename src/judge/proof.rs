@@ -8,10 +8,9 @@
 
 use serde_json::Value;
 
-use super::Context;
+use super::cast::Cast;
 use super::tape::Frame;
 use crate::case::{LoadedCase, Word};
-use crate::drive;
 use crate::ledger::member_id;
 use crate::protocol::Operation;
 use crate::record::{CheckRecord, Stopped};
@@ -22,7 +21,7 @@ use crate::verdict::Verdict;
 pub(super) fn withhold(
     case: &LoadedCase,
     frames: &[Frame<'_>],
-    context: &Context<'_>,
+    cast: &Cast<'_>,
     stopped: Option<&Stopped>,
     records: &mut [CheckRecord],
 ) {
@@ -30,7 +29,7 @@ pub(super) fn withhold(
         Some(Verdict::NotApplicable) => Verdict::NotApplicable,
         _ => Verdict::Blocked,
     };
-    let grounded = frames.iter().any(|frame| is_grounded(case, frame, context));
+    let grounded = frames.iter().any(|frame| is_grounded(frame, cast));
     for record in records {
         if record.verdict != Verdict::Pass {
             continue;
@@ -48,7 +47,7 @@ pub(super) fn withhold(
 
 /// Whether an answer is one that only a server with a memory can give: to a pull, which says nothing of who is a member, it
 /// brings the repository that was asked for with the caller in its roster.
-fn is_grounded(case: &LoadedCase, frame: &Frame<'_>, context: &Context<'_>) -> bool {
+fn is_grounded(frame: &Frame<'_>, cast: &Cast<'_>) -> bool {
     let (Some(Operation::Pull), Some(body)) = (frame.exchange.operation, frame.reading.granted()) else {
         return false;
     };
@@ -57,8 +56,7 @@ fn is_grounded(case: &LoadedCase, frame: &Frame<'_>, context: &Context<'_>) -> b
     if path.as_deref() != Some(&frame.exchange.request.path) {
         return false;
     }
-    let scope = drive::scope(context.generation, case.id());
-    let caller = drive::identity(context.seed, &scope, frame.actor());
+    let caller = cast.identity(frame.actor());
     let members = body.pointer("/manifest/members").and_then(Value::as_array);
     members
         .into_iter()

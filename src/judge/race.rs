@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::compare;
 use super::tape::Frame;
 use crate::ledger::{Stored, member_id};
 use crate::protocol::Operation;
@@ -45,11 +46,20 @@ pub(super) fn runner<'a>(frame: &'a Frame<'_>, caller: String) -> Option<Runner<
     })
 }
 
+/// What a pull saw. It changes nothing, but the state that it shows must be one of the order.
+fn saw(state: &Stored, answer: &Value) -> bool {
+    let manifest = answer.get("manifest").unwrap_or(&Value::Null);
+    let envelope = answer.get("envelope").filter(|envelope| envelope.is_object());
+    compare::manifest(state, None, manifest, "").is_empty()
+        && envelope.is_none_or(|envelope| compare::envelope(&state.envelope, None, envelope, "").is_empty())
+}
+
 /// Every state that some order of the requests leads to, in which each got the answer that it got. Empty where there is no
 /// such order.
 pub(super) fn finals(before: Option<&Stored>, runners: &[Runner<'_>]) -> Vec<Option<Stored>> {
     let mut search = Search {
         runners,
+        before,
         done: vec![false; runners.len()],
         finals: Vec::new(),
         steps: 0,
@@ -60,6 +70,7 @@ pub(super) fn finals(before: Option<&Stored>, runners: &[Runner<'_>]) -> Vec<Opt
 
 struct Search<'a> {
     runners: &'a [Runner<'a>],
+    before: Option<&'a Stored>,
     done: Vec<bool>,
     finals: Vec<Option<Stored>>,
     steps: usize,
@@ -99,7 +110,7 @@ impl Search<'_> {
                 continue;
             }
             let runner = &self.runners[at];
-            if let Some(next) = step(state.as_ref(), runner) {
+            for next in outcomes(state.as_ref(), runner) {
                 self.done[at] = true;
                 self.go(Some(next));
                 self.done[at] = false;
@@ -128,8 +139,24 @@ impl Search<'_> {
 
     /// A request that was refused, in this state rightly so, and that nothing later in the order can need to wait for.
     fn quiet(&self, state: Option<&Stored>) -> Option<usize> {
-        (0..self.runners.len()).find(|at| !self.done[*at] && refused_rightly(state, &self.runners[*at]))
+        (0..self.runners.len())
+            .find(|at| !self.done[*at] && refused_rightly(state, self.before, &self.runners[*at]))
     }
+}
+
+/// The states that a granted request may lead to.
+fn outcomes(state: Option<&Stored>, runner: &Runner<'_>) -> Vec<Stored> {
+    let next = step(state, runner);
+    let kept = keeps_entry(state, runner).then(|| state.cloned()).flatten();
+    // Where the target gave a version of its own, the envelope may say so or be as it was sent.
+    let verbatim = next.as_ref().and_then(|next| {
+        let sent = runner.request.get("rotatedEnvelope")?;
+        (*next.envelope != *sent).then(|| Stored {
+            envelope: Arc::new(sent.clone()),
+            ..next.clone()
+        })
+    });
+    next.into_iter().chain(kept).chain(verbatim).collect()
 }
 
 /// The state after a granted request, where it may be granted and says what it must. `None` otherwise.
@@ -137,6 +164,10 @@ fn step(state: Option<&Stored>, runner: &Runner<'_>) -> Option<Stored> {
     let Reading::Granted(answer) = runner.reading else {
         return None;
     };
+    if let (Operation::Pull, Some(state)) = (runner.operation, state) {
+        let may = state.member(&runner.caller).is_some() && saw(state, answer);
+        return may.then(|| state.clone());
+    }
     let mut next = Stored::after(runner.operation, state, runner.request)?;
     if let (Operation::RemoveMember, Some(state)) = (runner.operation, state) {
         assigned_version(&mut next, state, answer);
@@ -161,6 +192,15 @@ fn step(state: Option<&Stored>, runner: &Runner<'_>) -> Option<Stored> {
     allowed.then_some(next)
 }
 
+/// Whether a granted request adds somebody who is a member: the entry may then stay what it is.
+fn keeps_entry(state: Option<&Stored>, runner: &Runner<'_>) -> bool {
+    let is_granted = matches!(runner.reading, Reading::Granted(_));
+    let (Some(state), Some(added), true) = (state, runner.added(), is_granted) else {
+        return false;
+    };
+    state.member(&runner.caller).is_some() && state.member(added).is_some()
+}
+
 /// A server may give an envelope that comes too late a version above the current one, instead of refusing it.
 fn assigned_version(next: &mut Stored, state: &Stored, answer: &Value) {
     let told = answer.get("payloadVersion").and_then(Value::as_i64).unwrap_or(0);
@@ -170,8 +210,8 @@ fn assigned_version(next: &mut Stored, state: &Stored, answer: &Value) {
     }
 }
 
-/// Whether a refusal is the right answer in this state.
-fn refused_rightly(state: Option<&Stored>, runner: &Runner<'_>) -> bool {
+/// Whether a refusal is the right answer in this state; `before` is that at the beginning of the race.
+fn refused_rightly(state: Option<&Stored>, before: Option<&Stored>, runner: &Runner<'_>) -> bool {
     let status = match runner.reading {
         // Not executed, and no part of the race.
         Reading::Status(429) => return true,
@@ -185,7 +225,10 @@ fn refused_rightly(state: Option<&Stored>, runner: &Runner<'_>) -> bool {
     if runner.operation == Operation::CreateRepo {
         return status == Some(409);
     }
-    if state.member(&runner.caller).is_none() {
+    // Who is removed while the request is under way may have passed the look at the roster, but not that at the version.
+    let was_member = before.is_some_and(|before| before.member(&runner.caller).is_some());
+    let overtaken = was_member && matches!(runner.reading, Reading::Conflict(_));
+    if state.member(&runner.caller).is_none() && !overtaken {
         return matches!(status, Some(403 | 404));
     }
     let next = Stored::after(runner.operation, Some(state), runner.request);
@@ -200,6 +243,13 @@ fn refused_rightly(state: Option<&Stored>, runner: &Runner<'_>) -> bool {
             expected != Some(state.version) && told == Some(state.version)
         }
         (Operation::Push, _) => !grows && matches!(status, Some(400)),
+        // Somebody who is a member already may be refused, and so may an entry whose key is of an epoch that is over.
+        (Operation::AddMember, _) => {
+            let epoch = runner.request.pointer("/member/keyEpoch").and_then(Value::as_i64);
+            let is_member = runner.added().is_some_and(|id| state.member(id).is_some());
+            is_member && matches!(status, Some(400..=499))
+                || epoch != Some(state.epoch) && matches!(status, Some(400 | 409))
+        }
         // A removal that was prepared for an older version may be refused.
         (Operation::RemoveMember, Reading::Conflict(_)) => !grows,
         (Operation::RemoveMember, _) => {
@@ -209,10 +259,23 @@ fn refused_rightly(state: Option<&Stored>, runner: &Runner<'_>) -> bool {
                 .and_then(Value::as_str)
                 .unwrap_or_default();
             let gone = state.member(target).is_none();
-            !grows && matches!(status, Some(400 | 409)) || gone && matches!(status, Some(400 | 404))
+            // A roster that forgets a member, or brings one back, was prepared for another one.
+            let outdated = next.as_ref().is_some_and(|next| !is_rest(next, state, target));
+            (!grows || outdated) && matches!(status, Some(400 | 409))
+                || gone && matches!(status, Some(400 | 404))
         }
         _ => false,
     }
+}
+
+/// Whether the roster of a removal holds exactly those who stay.
+fn is_rest(next: &Stored, state: &Stored, removed: &str) -> bool {
+    let staying = state.members.iter().filter_map(|entry| member_id(entry));
+    let mut staying: Vec<&str> = staying.filter(|id| *id != removed).collect();
+    let mut listed: Vec<&str> = next.members.iter().filter_map(|entry| member_id(entry)).collect();
+    staying.sort_unstable();
+    listed.sort_unstable();
+    staying == listed
 }
 
 /// Whether two states are the same but for the order of the roster.
@@ -308,6 +371,59 @@ mod tests {
     }
 
     #[test]
+    fn a_pull_sees_the_state_before_a_push_or_the_one_after_it() {
+        let sealed = |version: i64| json!({"repoId": "r", "payloadVersion": version, "keyEpoch": 1, "iv": version, "ciphertext": version});
+        let state = || Stored {
+            envelope: Arc::new(sealed(1)),
+            ..state()
+        };
+        let pushed = json!({"expectedPayloadVersion": 1, "envelope": sealed(2)});
+        let pull = json!({"knownPayloadVersion": 0});
+        let race = |served: &Stored| {
+            let answer =
+                json!({"manifest": served.manifest(), "envelope": *served.envelope, "unchanged": false});
+            let answer = Reading::Granted(Arc::new(answer));
+            let runners = [
+                (Operation::Push, &pushed, granted(2)),
+                (Operation::Pull, &pull, answer),
+            ];
+            let runners: Vec<Runner<'_>> = runners
+                .iter()
+                .map(|(operation, request, reading)| Runner {
+                    operation: *operation,
+                    caller: "A".to_owned(),
+                    request,
+                    reading,
+                })
+                .collect();
+            finals(Some(&state()), &runners).len()
+        };
+        let (before, after) = (state(), state().pushed(&pushed).unwrap());
+        assert_eq!((race(&before), race(&after)), (1, 1));
+        let torn = Stored {
+            envelope: before.envelope.clone(),
+            ..after
+        };
+        assert_eq!(race(&torn), 0);
+    }
+
+    #[test]
+    fn of_two_who_add_one_member_either_entry_stays() {
+        let add = |mark: &str| json!({"member": {"ed25519PublicKey": "C", "mark": mark, "keyEpoch": 1}});
+        let (one, two) = (add("one"), add("two"));
+        let race = |a: &Reading, b: &Reading| {
+            race(&[
+                ("A", Operation::AddMember, &one, a),
+                ("B", Operation::AddMember, &two, b),
+            ])
+        };
+        let manifest = Reading::Granted(Arc::new(json!({})));
+        assert_eq!(race(&manifest, &manifest), 2);
+        assert_eq!(race(&manifest, &Reading::Status(409)), 1);
+        assert_eq!(race(&Reading::Status(409), &Reading::Status(409)), 0);
+    }
+
+    #[test]
     fn members_added_at_once_have_one_end_however_many_they_are() {
         let requests: Vec<Value> = (0..12)
             .map(|at| json!({"member": {"ed25519PublicKey": format!("new {at}")}}))
@@ -340,6 +456,12 @@ mod tests {
             ])
         };
         assert_eq!(race(&manifest, &Reading::Status(403)), 1);
+        assert_eq!(
+            race(&manifest, &conflict(2)),
+            1,
+            "B was a member when the push came, and its version is stale"
+        );
+        assert_eq!(race(&manifest, &conflict(1)), 0);
         assert_eq!(
             race(&Reading::Status(400), &granted(2)),
             1,

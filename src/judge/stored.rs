@@ -118,7 +118,11 @@ impl Audit {
                 .collect()
         };
         let state = of(&[Kind::State]);
-        let requirements = self.requirements.clone();
+        let mut requirements = self.requirements.clone();
+        // Whatever a refusal was about, what it writes all the same breaks the rule of the operation.
+        if !self.granted && !state.is_empty() {
+            requirements.push(super::answers::requirement(self.operation).to_owned());
+        }
         if self.spoilt {
             let finding = broken(&differences, frame.actor());
             report(walk, frame, self.step, name, sentence, &requirements, finding);
@@ -152,7 +156,8 @@ impl Audit {
         self.pull_rules(walk, frame, body);
         let removed = self.operation == Operation::RemoveMember && self.granted;
         if removed && !self.altered && !walk.is_spoilt() {
-            if state.is_empty() {
+            // What was bound to one version cannot be decrypted where the target gave it another.
+            if state.is_empty() && self.expected.above.is_none() {
                 opens(walk, frame, body, self.step);
             }
             self.shuts(walk, frame, body);
@@ -360,6 +365,6 @@ fn open(
     wrapped: &WrappedKey,
     envelope: &EncryptedEnvelope,
 ) -> Result<(), OpenError> {
-    let key = walk.identity(frame.actor()).unwrap_key(wrapped)?;
+    let key = walk.cast.identity(frame.actor()).unwrap_key(wrapped)?;
     open_payload(&DataKey::from_bytes(key), envelope).map(|_| ())
 }

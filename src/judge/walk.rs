@@ -2,14 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use super::cast::Cast;
 use super::check::{Checks, Finding, Subject};
 use super::stored::{Audit, Expected};
 use super::tape::Frame;
 use super::{Context, Transport, answers, race};
 use crate::case::model::{Step, Stored as StoredWord};
 use crate::case::{Action, LoadedCase, Word};
-use crate::crypto::Identity;
-use crate::drive;
 use crate::ledger::Stored;
 use crate::protocol::{Operation, schema};
 use crate::reading::Reading;
@@ -23,7 +22,8 @@ const RACE: &str = "the answers are those of some order of the requests, one aft
 /// What the judge knows at a point of the walk.
 pub(super) struct Walk<'a, 'c> {
     pub(super) case: &'a LoadedCase,
-    pub(super) context: &'a Context<'a>,
+    context: &'a Context<'a>,
+    pub(super) cast: &'a Cast<'a>,
     pub(super) checks: &'a mut Checks<'c>,
     /// What each repository holds, by the case's name for it.
     pub(super) repos: BTreeMap<String, Stored>,
@@ -44,6 +44,7 @@ pub(super) fn walk(
     case: &LoadedCase,
     frames: &[Frame<'_>],
     context: &Context<'_>,
+    cast: &Cast<'_>,
     checks: &mut Checks<'_>,
     stopped: Option<&Stopped>,
 ) -> Spoilt {
@@ -58,6 +59,7 @@ pub(super) fn walk(
         stopped_at,
         case,
         context,
+        cast,
         checks,
         repos: BTreeMap::new(),
         audit: None,
@@ -108,9 +110,10 @@ impl Walk<'_, '_> {
             return 1;
         }
         let exchange = frame.exchange;
+        // Among them may be some that came too late with their tokens, and are no part of it.
         let same = |other: &&Frame<'_>| {
-            (other.exchange.step, other.exchange.round, other.exchange.role)
-                == (exchange.step, exchange.round, exchange.role)
+            (other.exchange.step, other.exchange.round) == (exchange.step, exchange.round)
+                && matches!(other.exchange.role, Role::Step | Role::Throttled)
         };
         let length = frames.iter().take_while(same).count();
         // Driving that stopped in the middle of a round has nothing after it.
@@ -317,6 +320,7 @@ impl Walk<'_, '_> {
         let before = self.stored(first).cloned();
         let runners: Vec<race::Runner<'_>> = frames
             .iter()
+            .filter(|frame| frame.exchange.role == Role::Step)
             .filter_map(|frame| race::runner(frame, self.member_id(frame.actor())))
             .collect();
         let finals = race::finals(before.as_ref(), &runners);
@@ -466,16 +470,8 @@ impl Walk<'_, '_> {
         }
     }
 
-    pub(super) fn identity(&self, actor: &str) -> Identity {
-        drive::identity(
-            self.context.seed,
-            &drive::scope(self.context.generation, self.case.id()),
-            actor,
-        )
-    }
-
     pub(super) fn member_id(&self, actor: &str) -> String {
-        self.identity(actor).member_id().to_owned()
+        self.cast.identity(actor).member_id().to_owned()
     }
 }
 

@@ -28,7 +28,12 @@ pub(super) fn authorization(form: &TokenForm, token: &str) -> Option<String> {
         TokenForm::Basic => format!("\"Basic ${{{token}}}\""),
         TokenForm::NoScheme => format!("\"${{{token}}}\""),
         TokenForm::Of(_) => format!("\"Bearer ${{{token}}}\""),
-        TokenForm::None | TokenForm::InQuery | TokenForm::OtherServer => return None,
+        TokenForm::Trailed => format!("\"Bearer ${{{token}}} and-more\""),
+        TokenForm::None
+        | TokenForm::InQuery
+        | TokenForm::OtherServer
+        | TokenForm::MemberId
+        | TokenForm::Unsigned => return None,
     })
 }
 
@@ -46,6 +51,9 @@ pub(super) fn token_form(shown: &str) -> Option<TokenForm> {
         TokenForm::OtherServer,
         TokenForm::Basic,
         TokenForm::NoScheme,
+        TokenForm::Trailed,
+        TokenForm::MemberId,
+        TokenForm::Unsigned,
     ];
     fixed.into_iter().find(|form| form.to_string() == shown)
 }
@@ -71,7 +79,7 @@ pub(super) fn signature(form: SignatureForm, signer: &str) -> Option<String> {
         SignatureForm::Truncated => recoded("head -c 63 | openssl base64 -A"),
         SignatureForm::Extended => recoded("{ cat; printf '\\000'; } | openssl base64 -A"),
         SignatureForm::Hex => recoded("od -An -v -tx1 | tr -d ' \\n'"),
-        SignatureForm::NotBase64 => text("tr '=' '!'"),
+        SignatureForm::NotBase64 => text("tr 'A-Za-z=' 'a-zA-Z!'"),
         SignatureForm::UrlSafeBase64 => text("tr '+/' '-_'"),
         SignatureForm::Unpadded => text("tr -d '='"),
         SignatureForm::OverOtherBytes

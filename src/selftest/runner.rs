@@ -226,6 +226,7 @@ impl Bench {
             patience: Patience::new(timeout),
             seed: Seed::from_bytes(SEED),
             generation: 0,
+            spec: SpecVersion::default(),
             slow: false,
             show_secrets: false,
         };
@@ -233,7 +234,6 @@ impl Bench {
             suite: Arc::clone(&self.suite),
             selected,
             target: Arc::new(target),
-            spec: SpecVersion::default(),
             transport: Transport::Loopback,
             jobs: self.settings.jobs,
             heading: Heading::default(),

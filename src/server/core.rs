@@ -60,8 +60,15 @@ pub(super) fn handle(state: &State, request: &Request) -> Answer {
 
 fn grant(state: &State, request: &Request, place: &mut Option<Place>) -> Result<Value, Refusal> {
     limits::check_rate(state)?;
-    let route = Route::of(&request.method, &routes::path(state, &request.path));
-    let caller = match request.path.starts_with("/v1/") {
+    let path = routes::path(state, &request.path);
+    let around = path
+        .strip_suffix('/')
+        .filter(|_| state.is(routes::SLASH_UNGUARDED));
+    let route = Route::of(&request.method, around.unwrap_or(&path));
+    if around.is_some() && matches!(route, Route::To { .. }) {
+        state.fire();
+    }
+    let caller = match request.path.starts_with("/v1/") && around.is_none() {
         true => caller(state, request).or_else(|refusal| anonymous(state, request, &route, refusal))?,
         false => String::new(),
     };

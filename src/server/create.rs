@@ -4,9 +4,9 @@ use serde_json::Value;
 
 use super::answer::Refusal;
 use super::core::Place;
-use super::faults::{create as fault, races, routes};
+use super::faults::{create as fault, neighbours, races, routes};
 use super::state::State;
-use super::variations::rules;
+use super::variations::{limits as limit, rules};
 use super::vault::{Repo, count, id_of, list, same_envelope, text};
 use super::{bent, limits};
 
@@ -19,6 +19,9 @@ pub(super) fn create(state: &State, place: &Place, body: &Value) -> Result<Value
     repo.roster
         .retain(|entry| kept == Kept::All || id_of(entry) == place.caller);
     let mut vault = state.vault();
+    if state.is(limit::REPO_LIMIT_FIRST) {
+        limits::check_repos(state, &vault, &place.caller)?;
+    }
     if let Some(existing) = vault.repos.get_mut(id.as_ref()) {
         return duplicate(state, existing, repo);
     }
@@ -34,8 +37,9 @@ pub(super) fn create(state: &State, place: &Place, body: &Value) -> Result<Value
     let stored = bent::created(state, place, &mut repo);
     let manifest = repo.manifest();
     if stored {
-        vault.repos.insert(id.into_owned(), repo);
+        vault.repos.insert(id.clone().into_owned(), repo);
     }
+    neighbours::across(state, place, &mut vault, body, &id);
     Ok(manifest)
 }
 

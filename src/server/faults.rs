@@ -11,6 +11,7 @@ pub(super) mod fidelity;
 pub(super) mod malformed;
 pub(super) mod members;
 pub(super) mod messages;
+pub(super) mod neighbours;
 pub(super) mod pull;
 pub(super) mod push;
 pub(super) mod races;
@@ -32,6 +33,7 @@ pub(super) fn all() -> Vec<Fault> {
         push::ALL,
         members::ALL,
         removal::ALL,
+        neighbours::ALL,
         fidelity::ALL,
         messages::ALL,
         routes::ALL,

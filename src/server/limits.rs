@@ -50,7 +50,7 @@ pub(super) fn check_members(state: &State, count: usize) -> Result<(), Refusal> 
 
 /// Refuses another repository of this member, where there is a limit.
 pub(super) fn check_repos(state: &State, vault: &Vault, member: &str) -> Result<(), Refusal> {
-    let denied = state.is(limits::REPO_LIMIT);
+    let denied = state.is(limits::REPO_LIMIT) || state.is(limits::REPO_LIMIT_FIRST);
     if !(denied || state.is(limits::REPO_LIMIT_429)) {
         return Ok(());
     }

@@ -22,7 +22,7 @@ pub(super) fn add(state: &State, place: &Place, body: Result<Value, Refusal>) ->
         same_repo(state, place, &body)?;
         let member = &body["member"];
         check_binding(state, member)?;
-        check_epoch(state, repo)?;
+        check_epoch(state, repo, member)?;
         match repo.roster.iter().position(|entry| id_of(entry) == id_of(member)) {
             Some(index) if !same_keys(&repo.roster[index], member) => rekey(state, repo, index, member)?,
             Some(_) => readd(state, repo, member)?,
@@ -37,7 +37,10 @@ pub(super) fn add(state: &State, place: &Place, body: Result<Value, Refusal>) ->
 }
 
 /// The epoch of an entry is the clients' business; a server that deviates may insist on the first one.
-fn check_epoch(state: &State, repo: &Repo) -> Result<(), Refusal> {
+fn check_epoch(state: &State, repo: &Repo, member: &Value) -> Result<(), Refusal> {
+    if count(member, "keyEpoch") != repo.epoch && state.deviates(rules::OTHER_EPOCH_REFUSED) {
+        return Err(Refusal::bad_request("the entry is of another epoch"));
+    }
     match state.is(fault::FIRST_EPOCH) && repo.epoch != count(&repo.history.first, "keyEpoch") {
         true => {
             state.fire();
@@ -67,6 +70,13 @@ fn readd(state: &State, repo: &mut Repo, member: &Value) -> Result<(), Refusal> 
     }
     if state.deviates(fault::READD_409) {
         return Err(refusal.under(409, ""));
+    }
+    if state.is(fault::READD_UNBOUND)
+        && let Some(known) = repo.roster.iter_mut().find(|entry| id_of(entry) == id_of(member))
+        && known["keyBindingSig"].is_string()
+    {
+        state.fire();
+        known["keyBindingSig"] = Value::Null;
     }
     if state.deviates(fault::READD_TWICE) {
         repo.roster.push(member.clone());
@@ -99,15 +109,18 @@ fn same_keys(one: &Value, other: &Value) -> bool {
 /// Answers one entry of the roster.
 pub(super) fn fetch(state: &State, place: &Place) -> Result<Value, Refusal> {
     as_member(state, place, Ok(Value::Null), |repo, _| {
-        let entry = entry(state, repo, &place.member_id);
-        let entry = entry.ok_or_else(|| Refusal::not_found("there is no such member in this repository"))?;
         let key = format!("entry {} {}", repo.id, place.member_id);
-        Ok(Said::Value(state.cached(
-            fault::FETCH_CACHED,
-            key,
-            CACHED,
-            entry.clone(),
-        )))
+        let entry = entry(state, repo, &place.member_id).cloned();
+        let entry = state.cached(fault::FETCH_MISS_CACHED, key.clone(), CACHED, entry.into());
+        let mut entry = state.cached(fault::FETCH_CACHED, key, CACHED, entry);
+        if entry.is_null() {
+            return Err(Refusal::not_found("there is no such member in this repository"));
+        }
+        if state.is(fault::FETCH_EPOCH) && entry["keyEpoch"] != Value::from(repo.epoch) {
+            state.fire();
+            entry["keyEpoch"] = repo.epoch.into();
+        }
+        Ok(Said::Value(entry))
     })
 }
 

@@ -73,6 +73,10 @@ impl Nonces {
             .get(nonce)
             .filter(|(by, _)| by == member_id)
             .map(|(_, at)| *at);
+        let by_another = self.used.get(nonce).is_some_and(|(by, _)| by != member_id);
+        if by_another && state.deviates(fault::NONCE_PER_KEY) {
+            return true;
+        }
         match used {
             Some(_) if state.deviates(fault::NONCE_REUSABLE) => true,
             Some(at) if now() - at < GRACE && state.deviates(fault::NONCE_GRACE) => true,
@@ -89,6 +93,20 @@ impl Nonces {
             self.issue(nonce.to_vec(), member_id, now() + GRACE);
         }
         used
+    }
+
+    /// Whether a nonce was redeemed by somebody.
+    pub(super) fn was_used(&self, nonce: &[u8]) -> bool {
+        self.used.contains_key(nonce)
+    }
+
+    /// Makes the nonces good again that a member has redeemed; false where there are none.
+    pub(super) fn revive(&mut self, member_id: &str) -> bool {
+        let used = self.used.iter().filter(|(_, (by, _))| by == member_id);
+        let used: Vec<Vec<u8>> = used.map(|(nonce, _)| nonce.clone()).collect();
+        used.iter()
+            .for_each(|nonce| self.issue(nonce.clone(), member_id, now() + GRACE));
+        !used.is_empty()
     }
 
     /// An outstanding nonce of a member.

@@ -23,6 +23,7 @@ pub(super) fn push(state: &State, place: &Place, body: Result<Value, Refusal>) -
         if let Some(again) = retry(state, repo, &body) {
             return Ok(again);
         }
+        check_step(state, &body)?;
         if is_stale(state, repo, &body) || !check_growth(state, repo, &mut body)? {
             return Ok(Said::Pushed { applied: false });
         }
@@ -33,11 +34,25 @@ pub(super) fn push(state: &State, place: &Place, body: Result<Value, Refusal>) -
     })
 }
 
+/// A server may hold the envelope against the version that the client expects before it compares that with its own.
+fn check_step(state: &State, body: &Value) -> Result<(), Refusal> {
+    let wanted = count(body, "expectedPayloadVersion").saturating_add(1);
+    match count(&body["envelope"], "payloadVersion") != wanted && state.deviates(rules::STEPS_FIRST) {
+        true => Err(Refusal::bad_request(
+            "the envelope is not of the version after the expected one",
+        )),
+        false => Ok(()),
+    }
+}
+
 /// Whether the client knew another version than the current one.
 fn is_stale(state: &State, repo: &Repo, body: &Value) -> bool {
     let large = text(&body["envelope"], "ciphertext").len() > LARGE && state.deviates(fault::SIZE_CONFLICT);
-    let taken = match count(body, "expectedPayloadVersion").cmp(&repo.version) {
+    let expected = count(body, "expectedPayloadVersion");
+    let taken = match expected.cmp(&repo.version) {
         Ordering::Equal => true,
+        _ if expected == -1 && state.deviates(fault::MINUS_ONE_FORCES) => true,
+        _ if low_bits(expected) == low_bits(repo.version) && state.deviates(fault::EXPECTED_32_BIT) => true,
         _ if state.deviates(fault::IGNORES_EXPECTED) => true,
         Ordering::Less => state.deviates(fault::OLDER_TAKEN),
         Ordering::Greater => state.deviates(fault::AHEAD_TAKEN),
@@ -45,9 +60,19 @@ fn is_stale(state: &State, repo: &Repo, body: &Value) -> bool {
     large || !taken
 }
 
+fn low_bits(counter: i64) -> i64 {
+    counter & 0xffff_ffff
+}
+
 /// Whether a server takes an envelope whose version does not grow.
 fn takes_any_version(state: &State, repo: &Repo, version: i64) -> bool {
-    let ignores = state.is(fault::IGNORES_EXPECTED) || state.is(fault::OLDER_TAKEN);
+    let lax = [
+        fault::IGNORES_EXPECTED,
+        fault::OLDER_TAKEN,
+        fault::EXPECTED_32_BIT,
+        fault::MINUS_ONE_FORCES,
+    ];
+    let ignores = lax.into_iter().any(|name| state.is(name));
     ignores
         || version < repo.version && state.deviates(fault::VERSION_BACK)
         || version == repo.version && state.deviates(fault::VERSION_STILL)
@@ -76,6 +101,10 @@ fn check_growth(state: &State, repo: &Repo, body: &mut Value) -> Result<bool, Re
         count(&body["envelope"], "payloadVersion"),
         repo.version.saturating_add(1),
     );
+    let backwards = version > repo.version && version.to_string() <= repo.version.to_string();
+    if backwards && state.deviates(fault::VERSIONS_AS_TEXT) {
+        return Err(Refusal::bad_request("the version of a repository only grows"));
+    }
     if version > repo.version {
         return match version != next && state.deviates(rules::STRICT_STEPS) {
             true => Err(Refusal::bad_request("the version grows by one at a time")),

@@ -4,11 +4,11 @@
 mod stage;
 
 use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 use serde_json::{Value, json};
 
 use self::stage::{
-    CHALLENGE, Stage, TOKEN, adding, bound, creation, entry, pushing, removing, rotating, sign,
+    CHALLENGE, Stage, TOKEN, adding, bound, creation, entry, id, pushing, removing, rotating, sign,
 };
 use super::behaviour::{Behaviour, faults, variations};
 use crate::protocol::Operation;
@@ -324,15 +324,66 @@ fn mangle(stage: &Stage) {
     }
 }
 
+/// What only shows in the second look: repetitions, other spellings, other repositories.
+fn come_back(stage: &Stage) {
+    let nonce = stage.nonce("alice");
+    let raw = STANDARD.decode(&nonce).unwrap_or_default();
+    stage.redeem("alice", &nonce, &sign("alice", &raw));
+    stage.redeem("alice", &format!("{nonce}\n"), &sign("alice", &raw));
+    stage.redeem("bob", &nonce, &sign("bob", &raw));
+    let none = STANDARD_NO_PAD.encode(r#"{"alg":"none"}"#);
+    let claims = STANDARD_NO_PAD.encode(json!({ "sub": format!("key:{}", id("alice")) }).to_string());
+    for token in [
+        format!("{none}.{claims}."),
+        id("alice"),
+        "token-of-alice-and-more x".to_owned(),
+    ] {
+        stage.ask("POST", "/v1/repos", Some(format!("Bearer {token}")), b"{}");
+    }
+    stage.create("back");
+    let remove = |name: &str, body: &Value| stage.to(name, Operation::RemoveMember, body);
+    stage.pull("alice", "back", 3);
+    stage.to("mallory", Operation::AddMember, &adding("back", &bound("bob", 2)));
+    stage.to("alice", Operation::AddMember, &adding("back", &bound("dave", 7)));
+    stage.fetch("alice", "back", "dave");
+    stage.pull("alice", "back", 3);
+    for expected in [3 + (1 << 32), -1] {
+        stage.to("alice", Operation::Push, &pushing("back", expected, 4));
+    }
+    remove("alice", &removing("back", "dave", 9, 9, &["alice", "erin"]));
+    stage.create("back-1");
+    let removal = removing("back-1", "bob", 9_007_199_254_740_993, 9, &["alice", "carol"]);
+    remove("alice", &removal);
+    stage.to("alice", Operation::AddMember, &adding("back-1", &bound("bob", 9)));
+    remove("alice", &removal);
+    stage.create("back-2");
+    let leaving = removing("back-2", "bob", 9, 9, &["alice", "carol"]);
+    remove("bob", &leaving);
+    remove("bob", &leaving);
+    let mut astray = pushing("back-2", 9, 10);
+    astray["envelope"]["repoId"] = json!("back-1");
+    astray["envelope"]["keyEpoch"] = json!(9);
+    stage.to("alice", Operation::Push, &astray);
+    for scheme in ["x".repeat(70), "a\0b".to_owned()] {
+        let mut odd = creation(&format!("odd-{}", scheme.len()), "alice");
+        odd["manifest"]["schemeId"] = json!(scheme);
+        stage.post("alice", "/v1/repos", &odd);
+    }
+    let body = b"{\"repoId\":\"back\",\"knownPayloadVersion\":0}";
+    stage.ask("POST", "/v1/repos/back/pull/", None, body);
+}
+
 fn perform(behaviour: Behaviour) -> u64 {
     let stage = Stage::new(behaviour);
     // One effect is enough: the scenes after it need not be played.
-    [create, read, write, join, leave, trespass, mangle, log_in]
-        .into_iter()
-        .any(|scene| {
-            scene(&stage);
-            stage.state.fired() > 0
-        });
+    [
+        create, read, write, join, leave, trespass, mangle, log_in, come_back,
+    ]
+    .into_iter()
+    .any(|scene| {
+        scene(&stage);
+        stage.state.fired() > 0
+    });
     if stage.state.lifetimes.token < 2500 {
         std::thread::sleep(std::time::Duration::from_millis(2100));
         let nonce = stage.state.tokens().over();
@@ -355,6 +406,7 @@ fn shows_elsewhere(name: &str) -> bool {
             "title-case-headers",
             "idle-close",
             "short-tokens",
+            "pull-torn",
         ]
         .contains(&name)
 }

@@ -16,7 +16,10 @@ pub(super) fn remove(state: &State, place: &Place, body: Result<Value, Refusal>)
     as_member(state, place, body, |repo, sent| {
         same_repo(state, place, &sent)?;
         same_envelope(state, &sent["rotatedEnvelope"], &repo.id)?;
-        if repo.last_removal.as_ref() == Some(&sent) && !state.deviates(fault::REPLAY_404) {
+        if is_known(state, repo, &sent) {
+            return Ok(Said::Manifest);
+        }
+        if repo.last_removal.as_ref() == Some(&sent) && !state.deviates(rules::REMOVAL_AGAIN_404) {
             again(state, repo);
             return Ok(Said::Manifest);
         }
@@ -29,6 +32,20 @@ pub(super) fn remove(state: &State, place: &Place, body: Result<Value, Refusal>)
         repo.last_removal = Some(sent);
         Ok(Said::Manifest)
     })
+}
+
+/// Whether a server takes a removal for done that it has seen before, whatever came between.
+fn is_known(state: &State, repo: &Repo, sent: &Value) -> bool {
+    if !state.is(fault::REPLAY_FOR_EVER) {
+        return false;
+    }
+    let key = format!("removal {} {sent}", repo.id);
+    let known = state.recall(&key).is_some();
+    state.remember(key, Value::Null);
+    if known && repo.last_removal.as_ref() != Some(sent) {
+        state.fire();
+    }
+    known
 }
 
 /// The last removal, sent again: it is done already.

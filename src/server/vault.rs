@@ -8,7 +8,7 @@ use super::admission;
 use super::answer::Refusal;
 use super::bent::{self, History};
 use super::core::Place;
-use super::faults::races;
+use super::faults::{neighbours, races};
 use super::state::State;
 use super::variations::rules;
 
@@ -121,7 +121,15 @@ pub(super) fn as_member(
     let named = body.as_ref().unwrap_or(&Value::Null);
     let (gate, target) = admission::repos(state, &vault, place, named);
     let target = target.to_owned();
-    admission::check(state, &vault, vault.repos.get(gate).ok_or_else(unknown)?, place)?;
+    let gate = vault.repos.get(gate).ok_or_else(unknown)?;
+    if let Some(known) = bent::unguarded(state, place, gate, named) {
+        return Ok(known);
+    }
+    admission::check(state, &vault, gate, place)?;
+    if let Some(entry) = neighbours::entry(state, &vault, &place.member_id, &target) {
+        return Ok(entry);
+    }
+    let sent = (!state.is_plain()).then(|| named.clone());
     let repo = vault.repos.get_mut(&target).ok_or_else(unknown)?;
     if let Some(seen) = bent::lagging(state, place, repo) {
         let mut seen = seen.ok_or_else(unknown)?;
@@ -136,7 +144,11 @@ pub(super) fn as_member(
     }
     let before = bent::note(state, repo, body.as_ref().unwrap_or(&Value::Null));
     let said = body.and_then(|body| act(repo, body));
-    bent::settle(state, place, before, repo, said)
+    let answered = bent::settle(state, place, before, repo, said);
+    if let (Some(sent), Ok(_)) = (sent, &answered) {
+        neighbours::across(state, place, &mut vault, &sent, &target);
+    }
+    answered
 }
 
 /// What an operation answers, once the repository is as it is going to be.
@@ -164,7 +176,8 @@ pub(super) fn same_repo(state: &State, place: &Place, body: &Value) -> Result<()
 
 /// Refuses an envelope of another repository than this.
 pub(super) fn same_envelope(state: &State, envelope: &Value, repo_id: &str) -> Result<(), Refusal> {
-    match text(envelope, "repoId") == repo_id || state.deviates(rules::INCONSISTENT_ACCEPTED) {
+    let is_taken = || state.is(neighbours::ENVELOPE_ID) || state.deviates(rules::INCONSISTENT_ACCEPTED);
+    match text(envelope, "repoId") == repo_id || is_taken() {
         true => Ok(()),
         false => Err(Refusal::bad_request("the envelope is of another repository")),
     }

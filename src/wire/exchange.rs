@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
+use jiff::fmt::rfc2822::DateTimeParser;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -128,6 +129,12 @@ impl Answer {
             .find(|(key, _)| key.eq_ignore_ascii_case(name))
             .map(|(_, value)| value.as_str())
     }
+
+    /// What time it was at the target by its `Date` (RFC 9110, 6.6.1), epoch milliseconds: up to a second ago.
+    pub fn date_ms(&self) -> Option<i64> {
+        let date = DateTimeParser::new().parse_timestamp(self.header("date")?);
+        date.ok().map(|date| date.as_millisecond())
+    }
 }
 
 /// Why no answer came.
@@ -188,7 +195,7 @@ pub enum Role {
     Step,
     /// Looks at what is stored after a step.
     Audit,
-    /// Was answered 429 and sent again: proves nothing but the throttling itself.
+    /// Was not executed, and sent again where that is possible: answered 429, or 401 to a token that had run out by then.
     Throttled,
 }
 

@@ -104,6 +104,8 @@ fn head(request: &Request, endpoint: &Endpoint, extra: &Headers) -> String {
     if !has(extra, "user-agent") {
         fields.add_unless_given("user-agent", concat!("avp-conform/", env!("CARGO_PKG_VERSION")));
     }
+    // Without it a server may choose a coding that nobody here reads (RFC 9110, 12.5.3).
+    fields.add_unless_given("accept-encoding", "identity");
     if let Some(length) = length(request) {
         fields.add_unless_given("content-length", &length.to_string());
     }
@@ -180,7 +182,7 @@ mod tests {
     fn the_path_goes_out_as_written() {
         let text = sent(&request("POST", "/v1/../a%2Fb+=\\%zz é", Some("{}")), &vec![]);
         let expected = "POST /b/v1/../a%2Fb+=\\%zz é HTTP/1.1\r\nhost: h:1\r\nAuthorization: Bearer t\r\n\
-            user-agent: avp-conform/0\r\ncontent-length: 2\r\n\r\n{}";
+            user-agent: avp-conform/0\r\naccept-encoding: identity\r\ncontent-length: 2\r\n\r\n{}";
         assert_eq!(text, expected);
     }
 
@@ -193,8 +195,8 @@ mod tests {
             pair("User-Agent", "me"),
         ];
         let text = sent(&request("GET", "/", None), &extra);
-        let expected =
-            "GET /b/ HTTP/1.1\r\nhost: h:1\r\nAuthorization: Bearer t\r\nX-Key: k\r\nUser-Agent: me\r\n\r\n";
+        let expected = "GET /b/ HTTP/1.1\r\nhost: h:1\r\nAuthorization: Bearer t\r\nX-Key: k\r\nUser-Agent: me\r\n\
+             accept-encoding: identity\r\n\r\n";
         assert_eq!(text, expected);
     }
 

@@ -118,6 +118,10 @@ fn distrust(reason: &CertificateError) -> String {
         E::UnknownIssuer => "self-signed, or signed by nobody known (--cacert names an authority)".to_owned(),
         E::BadSignature => "its signature is wrong".to_owned(),
         E::Revoked => "it is revoked".to_owned(),
+        // The verifier has its own word for it, which stands in no type of ours.
+        other if format!("{other:?}").contains("CaUsedAsEndEntity") => {
+            "it is that of an authority, and cannot be a server's own: have it sign one for the server, or use --insecure".to_owned()
+        }
         other => shown(format!("{other:?}").as_bytes())
             .trim_matches('"')
             .to_owned(),

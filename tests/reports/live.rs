@@ -34,21 +34,21 @@ pub(crate) fn of(url: &str, filters: &[&str], show_secrets: bool) -> Record {
     let foreign = Server::start(Options::default()).unwrap();
     let client = |url: &str| Client::new(ClientOptions::new(Endpoint::parse(url).unwrap())).unwrap();
     let filters: Vec<Filter> = filters.iter().map(|text| Filter::parse(text).unwrap()).collect();
+    let spec = SpecVersion::default();
     let target = Target {
         client: client(url),
         foreign: Some(client(&foreign.url())),
         patience: Patience::new(Duration::from_secs(5)),
         seed: Seed::from_bytes([7; 32]),
         generation: 0,
+        spec,
         slow: false,
         show_secrets,
     };
-    let spec = SpecVersion::default();
     let plan = Run {
         suite: Arc::clone(&SUITE),
         selected: plan(&SUITE, &filters, spec, false),
         target: Arc::new(target),
-        spec,
         transport: Transport::Loopback,
         jobs: 16,
         heading: Heading {

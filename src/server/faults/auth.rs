@@ -9,6 +9,18 @@ use crate::server::state::now;
 use crate::server::walk;
 
 faults! { "auth";
+    Rule(NONCE_BY_TEXT) "nonce-remembered-by-its-text", Must "AVP-3-03",
+        "Of a used nonce the text is remembered, and base64 is read leniently.",
+        "A login that was overheard can be replayed with a line break in it.",
+        "Remember the bytes.";
+    Rule(NONCE_PER_KEY) "nonce-used-per-key", Must "AVP-3-03",
+        "That a nonce is used is remembered together with the key that used it.",
+        "One nonce logs in any number of people.",
+        "Mark the nonce itself.";
+    Rule(NONCE_REVIVED) "nonce-revived-by-a-challenge", Must "AVP-3-03",
+        "A new challenge forgets which nonces of the key were used.",
+        "A login that was overheard can be replayed after the next one.",
+        "Delete used nonces one by one, and keep no counter per key.";
     Rule(NONCE_SHORT) "nonce-short", Must "AVP-3-01",
         "Nonces carry 16 bytes.",
         "Nothing, until somebody collects nonces and waits for one to come again.",

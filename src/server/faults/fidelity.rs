@@ -4,6 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
+use crate::protocol::Operation;
 use crate::server::answer::{Answer, Body};
 use crate::server::core::Place;
 use crate::server::deviation::{Scene, faults};
@@ -11,6 +12,14 @@ use crate::server::vault::Repo;
 use crate::server::walk;
 
 faults! { "fidelity";
+    Write(scheme_cut) "scheme-cut-at-64", Must "AVP-4-01",
+        "Scheme names are cut at 64 characters.",
+        "Members cannot tell how their keys are wrapped.",
+        "Refuse what does not fit; a column that cuts in silence is the usual cause.";
+    Write(removal_rounded) "remove-rounds-counters", Must "AVP-2-04",
+        "removeMember handles counters as floating point numbers.",
+        "After a removal beyond 2^53 every push is a conflict.",
+        "Read and write 64-bit integers on every route.";
     Answer(url_safe) "base64-url-safe", Must "AVP-2-01",
         "Binary values come back in the URL-safe alphabet.",
         "Clients fail on some values and not on others.",
@@ -119,6 +128,26 @@ const BINARY: [&str; 6] = [
 ];
 
 const COUNTERS: [&str; 2] = ["payloadVersion", "keyEpoch"];
+
+fn scheme_cut(_: &Place, _: &Repo, repo: &mut Repo) -> bool {
+    let cut: String = repo.scheme.chars().take(64).collect();
+    std::mem::replace(&mut repo.scheme, cut.clone()) != cut
+}
+
+fn removal_rounded(place: &Place, _: &Repo, repo: &mut Repo) -> bool {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_precision_loss,
+        reason = "this is the fault"
+    )]
+    let rounded = |counter: i64| counter as f64 as i64;
+    let (version, epoch) = (rounded(repo.version), rounded(repo.epoch));
+    place.operation == Operation::RemoveMember
+        && (
+            std::mem::replace(&mut repo.version, version),
+            std::mem::replace(&mut repo.epoch, epoch),
+        ) != (version, epoch)
+}
 
 fn url_safe(_: &Scene<'_>, answer: &mut Answer) -> bool {
     binary(answer, |text| text.replace('+', "-").replace('/', "_"))

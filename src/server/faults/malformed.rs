@@ -3,13 +3,17 @@
 use serde_json::{Value, json};
 
 use crate::protocol::Operation;
-use crate::server::answer::{Answer, Manner, Script, Then};
+use crate::server::answer::{Answer, Manner, Refusal, Script, Then};
 use crate::server::deviation::{Name, Scene, faults};
 use crate::server::shape::Laxity;
 use crate::server::state::State;
 use crate::server::walk;
 
 faults! { "malformed";
+    Answer(nul_500) "nul-answers-500", Should "AVP-6-21",
+        "A text with a NUL character ends in a 500, as it does in databases that take none.",
+        "Clients retry what can never work.",
+        "Refuse it with 400 before the database does.";
     Answer(not_json_500) "not-json-answers-500", Must "AVP-6-20",
         "A body that is not JSON ends in a 500.",
         "Clients retry what can never work.",
@@ -78,6 +82,14 @@ faults! { "malformed";
         "A deeply nested body ends the connection without an answer.",
         "One request takes the process down, and all the others with it.",
         "Limit the depth in the parser.";
+}
+
+fn nul_500(scene: &Scene<'_>, answer: &mut Answer) -> bool {
+    let holds_nul = scene.sent().to_string().contains("\\u0000");
+    if holds_nul && answer.status == 200 {
+        *answer = Answer::from(Refusal::failure(500, "invalid byte sequence for encoding"));
+    }
+    holds_nul
 }
 
 fn not_json_500(scene: &Scene<'_>, answer: &mut Answer) -> bool {

@@ -13,6 +13,22 @@ use crate::server::vault::Repo;
 use crate::server::walk;
 
 faults! { "members";
+    Rule(READD_UNGUARDED) "add-again-before-membership", Must "AVP-6-15",
+        "An entry that is there already is answered with the manifest before the caller is looked at.",
+        "Whoever knows a member's public entry reads the whole roster.",
+        "Look at the caller first.";
+    Rule(READD_UNBOUND) "add-again-drops-the-binding", Must "AVP-9-01",
+        "A member who is added again loses the keyBindingSig.",
+        "Members cannot be verified any more after an invitation was repeated.",
+        "Change nothing where the member is there already.";
+    Rule(FETCH_MISS_CACHED) "fetch-remembers-the-missing", Must "AVP-6-14",
+        "That a member is unknown is remembered for two seconds.",
+        "Who was just invited cannot be given keys.",
+        "Drop what is remembered with every write, or remember hits alone.";
+    Rule(FETCH_EPOCH) "fetch-tells-the-repositorys-epoch", Must "AVP-6-14",
+        "A fetched entry carries the repository's epoch instead of its own.",
+        "Clients look for a key of the wrong epoch.",
+        "Answer the entry as it was sent.";
     Rule(ANSWERED_ONLY) "add-answered-not-stored", Must "AVP-6-11",
         "addMember answers the manifest with the new member, and stores nothing.",
         "Invited people are told that they are in, and are not.",

@@ -9,6 +9,14 @@ use crate::server::vault::{count, id_of};
 use crate::server::walk;
 
 faults! { "pull";
+    Rule(UNCHANGED_CACHED) "pull-unchanged-from-a-cache", Must "AVP-6-04",
+        "What is answered to a client that has the current version is remembered by that version.",
+        "Nobody sees who was invited, until somebody saves.",
+        "The roster changes without the version: do not remember manifests by it.";
+    Rule(TORN) "pull-torn", Must "AVP-6-06",
+        "A pull reads the manifest, and the envelope three milliseconds later.",
+        "Once in a while a client is served keys and a payload that do not fit.",
+        "Read both in one transaction.";
     Rule(NEVER_UNCHANGED) "pull-never-unchanged", Must "AVP-6-04",
         "A pull at the current version is answered like any other.",
         "Clients fetch and decrypt everything at each poll.",

@@ -14,6 +14,18 @@ faults! { "push";
         "Every push that would apply is answered as applied, and nothing of it is stored.",
         "Whatever is saved is gone at the next start.",
         "Store the envelope before you answer.";
+    Rule(EXPECTED_32_BIT) "push-compares-32-bits", Must "AVP-6-07",
+        "Of the expected version and the current one the lower 32 bits are compared.",
+        "A version that is 2^32 away is taken for the current one.",
+        "Compare counters as 64-bit integers.";
+    Rule(MINUS_ONE_FORCES) "push-forced-by-minus-one", Must "AVP-6-07",
+        "A push that expects version -1 is applied to whatever is there.",
+        "A client without a version overwrites everybody's work.",
+        "There is no way to force a push: compare for equality.";
+    Rule(VERSIONS_AS_TEXT) "push-compares-versions-as-text", Must "AVP-6-09",
+        "Versions are compared as text, so that 10 is less than 9.",
+        "Nobody can save once a repository has reached version 9.",
+        "Compare numbers, and keep them in a column of numbers.";
     Rule(IGNORES_EXPECTED) "push-ignores-expected", Must "AVP-6-07",
         "A push is applied whatever version it expects.",
         "Two clients overwrite each other without noticing.",

@@ -51,6 +51,10 @@ faults! { "races";
         "addMember reads the roster, and writes it back twenty microseconds later.",
         "Of two who are invited at once one is lost, once in a while.",
         "Read and write under one lock.";
+    Rule(ADD_TWINS) "add-race-twins", Must "AVP-6-11",
+        "addMember looks whether the member is there, and inserts five milliseconds later.",
+        "Who is invited twice at once stands in the roster twice, and clients wrap for the wrong entry.",
+        "Give the roster a unique key of repository and member.";
     Rule(REMOVE_WIDE) "remove-race-wide", Must "AVP-10-02",
         "removeMember reads the repository, and writes it back five milliseconds later.",
         "What is saved while somebody is removed is lost, though it was answered as applied.",
@@ -70,6 +74,8 @@ faults! { "races";
 pub(in crate::server) enum Race {
     /// It writes back all that it read.
     Overwrites(Window),
+    /// It inserts what it found missing before.
+    Inserts(Window),
     /// It notices that the version moved, and overwrites the rest.
     KeepsVersion,
     /// It notices, and fails with this status.
@@ -95,6 +101,7 @@ pub(in crate::server) fn of(state: &State, operation: Operation) -> Option<Race>
         (Operation::Push, PUSH_BUSY, Race::Fails(409)),
         (Operation::AddMember, ADD_WIDE, Race::Overwrites(Window::Wide)),
         (Operation::AddMember, ADD_NARROW, Race::Overwrites(Window::Narrow)),
+        (Operation::AddMember, ADD_TWINS, Race::Inserts(Window::Wide)),
         (
             Operation::RemoveMember,
             REMOVE_WIDE,
@@ -111,7 +118,7 @@ impl Race {
     /// How long it lasts.
     pub(in crate::server) fn window(self) -> Window {
         match self {
-            Race::Overwrites(window) => window,
+            Race::Overwrites(window) | Race::Inserts(window) => window,
             Race::KeepsVersion | Race::Fails(_) => Window::Wide,
         }
     }

@@ -70,14 +70,26 @@ faults! { "removal";
         "A removed member who is in the rewrapped roster stays a member.",
         "A removal that was built wrongly removes nobody.",
         "Drop the removed id from the roster, or refuse.";
-    Rule(REPLAY_404) "remove-again-answers-404", Should "AVP-7-05",
-        "The identical removal sent again is refused with 404.",
-        "After a lost answer the retry looks like a failure.",
-        "Recognise the last removal, and answer the manifest.";
     Rule(REPLAY_APPLIES) "remove-again-applies-again", Should "AVP-7-05",
         "The identical removal sent again moves version and epoch by one more.",
         "After a lost answer nobody can decrypt.",
         "Recognise the last removal, and write nothing.";
+    Write(merged) "remove-merges-the-rewrapped", Must "AVP-6-13",
+        "The rewrapped entries are merged into the old roster: who is not among them stays.",
+        "Members who were to go keep their access, and their old keys.",
+        "Replace the roster by rewrappedMembers.";
+    Write(intersected) "remove-drops-newcomers", Must "AVP-6-13",
+        "Of the rewrapped entries those of new members are dropped.",
+        "Somebody who was to come in with the removal stays outside.",
+        "Replace the roster by rewrappedMembers.";
+    Rule(REPLAY_UNGUARDED) "remove-again-before-membership", Must "AVP-10-03",
+        "The identical removal sent again is answered before the caller is looked at.",
+        "Who left can read the roster for as long as nobody writes.",
+        "Look at the roster first, and for repetitions then.";
+    Rule(REPLAY_FOR_EVER) "remove-again-for-ever", Must "AVP-6-13",
+        "A removal sent again is answered as done, also after the member came back.",
+        "Somebody is told to be removed who is there.",
+        "Forget the last removal with every other write.";
     Rule(SELF_REFUSED) "remove-self-refused", Must "AVP-6-12",
         "Members cannot remove themselves.",
         "Nobody can leave.",
@@ -151,6 +163,30 @@ fn bindings_dropped(place: &Place, _: &Repo, repo: &mut Repo) -> bool {
 
 fn drops_entry(place: &Place, _: &Repo, repo: &mut Repo) -> bool {
     removes(place) && repo.roster.len() > 1 && repo.roster.pop().is_some()
+}
+
+fn merged(place: &Place, before: &Repo, repo: &mut Repo) -> bool {
+    if !removes(place) {
+        return false;
+    }
+    let removed = repo
+        .last_removal
+        .as_ref()
+        .and_then(|request| request["removedMemberId"].as_str())
+        .map(str::to_owned);
+    let missing =
+        |entry: &&Value| repo.entry(id_of(entry)).is_none() && Some(id_of(entry)) != removed.as_deref();
+    let kept: Vec<Value> = before.roster.iter().filter(missing).cloned().collect();
+    repo.roster.extend(kept.iter().cloned());
+    !kept.is_empty()
+}
+
+fn intersected(place: &Place, before: &Repo, repo: &mut Repo) -> bool {
+    let count = repo.roster.len();
+    if removes(place) {
+        repo.roster.retain(|entry| before.entry(id_of(entry)).is_some());
+    }
+    repo.roster.len() < count
 }
 
 fn removes(place: &Place) -> bool {

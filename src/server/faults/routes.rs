@@ -7,6 +7,10 @@ use crate::server::route::decode;
 use crate::server::state::State;
 
 faults! { "routes";
+    Rule(SLASH_UNGUARDED) "slash-goes-around-the-token", Must "AVP-3-10",
+        "A route with a slash behind it is served, and not asked for a token.",
+        "Anybody reads and writes everything.",
+        "Guard the routes where they are served, not by a list of their paths.";
     Rule(DECODED_FIRST) "path-decoded-before-routing", Must "AVP-7-06",
         "Paths are decoded before they are split, so that an escaped slash makes a segment.",
         "Half of all member ids lead nowhere.",

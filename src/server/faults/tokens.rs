@@ -7,6 +7,18 @@ use crate::server::answer::Answer;
 use crate::server::deviation::{Scene, faults};
 
 faults! { "tokens";
+    Rule(JWT_NONE) "token-jwt-of-no-algorithm", Must "AVP-3-11",
+        "A JWT whose header says that it is not signed is taken at its word.",
+        "Anybody writes a token for anybody.",
+        "Allow the one algorithm that you issue, and not the one that the token names.";
+    Rule(MEMBER_ID) "token-is-the-member-id", Must "AVP-3-11",
+        "A member id is taken for a token of that member.",
+        "Everybody who sees a roster acts in the name of everybody in it.",
+        "Look tokens up among those that were issued.";
+    Rule(TRAILED) "token-first-word-counts", Must "AVP-3-11",
+        "Of what stands behind Bearer the first word is the token, and the rest is ignored.",
+        "Altered headers work.",
+        "Take all that stands behind the scheme.";
     Rule(PREFIX) "token-compared-by-prefix", Must "AVP-3-11",
         "Of a token only the first 16 characters are compared.",
         "Tokens can be guessed in a fraction of the time.",

@@ -15,6 +15,7 @@ variations! {
         "Public keys of small order are taken, and signatures under them hold.";
     Rule(JWT_TOKENS) "jwt-tokens", "Tokens are JWTs signed with EdDSA, and discovery names the issuer's keys.";
     Rule(LONG_TOKENS) "long-tokens", "Tokens are 2800 characters long.";
+    Rule(ENDLESS_TOKENS) "endless-tokens", "Tokens are said to end in the year 9999.";
     Rule(SHORT_TOKENS) "short-tokens", "Tokens live three seconds.";
     Rule(BEARER_EXACT_CASE) "bearer-exact-case", "The scheme is Bearer, in exactly this case.";
     Rule(DISCOVERY_404) "discovery-404", "Discovery is not offered: 404.";

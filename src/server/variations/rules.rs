@@ -6,6 +6,8 @@ variations! {
     Rule(BAD_CREATE_400) "bad-create-400", "A create whose roster is not exactly the caller is refused with 400.";
     Rule(PATH_DECIDES) "path-decides", "A body that names another repository than the path is applied to the path's.";
     Rule(STRICT_STEPS) "strict-steps", "A push whose envelope is not of the next version is refused with 400.";
+    Rule(STEPS_FIRST) "strict-steps-first",
+        "A push whose envelope is not of the version after the expected one is refused with 400, stale or not.";
     Rule(STALE_ASSIGNED_HIGHER) "stale-version-assigned-higher",
         "A push whose envelope is not above the current version is stored under the next one.";
     Rule(STALE_CONFLICT) "stale-version-conflict",
@@ -18,6 +20,9 @@ variations! {
         "Removing somebody who is no member is applied as a rotation.";
     Rule(REMOVED_STILL_LISTED_DROPPED) "removed-still-listed-dropped",
         "A removed member who is in the rewrapped roster is dropped from it.";
+    Rule(REMOVAL_AGAIN_404) "removal-again-404", "The identical removal sent again is refused with 404.";
+    Rule(OTHER_EPOCH_REFUSED) "entry-of-another-epoch-refused",
+        "An added entry whose epoch is not the repository's is refused with 400.";
     Rule(INCONSISTENT_ACCEPTED) "inconsistent-accepted",
         "Parts of a request that disagree with each other are taken as sent.";
     Rule(BODY_FIRST) "body-first", "A malformed body is refused before repository and membership are looked at.";
