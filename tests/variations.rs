@@ -85,6 +85,7 @@ impl Bench {
             let endpoint = Endpoint::parse(&server.url()).expect("a server has a URL");
             Client::new(ClientOptions::new(endpoint)).expect("plain options make a client")
         };
+        let spec = SpecVersion::default();
         let target = Target {
             client: client(&servers[0]),
             foreign: Some(client(&servers[1])),
@@ -95,7 +96,6 @@ impl Bench {
             slow: false,
             show_secrets: false,
         };
-        let spec = SpecVersion::default();
         let whole = Run {
             selected: plan(&self.suite, &[], spec, false),
             suite: Arc::clone(&self.suite),

@@ -22,6 +22,31 @@ impl Driver<'_> {
         if self.world.actor(name).token.as_ref().is_some_and(usable) {
             return Ok(());
         }
+        let mut reading = self.log_in(name).await?;
+        // A nonce may live for seconds, and so run out while a rate limit is waited out.
+        for _ in 0..2 {
+            let waited = self.transcript.exchanges.iter().rev().nth(1);
+            let waited = waited.is_some_and(|exchange| exchange.role == Role::Throttled);
+            if reading.status() != Some(401) || !waited {
+                break;
+            }
+            if let Some(last) = self.transcript.exchanges.last_mut() {
+                last.role = Role::Throttled;
+            }
+            reading = self.log_in(name).await?;
+        }
+        if reading.granted().is_some() && self.world.actor(name).token.is_some() {
+            return Ok(());
+        }
+        Err(blocked(
+            self.step,
+            format!("{name} got no token: {}", reading.describe()),
+        ))
+    }
+
+    /// Asks for a nonce and redeems it. The token is the actor's from then on, if one came.
+    async fn log_in(&mut self, name: &str) -> Flow<Reading> {
+        self.world.actor(name).token = None;
         let nonce = self.fresh_nonce(name).await?;
         let identity = &self.world.actor(name).identity;
         let signature = crypto::sign_nonce(identity, &nonce, SignatureForm::Valid)
@@ -31,12 +56,8 @@ impl Driver<'_> {
         let reading = self.without_token(&draft, name).await?;
         if self.keep_token(name, &reading) {
             self.world.actor(name).used = Some(nonce);
-            return Ok(());
         }
-        Err(blocked(
-            self.step,
-            format!("{name} got no token: {}", reading.describe()),
-        ))
+        Ok(reading)
     }
 
     /// A nonce that was just issued to an actor.

@@ -200,8 +200,8 @@ impl Driver<'_> {
             let at = self.began.elapsed();
             let sent = self.lane.send(errand.request, limit).await;
             let status = sent.outcome.answer().map(|answer| answer.status);
-            let writes = draft.operation.is_none_or(Operation::writes);
-            let throttled = status == Some(429) && !(writes && self.is_final_429(attempt));
+            let asks = draft.operation.is_none_or(Operation::writes) || errand.role == Role::Step;
+            let throttled = status == Some(429) && !(asks && self.is_final_429(attempt));
             let role = if throttled { Role::Throttled } else { errand.role };
             let refusal = sent.outcome.answer().filter(|_| throttled).cloned();
             let reading = Reading::of(draft.operation, &sent.outcome);
@@ -284,7 +284,7 @@ impl Driver<'_> {
         }
     }
 
-    /// A write that asks for much is tried four times: what is 429 each time is a limit, and not a rate.
+    /// What asks for much is tried four times: what is 429 each time is a limit, and not a rate.
     fn is_final_429(&self, attempt: u32) -> bool {
         attempt >= 3 && self.demand.is_unusual()
     }

@@ -156,6 +156,11 @@ impl Driver<'_> {
         let members = self.world.stored(repo).map_or(0, |stored| stored.members.len());
         let together = members + drafts.iter().filter(adds).count();
         self.demand.members = self.demand.members.max(together);
+        // Any of them may win, and so be the one who has another already.
+        let created = drafts.iter().map(|(name, _)| self.world.created_by(name)).max();
+        if self.demand.repos > 0 {
+            self.demand.repos = created.unwrap_or(0) + 1;
+        }
     }
 
     /// Ends the race where a request of the round asked for more than a limit of the target's allows. A single 429 is a rate.

@@ -291,10 +291,11 @@ fn hide_in_text(text: &mut String, replace: &impl Fn(&[u8]) -> Option<Vec<u8>>) 
 }
 
 fn hide_in_body(body: &mut Body, replace: &impl Fn(&[u8]) -> Option<Vec<u8>>) {
-    if let Some(hidden) = replace(body.as_bytes()) {
+    // Escapes first: the last digit of one and what follows it may read like a secret, and hiding that would break it.
+    if let Some(hidden) = body.as_text().and_then(|text| hide_escaped(text, replace)) {
         *body = Body::from(hidden);
     }
-    if let Some(hidden) = body.as_text().and_then(|text| hide_escaped(text, replace)) {
+    if let Some(hidden) = replace(body.as_bytes()) {
         *body = Body::from(hidden);
     }
 }
@@ -390,6 +391,16 @@ mod tests {
         assert_eq!(
             hidden(&secrets, body),
             r#"{"a":"[token:alice:1]","b":"\"plain\"","c":"x [token:alice:1] y"}"#
+        );
+    }
+
+    #[test]
+    fn an_escape_is_not_torn_apart() {
+        let mut secrets = Secrets::default();
+        secrets.token("alice", "3abcdefgh");
+        assert_eq!(
+            hidden(&secrets, r#"{"a":"\u0033abcdefgh"}"#),
+            r#"{"a":"[token:alice:1]"}"#
         );
     }
 

@@ -16,7 +16,7 @@ use crate::ledger::Stored;
 use crate::protocol::{Operation, encode_segment};
 use crate::reading::Reading;
 use crate::record::Stopped;
-use crate::wire::{Outcome, Role};
+use crate::wire::{Answer, Role};
 
 /// A nonce lives two minutes or less; so much later it is gone.
 const NONCE_LIFETIME: Duration = Duration::from_secs(125);
@@ -267,8 +267,15 @@ impl Driver<'_> {
             .as_ref()
             .map(|answer| answer.get_ref().0.as_slice())
             .unwrap_or_default();
-        if words.iter().any(|word| reading.is(*word)) || words.iter().all(|word| word.is_refusal()) {
+        if words.iter().any(|word| reading.is(*word)) {
             return Ok(());
+        }
+        if words.iter().all(|word| word.is_refusal()) {
+            // Of two reasons to refuse, the limit may have come first.
+            return match self.last_answer().filter(|last| self.demand.meets_limit(last)) {
+                Some(last) => Err(self.limited(last.status)),
+                None => Ok(()),
+            };
         }
         self.heed_limit()?;
         // Where the answer was to change nothing, the steps behind it need nothing of it.
@@ -289,16 +296,16 @@ impl Driver<'_> {
 
     /// Ends the case where the last request asked for more than a limit of the target's allows.
     pub(super) fn heed_limit(&self) -> Flow<()> {
-        let Some(last) = self.transcript.exchanges.last() else {
-            return Ok(());
-        };
-        match &last.outcome {
-            Outcome::Answer(answer) if self.demand.meets_limit(answer) => Err(self.limited(answer.status)),
-            Outcome::Answer(answer) if self.demand.repos > 0 && is_told_limit(answer) => {
-                Err(self.full(answer.status))
-            }
+        match self.last_answer() {
+            Some(last) if self.demand.meets_limit(last) => Err(self.limited(last.status)),
+            Some(last) if self.demand.repos > 0 && is_told_limit(last) => Err(self.full(last.status)),
             _ => Ok(()),
         }
+    }
+
+    /// The answer to the last request, if one came.
+    fn last_answer(&self) -> Option<&Answer> {
+        self.transcript.exchanges.last()?.outcome.answer()
     }
 
     /// More than the target offers was asked for.

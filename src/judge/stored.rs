@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::answers::report;
+use super::answers::{self, report};
 use super::check::Finding;
 use super::compare::{self, Difference, Kind};
 use super::tape::Frame;
@@ -10,7 +10,7 @@ use super::walk::Walk;
 use crate::case::Word;
 use crate::crypto::{DataKey, OpenError, open_payload};
 use crate::ledger::{Stored, member_id};
-use crate::protocol::{DEFAULT_SCHEME, EncryptedEnvelope, Operation, WrappedKey};
+use crate::protocol::{DEFAULT_SCHEME, EncryptedEnvelope, Level, Operation, WrappedKey, catalogue};
 use crate::reading::Reading;
 
 /// What may be stored.
@@ -118,10 +118,18 @@ impl Audit {
                 .collect()
         };
         let state = of(&[Kind::State]);
-        let mut requirements = self.requirements.clone();
-        // Whatever a refusal was about, what it writes all the same breaks the rule of the operation.
-        if !self.granted && !state.is_empty() {
-            requirements.push(super::answers::requirement(self.operation).to_owned());
+        let requirements = self.requirements.clone();
+        let is_must = |id: &String| {
+            catalogue()
+                .get(id)
+                .is_some_and(|requirement| requirement.level == Level::Must)
+        };
+        // Whatever recommendation a refusal follows, what it writes all the same breaks the rule of the operation.
+        if !self.granted && !state.is_empty() && !requirements.iter().any(is_must) {
+            let rule = [answers::requirement(self.operation).to_owned()];
+            let sentence = "what is refused is not written".to_owned();
+            let finding = broken(&state, frame.actor());
+            report(walk, frame, self.step, "refusal", sentence, &rule, finding);
         }
         if self.spoilt {
             let finding = broken(&differences, frame.actor());

@@ -219,6 +219,7 @@ fn excuse(
             Ok(())
         }
         Operation::Token if takes_any_signature(state) && is_whole_but_signature(shape, body) => Ok(()),
+        Operation::Token if text("nonce") && state.is(signatures::NONCE_BY_TEXT) => Ok(()),
         Operation::Token if text("signature") && state.deviates(identity::BAD_SIGNATURE_FORM_401) => {
             Err(refusal.under(401, "unauthorized"))
         }
