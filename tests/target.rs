@@ -174,7 +174,7 @@ fn the_case_that_ends_the_server_fails_and_the_others_go_on() {
         "--exec",
         &command,
         "--filter",
-        "push/*",
+        "challenge/*",
         "--filter",
         "removal/in-one-step",
     ]);
@@ -195,7 +195,7 @@ fn the_case_that_ends_the_server_fails_and_the_others_go_on() {
         "{}",
         done.notes()
     );
-    let innocent = done.record.cases.iter().filter(|case| case.topic == "push");
+    let innocent = done.record.cases.iter().filter(|case| case.topic == "challenge");
     for case in innocent {
         assert_ne!(case.verdict, Verdict::Error, "{}: {:?}", case.id, case.reason);
         assert_ne!(case.verdict, Verdict::Fail, "{}: {:?}", case.id, case.reason);

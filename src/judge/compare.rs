@@ -254,6 +254,7 @@ fn compare(
 ) {
     let got = match seen {
         Some(seen) if json::equal(seen, expected) => return,
+        None if expected.is_null() => return,
         Some(seen) => format!("{} where {} was stored", show(seen), show(expected)),
         None => format!("nothing where {} was stored", show(expected)),
     };

@@ -116,7 +116,7 @@ pub(super) fn fetch(state: &State, place: &Place) -> Result<Value, Refusal> {
         if entry.is_null() {
             return Err(Refusal::not_found("there is no such member in this repository"));
         }
-        if state.is(fault::FETCH_EPOCH) && entry["keyEpoch"] != Value::from(repo.epoch) {
+        if state.is(fault::FETCH_EPOCH) && entry["keyEpoch"] != repo.epoch {
             state.fire();
             entry["keyEpoch"] = repo.epoch.into();
         }
