@@ -156,9 +156,10 @@ impl Driver<'_> {
                 let last = self.world.actor(name).nonce.clone();
                 last.ok_or_else(|| blocked(self.step, format!("{name} was never given a nonce")))?
             }
-            NonceSource::Used => self.used_nonce(name)?,
             // The signature is over the bytes, however the text is spelt.
-            NonceSource::UsedWrapped | NonceSource::UsedUnpadded => self.used_nonce(name)?,
+            NonceSource::Used | NonceSource::UsedWrapped | NonceSource::UsedUnpadded => {
+                self.used_nonce(name)?
+            }
             NonceSource::UsedOf(other) => {
                 spoils.push(format!("{other} has logged in with the nonce"));
                 self.used_nonce(other)?

@@ -30,7 +30,7 @@ impl Lifetime {
             };
         };
         let by_theirs = expires_at.saturating_sub(date);
-        let least = by_theirs - MARGIN_MS;
+        let least = by_theirs.saturating_sub(MARGIN_MS);
         Lifetime {
             // A `Date` may look old because the answer took long.
             least: if by_ours > 0 { least.min(by_ours) } else { least },
@@ -85,6 +85,8 @@ mod tests {
         let lifetime = Lifetime::new(NOW + 3000, NOW, None, true);
         assert!(!lifetime.is_stale(2000) && lifetime.is_stale(2001));
         assert!(!lifetime.may_be_over(2000) && lifetime.may_be_over(2001));
+        let senseless = Lifetime::new(i64::MIN, NOW, Some(NOW - 60_000), true);
+        assert!(!senseless.is_stale(5000) && !senseless.may_be_over(5000));
         let senseless = Lifetime::new(NOW - 3000, NOW, None, true);
         assert!(!senseless.is_stale(5000) && !senseless.may_be_over(5000));
     }

@@ -184,13 +184,13 @@ impl Driver<'_> {
         round: usize,
         lane: usize,
     ) -> Option<Draft> {
-        let member = match action {
-            Action::AddMember(add) if add.member == "{new}" => format!("new-{round}-{lane}"),
-            Action::AddMember(add) if add.member == "{one}" => format!("new-{round}"),
-            action => return self.valid_draft(name, repo, action),
-        };
         let Action::AddMember(add) = action else {
-            return None;
+            return self.valid_draft(name, repo, action);
+        };
+        let member = match add.member.as_str() {
+            "{new}" => format!("new-{round}-{lane}"),
+            "{one}" => format!("new-{round}"),
+            _ => return self.valid_draft(name, repo, action),
         };
         let fresh = AddMember {
             member,

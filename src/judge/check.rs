@@ -205,7 +205,7 @@ fn in_force(id: &str, spec: SpecVersion) -> bool {
 }
 
 /// The strongest level among requirements.
-fn level(requirements: &[String]) -> Level {
+pub(super) fn level(requirements: &[String]) -> Level {
     let levels = requirements
         .iter()
         .filter_map(|id| catalogue().get(id))

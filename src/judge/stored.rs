@@ -3,14 +3,14 @@
 use serde_json::Value;
 
 use super::answers::{self, report};
-use super::check::Finding;
+use super::check::{self, Finding};
 use super::compare::{self, Difference, Kind};
 use super::tape::Frame;
 use super::walk::Walk;
 use crate::case::Word;
 use crate::crypto::{DataKey, OpenError, open_payload};
 use crate::ledger::{Stored, member_id};
-use crate::protocol::{DEFAULT_SCHEME, EncryptedEnvelope, Level, Operation, WrappedKey, catalogue};
+use crate::protocol::{DEFAULT_SCHEME, EncryptedEnvelope, Level, Operation, WrappedKey};
 use crate::reading::Reading;
 
 /// What may be stored.
@@ -119,13 +119,8 @@ impl Audit {
         };
         let state = of(&[Kind::State]);
         let requirements = self.requirements.clone();
-        let is_must = |id: &String| {
-            catalogue()
-                .get(id)
-                .is_some_and(|requirement| requirement.level == Level::Must)
-        };
         // Whatever recommendation a refusal follows, what it writes all the same breaks the rule of the operation.
-        if !self.granted && !state.is_empty() && !requirements.iter().any(is_must) {
+        if !self.granted && !state.is_empty() && check::level(&requirements) != Level::Must {
             let rule = [answers::requirement(self.operation).to_owned()];
             let sentence = "what is refused is not written".to_owned();
             let finding = broken(&state, frame.actor());
