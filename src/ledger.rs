@@ -44,18 +44,23 @@ impl Stored {
 
     /// The state after a granted createRepo. `None` where the request is no such message.
     pub fn created(request: &Value) -> Option<Stored> {
-        Stored::of(request.get("manifest")?, shared(request.get("initialEnvelope")?))
+        Stored::all_of(request.get("manifest")?, request.get("initialEnvelope")?)
     }
 
     /// The state that a manifest describes, with that envelope. `None` where it is none.
-    fn of(manifest: &Value, envelope: Arc<Value>) -> Option<Stored> {
+    fn all_of(manifest: &Value, envelope: &Value) -> Option<Stored> {
+        let members = manifest.get("members")?.as_array()?.iter().map(shared);
+        Stored::of(manifest, members.collect(), shared(envelope))
+    }
+
+    fn of(manifest: &Value, members: Vec<Arc<Value>>, envelope: Arc<Value>) -> Option<Stored> {
         Some(Stored {
             repo_id: manifest.get("repoId")?.as_str()?.to_owned(),
             scheme: manifest.get("schemeId")?.as_str()?.to_owned(),
             epoch: manifest.get("keyEpoch")?.as_i64()?,
             version: manifest.get("payloadVersion")?.as_i64()?,
             policy: manifest.get("shareRefreshTokens").and_then(Value::as_bool),
-            members: manifest.get("members")?.as_array()?.iter().map(shared).collect(),
+            members,
             envelope,
         })
     }
@@ -102,14 +107,28 @@ impl Stored {
     /// The state that an answered pull with an envelope shows.
     pub fn served(answer: &Value) -> Option<Stored> {
         let envelope = answer.get("envelope").filter(|envelope| envelope.is_object())?;
-        Stored::of(answer.get("manifest")?, shared(envelope))
+        Stored::all_of(answer.get("manifest")?, envelope)
     }
 
     /// The state that an answered pull shows; the envelope stays what it was where the answer leaves it out.
     pub fn observed(&self, answer: &Value) -> Option<Stored> {
         let envelope = answer.get("envelope").filter(|envelope| envelope.is_object());
-        let envelope = envelope.map_or_else(|| Arc::clone(&self.envelope), shared);
-        Stored::of(answer.get("manifest")?, envelope)
+        // Most of what is seen is known, and is not copied then.
+        let known = |value: &Value, known: Option<&Arc<Value>>| match known {
+            Some(known) if **known == *value => Arc::clone(known),
+            _ => shared(value),
+        };
+        let envelope = match envelope {
+            Some(envelope) => known(envelope, Some(&self.envelope)),
+            None => Arc::clone(&self.envelope),
+        };
+        let entries = answer
+            .pointer("/manifest/members")?
+            .as_array()?
+            .iter()
+            .enumerate();
+        let members = entries.map(|(at, entry)| known(entry, self.members.get(at)));
+        Stored::of(answer.get("manifest")?, members.collect(), envelope)
     }
 
     /// The roster entry of a member.

@@ -247,7 +247,7 @@ impl<F: Fn(Event<'_>)> Crew<'_, F> {
         {
             death = keeper.death().await;
             if let Some(how) = &death {
-                transcript.exchanges.truncate(at + 1);
+                transcript.truncate(at + 1);
                 transcript.stopped = Some(Stopped {
                     step: transcript.exchanges[at].step,
                     reason: keeper.obituary(how).await,

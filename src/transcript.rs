@@ -1,8 +1,12 @@
 //! What driving a case leaves behind: everything that judging needs, and nothing that it must ask the network for.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::Value;
+
 use crate::drive::LiveSecrets;
+use crate::reading;
 use crate::record::{CaseRecord, Stopped};
 use crate::wire::Exchange;
 
@@ -13,6 +17,8 @@ pub struct Transcript {
     pub began_ms: i64,
     /// What was sent and what came back.
     pub exchanges: Vec<Exchange>,
+    /// What driving has read of them already, in the same order; nothing for a stored case.
+    pub read: Vec<Read>,
     /// Why driving ended before the last step, if it did.
     pub stopped: Option<Stopped>,
     /// How long it took, waiting for throttling left out.
@@ -23,12 +29,34 @@ pub struct Transcript {
     pub live: LiveSecrets,
 }
 
+/// The bodies of an exchange as JSON, as far as they are known. What is none here is yet to be read.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Read {
+    /// What was sent.
+    pub request: Option<Arc<Value>>,
+    /// What came back.
+    pub answer: Option<reading::Body>,
+}
+
 impl Transcript {
+    /// Adds an exchange at the end.
+    pub fn push(&mut self, exchange: Exchange, read: Read) {
+        self.exchanges.push(exchange);
+        self.read.push(read);
+    }
+
+    /// Forgets all exchanges but the first `length`.
+    pub fn truncate(&mut self, length: usize) {
+        self.exchanges.truncate(length);
+        self.read.truncate(length);
+    }
+
     /// The transcript that a stored case was judged by.
     pub fn of(case: &CaseRecord) -> Transcript {
         Transcript {
             began_ms: case.began_ms,
             exchanges: case.exchanges.clone(),
+            read: Vec::new(),
             stopped: case.stopped.clone(),
             took: Duration::try_from_secs_f64(case.duration_ms / 1000.0).unwrap_or_default(),
             throttled: Duration::from_millis(case.throttled_ms),

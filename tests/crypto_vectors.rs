@@ -5,7 +5,8 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests may panic as tests do")]
 
 use avp_conform::crypto::primitives::{
-    aes_256_gcm_open, aes_256_gcm_seal, ed25519_verify, hkdf_sha256, x25519, x25519_public_key,
+    aes_256_gcm_open, aes_256_gcm_seal, ed25519_verify, hkdf_sha256, x25519, x25519_of_secrets,
+    x25519_public_key,
 };
 use avp_conform::crypto::{
     DataKey, Identity, Seed, SignatureForm, binding_message, open_payload, payload_aad, plant_accounts,
@@ -184,6 +185,7 @@ fn x25519_agrees_as_rfc_7748_section_6_1_says() {
     assert_eq!(x25519_public_key(&bob), bob_public);
     assert_eq!(x25519(&alice, &bob_public), shared);
     assert_eq!(x25519(&bob, &alice_public), shared);
+    assert_eq!(Some(x25519_of_secrets(&alice, &bob)), shared);
     let actor = Identity::from_secrets([0; 32], alice);
     assert_eq!(STANDARD.decode(actor.x25519_public_key()).unwrap(), alice_public);
 }
@@ -397,7 +399,7 @@ fn wrap_vector(seed: &Seed, name: &str) -> Value {
     let (member, key) = (actor(seed, name), data_key(seed));
     let ephemeral = seed.derive(&["ephemeral", name]);
     let iv = seed.derive_iv(&["wrap-iv", name]);
-    let wrapped = wrap_key(&key, DEFAULT_SCHEME, member.x25519_public_key(), ephemeral, iv).unwrap();
+    let wrapped = wrap_key(&key, DEFAULT_SCHEME, &member, ephemeral, iv);
     assert_eq!(member.unwrap_key(&wrapped).as_ref(), Ok(key.as_bytes()));
     json!({
         "dataKey": to_hex(key.as_bytes()),

@@ -300,7 +300,7 @@ async fn a_primed_request_goes_only_when_fired() {
     let mut lanes = [client.lane(), client.lane()];
     let mut primed = Vec::new();
     for lane in &mut lanes {
-        primed.push(lane.prime(request("GET", None)).await.unwrap());
+        primed.push(lane.prime(&request("GET", None)).await.unwrap());
     }
     for primed in primed {
         assert!(told(&primed.fire(LIMIT).await).starts_with("200 GET /base/x"));
@@ -309,7 +309,7 @@ async fn a_primed_request_goes_only_when_fired() {
         assert!(post(lane).await.reused, "the connection goes back to its lane");
     }
     let refused = Client::new(ClientOptions::new(Endpoint::parse("http://127.0.0.1:1").unwrap())).unwrap();
-    let failure = refused.lane().prime(request("GET", None)).await.err().unwrap();
+    let failure = refused.lane().prime(&request("GET", None)).await.err().unwrap();
     assert_eq!(failure.message, "connection refused at 127.0.0.1:1");
 }
 

@@ -82,9 +82,9 @@ impl LoadedCase {
     }
 
     /// The requirements that a step verifies only where its answer is as expected.
-    pub fn step_shows(&self, index: usize) -> Vec<String> {
+    pub fn step_shows(&self, index: usize) -> Vec<&str> {
         let shows = &self.step(index).shows;
-        shows.iter().map(|id| id.get_ref().clone()).collect()
+        shows.iter().map(|id| id.get_ref().as_str()).collect()
     }
 
     /// The requirements that a step's expectations verify.

@@ -19,7 +19,7 @@ const ATTEMPTS: u32 = 4;
 pub(super) async fn reach(client: &Client) -> Result<(), Error> {
     for service in [Service::Vault, Service::Idp] {
         let request = request(service, "GET", "/.well-known/avp");
-        if let Err(failure) = client.lane().prime(request).await
+        if let Err(failure) = client.lane().prime(&request).await
             && matches!(
                 failure.kind,
                 FailureKind::Connect | FailureKind::Tls | FailureKind::Timeout

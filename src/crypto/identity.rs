@@ -7,7 +7,9 @@ use ed25519_dalek::SigningKey;
 
 use super::encoding::encode;
 use super::envelope::OpenError;
-use super::primitives::{ed25519_key_pair, ed25519_public_key, ed25519_sign, x25519_public_key};
+use super::primitives::{
+    ed25519_key_pair, ed25519_public_key, ed25519_sign, x25519_of_secrets, x25519_public_key,
+};
 use super::seed::Seed;
 use super::wrap;
 use crate::protocol::WrappedKey;
@@ -54,6 +56,11 @@ impl Identity {
         // Most actors never need it.
         self.x25519_public_key
             .get_or_init(|| encode(&x25519_public_key(&self.x25519_secret)))
+    }
+
+    /// The secret shared with the holder of another X25519 secret.
+    pub(super) fn shared_with(&self, secret: &[u8; 32]) -> [u8; 32] {
+        x25519_of_secrets(&self.x25519_secret, secret)
     }
 
     /// Signs with plain Ed25519 (RFC 8032).

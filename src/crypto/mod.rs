@@ -21,10 +21,10 @@ pub use binding::{binding_message, sign_binding, verify_binding, verify_ed25519}
 pub use encoding::EncodingError;
 pub use envelope::{DataKey, OpenError, open_payload, payload_aad, seal_payload};
 pub use identity::Identity;
-pub use payload::{PlantedAccounts, PlantedSecret, plant_accounts};
+pub use payload::{PlantedAccounts, plant_accounts};
 pub use seed::{Seed, SeedError};
 pub use signature::{SignatureForm, sign_nonce};
 pub use weak::{
     IDENTITY_FORGERY, NOT_A_POINT, WeakKey, forge_for_small_order_key, non_canonical_keys, small_order_keys,
 };
-pub use wrap::{WRAP_INFO, WrapError, wrap_key};
+pub use wrap::{WRAP_INFO, wrap_key};

@@ -8,26 +8,19 @@ use super::seed::Seed;
 /// The accounts of a repository's payloads, and what must not leak of them.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PlantedAccounts {
-    accounts: Vec<Value>,
-    /// Every planted secret.
-    pub secrets: Vec<PlantedSecret>,
+    /// The accounts as JSON.
+    alts: String,
+    /// Twelve hexadecimal digits that every secret of an account has in it, and nothing else in the run: seeing them
+    /// outside the plaintext proves a leak.
+    pub mark: String,
 }
 
 impl PlantedAccounts {
     /// The plaintext `VaultPayload` of a version: minified JSON, UTF-8.
     pub fn payload(&self, version: i64) -> Vec<u8> {
-        let payload = json!({ "alts": self.accounts, "payloadVersion": version });
-        payload.to_string().into_bytes()
+        let alts = &self.alts;
+        format!("{{\"alts\":{alts},\"payloadVersion\":{version}}}").into_bytes()
     }
-}
-
-/// A value that is found in one plaintext only, so that seeing it elsewhere proves a leak.
-#[derive(Clone, PartialEq, Eq)]
-pub struct PlantedSecret {
-    /// A JSON pointer to it in the plaintext: `/alts/0/accessToken`.
-    pub pointer: String,
-    /// The value; ASCII, at least 15 characters.
-    pub value: String,
 }
 
 /// The accounts of a repository, one of each type: each field that says something about an account is derived from the
@@ -36,91 +29,46 @@ pub struct PlantedSecret {
 /// `refreshToken` and `expiresAt` are in it only where the repository shares refresh tokens. Optional fields are
 /// present, null or absent in turn. The same arguments give the same accounts.
 pub fn plant_accounts(seed: &Seed, labels: &[&str], share_refresh_tokens: bool) -> PlantedAccounts {
-    let planter = Planter { seed, labels };
-    let mut secrets = Vec::new();
-    let accounts = ["MICROSOFT", "COOKIE", "SESSION", "OFFLINE"]
-        .iter()
-        .enumerate()
-        .map(|(at, kind)| planter.alt(at, kind, share_refresh_tokens, &mut secrets))
+    let labels: Vec<_> = labels.iter().copied().chain(["payload"]).collect();
+    let mut mark = hex(&seed.derive(&labels));
+    mark.truncate(12);
+    let kinds = ["MICROSOFT", "COOKIE", "SESSION", "OFFLINE"].iter().enumerate();
+    let alts: Vec<Value> = kinds
+        .map(|(at, kind)| alt(&mark, at, kind, share_refresh_tokens))
         .collect();
-    PlantedAccounts { accounts, secrets }
+    PlantedAccounts {
+        alts: Value::from(alts).to_string(),
+        mark,
+    }
 }
 
 /// Any time will do: 2025-01-01T00:00:00Z, epoch milliseconds.
 const SOME_TIME: i64 = 1_735_689_600_000;
 
-/// The fields that hold a secret wherever they are found.
-const SECRET_FIELDS: [&str; 5] = ["uuid", "username", "accessToken", "refreshToken", "lastUsedBy"];
-
-/// Derives values for the fields of accounts.
-struct Planter<'a> {
-    seed: &'a Seed,
-    labels: &'a [&'a str],
-}
-
-impl Planter<'_> {
-    /// One account; its secrets are added to the list.
-    fn alt(&self, at: usize, kind: &str, share: bool, secrets: &mut Vec<PlantedSecret>) -> Value {
-        let mut alt = Map::new();
-        alt.insert("uuid".into(), self.uuid(at).into());
-        alt.insert(
-            "username".into(),
-            format!("Alt{}", self.token(at, "username", 12)).into(),
-        );
-        alt.insert("accessToken".into(), self.secret(at, "accessToken").into());
-        alt.insert("type".into(), kind.into());
-        alt.insert("lastUsed".into(), SOME_TIME.into());
-        if share {
-            alt.insert("refreshToken".into(), self.secret(at, "refreshToken").into());
-            alt.insert("expiresAt".into(), (SOME_TIME + 86_400_000).into());
+fn alt(mark: &str, at: usize, kind: &str, share_refresh_tokens: bool) -> Value {
+    let secret = |field: &str| format!("planted-{field}-{mark}-{at}");
+    let mut alt = Map::new();
+    alt.insert("uuid".into(), format!("{at:08}-0000-4000-8000-{mark}").into());
+    alt.insert("username".into(), format!("Alt{mark}{at}").into());
+    alt.insert("accessToken".into(), secret("accessToken").into());
+    alt.insert("type".into(), kind.into());
+    alt.insert("lastUsed".into(), SOME_TIME.into());
+    if share_refresh_tokens {
+        alt.insert("refreshToken".into(), secret("refreshToken").into());
+        alt.insert("expiresAt".into(), (SOME_TIME + 86_400_000).into());
+    }
+    match at % 3 {
+        0 => {
+            alt.insert("lastUsedBy".into(), secret("lastUsedBy").into());
+            alt.insert("bans".into(), bans());
         }
-        match at % 3 {
-            0 => {
-                alt.insert("lastUsedBy".into(), self.secret(at, "lastUsedBy").into());
-                alt.insert("bans".into(), bans());
-            }
-            1 => {
-                alt.insert("lastUsedBy".into(), Value::Null);
-                alt.insert("bans".into(), Value::Null);
-            }
-            _ => {}
+        1 => {
+            alt.insert("lastUsedBy".into(), Value::Null);
+            alt.insert("bans".into(), Value::Null);
         }
-        for field in SECRET_FIELDS {
-            if let Some(value) = alt.get(field).and_then(Value::as_str) {
-                secrets.push(PlantedSecret {
-                    pointer: format!("/alts/{at}/{field}"),
-                    value: value.to_owned(),
-                });
-            }
-        }
-        Value::Object(alt)
+        _ => {}
     }
-
-    fn secret(&self, at: usize, field: &str) -> String {
-        format!("planted-{field}-{}", self.token(at, field, 40))
-    }
-
-    /// So many hexadecimal digits, at most 64.
-    fn token(&self, at: usize, field: &str, digits: usize) -> String {
-        let at = at.to_string();
-        let own = ["payload", at.as_str(), field];
-        let labels: Vec<_> = self.labels.iter().copied().chain(own).collect();
-        let mut token = hex(&self.seed.derive(&labels));
-        token.truncate(digits);
-        token
-    }
-
-    fn uuid(&self, at: usize) -> String {
-        let digits = self.token(at, "uuid", 32);
-        let parts = [
-            &digits[..8],
-            &digits[8..12],
-            &digits[12..16],
-            &digits[16..20],
-            &digits[20..],
-        ];
-        parts.join("-")
-    }
+    Value::Object(alt)
 }
 
 fn bans() -> Value {
@@ -147,20 +95,22 @@ mod tests {
     }
 
     #[test]
-    fn the_plaintext_is_a_vault_payload_that_holds_every_secret() {
+    fn the_plaintext_is_a_vault_payload_whose_every_secret_has_the_mark() {
         for share in [false, true] {
             let planted = planted(&["repo"], share);
             let value: Value = serde_json::from_slice(&planted.payload(7)).unwrap();
             assert_eq!(violations("VaultPayload", &value), []);
             assert_eq!(value["payloadVersion"], 7);
-            for secret in &planted.secrets {
-                assert_eq!(value.pointer(&secret.pointer).unwrap(), secret.value.as_str());
-                assert!(
-                    secret.value.is_ascii() && secret.value.len() >= 15,
-                    "{}",
-                    secret.value
-                );
+            let mut secrets = HashSet::new();
+            for alt in value["alts"].as_array().unwrap() {
+                for field in ["uuid", "username", "accessToken", "refreshToken", "lastUsedBy"] {
+                    if let Some(secret) = alt.get(field).and_then(Value::as_str) {
+                        assert!(secret.contains(&planted.mark), "{secret}");
+                        assert!(secrets.insert(secret), "{secret} stands twice");
+                    }
+                }
             }
+            assert_eq!(secrets.len(), if share { 18 } else { 14 });
         }
     }
 
@@ -178,12 +128,8 @@ mod tests {
     }
 
     #[test]
-    fn no_secret_is_planted_twice() {
-        let all = [planted(&["repo"], true), planted(&["other"], true)]
-            .map(|planted| planted.secrets)
-            .concat();
-        let values: HashSet<_> = all.iter().map(|secret| &secret.value).collect();
-        assert_eq!(values.len(), all.len());
+    fn every_repository_has_a_mark_of_its_own() {
+        assert_ne!(planted(&["repo"], true).mark, planted(&["other"], true).mark);
         assert_eq!(
             planted(&["repo"], true).payload(1),
             planted(&["repo"], true).payload(1)

@@ -5,6 +5,8 @@
 
 use aes_gcm::aead::{Aead, KeyInit, Payload};
 use aes_gcm::{Aes256Gcm, Nonce};
+use curve25519_dalek::scalar::clamp_integer;
+use curve25519_dalek::{EdwardsPoint, Scalar};
 use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
 use hkdf::Hkdf;
 use sha2::Sha256;
@@ -35,6 +37,15 @@ pub fn x25519_public_key(secret: &[u8; 32]) -> [u8; 32] {
 pub fn x25519(secret: &[u8; 32], public_key: &[u8; 32]) -> Option<[u8; 32]> {
     let shared = StaticSecret::from(*secret).diffie_hellman(&PublicKey::from(*public_key));
     shared.was_contributory().then(|| shared.to_bytes())
+}
+
+/// What [`x25519`] gives for one of two key pairs and the other's public key, for somebody who has both secrets.
+///
+/// It is the multiple of the base point by both scalars, and multiples of the base point are found much faster than those
+/// of any other.
+pub fn x25519_of_secrets(one: &[u8; 32], other: &[u8; 32]) -> [u8; 32] {
+    let [one, other] = [one, other].map(|secret| Scalar::from_bytes_mod_order(clamp_integer(*secret)));
+    EdwardsPoint::mul_base(&(one * other)).to_montgomery().to_bytes()
 }
 
 /// `N` bytes of HKDF-SHA256. An empty salt is that of RFC 5869: zeros.

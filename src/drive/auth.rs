@@ -1,9 +1,11 @@
 //! Logging in, and the many wrong ways to try it.
 
+use std::sync::Arc;
+
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use serde_json::{Value, json};
 
-use super::draft::Draft;
+use super::draft::{Draft, Mask};
 use super::lifetime::Lifetime;
 use super::world::{Token, World};
 use super::{Driver, Errand, Flow, blocked};
@@ -75,18 +77,14 @@ impl Driver<'_> {
 
     /// A request of the set-up to the identity provider.
     async fn without_token(&mut self, draft: &Draft, who: &str) -> Flow<Reading> {
-        let request = &draft.request(None);
-        let (repo, role, round) = (None, Role::Setup, 0);
-        self.transact(Errand {
+        let errand = Errand {
             draft,
             who,
-            repo,
-            role,
-            round,
-            request,
-            shown: request,
-        })
-        .await
+            repo: None,
+            role: Role::Setup,
+            round: 0,
+        };
+        self.transact(errand, draft.request(None), Mask::Nothing).await
     }
 
     /// Remembers the token of an answer. False where there is none.
@@ -242,7 +240,7 @@ fn challenge_draft(member_id: &str) -> Draft {
     Draft::new(
         Operation::Challenge,
         Operation::Challenge.path("", ""),
-        Some(body),
+        Some(body.into()),
     )
 }
 
@@ -259,8 +257,8 @@ fn alter(nonce: &str, head: bool) -> (String, &'static str) {
     (BASE64_STANDARD.encode(bytes), which)
 }
 
-fn token_body(member_id: &str, nonce: &str, signature: &str) -> Value {
-    json!({ "ed25519PublicKey": member_id, "nonce": nonce, "signature": signature })
+fn token_body(member_id: &str, nonce: &str, signature: &str) -> Arc<Value> {
+    json!({ "ed25519PublicKey": member_id, "nonce": nonce, "signature": signature }).into()
 }
 
 fn key_of(world: &mut World<'_>, form: KeyForm) -> (String, &'static str) {

@@ -1,5 +1,7 @@
 //! A request before it has a token: what goes out, and how it deviates from the valid one.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
 use super::world::World;
@@ -24,7 +26,7 @@ pub(super) struct Draft {
 /// What the body is made of.
 #[derive(Debug, Clone)]
 pub(super) enum Content {
-    Json(Value),
+    Json(Arc<Value>),
     Bytes(Vec<u8>),
 }
 
@@ -45,9 +47,36 @@ impl Content {
     }
 }
 
+/// What is written down of a request in place of the token that goes out in it.
+#[derive(Debug, Clone)]
+pub(super) enum Mask {
+    /// Nothing: it carries no token, or its token may be seen.
+    Nothing,
+    /// The value of its last header.
+    Authorization(String),
+    /// Its path.
+    Path(String),
+}
+
+impl Mask {
+    /// The request as it may be shown.
+    pub(super) fn over(self, mut request: Request) -> Request {
+        match self {
+            Mask::Nothing => {}
+            Mask::Authorization(shown) => {
+                if let Some((_, value)) = request.headers.last_mut() {
+                    *value = shown;
+                }
+            }
+            Mask::Path(shown) => request.path = shown,
+        }
+        request
+    }
+}
+
 impl Draft {
     /// The valid request of an operation, with the actor's own token where the route wants one.
-    pub(super) fn new(operation: Operation, path: String, body: Option<Value>) -> Draft {
+    pub(super) fn new(operation: Operation, path: String, body: Option<Arc<Value>>) -> Draft {
         Draft {
             operation: Some(operation),
             method: operation.method().to_owned(),
@@ -70,18 +99,6 @@ impl Draft {
 
     /// The request as it goes out. `authorization` is the whole header value, if one is sent.
     pub(super) fn request(&self, authorization: Option<String>) -> Request {
-        let body = self.content.as_ref().map(|content| Body::from(content.bytes()));
-        self.request_with(body, authorization)
-    }
-
-    /// The request as it goes out and as it may be shown, each with its own `authorization`.
-    pub(super) fn requests(&self, sent: Option<String>, shown: Option<String>) -> (Request, Request) {
-        let sent = self.request(sent);
-        let shown = self.request_with(sent.body.clone(), shown);
-        (sent, shown)
-    }
-
-    fn request_with(&self, body: Option<Body>, authorization: Option<String>) -> Request {
         let mut headers = self.headers.clone();
         if let Some(value) = authorization {
             headers.push(("authorization".to_owned(), value));
@@ -92,7 +109,7 @@ impl Draft {
             method: self.method.clone(),
             path: self.path.clone(),
             headers,
-            body,
+            body: self.content.as_ref().map(|content| Body::from(content.bytes())),
         }
     }
 

@@ -29,10 +29,10 @@ impl<'a> Finder<'a> {
             }
         }
         long.sort_by_key(|(head, _, _)| *head);
-        let mut sieve = vec![0; long.len().next_power_of_two().max(64)];
+        let mut sieve = vec![0; (long.len() / 2).next_power_of_two().max(64)];
         for (head, _, _) in &long {
-            let (word, bit) = place(*head, sieve.len());
-            sieve[word] |= bit;
+            let (word, bits) = place(*head, sieve.len());
+            sieve[word] |= bits;
         }
         Finder { long, sieve, short }
     }
@@ -94,8 +94,8 @@ impl<'a> Finder<'a> {
     }
 
     fn may_begin_with(&self, head: u64) -> bool {
-        let (word, bit) = place(head, self.sieve.len());
-        self.sieve[word] & bit != 0
+        let (word, bits) = place(head, self.sieve.len());
+        self.sieve[word] & bits == bits
     }
 }
 
@@ -103,8 +103,8 @@ impl<'a> Finder<'a> {
 fn place(head: u64, words: usize) -> (usize, u64) {
     // The golden ratio in 64 bits: it spreads neighbours over the upper bits.
     let hash = head.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
-    let word = usize::try_from(hash >> 6).unwrap_or(0) & (words - 1);
-    (word, 1 << (hash & 63))
+    let word = usize::try_from(hash >> 12).unwrap_or(0) & (words - 1);
+    (word, 1 << (hash & 63) | 1 << (hash >> 6 & 63))
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! Builds the valid request of an action: real keys, real wrapped keys, real ciphertexts.
 
+use std::sync::Arc;
+
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use serde_json::{Value, json};
 
@@ -12,19 +14,19 @@ use crate::protocol::{DEFAULT_SCHEME, EncryptedEnvelope, MemberEntry, SpecVersio
 
 /// The body of a vault operation by `actor` on the repository called `repo`; `None` where the route takes none.
 /// Auth operations are built elsewhere: they need a nonce of the target's.
-pub(super) fn body(world: &mut World<'_>, actor: &str, repo: &str, action: Action<'_>) -> Option<Value> {
+pub(super) fn body(world: &mut World<'_>, actor: &str, repo: &str, action: Action<'_>) -> Option<Arc<Value>> {
     match action {
-        Action::Create(create) => Some(create_repo(world, actor, repo, create)),
+        Action::Create(create) => Some(create_repo(world, actor, repo, create).into()),
         Action::Pull(pull) => {
             let known = pull
                 .known
                 .unwrap_or(Count::Current(0))
                 .resolve(current(world, repo).0);
             let id = &world.ensure_repo(repo).id;
-            Some(json!({ "repoId": id, "knownPayloadVersion": known }))
+            Some(json!({ "repoId": id, "knownPayloadVersion": known }).into())
         }
         Action::Push(push) => Some(push_request(world, repo, push)),
-        Action::AddMember(add) => Some(add_request(world, repo, add)),
+        Action::AddMember(add) => Some(add_request(world, repo, add).into()),
         Action::RemoveMember(remove) => Some(remove_request(world, repo, remove)),
         _ => None,
     }
@@ -64,7 +66,7 @@ fn create_repo(world: &mut World<'_>, actor: &str, repo: &str, create: &Create) 
     json!({ "manifest": manifest, "initialEnvelope": envelope })
 }
 
-fn push_request(world: &mut World<'_>, repo: &str, push: &Push) -> Value {
+fn push_request(world: &mut World<'_>, repo: &str, push: &Push) -> Arc<Value> {
     if let (true, Some(last)) = (push.again, world.ensure_repo(repo).last_push.clone()) {
         return last;
     }
@@ -87,7 +89,8 @@ fn push_request(world: &mut World<'_>, repo: &str, push: &Push) -> Value {
             .collect();
         request["rotatedMembers"] = json!(entries);
     }
-    world.ensure_repo(repo).last_push = Some(request.clone());
+    let request = Arc::new(request);
+    world.ensure_repo(repo).last_push = Some(Arc::clone(&request));
     request
 }
 
@@ -109,7 +112,7 @@ fn add_request(world: &mut World<'_>, repo: &str, add: &AddMember) -> Value {
     json!({ "repoId": id, "member": entry(world, name, repo, epoch, wrapping) })
 }
 
-fn remove_request(world: &mut World<'_>, repo: &str, remove: &RemoveMember) -> Value {
+fn remove_request(world: &mut World<'_>, repo: &str, remove: &RemoveMember) -> Arc<Value> {
     if let (true, Some(last)) = (remove.again, world.ensure_repo(repo).last_removal.clone()) {
         return last;
     }
@@ -126,14 +129,14 @@ fn remove_request(world: &mut World<'_>, repo: &str, remove: &RemoveMember) -> V
         .iter()
         .map(|name| entry(world, name, repo, new_epoch, wrapping.clone()))
         .collect();
-    let request = json!({
+    let request = Arc::new(json!({
         "repoId": world.ensure_repo(repo).id,
         "removedMemberId": removed,
         "rotatedEnvelope": envelope(world, repo, target, new_epoch, None),
         "rewrappedMembers": entries,
         "newKeyEpoch": new_epoch,
-    });
-    world.ensure_repo(repo).last_removal = Some(request.clone());
+    }));
+    world.ensure_repo(repo).last_removal = Some(Arc::clone(&request));
     request
 }
 
@@ -174,18 +177,20 @@ fn entry(world: &mut World<'_>, name: &str, repo: &str, epoch: i64, wrapping: Wr
     let key = world.data_key(repo, epoch);
     let (ephemeral, iv) = (world.draw("ephemeral"), iv(world));
     let ed25519 = world.member_id(name);
-    let x25519 = match wrapping.other_keys {
-        true => Identity::derive(world.seed(), &["other-keys", world.scope(), name])
-            .x25519_public_key()
-            .to_owned(),
-        false => world.actor(name).identity.x25519_public_key().to_owned(),
+    let other_keys;
+    let recipient = match wrapping.other_keys {
+        true => {
+            other_keys = Identity::derive(world.seed(), &["other-keys", world.scope(), name]);
+            &other_keys
+        }
+        false => &world.actor(name).identity,
     };
-    let wrapped = crypto::wrap_key(&key, &wrapping.scheme, &x25519, ephemeral, iv);
+    let x25519 = recipient.x25519_public_key().to_owned();
+    let wrapped = crypto::wrap_key(&key, &wrapping.scheme, recipient, ephemeral, iv);
     let binding = wrapping.bound.then(|| binding(world, &ed25519, &x25519));
     MemberEntry {
         ed25519_public_key: ed25519,
-        wrapped_data_key: wrapped
-            .unwrap_or_else(|error| unreachable!("our own public key is well-formed: {error}")),
+        wrapped_data_key: wrapped,
         x25519_public_key: x25519,
         key_epoch: epoch,
         key_binding_sig: binding,

@@ -19,6 +19,7 @@ mod throttle;
 mod world;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -30,12 +31,12 @@ pub use world::{identity, marker, scope, unique};
 use crate::case::{LoadedCase, TokenForm};
 use crate::crypto::Seed;
 use crate::protocol::{Operation, SpecVersion};
-use crate::reading::Reading;
+use crate::reading::{self, Reading};
 use crate::record::Stopped;
-use crate::transcript::Transcript;
+use crate::transcript::{Read, Transcript};
 use crate::verdict::Verdict;
 use crate::wire::{Client, Exchange, FailureKind, Lane, Outcome, Patience, Request, Role, Sent};
-use draft::Draft;
+use draft::{Content, Draft, Mask};
 use secrets::Secrets;
 use throttle::Demand;
 use world::World;
@@ -161,17 +162,15 @@ impl Driver<'_> {
         role: Role,
         round: usize,
     ) -> Flow<Reading> {
-        let (request, shown) = self.with_token(draft, who).await?;
+        let (request, mask) = self.with_token(draft, who).await?;
         let errand = Errand {
             draft,
             who,
             repo,
             role,
             round,
-            request: &request,
-            shown: &shown,
         };
-        let reading = self.transact(errand).await?;
+        let reading = self.transact(errand, request, mask).await?;
         let is_own = draft.token == Some(None);
         if reading.status() != Some(401) || !is_own || !self.may_have_run_out(who) {
             return Ok(reading);
@@ -181,42 +180,38 @@ impl Driver<'_> {
             last.role = Role::Throttled;
         }
         self.world.actor(who).token = None;
-        let (request, shown) = &self.with_token(draft, who).await?;
-        self.transact(Errand {
-            request,
-            shown,
-            ..errand
-        })
-        .await
+        let (request, mask) = self.with_token(draft, who).await?;
+        self.transact(errand, request, mask).await
     }
 
     /// Like [`Driver::exchange`], for a request that carries no token or has it already.
-    async fn transact(&mut self, errand: Errand<'_>) -> Flow<Reading> {
+    async fn transact(&mut self, errand: Errand<'_>, request: Request, mask: Mask) -> Flow<Reading> {
         let draft = errand.draft;
         let key = patience_key(draft);
         let (mut attempt, mut refused) = (0, None);
         loop {
-            let limit = self.limit(&key)?;
+            let limit = self.limit(key)?;
             let at = self.began.elapsed();
-            let sent = self.lane.send(errand.request, limit).await;
+            let sent = self.lane.send(&request, limit).await;
             let status = sent.outcome.answer().map(|answer| answer.status);
             let asks = draft.operation.is_none_or(Operation::writes) || errand.role == Role::Step;
             let throttled = status == Some(429) && !(asks && self.is_final_429(attempt));
-            let role = if throttled { Role::Throttled } else { errand.role };
-            let refusal = sent.outcome.answer().filter(|_| throttled).cloned();
-            let reading = Reading::of(draft.operation, &sent.outcome);
-            let took = sent.took;
-            self.note(&Errand { role, ..errand }, at, sent);
-            match refusal {
-                Some(answer) => {
-                    let first = *refused.get_or_insert_with(Instant::now);
-                    self.wait_out(&answer, attempt, first).await?;
-                }
-                None => {
-                    self.heed_failure(&key, &reading, took)?;
-                    return Ok(reading);
-                }
-            }
+            let Some(refusal) = sent.outcome.answer().filter(|_| throttled).cloned() else {
+                let took = sent.took;
+                let reading = self.note(&errand, request, mask, at, sent);
+                self.heed_failure(key, &reading, took)?;
+                return Ok(reading);
+            };
+            let role = Role::Throttled;
+            self.note(
+                &Errand { role, ..errand },
+                request.clone(),
+                mask.clone(),
+                at,
+                sent,
+            );
+            let first = *refused.get_or_insert_with(Instant::now);
+            self.wait_out(&refusal, attempt, first).await?;
             attempt += 1;
         }
     }
@@ -317,37 +312,59 @@ impl Driver<'_> {
         Ok(())
     }
 
-    fn note(&mut self, errand: &Errand<'_>, at: Duration, sent: Sent) {
-        self.note_secrets(errand, &sent.outcome);
-        let login = errand.draft.operation == Some(Operation::Token);
+    /// Writes an exchange down, and says what was answered.
+    fn note(
+        &mut self,
+        errand: &Errand<'_>,
+        request: Request,
+        mask: Mask,
+        at: Duration,
+        sent: Sent,
+    ) -> Reading {
+        let operation = errand.draft.operation;
+        let body = sent.outcome.answer().and_then(reading::body);
+        let reading = Reading::with_body(operation, &sent.outcome, body.as_ref());
+        let login = operation == Some(Operation::Token);
+        if login {
+            self.note_secrets(errand, &request, &sent.outcome);
+        }
         let jwt = login.then(|| jwt::of(&sent.outcome)).flatten();
-        self.transcript.exchanges.push(Exchange {
+        let exchange = Exchange {
             step: self.step,
             role: errand.role,
             round: errand.round,
             actor: Some(errand.who.to_owned()),
-            operation: errand.draft.operation,
+            operation,
             repo: errand.repo.map(str::to_owned),
             spoiled: errand.draft.spoiled.clone(),
-            request: errand.shown.clone(),
+            request: mask.over(request),
             outcome: sent.outcome,
             at_us: micros(at),
             took_us: micros(sent.took),
             jwt,
             omitted: None,
-        });
+        };
+        let request = match &errand.draft.content {
+            Some(Content::Json(request)) => Some(Arc::clone(request)),
+            _ => None,
+        };
+        self.transcript.push(
+            exchange,
+            Read {
+                request,
+                answer: body,
+            },
+        );
+        reading
     }
 
     /// A signature that goes out, and a token that comes back, whoever is meant to have it.
-    fn note_secrets(&mut self, errand: &Errand<'_>, outcome: &Outcome) {
-        if errand.draft.operation != Some(Operation::Token) {
-            return;
-        }
+    fn note_secrets(&mut self, errand: &Errand<'_>, request: &Request, outcome: &Outcome) {
         let text = |body: &[u8], name: &str| {
             let body: serde_json::Value = serde_json::from_slice(body).ok()?;
             body.get(name)?.as_str().map(str::to_owned)
         };
-        let sent = errand.request.body.as_ref();
+        let sent = request.body.as_ref();
         if let Some(signature) = sent.and_then(|body| text(body.as_bytes(), "signature")) {
             self.secrets.signature(&signature);
         }
@@ -359,11 +376,10 @@ impl Driver<'_> {
         }
     }
 
-    /// The request with its token as it goes out, and as it may be shown.
-    async fn with_token(&mut self, draft: &Draft, who: &str) -> Flow<(Request, Request)> {
+    /// The request with its token as it goes out, and what is shown in the token's place.
+    async fn with_token(&mut self, draft: &Draft, who: &str) -> Flow<(Request, Mask)> {
         let Some(form) = &draft.token else {
-            let request = draft.request(None);
-            return Ok((request.clone(), request));
+            return Ok((draft.request(None), Mask::Nothing));
         };
         let (value, shown) = match form {
             None => self.own_token(who).await?,
@@ -380,17 +396,14 @@ impl Driver<'_> {
             |form| steps::authorization(form, &value, &member_id),
         );
         if form == &Some(TokenForm::InQuery) {
-            let with = |token: &str| {
-                let mut draft = draft.clone();
-                draft.path = format!("{}?access_token={token}", draft.path);
-                draft.request(None)
+            let path = |token: &str| format!("{}?access_token={token}", draft.path);
+            let mut request = draft.request(None);
+            request.path = path(&crate::protocol::encode_segment(&value));
+            let mask = match self.target.show_secrets {
+                true => Mask::Nothing,
+                false => Mask::Path(path(self.secrets.placeholder(&value))),
             };
-            let sent = crate::protocol::encode_segment(&value);
-            let shown = match self.target.show_secrets {
-                true => with(&sent),
-                false => with(self.secrets.placeholder(&value)),
-            };
-            return Ok((with(&sent), shown));
+            return Ok((request, mask));
         }
         // A member id is no secret: it stands in every roster.
         let secret = header
@@ -400,12 +413,11 @@ impl Driver<'_> {
         if let Some(secret) = secret {
             self.secrets.variant(secret, &shown);
         }
-        let shown = if self.target.show_secrets {
-            header.clone()
-        } else {
-            Some(format!("Bearer {shown}"))
+        let mask = match self.target.show_secrets {
+            true => Mask::Nothing,
+            false => Mask::Authorization(format!("Bearer {shown}")),
         };
-        Ok(draft.requests(header, shown))
+        Ok((draft.request(header), mask))
     }
 
     async fn own_token(&mut self, name: &str) -> Flow<(String, String)> {
@@ -425,21 +437,14 @@ struct Errand<'a> {
     repo: Option<&'a str>,
     role: Role,
     round: usize,
-    /// As it goes out.
-    request: &'a Request,
-    /// As it may be shown.
-    shown: &'a Request,
 }
 
 fn bearer(token: &str) -> Option<String> {
     Some(format!("Bearer {token}"))
 }
 
-fn patience_key(draft: &Draft) -> String {
-    draft
-        .operation
-        .map_or("other requests", Operation::name)
-        .to_owned()
+fn patience_key(draft: &Draft) -> &'static str {
+    draft.operation.map_or("other requests", Operation::name)
 }
 
 /// The case cannot go on: the target did not give what it needs.

@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::audit::Eyes;
-use super::draft::Draft;
+use super::draft::{Draft, Mask};
 use super::throttle::is_told_limit;
 use super::world::cast;
 use super::{CONNECTING, Driver, Errand, Flow, error, patience_key};
@@ -26,7 +26,8 @@ const ROUNDS: usize = 10;
 struct Runner {
     name: String,
     draft: Draft,
-    shown: Request,
+    request: Request,
+    mask: Mask,
     primed: Primed,
 }
 
@@ -210,10 +211,10 @@ impl Driver<'_> {
             }
         }
         for ((name, draft), lane) in drafts.into_iter().zip(lanes) {
-            let (request, shown) = self.with_token(&draft, &name).await?;
+            let (request, mask) = self.with_token(&draft, &name).await?;
             let limit = self.limit(CONNECTING)?;
             let began = Instant::now();
-            let primed = match timeout(limit, lane.prime(request)).await {
+            let primed = match timeout(limit, lane.prime(&request)).await {
                 Ok(Ok(primed)) => primed,
                 failed => {
                     let failure = failed.ok().and_then(Result::err).unwrap_or_else(|| Failure {
@@ -227,7 +228,8 @@ impl Driver<'_> {
             runners.push(Runner {
                 name,
                 draft,
-                shown,
+                request,
+                mask,
                 primed,
             });
         }
@@ -243,9 +245,7 @@ impl Driver<'_> {
         round: usize,
     ) -> Flow<Result<Vec<Run>, Answer>> {
         let at = self.began.elapsed();
-        let operation = runners
-            .first()
-            .map_or_else(String::new, |runner| patience_key(&runner.draft));
+        let operation = runners.first().map_or("", |runner| patience_key(&runner.draft));
         let key = format!("concurrent {operation}");
         let limit = self.limit(&key)?;
         let mut running = JoinSet::new();
@@ -253,7 +253,7 @@ impl Driver<'_> {
         for (index, runner) in runners.into_iter().enumerate() {
             let primed = runner.primed;
             running.spawn(async move { (index, primed.fire(limit).await) });
-            notes.push((runner.name, runner.draft, runner.shown));
+            notes.push((runner.name, runner.draft, (runner.request, runner.mask)));
         }
         let mut sent: Vec<(usize, Sent)> = running.join_all().await;
         sent.sort_by_key(|(index, _)| *index);
@@ -264,8 +264,8 @@ impl Driver<'_> {
             .collect();
         let refusal = refusal_of_all(&sent, &late);
         let (mut runs, mut times) = (Vec::new(), Vec::new());
-        for (((name, draft, request), (_, sent)), late) in notes.into_iter().zip(sent).zip(late) {
-            let (reading, took) = (Reading::of(draft.operation, &sent.outcome), sent.took);
+        for (((name, draft, (request, mask)), (_, sent)), late) in notes.into_iter().zip(sent).zip(late) {
+            let took = sent.took;
             let needs_token = draft.operation.is_some_and(Operation::needs_token);
             let role = if late || refusal.is_some() {
                 Role::Throttled
@@ -278,10 +278,8 @@ impl Driver<'_> {
                 repo: needs_token.then_some(repo),
                 role,
                 round,
-                request: &request,
-                shown: &request,
             };
-            self.note(&errand, at, sent);
+            let reading = self.note(&errand, request, mask, at, sent);
             if late {
                 self.world.actor(&name).token = None;
             }

@@ -105,10 +105,19 @@ impl Secrets {
         }
     }
 
-    /// A secret that stands only in plaintext payloads, which no server can read.
-    pub(super) fn plaintext(&mut self, secret: &str) {
+    /// A text that stands only in plaintext payloads, which no server can read.
+    pub(super) fn plaintext(&mut self, mark: &str) {
         let placeholder = format!("{PLAINTEXT_MARK}{}]", self.needles.len()).into();
-        self.add_forms(secret.as_bytes(), &placeholder);
+        self.add_forms(mark.as_bytes(), &placeholder);
+        // In the middle of something longer, its base64 depends on where it begins.
+        for before in 0..3 {
+            let shifted = [&[0; 3][..before], mark.as_bytes()].concat();
+            let (first, end) = ((before * 8).div_ceil(6), shifted.len() * 8 / 6);
+            self.add(
+                &BASE64_STANDARD.encode(&shifted).as_bytes()[first..end],
+                &placeholder,
+            );
+        }
     }
 
     /// Forgets tokens and signatures, which somebody wants to see.
@@ -120,10 +129,14 @@ impl Secrets {
     pub(super) fn hide(&self, transcript: &mut Transcript) {
         let finder = finder(&self.needles);
         let replace = |bytes: &[u8]| finder.replace(bytes);
-        transcript
-            .exchanges
-            .iter_mut()
-            .for_each(|exchange| hide_in_exchange(exchange, &replace));
+        for (at, exchange) in transcript.exchanges.iter_mut().enumerate() {
+            let hidden = hide_in_exchange(exchange, &replace);
+            // What was read before is not what stands there now.
+            if let Some(read) = transcript.read.get_mut(at) {
+                read.request.take_if(|_| hidden.in_request);
+                read.answer.take_if(|_| hidden.in_answer);
+            }
+        }
         if let Some(stopped) = &mut transcript.stopped {
             hide_in_text(&mut stopped.reason, &replace);
         }
@@ -231,9 +244,9 @@ pub fn hide_across(cases: &mut [CaseRecord], secrets: &[LiveSecrets]) {
 }
 
 fn hide_in_case(case: &mut CaseRecord, replace: &impl Fn(&[u8]) -> Option<Vec<u8>>) {
-    case.exchanges
-        .iter_mut()
-        .for_each(|exchange| hide_in_outcome(&mut exchange.outcome, replace));
+    for exchange in &mut case.exchanges {
+        hide_in_outcome(&mut exchange.outcome, replace);
+    }
     for text in case
         .reason
         .iter_mut()
@@ -250,26 +263,37 @@ fn hide_in_case(case: &mut CaseRecord, replace: &impl Fn(&[u8]) -> Option<Vec<u8
     }
 }
 
-fn hide_in_exchange(exchange: &mut Exchange, replace: &impl Fn(&[u8]) -> Option<Vec<u8>>) {
+/// In which bodies of an exchange something was hidden.
+struct Hidden {
+    in_request: bool,
+    in_answer: bool,
+}
+
+fn hide_in_exchange(exchange: &mut Exchange, replace: &impl Fn(&[u8]) -> Option<Vec<u8>>) -> Hidden {
     let request = &mut exchange.request;
     hide_in_text(&mut request.path, replace);
     for (_, value) in &mut request.headers {
         hide_in_text(value, replace);
     }
-    if let Some(body) = &mut request.body {
-        hide_in_body(body, replace);
-    }
+    let body = request.body.as_mut();
+    let in_request = body.is_some_and(|body| hide_in_body(body, replace));
     if let Some(spoiled) = &mut exchange.spoiled {
         hide_in_text(spoiled, replace);
     }
-    hide_in_outcome(&mut exchange.outcome, replace);
+    Hidden {
+        in_request,
+        in_answer: hide_in_outcome(&mut exchange.outcome, replace),
+    }
 }
 
-fn hide_in_outcome(outcome: &mut Outcome, replace: &impl Fn(&[u8]) -> Option<Vec<u8>>) {
+/// Whether something was hidden in the body.
+fn hide_in_outcome(outcome: &mut Outcome, replace: &impl Fn(&[u8]) -> Option<Vec<u8>>) -> bool {
     match outcome {
-        Outcome::Failure(failure) => hide_in_text(&mut failure.message, replace),
+        Outcome::Failure(failure) => {
+            hide_in_text(&mut failure.message, replace);
+            false
+        }
         Outcome::Answer(answer) => {
-            hide_in_body(&mut answer.body, replace);
             for (name, value) in &mut answer.headers {
                 hide_in_text(name, replace);
                 // What is a whole value in JSON stands in quotes, which a field's value has not.
@@ -280,6 +304,7 @@ fn hide_in_outcome(outcome: &mut Outcome, replace: &impl Fn(&[u8]) -> Option<Vec
                     *value = bare.unwrap_or(&hidden).to_owned();
                 }
             }
+            hide_in_body(&mut answer.body, replace)
         }
     }
 }
@@ -290,14 +315,20 @@ fn hide_in_text(text: &mut String, replace: &impl Fn(&[u8]) -> Option<Vec<u8>>) 
     }
 }
 
-fn hide_in_body(body: &mut Body, replace: &impl Fn(&[u8]) -> Option<Vec<u8>>) {
+/// Whether something was hidden.
+fn hide_in_body(body: &mut Body, replace: &impl Fn(&[u8]) -> Option<Vec<u8>>) -> bool {
     // Escapes first: the last digit of one and what follows it may read like a secret, and hiding that would break it.
-    if let Some(hidden) = body.as_text().and_then(|text| hide_escaped(text, replace)) {
+    let escaped = body.as_text().and_then(|text| hide_escaped(text, replace));
+    let any_escaped = escaped.is_some();
+    if let Some(hidden) = escaped {
         *body = Body::from(hidden);
     }
-    if let Some(hidden) = replace(body.as_bytes()) {
+    let plain = replace(body.as_bytes());
+    let any_plain = plain.is_some();
+    if let Some(hidden) = plain {
         *body = Body::from(hidden);
     }
+    any_escaped || any_plain
 }
 
 /// JSON may write any character as an escape (`\/`, `\u002b`): strings that do are read, and written anew if they hold a

@@ -1,5 +1,7 @@
 //! Changes a valid request in the ways that a step names; a change that names several forms makes several requests.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
 use super::draft::{Content, Draft, json_type};
@@ -54,6 +56,7 @@ fn each<T>(drafts: &[Draft], forms: &[T], change: impl Fn(&Draft, &T) -> Vec<Dra
 /// The changes that make one request of one.
 fn change(world: &mut World<'_>, changes: &Changes, repo: &str, mut draft: Draft) -> Draft {
     if let Some(Content::Json(body)) = &mut draft.content {
+        let body = Arc::make_mut(body);
         let mut done = Vec::new();
         for (pointer, value) in &changes.set {
             json::set(body, pointer, fill(world, to_json(value)));
@@ -210,7 +213,7 @@ fn each_field(base: &Draft, changes: &Changes, spoil: FieldSpoil) -> Vec<Draft> 
         }
         for (how, spoiled) in spoil_field(body, &field, spoil) {
             let mut draft = base.clone();
-            draft.content = Some(Content::Json(spoiled));
+            draft.content = Some(Content::Json(spoiled.into()));
             draft.spoil(how);
             drafts.push(draft);
         }

@@ -420,7 +420,7 @@ impl Driver<'_> {
         let kept = self.transcript.exchanges.len();
         let result = self.own_token(name).await;
         // What passed between the harness and its own second server is no exchange with the target.
-        self.transcript.exchanges.truncate(kept);
+        self.transcript.truncate(kept);
         self.lane = lane;
         self.world.actor(name).token = own;
         result

@@ -1,6 +1,9 @@
 //! What the driver knows while it drives one case: actors with their keys and tokens, repositories and what they hold.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::Value;
 
 use super::lifetime::Lifetime;
 use crate::case::model::{Case, Create};
@@ -52,9 +55,9 @@ pub(super) struct Repo {
     /// What it holds; none until it was created.
     pub(super) stored: Option<Stored>,
     /// The body of the last removeMember, for sending it again.
-    pub(super) last_removal: Option<serde_json::Value>,
+    pub(super) last_removal: Option<Arc<Value>>,
     /// The body of the last push, for sending it again.
-    pub(super) last_push: Option<serde_json::Value>,
+    pub(super) last_push: Option<Arc<Value>>,
 }
 
 /// The part of the derivation that is this case in this run. Two generations of one seed share nothing.
@@ -82,7 +85,7 @@ pub fn identity(seed: &Seed, scope: &str, actor: &str) -> Identity {
 }
 
 /// The request that creates the marker of a use of a seed: a repository of its own, by an actor of its own.
-pub fn marker(seed: &Seed, generation: u32, identity: &Identity) -> serde_json::Value {
+pub fn marker(seed: &Seed, generation: u32, identity: &Identity) -> Arc<Value> {
     // A marker is of the first version, which every target speaks.
     let mut world = World::new(seed, format!("generation/{generation}"), SpecVersion::V0_2);
     let name = "marker";
@@ -211,10 +214,9 @@ impl<'a> World<'a> {
         accounts.payload(version)
     }
 
-    /// Everything that stands in plaintext payloads of the case and nowhere else.
+    /// What stands in the plaintext payloads of the case and nowhere else, one text for each repository.
     pub(super) fn planted(&self) -> impl Iterator<Item = &str> {
-        let secrets = self.accounts.values().flat_map(|accounts| &accounts.secrets);
-        secrets.map(|secret| secret.value.as_str())
+        self.accounts.values().map(|accounts| accounts.mark.as_str())
     }
 
     pub(super) fn seed(&self) -> &'a Seed {

@@ -1,5 +1,7 @@
 //! What a granted answer must say, by operation.
 
+use std::borrow::Cow;
+
 use serde_json::Value;
 
 use super::check::{Finding, Subject};
@@ -31,8 +33,8 @@ pub(super) fn report(
     frame: &Frame<'_>,
     step: Option<usize>,
     name: &'static str,
-    expected: String,
-    requirements: &[String],
+    expected: impl Into<Cow<'static, str>>,
+    requirements: &[&'static str],
     finding: Finding,
 ) {
     if walk.is_spoilt() && step.is_none() {
@@ -42,7 +44,7 @@ pub(super) fn report(
         step,
         name,
         requirements: requirements.to_vec(),
-        expected,
+        expected: expected.into(),
     };
     walk.checks.note(subject, frame.index, finding);
 }
@@ -67,7 +69,7 @@ pub(super) fn granted(
     walk: &mut Walk<'_, '_>,
     frame: &Frame<'_>,
     step: Option<usize>,
-    requirements: &[String],
+    requirements: &[&'static str],
     before: Option<&Stored>,
     expected: &Expected,
 ) {
@@ -80,23 +82,13 @@ pub(super) fn granted(
         }
         (Operation::Push, Reading::Granted(body)) => {
             let finding = applied(body, expected);
-            let sentence =
-                "an applied push answers the new version, the epoch and `conflict: false`".to_owned();
+            let sentence = "an applied push answers the new version, the epoch and `conflict: false`";
             report(walk, frame, step, "answer body", sentence, requirements, finding);
         }
         (Operation::Push, Reading::Conflict(body)) => {
             let finding = before.map_or(Finding::Holds, |before| conflict(body, before));
-            let sentence =
-                "a conflict answers `conflict: true` with the current version and epoch".to_owned();
-            report(
-                walk,
-                frame,
-                step,
-                "answer body",
-                sentence,
-                &["AVP-6-08".to_owned()],
-                finding,
-            );
+            let sentence = "a conflict answers `conflict: true` with the current version and epoch";
+            report(walk, frame, step, "answer body", sentence, &["AVP-6-08"], finding);
         }
         (Operation::Pull, Reading::Granted(body)) => {
             if let Some(before) = before {
@@ -113,7 +105,7 @@ pub(super) fn granted(
                     "http-json, in which this was said, is not among them",
                 ),
             };
-            let sentence = "discovery lists the profiles that are spoken".to_owned();
+            let sentence = "discovery lists the profiles that are spoken";
             report(walk, frame, step, "answer body", sentence, requirements, finding);
         }
         (Operation::FetchMemberKey, Reading::Granted(body)) => {
@@ -129,7 +121,7 @@ fn answered_manifest(
     walk: &mut Walk<'_, '_>,
     frame: &Frame<'_>,
     step: Option<usize>,
-    requirements: &[String],
+    requirements: &[&'static str],
     before: Option<&Stored>,
     expected: &Expected,
     body: &Value,
@@ -149,7 +141,7 @@ fn answered_manifest(
         .collect();
     let verbatim = differences.iter().any(|it| it.kind == Kind::Verbatim);
     if !wrong.is_empty() || !verbatim {
-        let sentence = "the answer is the manifest as it is stored now".to_owned();
+        let sentence = "the answer is the manifest as it is stored now";
         report(
             walk,
             frame,
@@ -229,7 +221,7 @@ fn pulled(
     walk: &mut Walk<'_, '_>,
     frame: &Frame<'_>,
     step: Option<usize>,
-    requirements: &[String],
+    requirements: &[&'static str],
     before: &Stored,
     body: &Value,
 ) {
@@ -243,7 +235,7 @@ fn pulled(
         .filter(|it| it.kind == Kind::State)
         .cloned()
         .collect();
-    let sentence = "a pull answers what is stored".to_owned();
+    let sentence = "a pull answers what is stored";
     report(
         walk,
         frame,
@@ -260,7 +252,7 @@ fn pulled(
         .and_then(|request| request.get("knownPayloadVersion")?.as_i64());
     match known == Some(before.version) {
         true => unchanged(walk, frame, step, body),
-        false => changed(walk, frame, step, &["AVP-6-06".to_owned()], body),
+        false => changed(walk, frame, step, &["AVP-6-06"], body),
     }
 }
 
@@ -272,28 +264,20 @@ fn unchanged(walk: &mut Walk<'_, '_>, frame: &Frame<'_>, step: Option<usize>, bo
             "not true, where the client holds the current version",
         ),
     };
-    let sentence = "a pull at the current version answers `unchanged: true`".to_owned();
-    report(
-        walk,
-        frame,
-        step,
-        "unchanged",
-        sentence,
-        &["AVP-6-04".to_owned()],
-        finding,
-    );
+    let sentence = "a pull at the current version answers `unchanged: true`";
+    report(walk, frame, step, "unchanged", sentence, &["AVP-6-04"], finding);
     let finding = match body.get("envelope") {
         None | Some(Value::Null) => Finding::Holds,
         Some(_) => Finding::broken_at("/envelope", "an envelope that the client holds already"),
     };
-    let sentence = "a pull at the current version leaves the envelope out".to_owned();
+    let sentence = "a pull at the current version leaves the envelope out";
     report(
         walk,
         frame,
         step,
         "envelope left out",
         sentence,
-        &["AVP-6-05".to_owned()],
+        &["AVP-6-05"],
         finding,
     );
 }
@@ -303,7 +287,7 @@ pub(super) fn changed(
     walk: &mut Walk<'_, '_>,
     frame: &Frame<'_>,
     step: Option<usize>,
-    requirements: &[String],
+    requirements: &[&'static str],
     body: &Value,
 ) {
     let finding = match (body.get("unchanged"), body.get("envelope")) {
@@ -311,7 +295,7 @@ pub(super) fn changed(
         (Some(Value::Bool(false)), _) => Finding::broken_at("", "no envelope"),
         _ => Finding::broken_at("/unchanged", "not false, where the client holds another version"),
     };
-    let sentence = "a pull at another version answers the envelope and `unchanged: false`".to_owned();
+    let sentence = "a pull at another version answers the envelope and `unchanged: false`";
     report(walk, frame, step, "changed", sentence, requirements, finding);
 }
 
@@ -319,7 +303,7 @@ fn fetched(
     walk: &mut Walk<'_, '_>,
     frame: &Frame<'_>,
     step: Option<usize>,
-    requirements: &[String],
+    requirements: &[&'static str],
     before: &Stored,
     body: &Value,
 ) {
@@ -335,7 +319,7 @@ fn fetched(
         .filter(|it| it.kind == Kind::State)
         .cloned()
         .collect();
-    let sentence = "the answer is the member's entry as it is stored".to_owned();
+    let sentence = "the answer is the member's entry as it is stored";
     report(
         walk,
         frame,

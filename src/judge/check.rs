@@ -1,5 +1,6 @@
 //! Collects what was looked at: a check that holds everywhere is one record, one that breaks names each place.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use crate::case::LoadedCase;
@@ -57,8 +58,8 @@ pub(super) struct Subject {
     /// The step; none for set-up and standing checks. Steps come first in a report.
     pub(super) step: Option<usize>,
     pub(super) name: &'static str,
-    pub(super) requirements: Vec<String>,
-    pub(super) expected: String,
+    pub(super) requirements: Vec<&'static str>,
+    pub(super) expected: Cow<'static, str>,
 }
 
 /// The checks of one case.
@@ -89,13 +90,15 @@ impl<'a> Checks<'a> {
         if subject.requirements.is_empty() {
             return;
         }
-        let next = self.subjects.len();
-        let at = *self.index.entry(subject.clone()).or_insert(next);
-        if at == next {
-            self.subjects.push(subject);
-            self.looks.push(Vec::new());
+        let look = (exchange, finding);
+        match self.index.get(&subject) {
+            Some(at) => self.looks[*at].push(look),
+            None => {
+                self.index.insert(subject.clone(), self.subjects.len());
+                self.subjects.push(subject);
+                self.looks.push(vec![look]);
+            }
         }
-        self.looks[at].push((exchange, finding));
     }
 
     /// The records: in the order of the steps, standing checks last.
@@ -184,13 +187,13 @@ impl<'a> Checks<'a> {
         let subject = &self.subjects[at];
         CheckRecord {
             name: subject.name.to_owned(),
-            requirements: subject.requirements.clone(),
+            requirements: subject.requirements.iter().map(|id| (*id).to_owned()).collect(),
             verdict: Verdict::Pass,
             step: subject.step,
             line: self.case.step_line(subject.step),
             exchanges: Vec::new(),
             pointer: None,
-            expected: subject.expected.clone(),
+            expected: subject.expected.to_string(),
             got: String::new(),
             hint: None,
             known: None,
@@ -205,7 +208,7 @@ fn in_force(id: &str, spec: SpecVersion) -> bool {
 }
 
 /// The strongest level among requirements.
-pub(super) fn level(requirements: &[String]) -> Level {
+pub(super) fn level(requirements: &[&str]) -> Level {
     let levels = requirements
         .iter()
         .filter_map(|id| catalogue().get(id))

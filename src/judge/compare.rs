@@ -38,27 +38,14 @@ pub(super) fn manifest(
     at: &str,
 ) -> Vec<Difference> {
     let mut differences = Vec::new();
-    for (field, value) in [
-        ("repoId", Value::from(expected.repo_id.clone())),
-        ("keyEpoch", expected.epoch.into()),
-        ("payloadVersion", expected.version.into()),
+    for (field, value, kind) in [
+        ("repoId", expected.repo_id.as_str().into(), Kind::State),
+        ("keyEpoch", expected.epoch.into(), Kind::State),
+        ("payloadVersion", expected.version.into(), Kind::State),
+        ("schemeId", expected.scheme.as_str().into(), Kind::Verbatim),
     ] {
-        compare(
-            &mut differences,
-            Kind::State,
-            &format!("{at}/{field}"),
-            &value,
-            seen.get(field),
-        );
+        compare(&mut differences, kind, (at, field), &value, seen.get(field));
     }
-    let scheme = Value::from(expected.scheme.clone());
-    compare(
-        &mut differences,
-        Kind::Verbatim,
-        &format!("{at}/schemeId"),
-        &scheme,
-        seen.get("schemeId"),
-    );
     policy(&mut differences, expected, seen, at);
     roster(&mut differences, expected, before, seen, at);
     differences
@@ -68,11 +55,10 @@ pub(super) fn manifest(
 pub(super) fn envelope(expected: &Value, before: Option<&Value>, seen: &Value, at: &str) -> Vec<Difference> {
     let mut differences = Vec::new();
     for field in ["repoId", "payloadVersion", "keyEpoch"] {
-        let pointer = format!("{at}/{field}");
         compare(
             &mut differences,
             Kind::State,
-            &pointer,
+            (at, field),
             expected.get(field).unwrap_or(&Value::Null),
             seen.get(field),
         );
@@ -84,11 +70,10 @@ pub(super) fn envelope(expected: &Value, before: Option<&Value>, seen: &Value, a
         } else {
             Kind::Verbatim
         };
-        let pointer = format!("{at}/{field}");
         compare(
             &mut differences,
             kind,
-            &pointer,
+            (at, field),
             expected.get(field).unwrap_or(&Value::Null),
             seen.get(field),
         );
@@ -103,7 +88,7 @@ pub(super) fn entry(expected: &Value, before: Option<&Value>, seen: &Value, at: 
     compare(
         &mut differences,
         Kind::State,
-        &format!("{at}/{id}"),
+        (at, id),
         field(expected, id),
         seen.get(id),
     );
@@ -113,7 +98,7 @@ pub(super) fn entry(expected: &Value, before: Option<&Value>, seen: &Value, at: 
     compare(
         &mut differences,
         kind,
-        &format!("{at}/{key}"),
+        (at, key),
         field(expected, key),
         seen.get(key),
     );
@@ -121,7 +106,7 @@ pub(super) fn entry(expected: &Value, before: Option<&Value>, seen: &Value, at: 
     compare(
         &mut differences,
         Kind::State,
-        &format!("{at}/keyEpoch"),
+        (at, "keyEpoch"),
         field(expected, "keyEpoch"),
         seen.get("keyEpoch"),
     );
@@ -142,12 +127,23 @@ fn wrapped_key(differences: &mut Vec<Difference>, kind: Kind, expected: &Value, 
     let name = "wrappedDataKey";
     let (expected, seen) = (field(expected, name), field(seen, name));
     if !expected.is_object() || !seen.is_object() {
-        return compare(differences, kind, &format!("{at}/{name}"), expected, Some(seen));
+        return compare(differences, kind, (at, name), expected, Some(seen));
     }
-    for part in ["schemeId", "ephemeralPublicKey", "iv", "ciphertext"] {
-        if expected.get(part).is_some() || seen.get(part).is_some() {
-            let pointer = format!("{at}/{name}/{part}");
-            compare(differences, kind, &pointer, field(expected, part), seen.get(part));
+    for part in [
+        "wrappedDataKey/schemeId",
+        "wrappedDataKey/ephemeralPublicKey",
+        "wrappedDataKey/iv",
+        "wrappedDataKey/ciphertext",
+    ] {
+        let field = part.trim_start_matches("wrappedDataKey/");
+        if expected.get(field).is_some() || seen.get(field).is_some() {
+            compare(
+                differences,
+                kind,
+                (at, part),
+                self::field(expected, field),
+                seen.get(field),
+            );
         }
     }
 }
@@ -248,7 +244,7 @@ fn nearest_entry(
 fn compare(
     differences: &mut Vec<Difference>,
     kind: Kind,
-    pointer: &str,
+    (at, field): (&str, &str),
     expected: &Value,
     seen: Option<&Value>,
 ) {
@@ -260,7 +256,7 @@ fn compare(
     };
     differences.push(Difference {
         kind,
-        pointer: pointer.to_owned(),
+        pointer: format!("{at}/{field}"),
         got,
     });
 }

@@ -1,5 +1,7 @@
 //! The checks that every exchange gets, whatever its case is about.
 
+use std::borrow::Cow;
+
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use serde_json::Value;
 
@@ -94,11 +96,15 @@ fn served_as_sent(checks: &mut Checks<'_>, frame: &Frame<'_>) {
     }
 }
 
-fn standing(name: &'static str, requirement: &str, expected: impl Into<String>) -> Subject {
+fn standing(
+    name: &'static str,
+    requirement: &'static str,
+    expected: impl Into<Cow<'static, str>>,
+) -> Subject {
     Subject {
         step: None,
         name,
-        requirements: vec![requirement.to_owned()],
+        requirements: vec![requirement],
         expected: expected.into(),
     }
 }

@@ -37,7 +37,7 @@ impl Expected {
 /// The audits of one write.
 pub(super) struct Audit {
     pub(super) step: Option<usize>,
-    pub(super) requirements: Vec<String>,
+    pub(super) requirements: Vec<&'static str>,
     pub(super) operation: Operation,
     pub(super) granted: bool,
     pub(super) before: Option<Stored>,
@@ -121,8 +121,8 @@ impl Audit {
         let requirements = self.requirements.clone();
         // Whatever recommendation a refusal follows, what it writes all the same breaks the rule of the operation.
         if !self.granted && !state.is_empty() && check::level(&requirements) != Level::Must {
-            let rule = [answers::requirement(self.operation).to_owned()];
-            let sentence = "what is refused is not written".to_owned();
+            let rule = [answers::requirement(self.operation)];
+            let sentence = "what is refused is not written";
             let finding = broken(&state, frame.actor());
             report(walk, frame, self.step, "refusal", sentence, &rule, finding);
         }
@@ -180,8 +180,8 @@ impl Audit {
             Err(_) => Finding::Holds,
             Ok(()) => Finding::broken_at("/envelope", "the key that the removed member holds opens it"),
         };
-        let sentence = "after a removal the old wrapped key opens nothing that is served".to_owned();
-        let requirements = ["AVP-10-05".to_owned()];
+        let sentence = "after a removal the old wrapped key opens nothing that is served";
+        let requirements = ["AVP-10-05"];
         report(
             walk,
             frame,
@@ -230,7 +230,7 @@ impl Audit {
             .and_then(|request| request.get("knownPayloadVersion")?.as_i64());
         let current = body.pointer("/manifest/payloadVersion").and_then(Value::as_i64);
         if known != current {
-            super::answers::changed(walk, frame, None, &["AVP-6-06".to_owned()], body);
+            super::answers::changed(walk, frame, None, &["AVP-6-06"], body);
         }
     }
 }
@@ -277,18 +277,18 @@ pub(super) fn aspects(
             .cloned()
             .collect()
     };
-    let mut note = |name: &'static str, requirements: &[&str], sentence: &str, found: &[Difference]| {
-        let requirements: Vec<String> = requirements.iter().map(|id| (*id).to_owned()).collect();
-        report(
-            walk,
-            frame,
-            None,
-            name,
-            sentence.to_owned(),
-            &requirements,
-            broken(found, frame.actor()),
-        );
-    };
+    let mut note =
+        |name: &'static str, requirements: &[&'static str], sentence: &'static str, found: &[Difference]| {
+            report(
+                walk,
+                frame,
+                None,
+                name,
+                sentence,
+                requirements,
+                broken(found, frame.actor()),
+            );
+        };
     let verbatim = "envelopes, keys, scheme names and signatures are served byte for byte as they were sent";
     note("verbatim", &["AVP-4-01"], verbatim, &of(Kind::Verbatim));
     let policy = of(Kind::Policy);
@@ -336,16 +336,8 @@ fn opens(walk: &mut Walk<'_, '_>, frame: &Frame<'_>, body: &Value, step: Option<
             ),
         ),
     };
-    let sentence = "after a removal the keys of those who stay open what is served".to_owned();
-    report(
-        walk,
-        frame,
-        step,
-        "decryption",
-        sentence,
-        &["AVP-10-05".to_owned()],
-        finding,
-    );
+    let sentence = "after a removal the keys of those who stay open what is served";
+    report(walk, frame, step, "decryption", sentence, &["AVP-10-05"], finding);
 }
 
 /// The wrapped key and the envelope that a member is served, where the key is under the scheme that the harness speaks.

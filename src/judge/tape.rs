@@ -1,11 +1,14 @@
 //! A transcript, read once: every answer and every request of ours as JSON, with what it says.
 
+use std::iter;
+use std::sync::Arc;
+
 use serde_json::Value;
 
 use crate::drive::SIGNATURE_MARK;
 use crate::json;
 use crate::reading::{self, Reading};
-use crate::transcript::Transcript;
+use crate::transcript::{Read, Transcript};
 use crate::wire::{Answer, Exchange};
 
 /// One exchange, read.
@@ -16,7 +19,7 @@ pub(super) struct Frame<'a> {
     /// The answer's body: JSON, or why it is none. `None` where there is no answer or no body.
     pub(super) body: Option<reading::Body>,
     /// Our body as JSON, where it is JSON.
-    pub(super) request: Option<Value>,
+    pub(super) request: Option<Arc<Value>>,
 }
 
 impl<'a> Frame<'a> {
@@ -36,28 +39,28 @@ impl<'a> Frame<'a> {
 
 /// Reads all exchanges of a transcript.
 pub(super) fn read(transcript: &Transcript) -> Vec<Frame<'_>> {
-    transcript
-        .exchanges
-        .iter()
-        .enumerate()
-        .map(|(index, exchange)| frame(index, exchange))
+    let read = transcript.read.iter().map(Some).chain(iter::repeat(None));
+    let exchanges = transcript.exchanges.iter().zip(read);
+    let exchanges = exchanges.enumerate();
+    exchanges
+        .map(|(index, (exchange, read))| frame(index, exchange, read.cloned().unwrap_or_default()))
         .collect()
 }
 
-fn frame(index: usize, exchange: &Exchange) -> Frame<'_> {
-    let body = exchange.outcome.answer().and_then(reading::body);
-    let request = exchange
-        .request
-        .body
-        .as_ref()
-        .and_then(|body| json::first(body.as_bytes()));
+fn frame(index: usize, exchange: &Exchange, read: Read) -> Frame<'_> {
+    let answer = || exchange.outcome.answer().and_then(reading::body);
+    let body = read.answer.or_else(answer);
+    let sent = || {
+        let body = exchange.request.body.as_ref()?;
+        json::first(body.as_bytes()).map(|request| with_a_signature(request).into())
+    };
     let reading = Reading::with_body(exchange.operation, &exchange.outcome, body.as_ref());
     Frame {
         index,
         exchange,
         reading,
         body,
-        request: request.map(with_a_signature),
+        request: read.request.or_else(sent),
     }
 }
 

@@ -1,5 +1,6 @@
 //! Walks through the exchanges of a case, keeping the state that the target's answers commit it to.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use super::cast::Cast;
@@ -10,7 +11,7 @@ use super::{Context, Transport, answers, race};
 use crate::case::model::{Step, Stored as StoredWord};
 use crate::case::{Action, LoadedCase, Word};
 use crate::ledger::Stored;
-use crate::protocol::{Operation, schema};
+use crate::protocol::{Operation, catalogue, schema};
 use crate::reading::Reading;
 use crate::record::Stopped;
 use crate::verdict::Verdict;
@@ -87,7 +88,7 @@ impl Walk<'_, '_> {
         if let (Reading::Granted(_), Some(request)) = (&frame.reading, &frame.request) {
             let after = Stored::after(operation, before.as_ref(), request);
             let expected = Expected::exactly(after.clone());
-            let requirements = [answers::requirement(operation).to_owned()];
+            let requirements = [answers::requirement(operation)];
             answers::granted(self, frame, None, &requirements, before.as_ref(), &expected);
             self.store(frame, after);
         }
@@ -186,7 +187,7 @@ impl Walk<'_, '_> {
         &mut self,
         frame: &Frame<'_>,
         index: usize,
-        requirements: Vec<String>,
+        requirements: Vec<&'static str>,
         before: Option<Stored>,
     ) {
         let Some(operation) = frame.exchange.operation.filter(|operation| operation.writes()) else {
@@ -209,7 +210,7 @@ impl Walk<'_, '_> {
 
     /// What the expected answer verifies besides; another answer says nothing about it.
     fn shows(&mut self, frame: &Frame<'_>, index: usize, holds: bool) {
-        let requirements = self.case.step_shows(index);
+        let requirements = interned(self.case.step_shows(index));
         let finding = match holds {
             true => Finding::Holds,
             false => Finding::Unknown {
@@ -233,7 +234,7 @@ impl Walk<'_, '_> {
         };
         let subject = Subject {
             name: "advice",
-            expected: format!("{} ({how})", subject.expected),
+            expected: format!("{} ({how})", subject.expected).into(),
             ..subject
         };
         self.checks.note(subject, frame.index, finding);
@@ -244,7 +245,7 @@ impl Walk<'_, '_> {
         &mut self,
         frame: &Frame<'_>,
         step: Option<usize>,
-        requirements: Vec<String>,
+        requirements: Vec<&'static str>,
         before: Option<Stored>,
         expected: Expected,
     ) {
@@ -307,7 +308,7 @@ impl Walk<'_, '_> {
         let first = &frames[0];
         let ended = |_: &&Stopped| frames.iter().any(|frame| self.stopped_at == Some(frame.index));
         if let Some(stopped) = stopped.filter(ended) {
-            let subject = self.subject(index, "race", RACE.to_owned());
+            let subject = self.subject(index, "race", RACE);
             let finding = Finding::Unknown {
                 reason: stopped.reason.clone(),
                 verdict: stopped.verdict,
@@ -324,7 +325,7 @@ impl Walk<'_, '_> {
             .filter_map(|frame| race::runner(frame, self.member_id(frame.actor())))
             .collect();
         let finals = race::finals(before.as_ref(), &runners);
-        let subject = self.subject(index, "race", RACE.to_owned());
+        let subject = self.subject(index, "race", RACE);
         let finding = match finals.is_empty() {
             false => Finding::Holds,
             true => Finding::broken(format!(
@@ -382,7 +383,7 @@ impl Walk<'_, '_> {
         let subject = self.subject(
             index,
             "race",
-            "one nonce is redeemed at most once, the others are refused".into(),
+            "one nonce is redeemed at most once, the others are refused",
         );
         let finding = match (granted, odd) {
             (2.., _) => Finding::broken(format!("{granted} tokens for one nonce")),
@@ -426,7 +427,7 @@ impl Walk<'_, '_> {
     }
 
     fn transport(&mut self, index: usize) {
-        let subject = self.subject(index, "transport", "the target is reached over TLS".to_owned());
+        let subject = self.subject(index, "transport", "the target is reached over TLS");
         let finding = match self.context.transport {
             Transport::Tls => Finding::Holds,
             Transport::Loopback => Finding::Unknown {
@@ -443,20 +444,21 @@ impl Walk<'_, '_> {
         !self.spoilt.is_empty()
     }
 
-    pub(super) fn requirements(&self, index: usize) -> Vec<String> {
-        self.case
-            .step_checks(index)
-            .into_iter()
-            .map(str::to_owned)
-            .collect()
+    pub(super) fn requirements(&self, index: usize) -> Vec<&'static str> {
+        interned(self.case.step_checks(index))
     }
 
-    pub(super) fn subject(&self, index: usize, name: &'static str, expected: String) -> Subject {
+    pub(super) fn subject(
+        &self,
+        index: usize,
+        name: &'static str,
+        expected: impl Into<Cow<'static, str>>,
+    ) -> Subject {
         Subject {
             step: Some(index),
             name,
             requirements: self.requirements(index),
-            expected,
+            expected: expected.into(),
         }
     }
 
@@ -473,6 +475,12 @@ impl Walk<'_, '_> {
     pub(super) fn member_id(&self, actor: &str) -> String {
         self.cast.identity(actor).member_id().to_owned()
     }
+}
+
+/// Requirements by the ids of the catalogue, which outlive any case.
+fn interned(ids: Vec<&str>) -> Vec<&'static str> {
+    let known = ids.into_iter().filter_map(|id| catalogue().get(id));
+    known.map(|requirement| requirement.id.as_str()).collect()
 }
 
 /// What a granted write may leave behind. Whether a push whose envelope is of another epoch moves the repository's epoch is

@@ -60,10 +60,10 @@ impl Lane {
     }
 
     /// Makes everything ready for a request, up to its first byte.
-    pub async fn prime(&mut self, request: Request) -> Result<Primed, Failure> {
+    pub async fn prime(&mut self, request: &Request) -> Result<Primed, Failure> {
         self.client.pace().turn().await;
         let trip = self.trip(request.service);
-        let message = trip.message(&request)?;
+        let message = trip.message(request)?;
         let idle = trip.idle().await?;
         let reused = idle.is_some();
         let link = match idle {
