@@ -4,9 +4,12 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
+use std::iter;
 use std::ops::Range;
+use std::panic::resume_unwind;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
 
 use sha2::{Digest, Sha256};
 
@@ -116,8 +119,8 @@ impl Suite {
             hash: hash(&sources),
         };
         let mut problems = Vec::new();
-        for source in &sources {
-            match read(source) {
+        for read in read_all(&sources) {
+            match read {
                 Ok(cases) => suite.cases.extend(cases),
                 Err(problem) => problems.push(*problem),
             }
@@ -172,19 +175,41 @@ pub fn read_directory(directory: &Path) -> io::Result<Vec<Source>> {
     paths.iter().map(read).collect()
 }
 
-fn read(source: &Arc<Source>) -> Result<Vec<LoadedCase>, Box<Problem>> {
+/// The cases of one file.
+type Cases = Result<Vec<LoadedCase>, Box<Problem>>;
+
+/// Reads all files, on as many cores as there are: it is most of what a run does before its first request.
+fn read_all(sources: &[Arc<Source>]) -> Vec<Cases> {
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    let next = Mutex::new(sources.iter().enumerate());
+    let take = || next.lock().unwrap_or_else(PoisonError::into_inner).next();
+    let read_some = || {
+        let taken = iter::from_fn(take);
+        taken.map(|(at, source)| (at, read(source))).collect::<Vec<_>>()
+    };
+    let mut files = thread::scope(|scope| {
+        let others: Vec<_> = (1..cores).map(|_| scope.spawn(read_some)).collect();
+        let mut files = read_some();
+        for other in others {
+            files.extend(other.join().unwrap_or_else(|panic| resume_unwind(panic)));
+        }
+        files
+    });
+    files.sort_by_key(|(at, _)| *at);
+    files.into_iter().map(|(_, cases)| cases).collect()
+}
+
+fn read(source: &Arc<Source>) -> Cases {
     let file: CaseFile =
         toml::from_str(&source.text).map_err(|error| Box::new(toml_problem(source, &error)))?;
+    let breaks: Vec<usize> = source.text.match_indices('\n').map(|(at, _)| at).collect();
+    let line_of = |byte: usize| breaks.partition_point(|at| *at < byte) + 1;
     let load = |case: toml::Spanned<Case>| {
         let case = case.into_inner();
         let span = case.id.span();
         LoadedCase {
-            line: source.line_of(span.start),
-            step_lines: case
-                .steps
-                .iter()
-                .map(|step| source.line_of(step.span().start))
-                .collect(),
+            line: line_of(span.start),
+            step_lines: case.steps.iter().map(|step| line_of(step.span().start)).collect(),
             span,
             case,
             source: source.clone(),

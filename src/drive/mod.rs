@@ -147,6 +147,7 @@ impl Driver<'_> {
             self.secrets.show_live();
         }
         self.secrets.hide(&mut self.transcript);
+        self.transcript.exchanges.shrink_to_fit();
         self.transcript.live = self.secrets.live(self.case.id());
         self.transcript.took = self.began.elapsed().saturating_sub(self.transcript.throttled);
         self.transcript
@@ -319,10 +320,13 @@ impl Driver<'_> {
         request: Request,
         mask: Mask,
         at: Duration,
-        sent: Sent,
+        mut sent: Sent,
     ) -> Reading {
         let operation = errand.draft.operation;
-        let body = sent.outcome.answer().and_then(reading::body);
+        let body = match self.transcript.read_before(&mut sent.outcome) {
+            Some(body) => Some(body),
+            None => sent.outcome.answer().and_then(reading::body),
+        };
         let reading = Reading::with_body(operation, &sent.outcome, body.as_ref());
         let login = operation == Some(Operation::Token);
         if login {

@@ -142,12 +142,13 @@ impl Secrets {
         }
     }
 
-    /// What another case must not be seen to be served of this one. Plaintext is left out: it is much, and it went nowhere.
+    /// What another case must not be seen to be served of this one. Private keys and plaintext are left out: they
+    /// went nowhere.
     pub(super) fn live(&self, case: &str) -> LiveSecrets {
         let mut live: Vec<Needle> = Vec::new();
         let mut named = (Arc::from(""), Arc::from(""));
         for (needle, placeholder) in &self.needles {
-            if needle.len() < LONG || placeholder.starts_with(PLAINTEXT_MARK) {
+            if needle.len() < LONG || !was_sent(placeholder) {
                 continue;
             }
             if !Arc::ptr_eq(&named.0, placeholder) {
@@ -318,7 +319,9 @@ fn hide_in_text(text: &mut String, replace: &impl Fn(&[u8]) -> Option<Vec<u8>>) 
 /// Whether something was hidden.
 fn hide_in_body(body: &mut Body, replace: &impl Fn(&[u8]) -> Option<Vec<u8>>) -> bool {
     // Escapes first: the last digit of one and what follows it may read like a secret, and hiding that would break it.
-    let escaped = body.as_text().and_then(|text| hide_escaped(text, replace));
+    let may_escape = body.as_bytes().contains(&b'\\');
+    let text = if may_escape { body.as_text() } else { None };
+    let escaped = text.and_then(|text| hide_escaped(text, replace));
     let any_escaped = escaped.is_some();
     if let Some(hidden) = escaped {
         *body = Body::from(hidden);
@@ -334,9 +337,6 @@ fn hide_in_body(body: &mut Body, replace: &impl Fn(&[u8]) -> Option<Vec<u8>>) ->
 /// JSON may write any character as an escape (`\/`, `\u002b`): strings that do are read, and written anew if they hold a
 /// secret.
 fn hide_escaped(text: &str, replace: &impl Fn(&[u8]) -> Option<Vec<u8>>) -> Option<String> {
-    if !text.contains('\\') {
-        return None;
-    }
     let (mut out, mut rest, mut found) = (String::with_capacity(text.len()), text, false);
     while let Some(start) = rest.find('"') {
         let Some(length) = literal(&rest[start..]) else {

@@ -390,7 +390,7 @@ fn leaks(checks: &mut Checks<'_>, frame: &Frame<'_>) {
         "AVP-10-01",
         "nothing served holds or decodes to plaintext of an account",
     );
-    let text = String::from_utf8_lossy(answer.body.as_bytes());
+    let text = answer.body.to_text();
     let found = [PLAINTEXT_MARK, PRIVATE_KEY_MARK]
         .into_iter()
         .find(|mark| text.contains(mark));

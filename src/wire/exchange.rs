@@ -1,5 +1,6 @@
 //! One request and what came back, as plain data that can be stored and judged again.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
@@ -35,6 +36,15 @@ impl Body {
     /// The text, where it is UTF-8.
     pub fn as_text(&self) -> Option<&str> {
         std::str::from_utf8(&self.0).ok()
+    }
+
+    /// The text, with what is no UTF-8 replaced.
+    pub fn to_text(&self) -> Cow<'_, str> {
+        // Almost every body is text, and to see that is quicker than to replace what is not.
+        match self.as_text() {
+            Some(text) => Cow::Borrowed(text),
+            None => String::from_utf8_lossy(&self.0),
+        }
     }
 
     /// How many bytes.
