@@ -3,6 +3,7 @@
 use std::fmt;
 
 use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_json::map::Entry;
 use serde_json::{Map, Number, Value};
 
 /// A body with more commas than this is not read: its values would take many times its size, and no message of the
@@ -160,13 +161,17 @@ impl<'de> Visitor<'de> for StrictVisitor {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
         let mut fields = Map::new();
         while let Some(key) = map.next_key::<String>()? {
-            if fields.contains_key(&key) {
-                return Err(de::Error::custom(format_args!(
-                    "the key {key:?} stands twice in one object"
-                )));
+            match fields.entry(key) {
+                Entry::Occupied(twin) => {
+                    let key = twin.key();
+                    let message = format_args!("the key {key:?} stands twice in one object");
+                    return Err(de::Error::custom(message));
+                }
+                Entry::Vacant(place) => {
+                    let Strict(value) = map.next_value()?;
+                    place.insert(value);
+                }
             }
-            let Strict(value) = map.next_value()?;
-            fields.insert(key, value);
         }
         Ok(fields.into())
     }

@@ -7,7 +7,7 @@ use globset::{Glob, GlobMatcher};
 use sha2::{Digest as _, Sha256};
 
 use crate::case::model::{FieldSpoil, Step};
-use crate::case::{LoadedCase, Suite, nearest};
+use crate::case::{Action, LoadedCase, Suite, nearest};
 use crate::protocol::schema::{self, Field};
 use crate::protocol::{Operation, SpecVersion, catalogue};
 
@@ -122,17 +122,21 @@ pub fn plan(suite: &Suite, filters: &[Filter], spec: SpecVersion, slow: bool) ->
 /// The same cases with the longest first: one that is begun last keeps everybody waiting.
 pub fn longest_first(suite: &Suite, selected: &[usize]) -> Vec<usize> {
     let mut order = selected.to_vec();
-    order.sort_by_key(|index| std::cmp::Reverse(length(&suite.cases[*index])));
+    order.sort_by_cached_key(|index| std::cmp::Reverse(length(&suite.cases[*index])));
     order
 }
 
-/// About how many requests a case makes.
+/// About how many ordinary requests a case is worth.
 fn length(case: &LoadedCase) -> usize {
     let steps = case.case.steps.iter().map(|step| step.get_ref());
     let length = |step: &Step| {
         let actors = step.actor_names().len() + usize::from(step.against.is_some());
         let variants = step.with.as_ref().map_or(1, |with| {
-            let fields = fields(step).filter(|field| with.concerns(&field.pointer)).count();
+            let all = match with.each_field.is_empty() {
+                true => Vec::new(),
+                false => fields(step),
+            };
+            let fields = all.iter().filter(|field| with.concerns(&field.pointer)).count();
             let fields = with.each_field.iter().map(|spoil| match spoil {
                 FieldSpoil::Mistyped => 4 * fields,
                 _ => fields,
@@ -140,15 +144,21 @@ fn length(case: &LoadedCase) -> usize {
             fields.sum::<usize>() + with.form.len() + with.token.len()
         });
         let forms = step.redeem.as_ref().map_or(1, |redeem| redeem.sign.len().max(1));
-        (actors + 1) * step.rounds.unwrap_or(1) * variants.max(1) * forms
+        // A large payload travels, and is held in memory, several times.
+        let large = match step.action() {
+            Action::Push(push) => push.ciphertext,
+            Action::Create(create) => create.ciphertext,
+            _ => None,
+        };
+        (actors + 1) * step.count_rounds() * variants.max(1) * forms + large.unwrap_or(0) / 4096
     };
     steps.map(length).sum()
 }
 
 /// The fields of a step's request.
-fn fields(step: &Step) -> impl Iterator<Item = Field> {
+fn fields(step: &Step) -> Vec<Field> {
     let message = step.action().operation().and_then(Operation::request_message);
-    message.map(schema::fields).into_iter().flatten()
+    message.map(schema::fields).unwrap_or_default()
 }
 
 fn is_in_force(id: &str, spec: SpecVersion) -> bool {

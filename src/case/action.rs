@@ -92,6 +92,14 @@ impl Step {
         }
     }
 
+    /// How many rounds it has: one, but for a race, which has ten unless it says otherwise.
+    pub fn count_rounds(&self) -> usize {
+        match self.is_race() {
+            true => self.rounds.unwrap_or(10),
+            false => 1,
+        }
+    }
+
     /// Whether several requests are made at the same moment.
     pub fn is_race(&self) -> bool {
         self.actors.len() > 1 || self.against.is_some()

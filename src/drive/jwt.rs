@@ -3,15 +3,17 @@
 use base64::prelude::{BASE64_URL_SAFE_NO_PAD as BASE64_URL, Engine as _};
 use serde_json::{Map, Value, json};
 
-use crate::wire::{Jwt, Outcome};
+use crate::reading;
+use crate::wire::Jwt;
 
 /// Larger tokens are not looked into.
 const LARGEST: usize = 16 << 10;
 
 /// The readable parts of the token in an answer.
-pub(super) fn of(outcome: &Outcome) -> Option<Jwt> {
-    let body: Value = serde_json::from_slice(outcome.answer()?.body.as_bytes()).ok()?;
+pub(super) fn of(body: &reading::Body) -> Option<Jwt> {
     let token = body
+        .as_ref()
+        .ok()?
         .get("token")?
         .as_str()
         .filter(|token| token.len() <= LARGEST)?;
@@ -45,15 +47,9 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::wire::Answer;
 
     fn told(token: &str) -> Option<Jwt> {
-        let body = json!({ "token": token }).to_string();
-        of(&Outcome::Answer(Answer {
-            status: 200,
-            headers: Vec::new(),
-            body: body.into(),
-        }))
+        of(&Ok(json!({ "token": token }).into()))
     }
 
     #[test]

@@ -23,6 +23,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+use serde_json::Value;
 
 pub use secrets::{LiveSecrets, PLAINTEXT_MARK, PRIVATE_KEY_MARK, SIGNATURE_MARK, TOKEN_MARK, hide_across};
 pub(crate) use throttle::wait as throttle_wait;
@@ -330,9 +331,9 @@ impl Driver<'_> {
         let reading = Reading::with_body(operation, &sent.outcome, body.as_ref());
         let login = operation == Some(Operation::Token);
         if login {
-            self.note_secrets(errand, &request, &sent.outcome);
+            self.note_secrets(errand, &request, body.as_ref(), &sent.outcome);
         }
-        let jwt = login.then(|| jwt::of(&sent.outcome)).flatten();
+        let jwt = body.as_ref().filter(|_| login).and_then(jwt::of);
         let exchange = Exchange {
             step: self.step,
             role: errand.role,
@@ -363,19 +364,33 @@ impl Driver<'_> {
     }
 
     /// A signature that goes out, and a token that comes back, whoever is meant to have it.
-    fn note_secrets(&mut self, errand: &Errand<'_>, request: &Request, outcome: &Outcome) {
-        let text = |body: &[u8], name: &str| {
-            let body: serde_json::Value = serde_json::from_slice(body).ok()?;
-            body.get(name)?.as_str().map(str::to_owned)
+    fn note_secrets(
+        &mut self,
+        errand: &Errand<'_>,
+        request: &Request,
+        body: Option<&reading::Body>,
+        outcome: &Outcome,
+    ) {
+        let text = |body: &Value, name: &str| body.get(name)?.as_str().map(str::to_owned);
+        // Even what breaks a rule of JSON may hold one.
+        let lenient = |body: &[u8]| serde_json::from_slice::<Value>(body).ok();
+        let signature = match errand.draft.json() {
+            Some(sent) => text(sent, "signature"),
+            None => request
+                .body
+                .as_ref()
+                .and_then(|body| text(&lenient(body.as_bytes())?, "signature")),
         };
-        let sent = request.body.as_ref();
-        if let Some(signature) = sent.and_then(|body| text(body.as_bytes(), "signature")) {
+        if let Some(signature) = signature {
             self.secrets.signature(&signature);
         }
-        if let Some(token) = outcome
-            .answer()
-            .and_then(|answer| text(answer.body.as_bytes(), "token"))
-        {
+        let token = match body {
+            Some(Ok(body)) => text(body, "token"),
+            _ => outcome
+                .answer()
+                .and_then(|answer| text(&lenient(answer.body.as_bytes())?, "token")),
+        };
+        if let Some(token) = token {
             self.secrets.token(errand.who, &token);
         }
     }

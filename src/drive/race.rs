@@ -19,9 +19,6 @@ use crate::protocol::Operation;
 use crate::reading::Reading;
 use crate::wire::{Answer, Failure, FailureKind, Lane, Primed, Request, Role, Sent};
 
-/// How many rounds a race has that does not say.
-const ROUNDS: usize = 10;
-
 /// One participant of one round.
 struct Runner {
     name: String,
@@ -42,7 +39,7 @@ impl Driver<'_> {
     pub(super) async fn race(&mut self, step: &Step) -> Flow<()> {
         let names: Vec<String> = step.actor_names().into_iter().map(str::to_owned).collect();
         let mut lanes: Vec<Lane> = (0..=names.len()).map(|_| self.target.client.lane()).collect();
-        for round in 0..step.rounds.unwrap_or(ROUNDS) {
+        for round in 0..step.count_rounds() {
             let (mut attempt, first) = (0, Instant::now());
             // A round in which nobody's request was executed did not happen.
             while let Some(refusal) = self.round(step, &names, &mut lanes, round).await? {

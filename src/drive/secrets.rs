@@ -295,10 +295,12 @@ fn hide_in_outcome(outcome: &mut Outcome, replace: &impl Fn(&[u8]) -> Option<Vec
             false
         }
         Outcome::Answer(answer) => {
+            let mut quoted = String::new();
             for (name, value) in &mut answer.headers {
                 hide_in_text(name, replace);
                 // What is a whole value in JSON stands in quotes, which a field's value has not.
-                let quoted = format!("\"{value}\"");
+                quoted.clear();
+                quoted.extend(["\"", value, "\""]);
                 if let Some(hidden) = replace(quoted.as_bytes()) {
                     let hidden = String::from_utf8_lossy(&hidden).into_owned();
                     let bare = hidden.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));

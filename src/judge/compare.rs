@@ -192,28 +192,29 @@ fn roster(
         });
         return;
     };
-    for (index, seen) in entries.iter().enumerate() {
-        let place = format!("{pointer}/{index}");
-        let id = member_id(seen).unwrap_or_default();
+    let ids: Vec<Option<&str>> = entries.iter().map(member_id).collect();
+    let wanted: Vec<Option<&str>> = expected.members.iter().map(|entry| member_id(entry)).collect();
+    for (index, (seen, id)) in entries.iter().zip(&ids).enumerate() {
         let state = |got: String| Difference {
             kind: Kind::State,
-            pointer: place.clone(),
+            pointer: format!("{pointer}/{index}"),
             got,
         };
-        let twin = |other: &Value| member_id(other) == Some(id);
-        let twins = expected.members.iter().filter(|other| twin(other)).count();
-        if entries[..index].iter().any(twin) && twins < 2 {
+        let id = id.unwrap_or_default();
+        let twins = wanted.iter().filter(|other| **other == Some(id)).count();
+        if ids[..index].contains(&Some(id)) && twins < 2 {
             differences.push(state(format!("the member {id} stands twice in the roster")));
-        } else if twins > 0 {
-            let old = before.and_then(|before| before.member(id));
-            differences.extend(nearest_entry(expected, id, old, seen, &place));
-        } else {
+        } else if twins == 0 {
             differences.push(state(format!("{id} is in the roster and must not be")));
+        } else if expected.members.get(index).is_none_or(|same| **same != *seen) {
+            let old = before.and_then(|before| before.member(id));
+            let place = format!("{pointer}/{index}");
+            differences.extend(nearest_entry(expected, id, old, seen, &place));
         }
     }
-    for wanted in &expected.members {
-        let id = member_id(wanted).unwrap_or_default();
-        if !entries.iter().any(|seen| member_id(seen) == Some(id)) {
+    for id in wanted {
+        let id = id.unwrap_or_default();
+        if !ids.contains(&Some(id)) {
             let got = format!("the member {id} is missing from the roster");
             differences.push(Difference {
                 kind: Kind::State,
