@@ -36,6 +36,9 @@ type Needle = (Box<[u8]>, Arc<str>);
 /// The secrets of one case.
 #[derive(Default)]
 pub(super) struct Secrets {
+    /// The secrets themselves.
+    bare: Vec<Needle>,
+    /// Every form in which they are looked for.
     needles: Vec<Needle>,
     /// Tokens and signatures by their text.
     known: HashMap<String, Arc<str>>,
@@ -82,6 +85,7 @@ impl Secrets {
         self.add_forms(value.as_bytes(), &placeholder);
         for word in value.split(' ') {
             self.add(word.as_bytes(), &placeholder);
+            self.bare.push((word.as_bytes().into(), Arc::clone(&placeholder)));
         }
     }
 
@@ -122,7 +126,9 @@ impl Secrets {
 
     /// Forgets tokens and signatures, which somebody wants to see.
     pub(super) fn show_live(&mut self) {
-        self.needles.retain(|(_, placeholder)| !was_sent(placeholder));
+        for list in [&mut self.bare, &mut self.needles] {
+            list.retain(|(_, placeholder)| !was_sent(placeholder));
+        }
     }
 
     /// Puts placeholders wherever a secret stands in what was sent, what came back, and what is said about it.
@@ -142,13 +148,12 @@ impl Secrets {
         }
     }
 
-    /// What another case must not be seen to be served of this one. Private keys and plaintext are left out: they
-    /// went nowhere.
+    /// What another case must not be seen to be served of this one. Plaintext is left out: it is much, and it went nowhere.
     pub(super) fn live(&self, case: &str) -> LiveSecrets {
         let mut live: Vec<Needle> = Vec::new();
         let mut named = (Arc::from(""), Arc::from(""));
-        for (needle, placeholder) in &self.needles {
-            if needle.len() < LONG || !was_sent(placeholder) {
+        for (secret, placeholder) in &self.bare {
+            if placeholder.starts_with(PLAINTEXT_MARK) {
                 continue;
             }
             if !Arc::ptr_eq(&named.0, placeholder) {
@@ -157,7 +162,7 @@ impl Secrets {
                 let name = format!("[{case}: {}]", name.trim_start_matches('['));
                 named = (Arc::clone(placeholder), name.into());
             }
-            live.push((needle.clone(), Arc::clone(&named.1)));
+            live.push((secret.clone(), Arc::clone(&named.1)));
         }
         LiveSecrets(live)
     }
@@ -174,46 +179,51 @@ impl Secrets {
         self.add_forms(text.as_bytes(), placeholder);
     }
 
-    /// The bytes and the encodings in which a leak is usually found.
-    ///
-    /// Many forms of a secret are the same, or one of them begins with another; each is looked for once.
+    /// A secret in all its forms.
     fn add_forms(&mut self, secret: &[u8], placeholder: &Arc<str>) {
-        self.add(secret, placeholder);
-        let hex: String = secret
-            .iter()
-            .flat_map(|byte| [byte >> 4, byte & 15])
-            .filter_map(|digit| char::from_digit(digit.into(), 16))
-            .collect();
-        self.add(hex.to_uppercase().as_bytes(), placeholder);
-        self.add(hex.as_bytes(), placeholder);
-        let base64 = BASE64_STANDARD.encode(secret);
-        self.add_base64(&base64, placeholder);
-        if base64.contains(['+', '/']) {
-            self.add_base64(&BASE64_URL_SAFE.encode(secret), placeholder);
-            self.add(encode_segment(&base64).as_bytes(), placeholder);
-        }
-        let text = std::str::from_utf8(secret).unwrap_or_default();
-        let escaped = encode_segment(text);
-        if escaped != text {
-            self.add(escaped.to_lowercase().as_bytes(), placeholder);
-            self.add(escaped.as_bytes(), placeholder);
-        }
-    }
-
-    /// A base64 text: as it is, without its padding, and with the padding escaped as in a path.
-    fn add_base64(&mut self, text: &str, placeholder: &Arc<str>) {
-        let bare = text.trim_end_matches('=');
-        self.add(bare.as_bytes(), placeholder);
-        if bare != text {
-            self.add(text.as_bytes(), placeholder);
-            self.add(text.replace('=', "%3D").as_bytes(), placeholder);
-        }
+        self.bare.push((secret.into(), Arc::clone(placeholder)));
+        forms(secret, |form| self.add(form, placeholder));
     }
 
     fn add(&mut self, needle: &[u8], placeholder: &Arc<str>) {
         if needle.len() >= SHORTEST {
             self.needles.push((needle.into(), Arc::clone(placeholder)));
         }
+    }
+}
+
+/// The bytes and the encodings in which a leak is usually found.
+///
+/// Many forms of a secret are the same, or one of them begins with another; each is given once.
+fn forms(secret: &[u8], mut give: impl FnMut(&[u8])) {
+    give(secret);
+    let hex: String = secret
+        .iter()
+        .flat_map(|byte| [byte >> 4, byte & 15])
+        .filter_map(|digit| char::from_digit(digit.into(), 16))
+        .collect();
+    give(hex.to_uppercase().as_bytes());
+    give(hex.as_bytes());
+    // A base64 text: without its padding, as it is, and with the padding escaped as in a path.
+    let mut give_base64 = |text: &str| {
+        let bare = text.trim_end_matches('=');
+        give(bare.as_bytes());
+        if bare != text {
+            give(text.as_bytes());
+            give(text.replace('=', "%3D").as_bytes());
+        }
+    };
+    let base64 = BASE64_STANDARD.encode(secret);
+    give_base64(&base64);
+    if base64.contains(['+', '/']) {
+        give_base64(&BASE64_URL_SAFE.encode(secret));
+        give(encode_segment(&base64).as_bytes());
+    }
+    let text = std::str::from_utf8(secret).unwrap_or_default();
+    let escaped = encode_segment(text);
+    if escaped != text {
+        give(escaped.to_lowercase().as_bytes());
+        give(escaped.as_bytes());
     }
 }
 
@@ -234,7 +244,15 @@ fn finder<'a>(needles: impl IntoIterator<Item = &'a Needle>) -> Finder<'a> {
 /// Puts placeholders where a case was served what only another case was given. Judging is over by then: what a check says
 /// is searched as well.
 pub fn hide_across(cases: &mut [CaseRecord], secrets: &[LiveSecrets]) {
-    let finder = finder(secrets.iter().flat_map(|secrets| &secrets.0));
+    let mut needles: Vec<Needle> = Vec::new();
+    for (secret, placeholder) in secrets.iter().flat_map(|secrets| &secrets.0) {
+        forms(secret, |form| {
+            if form.len() >= LONG {
+                needles.push((form.into(), Arc::clone(placeholder)));
+            }
+        });
+    }
+    let finder = finder(&needles);
     let replace = |bytes: &[u8]| finder.replace(bytes);
     let cores = thread::available_parallelism().map_or(1, usize::from);
     thread::scope(|scope| {
