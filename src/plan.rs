@@ -141,7 +141,7 @@ fn length(case: &LoadedCase) -> usize {
                 FieldSpoil::Mistyped => 4 * fields,
                 _ => fields,
             });
-            fields.sum::<usize>() + with.form.len() + with.token.len()
+            fields.sum::<usize>() + with.form.len() + with.token.len() + with.member.len()
         });
         let forms = step.redeem.as_ref().map_or(1, |redeem| redeem.sign.len().max(1));
         // A large payload travels, and is held in memory, several times.

@@ -191,6 +191,10 @@ impl Lint<'_> {
     /// Pointers that change nothing would make a check that cannot fail.
     fn pointers(&mut self, step: &Step, action: Action<'_>, span: Range<usize>) {
         let Some(with) = &step.with else { return };
+        if !with.member.is_empty() && !matches!(action, Action::FetchMember(_)) {
+            let message = "`member` changes the path of `fetch-member`, and of nothing else".to_owned();
+            self.problem(span.clone(), message, None);
+        }
         let Some(message) = action.operation().and_then(Operation::request_message) else {
             return;
         };

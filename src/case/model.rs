@@ -406,6 +406,10 @@ pub struct Changes {
     pub path_repo: Option<String>,
     /// The path is exactly this; `{repo}` stands for the escaped id.
     pub path: Option<String>,
+    /// The member id at the end of the path in one of these forms; several are tried one after the other. For `fetch-member`
+    /// alone.
+    #[serde(default)]
+    pub member: Many<MemberForm>,
     /// The path's segments leave `+`, `=` and the like as they are, as some clients do.
     #[serde(default)]
     pub raw_segments: bool,
@@ -443,6 +447,16 @@ pub enum FieldSpoil {
     Huge,
     /// A field nobody knows is added to an object.
     Unknown,
+}
+
+/// The id of nobody, made of a member's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum MemberForm {
+    /// Its capitals are small and its small letters capitals.
+    CaseSwapped,
+    /// Its first twenty characters.
+    Cut,
 }
 
 /// A form of a whole body.

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::draft::{Content, Draft, json_type};
+use super::steps::swap_case;
 use super::world::World;
-use crate::case::model::{BodyForm, Changes, FieldSpoil};
+use crate::case::model::{BodyForm, Changes, FieldSpoil, MemberForm};
 use crate::case::{TokenForm, to_json};
 use crate::json;
 use crate::protocol::schema::{self, Field, FieldKind};
@@ -32,6 +33,11 @@ pub(super) fn variants(
     if !changes.form.is_empty() {
         drafts = each(&drafts, &changes.form, |draft, form| {
             vec![with_form(draft.clone(), *form)]
+        });
+    }
+    if !changes.member.is_empty() {
+        drafts = each(&drafts, &changes.member, |draft, form| {
+            vec![with_member(draft.clone(), *form)]
         });
     }
     if !changes.token.is_empty() {
@@ -110,6 +116,27 @@ fn change_path(world: &mut World<'_>, changes: &Changes, repo: &str, draft: &mut
         draft.path = draft.path.replace("%2B", "+").replace("%3D", "=");
         draft.spoil("`+` and `=` stand raw in the path");
     }
+}
+
+fn with_member(mut draft: Draft, form: MemberForm) -> Draft {
+    let (before, segment) = draft.path.rsplit_once('/').unwrap_or_default();
+    let id = segment
+        .replace("%2B", "+")
+        .replace("%2F", "/")
+        .replace("%3D", "=");
+    let (id, about): (String, _) = match form {
+        MemberForm::CaseSwapped => (
+            id.chars().map(swap_case).collect(),
+            "the member id has its capitals small and its small letters capitals",
+        ),
+        MemberForm::Cut => (
+            id.chars().take(20).collect(),
+            "the member id is cut after twenty characters",
+        ),
+    };
+    draft.path = format!("{before}/{}", encode_segment(&id));
+    draft.spoil(about);
+    draft
 }
 
 fn with_token(mut draft: Draft, form: &TokenForm) -> Draft {

@@ -493,7 +493,7 @@ fn alter_last(own: &str) -> String {
     head.into_iter().chain(padding.chars()).collect()
 }
 
-fn swap_case(c: char) -> char {
+pub(super) fn swap_case(c: char) -> char {
     match c.is_ascii_uppercase() {
         true => c.to_ascii_lowercase(),
         false => c.to_ascii_uppercase(),

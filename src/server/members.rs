@@ -131,6 +131,18 @@ fn entry<'a>(state: &State, repo: &'a Repo, member_id: &str) -> Option<&'a Value
             Some(first) if first != entry && state.deviates(fault::FETCH_FIRST) => Some(first),
             _ => Some(entry),
         },
-        None => previous().filter(|_| state.deviates(fault::FETCH_REMOVED)),
+        None => alike(state, repo, member_id)
+            .or_else(|| previous().filter(|_| state.deviates(fault::FETCH_REMOVED))),
     }
+}
+
+/// The entry of a member whose id is nearly that, where the server deviates so.
+fn alike<'a>(state: &State, repo: &'a Repo, member_id: &str) -> Option<&'a Value> {
+    let mut ids = repo.roster.iter().map(|entry| (entry, id_of(entry)));
+    let folded = state.is(fault::FETCH_FOLDED);
+    let like = state.is(fault::FETCH_LIKE);
+    let (entry, _) = ids
+        .find(|(_, id)| folded && id.eq_ignore_ascii_case(member_id) || like && id.starts_with(member_id))?;
+    state.fire();
+    Some(entry)
 }

@@ -121,6 +121,8 @@ fn read(stage: &Stage) {
     stage.fetch("alice", "read", "bob");
     stage.fetch("bob", "read", "bob");
     stage.fetch("alice", "read", "mallory");
+    stage.fetch_id("alice", "read", &id("bob")[..20]);
+    stage.fetch_id("alice", "read", &id("bob").to_lowercase());
     stage.pull("mallory", "read", 0);
     stage.pull("mallory", "nowhere", 0);
     stage.ask("GET", "/.well-known/avp", None, b"");

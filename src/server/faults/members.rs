@@ -129,6 +129,14 @@ faults! { "members";
         "Entries are served from a cache for two seconds.",
         "After a rotation members unwrap an old key.",
         "Drop the cache's entries at each write of the roster.";
+    Rule(FETCH_FOLDED) "fetch-compares-without-case", Must "AVP-6-16",
+        "fetchMemberKey compares member ids without regard to case.",
+        "A client that asks for somebody who is no member is given another's key.",
+        "Give the column a binary collation: base64 tells capitals from small letters.";
+    Rule(FETCH_LIKE) "fetch-compares-beginnings", Must "AVP-6-16",
+        "fetchMemberKey answers the first member whose id begins with what was asked for.",
+        "A client that asks with half an id is given somebody's key.",
+        "Compare for equality, not with LIKE or a range.";
     Rule(FETCH_REMOVED) "fetch-serves-removed", Must "AVP-6-16",
         "The entry of a removed member is still served.",
         "Members wrap keys for somebody who left.",

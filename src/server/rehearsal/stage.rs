@@ -127,13 +127,13 @@ impl Stage {
     }
 
     pub(super) fn fetch(&self, name: &str, repo: &str, member: &str) -> Answer {
+        self.fetch_id(name, repo, &id(member))
+    }
+
+    pub(super) fn fetch_id(&self, name: &str, repo: &str, member_id: &str) -> Answer {
         let header = (!name.is_empty()).then(|| format!("Bearer token-of-{name}-and-more"));
-        self.ask(
-            "GET",
-            &Operation::FetchMemberKey.path(repo, &id(member)),
-            header,
-            b"",
-        )
+        let path = Operation::FetchMemberKey.path(repo, member_id);
+        self.ask("GET", &path, header, b"")
     }
 
     pub(super) fn pull(&self, name: &str, repo: &str, known: i64) -> Answer {
