@@ -180,7 +180,9 @@ type Cases = Result<Vec<LoadedCase>, Box<Problem>>;
 
 /// Reads all files, on as many cores as there are: it is most of what a run does before its first request.
 fn read_all(sources: &[Arc<Source>]) -> Vec<Cases> {
-    let cores = thread::available_parallelism().map_or(1, usize::from);
+    let cores = thread::available_parallelism()
+        .map_or(1, usize::from)
+        .min(sources.len());
     let next = Mutex::new(sources.iter().enumerate());
     let take = || next.lock().unwrap_or_else(PoisonError::into_inner).next();
     let read_some = || {
