@@ -218,7 +218,7 @@ impl Bench {
             .filter_map(|case| {
                 Some((
                     self.suite.cases.iter().position(|other| other.id() == case.id)?,
-                    transcript(case),
+                    Transcript::of(case),
                 ))
             })
             .collect();
@@ -267,15 +267,6 @@ impl Bench {
             let what = format!("(g) the suite at {delay} ms of latency, {jobs} jobs");
             page.row(&what, format!("{} ({})", show(took), record.verdict));
         }
-    }
-}
-
-fn transcript(case: &CaseRecord) -> Transcript {
-    Transcript {
-        began_ms: case.began_ms,
-        exchanges: case.exchanges.clone(),
-        stopped: case.stopped.clone(),
-        ..Transcript::default()
     }
 }
 

@@ -132,14 +132,10 @@ fn length(case: &LoadedCase) -> usize {
     let length = |step: &Step| {
         let actors = step.actor_names().len() + usize::from(step.against.is_some());
         let variants = step.with.as_ref().map_or(1, |with| {
-            let all = match with.each_field.is_empty() {
-                true => Vec::new(),
-                false => fields(step),
-            };
-            let fields = all.iter().filter(|field| with.concerns(&field.pointer)).count();
+            let fields = || fields(step).filter(|field| with.concerns(&field.pointer)).count();
             let fields = with.each_field.iter().map(|spoil| match spoil {
-                FieldSpoil::Mistyped => 4 * fields,
-                _ => fields,
+                FieldSpoil::Mistyped => 4 * fields(),
+                _ => fields(),
             });
             fields.sum::<usize>() + with.form.len() + with.token.len() + with.member.len()
         });
@@ -156,9 +152,9 @@ fn length(case: &LoadedCase) -> usize {
 }
 
 /// The fields of a step's request.
-fn fields(step: &Step) -> Vec<Field> {
+fn fields(step: &Step) -> impl Iterator<Item = Field> {
     let message = step.action().operation().and_then(Operation::request_message);
-    message.map(schema::fields).unwrap_or_default()
+    message.map(schema::fields).into_iter().flatten()
 }
 
 fn is_in_force(id: &str, spec: SpecVersion) -> bool {

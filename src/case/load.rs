@@ -4,11 +4,10 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
-use std::iter;
 use std::ops::Range;
 use std::panic::resume_unwind;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::thread;
 
 use sha2::{Digest, Sha256};
@@ -180,25 +179,18 @@ type Cases = Result<Vec<LoadedCase>, Box<Problem>>;
 
 /// Reads all files, on as many cores as there are: it is most of what a run does before its first request.
 fn read_all(sources: &[Arc<Source>]) -> Vec<Cases> {
-    let cores = thread::available_parallelism()
-        .map_or(1, usize::from)
-        .min(sources.len());
-    let next = Mutex::new(sources.iter().enumerate());
-    let take = || next.lock().unwrap_or_else(PoisonError::into_inner).next();
-    let read_some = || {
-        let taken = iter::from_fn(take);
-        taken.map(|(at, source)| (at, read(source))).collect::<Vec<_>>()
-    };
-    let mut files = thread::scope(|scope| {
-        let others: Vec<_> = (1..cores).map(|_| scope.spawn(read_some)).collect();
-        let mut files = read_some();
-        for other in others {
-            files.extend(other.join().unwrap_or_else(|panic| resume_unwind(panic)));
-        }
-        files
-    });
-    files.sort_by_key(|(at, _)| *at);
-    files.into_iter().map(|(_, cases)| cases).collect()
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    let shares = sources.chunks(sources.len().div_ceil(cores).max(1));
+    thread::scope(|scope| {
+        let read_share = |share: &[Arc<Source>]| share.iter().map(read).collect::<Vec<_>>();
+        let readers: Vec<_> = shares
+            .map(|share| scope.spawn(move || read_share(share)))
+            .collect();
+        let joined = readers.into_iter().map(|reader| reader.join());
+        joined
+            .flat_map(|share| share.unwrap_or_else(|panic| resume_unwind(panic)))
+            .collect()
+    })
 }
 
 fn read(source: &Arc<Source>) -> Cases {

@@ -99,7 +99,7 @@ impl<'a> Finder<'a> {
     }
 }
 
-/// The place of a head in a sieve of so many words.
+/// The place of a head in a sieve of so many words: a word, and two bits of it, which seldom are both another's.
 fn place(head: u64, words: usize) -> (usize, u64) {
     // The golden ratio in 64 bits: it spreads neighbours over the upper bits.
     let hash = head.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;

@@ -13,7 +13,7 @@ use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE, Engine as _};
 use super::finder::Finder;
 use crate::protocol::encode_segment;
 use crate::record::CaseRecord;
-use crate::transcript::Transcript;
+use crate::transcript::{Read, Transcript};
 use crate::wire::{Body, Exchange, Outcome};
 
 /// Secrets shorter than this are hidden only where they stand as a whole value: anything else would tear texts apart.
@@ -136,12 +136,9 @@ impl Secrets {
         let finder = finder(&self.needles);
         let replace = |bytes: &[u8]| finder.replace(bytes);
         for (at, exchange) in transcript.exchanges.iter_mut().enumerate() {
-            let hidden = hide_in_exchange(exchange, &replace);
-            // What was read before is not what stands there now.
-            if let Some(read) = transcript.read.get_mut(at) {
-                read.request.take_if(|_| hidden.in_request);
-                read.answer.take_if(|_| hidden.in_answer);
-            }
+            let mut unread = Read::default();
+            let read = transcript.read.get_mut(at).unwrap_or(&mut unread);
+            hide_in_exchange(exchange, read, &replace);
         }
         if let Some(stopped) = &mut transcript.stopped {
             hide_in_text(&mut stopped.reason, &replace);
@@ -282,26 +279,22 @@ fn hide_in_case(case: &mut CaseRecord, replace: &impl Fn(&[u8]) -> Option<Vec<u8
     }
 }
 
-/// In which bodies of an exchange something was hidden.
-struct Hidden {
-    in_request: bool,
-    in_answer: bool,
-}
-
-fn hide_in_exchange(exchange: &mut Exchange, replace: &impl Fn(&[u8]) -> Option<Vec<u8>>) -> Hidden {
+/// What was read of a body before something was hidden in it is forgotten: it is not what stands there now.
+fn hide_in_exchange(exchange: &mut Exchange, read: &mut Read, replace: &impl Fn(&[u8]) -> Option<Vec<u8>>) {
     let request = &mut exchange.request;
     hide_in_text(&mut request.path, replace);
     for (_, value) in &mut request.headers {
         hide_in_text(value, replace);
     }
     let body = request.body.as_mut();
-    let in_request = body.is_some_and(|body| hide_in_body(body, replace));
+    if body.is_some_and(|body| hide_in_body(body, replace)) {
+        read.request = None;
+    }
     if let Some(spoiled) = &mut exchange.spoiled {
         hide_in_text(spoiled, replace);
     }
-    Hidden {
-        in_request,
-        in_answer: hide_in_outcome(&mut exchange.outcome, replace),
+    if hide_in_outcome(&mut exchange.outcome, replace) {
+        read.answer = None;
     }
 }
 
@@ -341,17 +334,14 @@ fn hide_in_body(body: &mut Body, replace: &impl Fn(&[u8]) -> Option<Vec<u8>>) ->
     // Escapes first: the last digit of one and what follows it may read like a secret, and hiding that would break it.
     let may_escape = body.as_bytes().contains(&b'\\');
     let text = if may_escape { body.as_text() } else { None };
-    let escaped = text.and_then(|text| hide_escaped(text, replace));
-    let any_escaped = escaped.is_some();
-    if let Some(hidden) = escaped {
-        *body = Body::from(hidden);
+    let escaped = text.and_then(|text| hide_escaped(text, replace)).map(Body::from);
+    let plain = replace(escaped.as_ref().unwrap_or(body).as_bytes()).map(Body::from);
+    let hidden = plain.or(escaped);
+    let any = hidden.is_some();
+    if let Some(hidden) = hidden {
+        *body = hidden;
     }
-    let plain = replace(body.as_bytes());
-    let any_plain = plain.is_some();
-    if let Some(hidden) = plain {
-        *body = Body::from(hidden);
-    }
-    any_escaped || any_plain
+    any
 }
 
 /// JSON may write any character as an escape (`\/`, `\u002b`): strings that do are read, and written anew if they hold a

@@ -129,20 +129,15 @@ fn wrapped_key(differences: &mut Vec<Difference>, kind: Kind, expected: &Value, 
     if !expected.is_object() || !seen.is_object() {
         return compare(differences, kind, (at, name), expected, Some(seen));
     }
-    for part in [
-        "wrappedDataKey/schemeId",
-        "wrappedDataKey/ephemeralPublicKey",
-        "wrappedDataKey/iv",
-        "wrappedDataKey/ciphertext",
-    ] {
-        let field = part.trim_start_matches("wrappedDataKey/");
-        if expected.get(field).is_some() || seen.get(field).is_some() {
+    let at = format!("{at}/{name}");
+    for part in ["schemeId", "ephemeralPublicKey", "iv", "ciphertext"] {
+        if expected.get(part).is_some() || seen.get(part).is_some() {
             compare(
                 differences,
                 kind,
-                (at, part),
-                self::field(expected, field),
-                seen.get(field),
+                (&at, part),
+                field(expected, part),
+                seen.get(part),
             );
         }
     }

@@ -1,6 +1,5 @@
 //! A transcript, read once: every answer and every request of ours as JSON, with what it says.
 
-use std::iter;
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -39,11 +38,10 @@ impl<'a> Frame<'a> {
 
 /// Reads all exchanges of a transcript.
 pub(super) fn read(transcript: &Transcript) -> Vec<Frame<'_>> {
-    let read = transcript.read.iter().map(Some).chain(iter::repeat(None));
-    let exchanges = transcript.exchanges.iter().zip(read);
-    let exchanges = exchanges.enumerate();
+    let read = |index: usize| transcript.read.get(index).cloned().unwrap_or_default();
+    let exchanges = transcript.exchanges.iter().enumerate();
     exchanges
-        .map(|(index, (exchange, read))| frame(index, exchange, read.cloned().unwrap_or_default()))
+        .map(|(index, exchange)| frame(index, exchange, read(index)))
         .collect()
 }
 

@@ -138,11 +138,12 @@ fn entry<'a>(state: &State, repo: &'a Repo, member_id: &str) -> Option<&'a Value
 
 /// The entry of a member whose id is nearly that, where the server deviates so.
 fn alike<'a>(state: &State, repo: &'a Repo, member_id: &str) -> Option<&'a Value> {
-    let mut ids = repo.roster.iter().map(|entry| (entry, id_of(entry)));
     let folded = state.is(fault::FETCH_FOLDED);
     let like = state.is(fault::FETCH_LIKE);
-    let (entry, _) = ids
-        .find(|(_, id)| folded && id.eq_ignore_ascii_case(member_id) || like && id.starts_with(member_id))?;
+    let entry = repo.roster.iter().find(|entry| {
+        let id = id_of(entry);
+        folded && id.eq_ignore_ascii_case(member_id) || like && id.starts_with(member_id)
+    })?;
     state.fire();
     Some(entry)
 }
