@@ -207,11 +207,11 @@ pub struct ServeArgs {
     #[arg(long, value_name = "PORT", env = "PORT", default_value_t = 8787)]
     pub port: u16,
     /// Get one thing wrong: the name of a fault.
-    #[arg(long, value_name = "NAME", conflicts_with = "vary")]
-    pub fault: Option<String>,
-    /// Use one of the freedoms that the protocol leaves: the name of a variation.
     #[arg(long, value_name = "NAME")]
-    pub vary: Option<String>,
+    pub fault: Option<String>,
+    /// Use one of the freedoms that the protocol leaves: the name of a variation. May be given several times.
+    #[arg(long, value_name = "NAME")]
+    pub vary: Vec<String>,
     /// List the faults.
     #[arg(long)]
     pub list_faults: bool,
@@ -272,7 +272,8 @@ pub struct SelftestArgs {
     /// Publish the matrix: write reports/selftest.json and reports/selftest.md of the current directory.
     #[arg(long, conflicts_with_all = ["filter", "cases", "full"])]
     pub accept: bool,
-    /// Run all cases against every fault, and not only those that declare it: minutes, and every case that it breaks.
+    /// Run all cases against every fault, and not only those that declare it, and try each variation alone: minutes, and
+    /// every case that breaks.
     #[arg(long)]
     pub full: bool,
     /// More case files.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use assert_cmd::Command;
-use avp_conform::case::{Suite, embedded_sources};
+use avp_conform::case::{Source, Suite, embedded_sources};
 use avp_conform::selftest::{
     self, Bench, CANARY, Fate, Matrix, PUBLISHED_JSON, PUBLISHED_MARKDOWN, Settings, Standing,
 };
@@ -31,10 +31,11 @@ fn published() -> &'static Matrix {
 
 #[test]
 fn a_few_faults_are_caught_and_conformant_servers_are_not() {
-    let variation = find_variation("null-envelope").expect("a variation of that name");
+    let varied = ["null-envelope", "chunked"]
+        .map(|name| Behaviour::Varied(find_variation(name).expect("a variation of that name")));
     let faulty = FAULTS.map(|name| Behaviour::Faulty(find_fault(name).expect("a fault of that name")));
-    let behaviours: Vec<Behaviour> = [Behaviour::Plain, Behaviour::Varied(variation)]
-        .into_iter()
+    let behaviours: Vec<Behaviour> = std::iter::once(Behaviour::Plain)
+        .chain(varied)
         .chain(faulty)
         .collect();
     let bench = Bench::new(Arc::new(suite()), Settings::default()).expect("a server starts");
@@ -52,6 +53,40 @@ fn a_few_faults_are_caught_and_conformant_servers_are_not() {
         "{shown}"
     );
     assert_eq!(matrix.standing, Standing::Sound, "{shown}");
+}
+
+/// A case that is wrong about servers that use one freedom, among them one that shares its server with another.
+#[test]
+fn of_variations_that_share_a_server_the_right_one_is_named() {
+    const WRONG: &str = "about = 'x'\n[[case]]\nid = 'wrong/step'\ntitle = 'x'\nchecks = ['AVP-6-09']\n\
+                         kills = ['canary']\nrepo = {}\n[[case.step]]\npull = {}\nanswer = 'unchanged'\n\
+                         [[case.step]]\npush = { version = 'current+3' }\nanswer = 'granted'\n";
+    let source = Source {
+        name: "wrong.toml".to_owned(),
+        text: WRONG.to_owned(),
+    };
+    let wrong = Suite::load(vec![source], &[CANARY]).unwrap_or_else(|problems| panic!("{problems:?}"));
+    let varied = ["null-envelope", "long-nonces", "strict-steps", "chunked"]
+        .map(|name| Behaviour::Varied(find_variation(name).expect("a variation of that name")));
+    let bench = Bench::new(Arc::new(wrong), Settings::default()).expect("a server starts");
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let observations = runtime
+        .block_on(selftest::observe(Arc::new(bench), &varied, |_| {}))
+        .expect("every run comes to an end");
+    let seen = observations.iter().map(|observation| {
+        assert!(observation.fired > 0, "{observation:?}");
+        let blamed = !observation.broken.is_empty();
+        (observation.behaviour.name().unwrap_or_default(), blamed)
+    });
+    assert_eq!(
+        seen.collect::<Vec<_>>(),
+        [
+            ("null-envelope", false),
+            ("long-nonces", false),
+            ("strict-steps", true),
+            ("chunked", false)
+        ]
+    );
 }
 
 #[test]

@@ -46,8 +46,8 @@ pub(super) fn selftest(args: &SelftestArgs) -> Result<u8, Error> {
         output.write(text.as_bytes())?;
     }
     console::err(&format!(
-        "{} in {:.1} s\n",
-        count(observations.len(), "run"),
+        "tried {} in {:.1} s\n",
+        count(observations.len(), "behaviour"),
         began.elapsed().as_secs_f64()
     ));
     Ok(match matrix.standing {

@@ -7,7 +7,7 @@ use std::path::Path;
 use crate::case::nearest;
 use crate::cli::ServeArgs;
 use crate::error::Error;
-use crate::server::{self, Behaviour, Options, Server, Tls};
+use crate::server::{self, Behaviour, Options, Server, Tls, Variation};
 use crate::{console, exit};
 
 pub(super) fn serve(args: &ServeArgs) -> Result<u8, Error> {
@@ -29,14 +29,16 @@ pub(super) fn serve(args: &ServeArgs) -> Result<u8, Error> {
     let options = Options {
         bind: SocketAddr::new(args.bind, args.port),
         behaviour: behaviour(args)?,
+        freedoms: freedoms(args)?,
         tls: tls(args)?,
         ..Options::default()
     };
-    let about = options
-        .behaviour
-        .name()
-        .map(|name| format!(" ({name})"))
-        .unwrap_or_default();
+    let freedoms = options.freedoms.iter().map(|variation| variation.name);
+    let deviations: Vec<&str> = options.behaviour.name().into_iter().chain(freedoms).collect();
+    let about = match deviations.is_empty() {
+        true => String::new(),
+        false => format!(" ({})", deviations.join(", ")),
+    };
     let server = Server::start(options).map_err(|error| Error::Unreachable(error.to_string()))?;
     console::out(&format!("serving AVP at {}{about}\n", server.url()));
     server.wait();
@@ -44,21 +46,22 @@ pub(super) fn serve(args: &ServeArgs) -> Result<u8, Error> {
 }
 
 fn behaviour(args: &ServeArgs) -> Result<Behaviour, Error> {
-    if let Some(name) = &args.fault {
-        let known = server::faults().iter().map(|fault| fault.name);
-        return match server::find_fault(name) {
-            Some(fault) => Ok(Behaviour::Faulty(fault)),
-            None => Err(unknown("fault", name, known, "--list-faults")),
-        };
-    }
-    let Some(name) = &args.vary else {
+    let Some(name) = &args.fault else {
         return Ok(Behaviour::Plain);
     };
-    let known = server::variations().iter().map(|variation| variation.name);
-    match server::find_variation(name) {
-        Some(variation) => Ok(Behaviour::Varied(variation)),
-        None => Err(unknown("variation", name, known, "--list-variations")),
+    let known = server::faults().iter().map(|fault| fault.name);
+    match server::find_fault(name) {
+        Some(fault) => Ok(Behaviour::Faulty(fault)),
+        None => Err(unknown("fault", name, known, "--list-faults")),
     }
+}
+
+fn freedoms(args: &ServeArgs) -> Result<Vec<&'static Variation>, Error> {
+    let known = || server::variations().iter().map(|variation| variation.name);
+    let find = |name: &String| {
+        server::find_variation(name).ok_or_else(|| unknown("variation", name, known(), "--list-variations"))
+    };
+    args.vary.iter().map(find).collect()
 }
 
 fn unknown(what: &str, name: &str, known: impl Iterator<Item = &'static str>, list: &str) -> Error {

@@ -1,6 +1,9 @@
-//! Makes the runs: one server for each behaviour, a few of them at a time, and what was seen of each.
+//! Makes the runs, a few servers at a time, and what was seen of each behaviour.
+//!
+//! Each fault has a server of its own. Variations that do not hide each other share one, as servers in the field use several
+//! freedoms at once too; where anything but green comes of it, each is tried alone, so that the right one is named.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,6 +28,9 @@ const SEED: [u8; 32] = *b"avp-conform selftest, seed no. 1";
 /// So often the cases that declare a fault run against it until it takes effect.
 const TRIES: usize = 20;
 
+/// A limit keeps cases from their end, and would hide what comes of other freedoms: these variations are tried alone.
+const ALONE: &str = "limits";
+
 /// How the runs are made.
 #[derive(Debug, Clone, Copy)]
 pub struct Settings {
@@ -36,7 +42,7 @@ pub struct Settings {
     pub timeout: Duration,
     /// How long an exchange with a conformant server may take. None of them is slow, but the machine may be.
     pub patient: Duration,
-    /// Whether all cases run against every fault, and not only those that declare it.
+    /// Whether all cases run against every fault, and not only those that declare it, and each variation alone.
     pub full: bool,
 }
 
@@ -180,23 +186,38 @@ impl Bench {
         &self.suite
     }
 
-    /// Tries one server. Against a faulty one those cases run that declare the fault; where they do not catch it, or there is
-    /// none, the whole suite does.
-    async fn one(&self, behaviour: Behaviour) -> Result<Observation, BenchError> {
+    /// Tries a party of behaviours: on one server, and each on its own where that does not come out green for all.
+    async fn party(&self, party: &[Behaviour]) -> Result<Vec<Observation>, BenchError> {
+        if party.len() > 1 {
+            let observations = self.run(party, self.selected.clone()).await?;
+            if observations.iter().all(Observation::is_green) {
+                return Ok(observations);
+            }
+        }
+        let mut observations = Vec::new();
+        for behaviour in party {
+            observations.extend(self.alone(*behaviour).await?);
+        }
+        Ok(observations)
+    }
+
+    /// Tries one behaviour. Against a faulty server those cases run that declare the fault; where they do not catch it, or
+    /// there is none, the whole suite does.
+    async fn alone(&self, behaviour: Behaviour) -> Result<Vec<Observation>, BenchError> {
         let meant = self.meant(behaviour);
         if !meant.is_empty() && !self.settings.full {
             // Two requests that meet within microseconds are luck: a fault that nothing has met yet is tried again.
             for _ in 0..TRIES {
-                let observation = self.run(behaviour, meant.clone()).await?;
-                if observation.is_caught() {
-                    return Ok(observation);
+                let observed = self.run(&[behaviour], meant.clone()).await?;
+                if observed.iter().all(Observation::is_caught) {
+                    return Ok(observed);
                 }
-                if observation.fired > 0 {
+                if observed.iter().any(|observation| observation.fired > 0) {
                     break;
                 }
             }
         }
-        self.run(behaviour, self.selected.clone()).await
+        self.run(&[behaviour], self.selected.clone()).await
     }
 
     /// The cases that declare a fault.
@@ -211,15 +232,24 @@ impl Bench {
         self.selected.iter().copied().filter(declares).collect()
     }
 
-    async fn run(&self, behaviour: Behaviour, selected: Vec<usize>) -> Result<Observation, BenchError> {
-        let timeout = match behaviour {
+    /// Runs cases against one server that behaves in all of these ways, of which one at most is no variation.
+    async fn run(
+        &self,
+        behaviours: &[Behaviour],
+        selected: Vec<usize>,
+    ) -> Result<Vec<Observation>, BenchError> {
+        let mut options = Options::default();
+        for behaviour in behaviours {
+            match behaviour {
+                Behaviour::Varied(variation) => options.freedoms.push(variation),
+                other => options.behaviour = *other,
+            }
+        }
+        let timeout = match options.behaviour {
             Behaviour::Faulty(_) => self.settings.timeout,
             _ => self.settings.patient,
         };
-        let server = Server::start(Options {
-            behaviour,
-            ..Options::default()
-        })?;
+        let server = Server::start(options)?;
         let target = Target {
             client: client(&server, timeout)?,
             foreign: Some(self.foreign.clone()),
@@ -239,11 +269,21 @@ impl Bench {
             heading: Heading::default(),
         };
         let record = run(&plan, |_| {}).await;
-        Ok(observation(behaviour, server.fired(), &record))
+        let fired = |behaviour: &Behaviour| behaviour.name().map_or(0, |name| server.fired(name));
+        Ok(behaviours
+            .iter()
+            .map(|behaviour| observation(*behaviour, fired(behaviour), &record))
+            .collect())
     }
 }
 
 impl Observation {
+    /// Whether the deviation took effect and nothing was found, not even a warning.
+    fn is_green(&self) -> bool {
+        let faultless = self.broken.is_empty() && self.hindered.is_empty();
+        self.fired > 0 && self.verdict == RunVerdict::Conformant && faultless
+    }
+
     /// Whether a check of the fault's level broke.
     pub fn is_caught(&self) -> bool {
         let Behaviour::Faulty(fault) = self.behaviour else {
@@ -254,34 +294,57 @@ impl Observation {
     }
 }
 
-/// Tries a server of each behaviour, several side by side. The observations come in the order of the behaviours,
-/// whatever came to an end first; `finished` is told of each as it does.
+/// Tries all behaviours, on several servers side by side. The observations come in the order of the behaviours, whatever
+/// came to an end first; `finished` is told of each as it does.
 pub async fn observe(
     bench: Arc<Bench>,
     behaviours: &[Behaviour],
     finished: impl Fn(&Observation),
 ) -> Result<Vec<Observation>, BenchError> {
-    let mut waiting = behaviours.iter().copied().enumerate();
+    let mut waiting = parties(behaviours, bench.settings.full).into_iter();
     let mut running = JoinSet::new();
     let mut done = Vec::with_capacity(behaviours.len());
     loop {
         while running.len() < bench.settings.servers {
-            let Some((index, behaviour)) = waiting.next() else {
+            let Some(indices) = waiting.next() else {
                 break;
             };
+            let party: Vec<Behaviour> = indices.iter().map(|index| behaviours[*index]).collect();
             let bench = Arc::clone(&bench);
-            running.spawn(async move { (index, bench.one(behaviour).await) });
+            running.spawn(async move { (indices, bench.party(&party).await) });
         }
         let Some(joined) = running.join_next().await else {
             break;
         };
-        let (index, observation) = joined?;
-        let observation = observation?;
-        finished(&observation);
-        done.push((index, observation));
+        let (indices, observations) = joined?;
+        let observations = observations?;
+        observations.iter().for_each(&finished);
+        done.extend(indices.into_iter().zip(observations));
     }
     done.sort_by_key(|(index, _)| *index);
     Ok(done.into_iter().map(|(_, observation)| observation).collect())
+}
+
+/// Who shares a server, as indices: one variation of each area, and everybody else alone.
+fn parties(behaviours: &[Behaviour], alone: bool) -> Vec<Vec<usize>> {
+    let (mut limited, mut shared, mut others) = (Vec::new(), Vec::<Vec<usize>>::new(), Vec::new());
+    let mut seats: BTreeMap<&str, usize> = BTreeMap::new();
+    for (index, behaviour) in behaviours.iter().enumerate() {
+        match behaviour {
+            Behaviour::Varied(variation) if variation.area == ALONE => limited.push(vec![index]),
+            Behaviour::Varied(variation) if !alone => {
+                let seat = seats.entry(variation.area).or_default();
+                match shared.get_mut(*seat) {
+                    Some(party) => party.push(index),
+                    None => shared.push(vec![index]),
+                }
+                *seat += 1;
+            }
+            _ => others.push(vec![index]),
+        }
+    }
+    // What takes longest goes first: a limited server makes its clients wait.
+    [limited, shared, others].concat()
 }
 
 fn client(server: &Server, timeout: Duration) -> Result<Client, BenchError> {
@@ -351,4 +414,54 @@ fn looks(record: &Record, of: impl Fn(&CheckRecord) -> bool + Copy) -> BTreeSet<
 
 fn is_broken(check: &CheckRecord) -> bool {
     matches!(check.verdict, Verdict::Fail | Verdict::Warn)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::server::{faults, variations};
+
+    fn all() -> Vec<Behaviour> {
+        let faulty = faults().iter().map(Behaviour::Faulty);
+        let varied = variations().iter().map(Behaviour::Varied);
+        std::iter::once(Behaviour::Plain)
+            .chain(varied)
+            .chain(faulty)
+            .collect()
+    }
+
+    fn area(behaviour: Behaviour) -> Option<&'static str> {
+        match behaviour {
+            Behaviour::Varied(variation) => Some(variation.area),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn everybody_is_in_one_party() {
+        for alone in [false, true] {
+            let mut seated = parties(&all(), alone).concat();
+            seated.sort_unstable();
+            assert_eq!(seated, (0..all().len()).collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn only_variations_of_different_areas_share_a_server_and_limits_none() {
+        let all = all();
+        let parties = parties(&all, false);
+        let shared = || parties.iter().filter(|party| party.len() > 1);
+        assert!(shared().count() > 1);
+        for party in shared() {
+            let areas: Vec<&str> = party.iter().filter_map(|index| area(all[*index])).collect();
+            assert_eq!(areas.len(), party.len(), "a fault or the plain server among them");
+            assert_eq!(areas.iter().collect::<BTreeSet<_>>().len(), areas.len());
+            assert!(!areas.contains(&ALONE));
+        }
+    }
+
+    #[test]
+    fn each_is_alone_where_that_is_asked_for() {
+        assert!(parties(&all(), true).iter().all(|party| party.len() == 1));
+    }
 }

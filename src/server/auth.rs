@@ -52,7 +52,7 @@ pub(super) fn challenge(state: &State, body: &Value) -> Result<Value, Refusal> {
         state.fire();
     }
     if state.is(identity::ONE_NONCE_PER_KEY) && nonces.void(member_id) {
-        state.fire();
+        state.count(identity::ONE_NONCE_PER_KEY);
     }
     nonces.issue(nonce, member_id, now() + state.lifetimes.nonce);
     Ok(json!({ "nonce": encoded }))
@@ -133,7 +133,7 @@ fn redeem(state: &State, claim: &Claim<'_>) -> Result<(), Refusal> {
 }
 
 fn is_excused(state: &State, claim: &Claim<'_>) -> bool {
-    if state.is_plain() {
+    if state.is_faultless() {
         return false;
     }
     if respelt(state, claim) {
@@ -157,7 +157,7 @@ fn respelt(state: &State, claim: &Claim<'_>) -> bool {
 fn holds(state: &State, claim: &Claim<'_>) -> bool {
     let holds = |message: &[u8], signature: &[u8]| keys::verifies(state, &claim.key, message, signature);
     let good = holds(&claim.nonce, &claim.signature);
-    if state.is_plain() {
+    if state.is_faultless() {
         return good;
     }
     let over_text = holds(claim.nonce_text.as_bytes(), &claim.signature);

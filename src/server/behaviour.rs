@@ -30,15 +30,6 @@ impl Behaviour {
             Behaviour::Varied(variation) => Some(variation.name),
         }
     }
-
-    /// Where the deviation takes hold; rules ask the plain server too, in vain.
-    pub(super) fn edge(self) -> Edge {
-        match self {
-            Behaviour::Plain => Edge::Rule,
-            Behaviour::Faulty(fault) => fault.edge,
-            Behaviour::Varied(variation) => variation.edge,
-        }
-    }
 }
 
 /// One way to get the protocol wrong.
@@ -67,6 +58,8 @@ pub struct Fault {
 pub struct Variation {
     /// Its name, in kebab case.
     pub name: &'static str,
+    /// What part of the server it lives in: `form`, `limits`.
+    pub area: &'static str,
     /// What the server does, in one sentence.
     pub about: &'static str,
     /// Where it takes hold.

@@ -36,7 +36,7 @@ pub(super) struct Before {
 
 /// Takes note of what is; nothing on a server that does not deviate.
 pub(super) fn note(state: &State, repo: &Repo, body: &Value) -> Option<Before> {
-    (!state.is_plain()).then(|| Before {
+    (!state.is_faultless()).then(|| Before {
         repo: repo.clone(),
         body: body.clone(),
     })
@@ -55,10 +55,12 @@ pub(super) fn settle(
     };
     let refused = matches!(said, Err(_) | Ok(Said::Pushed { applied: false }));
     let written = differs(&before.repo, repo);
-    match state.edge() {
-        Edge::Write(change) if written && change(place, &before.repo, repo) => state.fire(),
-        Edge::Refusal(change) if refused && change(place, &before.body, repo) => state.fire(),
-        _ => {}
+    for deviation in state.deviations() {
+        match deviation.edge {
+            Edge::Write(change) if written && change(place, &before.repo, repo) => deviation.fire(),
+            Edge::Refusal(change) if refused && change(place, &before.body, repo) => deviation.fire(),
+            _ => {}
+        }
     }
     let answered = said.map(|said| answer(repo, said));
     if written && is_forgotten(state, place.operation) {
@@ -94,17 +96,19 @@ fn record(mut before: Repo, repo: &mut Repo) {
 
 /// Lets a deviation at a repository that is about to be stored for the first time; false where it is not stored.
 pub(super) fn created(state: &State, place: &Place, repo: &mut Repo) -> bool {
-    if state.is_plain() {
+    if state.is_faultless() {
         return true;
     }
     repo.history.creator.clone_from(&place.caller);
     repo.history.first = repo.envelope.clone();
     repo.history.written = now();
     let before = repo.clone();
-    if let Edge::Write(change) = state.edge()
-        && change(place, &before, repo)
-    {
-        state.fire();
+    for deviation in state.deviations() {
+        if let Edge::Write(change) = deviation.edge
+            && change(place, &before, repo)
+        {
+            deviation.fire();
+        }
     }
     !is_forgotten(state, Operation::CreateRepo)
 }

@@ -44,16 +44,16 @@ pub(super) fn handle(state: &State, request: &Request) -> Answer {
             then: Then::Close,
         });
     }
-    if let Edge::Answer(rewrite) = state.edge()
-        && rewrite(
-            &Scene {
-                request,
-                place: place.as_ref(),
-            },
-            &mut answer,
-        )
-    {
-        state.fire();
+    let scene = Scene {
+        request,
+        place: place.as_ref(),
+    };
+    for deviation in state.deviations() {
+        if let Edge::Answer(rewrite) = deviation.edge
+            && rewrite(&scene, &mut answer)
+        {
+            deviation.fire();
+        }
     }
     answer
 }
@@ -153,12 +153,10 @@ fn anonymous(state: &State, request: &Request, route: &Route, refusal: Refusal) 
 
 fn perform(state: &State, place: &Place, request: &Request) -> Result<Value, Refusal> {
     let body = body(state, place, request);
-    if state.is(rules::BODY_FIRST)
-        && let Err(refusal) = body
-    {
-        state.fire();
-        return Err(refusal);
-    }
+    let body = match body {
+        Err(refusal) if state.deviates(rules::BODY_FIRST) => return Err(refusal),
+        body => body,
+    };
     match place.operation {
         Operation::Challenge => auth::challenge(state, &body?),
         Operation::Token => auth::token(state, &body?),
@@ -184,7 +182,7 @@ fn body(state: &State, place: &Place, request: &Request) -> Result<Value, Refusa
         return Ok(value);
     }
     if state.is(rules::LENIENT_JSON) && shape::prune(shape, &mut value) {
-        state.fire();
+        state.count(rules::LENIENT_JSON);
     }
     if shape::mend(shape, &mut value, &|wanted, value| {
         malformed::mend(state, wanted, value)

@@ -1,5 +1,7 @@
 //! What a deviation is made of: a name that rules ask for, or a function at one of three edges.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use serde_json::Value;
 
 use super::answer::Answer;
@@ -24,6 +26,41 @@ pub(super) enum Edge {
     Refusal(fn(&Place, &Value, &mut Repo) -> bool),
     /// The finished answer.
     Answer(fn(&Scene<'_>, &mut Answer) -> bool),
+}
+
+/// A deviation of a server, and how often it took effect.
+#[derive(Debug)]
+pub(super) struct Deviation {
+    name: &'static str,
+    /// Where it takes hold.
+    pub(super) edge: Edge,
+    fired: AtomicU64,
+}
+
+impl Deviation {
+    /// One that has not taken effect yet.
+    pub(super) fn new(name: &'static str, edge: Edge) -> Deviation {
+        Deviation {
+            name,
+            edge,
+            fired: AtomicU64::new(0),
+        }
+    }
+
+    /// Whether this is its name.
+    pub(super) fn is(&self, name: Name) -> bool {
+        self.name == name.0
+    }
+
+    /// Counts one effect.
+    pub(super) fn fire(&self) {
+        self.fired.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Its name, and how often it took effect.
+    pub(super) fn tally(&self) -> (&'static str, u64) {
+        (self.name, self.fired.load(Ordering::Relaxed))
+    }
 }
 
 /// The occasion of an answer.
@@ -69,12 +106,13 @@ macro_rules! faults {
 
 /// Declares a table of variations, and a name for each that a rule asks for.
 macro_rules! variations {
-    ($($edge:ident($how:ident) $name:literal, $about:literal;)*) => {
+    ($area:literal; $($edge:ident($how:ident) $name:literal, $about:literal;)*) => {
         $($crate::server::deviation::named!($edge $how $name);)*
 
-        /// The variations of this group.
+        /// The variations of this area.
         pub(super) static ALL: &[$crate::server::Variation] = &[$($crate::server::Variation {
             name: $name,
+            area: $area,
             about: $about,
             edge: $crate::server::deviation::edge!($edge $how),
         }),*];

@@ -23,12 +23,17 @@ pub(super) fn check_rate(state: &State) -> Result<(), Refusal> {
         state.fire();
         return Err(Refusal::quota_exceeded("too many requests"));
     }
-    let seconds = state.is(limits::RATE_LIMIT);
-    if !(seconds || state.is(limits::RATE_LIMIT_DATE)) || state.count_request() % RATE != RATE - 1 {
+    let limited = state.is(limits::RATE_LIMIT) || state.is(limits::RATE_LIMIT_DATE);
+    if !limited || state.count_request() % RATE != RATE - 1 {
         return Ok(());
     }
-    state.fire();
-    let after = if seconds { "1".to_owned() } else { next_second() };
+    let after = match state.deviates(limits::RATE_LIMIT_DATE) {
+        true => next_second(),
+        false => {
+            state.count(limits::RATE_LIMIT);
+            "1".to_owned()
+        }
+    };
     Err(Refusal::quota_exceeded("too many requests").with_header("Retry-After", after))
 }
 
@@ -50,20 +55,14 @@ pub(super) fn check_members(state: &State, count: usize) -> Result<(), Refusal> 
 
 /// Refuses another repository of this member, where there is a limit.
 pub(super) fn check_repos(state: &State, vault: &Vault, member: &str) -> Result<(), Refusal> {
-    let denied = state.is(limits::REPO_LIMIT) || state.is(limits::REPO_LIMIT_FIRST);
-    if !(denied || state.is(limits::REPO_LIMIT_429)) {
-        return Ok(());
-    }
-    if !vault.knows(member) {
-        return Ok(());
-    }
-    state.fire();
     let full = "a member has one repository here";
-    Err(if denied {
-        Refusal::policy_denied(full)
-    } else {
-        Refusal::quota_exceeded(full)
-    })
+    match () {
+        () if !vault.knows(member) => Ok(()),
+        () if state.deviates(limits::REPO_LIMIT) => Err(Refusal::policy_denied(full)),
+        () if state.deviates(limits::REPO_LIMIT_FIRST) => Err(Refusal::policy_denied(full)),
+        () if state.deviates(limits::REPO_LIMIT_429) => Err(Refusal::quota_exceeded(full)),
+        () => Ok(()),
+    }
 }
 
 /// An HTTP date that is over a second ahead, and two at most.

@@ -83,9 +83,9 @@ impl Server {
         format!("{}://{}", self.scheme, self.address)
     }
 
-    /// How often the deviation it was started with took effect.
-    pub fn fired(&self) -> u64 {
-        self.site.state.fired()
+    /// How often the deviation of this name took effect; never, if it was not started with it.
+    pub fn fired(&self, name: &str) -> u64 {
+        self.site.state.fired(name)
     }
 
     /// Serves until the process ends.
@@ -126,7 +126,7 @@ fn state(options: &Options) -> State {
         nonce: millis(options.nonce_lifetime),
         token: millis(options.token_lifetime),
     };
-    State::new(options.behaviour, lifetimes)
+    State::new(options.behaviour, &options.freedoms, lifetimes)
 }
 
 async fn accept(listener: TcpListener, acceptor: Option<TlsAcceptor>, site: Arc<Site>) {

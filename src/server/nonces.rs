@@ -60,7 +60,7 @@ impl Nonces {
 
     /// Takes a nonce out. Only one of several who try gets true.
     pub(super) fn take(&mut self, state: &State, nonce: &[u8], member_id: &str) -> bool {
-        if !state.is_plain() {
+        if !state.is_faultless() {
             self.used.insert(nonce.to_vec(), (member_id.to_owned(), now()));
         }
         self.issued.remove(nonce).is_some()

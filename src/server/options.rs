@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use super::behaviour::Behaviour;
+use super::behaviour::{Behaviour, Variation};
 use super::tls::Tls;
 
 /// How to start a [`Server`](super::Server). The default is a plain server on a free loopback port.
@@ -13,6 +13,8 @@ pub struct Options {
     pub bind: SocketAddr,
     /// How it behaves: plainly, or with one named deviation.
     pub behaviour: Behaviour,
+    /// Freedoms that it uses beside that.
+    pub freedoms: Vec<&'static Variation>,
     /// The certificate to serve https with; http without.
     pub tls: Option<Tls>,
     /// The largest request body it takes, in bytes.
@@ -28,6 +30,7 @@ impl Default for Options {
         Options {
             bind: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             behaviour: Behaviour::Plain,
+            freedoms: Vec::new(),
             tls: None,
             body_limit: 16 * 1024 * 1024,
             nonce_lifetime: Duration::from_secs(120),

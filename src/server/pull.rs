@@ -83,7 +83,7 @@ fn answer(state: &State, repo: &Repo, unchanged: bool) -> Value {
 
 /// The current envelope, unless the server serves another.
 fn envelope<'a>(state: &State, repo: &'a Repo) -> &'a Value {
-    if state.is_plain() {
+    if state.is_faultless() {
         return &repo.envelope;
     }
     let (first, previous) = (

@@ -9,8 +9,8 @@ use ed25519_dalek::SigningKey;
 use rand::Rng;
 use serde_json::Value;
 
-use super::behaviour::Behaviour;
-use super::deviation::{Edge, Name};
+use super::behaviour::{Behaviour, Variation};
+use super::deviation::{Deviation, Name};
 use super::faults::tokens;
 use super::nonces::Nonces;
 use super::tokens::Tokens;
@@ -40,8 +40,8 @@ impl Default for Lifetimes {
 pub(super) struct State {
     /// How long nonces and tokens live.
     pub(super) lifetimes: Lifetimes,
-    behaviour: Behaviour,
-    fired: AtomicU64,
+    fault: Option<Deviation>,
+    freedoms: Vec<Deviation>,
     requests: AtomicU64,
     memory: Mutex<HashMap<String, (i64, Value)>>,
     issuer: OnceLock<SigningKey>,
@@ -51,16 +51,22 @@ pub(super) struct State {
 }
 
 impl State {
-    /// An empty server that behaves so.
-    pub(super) fn new(behaviour: Behaviour, lifetimes: Lifetimes) -> State {
+    /// An empty server that behaves so and uses these freedoms beside.
+    pub(super) fn new(behaviour: Behaviour, freedoms: &[&'static Variation], lifetimes: Lifetimes) -> State {
+        let (fault, variation) = match behaviour {
+            Behaviour::Plain => (None, None),
+            Behaviour::Faulty(fault) => (Some(Deviation::new(fault.name, fault.edge)), None),
+            Behaviour::Varied(variation) => (None, Some(variation)),
+        };
+        let freedoms = variation.into_iter().chain(freedoms.iter().copied());
         let mut state = State {
             lifetimes,
-            behaviour,
+            fault,
+            freedoms: freedoms.map(|it| Deviation::new(it.name, it.edge)).collect(),
             ..State::default()
         };
-        if state.is(identity::SHORT_TOKENS) {
+        if state.deviates(identity::SHORT_TOKENS) {
             state.lifetimes.token = 3000;
-            state.fire();
         }
         if state.is(tokens::OUTLIVES) {
             state.lifetimes.token = 2000;
@@ -73,29 +79,43 @@ impl State {
     pub(super) fn deviates(&self, name: Name) -> bool {
         let here = self.is(name);
         if here {
-            self.fire();
+            self.count(name);
         }
         here
     }
 
-    /// Whether this is the server's deviation. Asked where it is not known yet whether it will change anything.
+    /// Whether this is a deviation of the server's. Asked where it is not known yet whether it will change anything.
     pub(super) fn is(&self, name: Name) -> bool {
-        self.behaviour.name() == Some(name.0)
+        self.deviations().any(|deviation| deviation.is(name))
     }
 
-    /// Whether the server deviates at all.
+    /// Whether the server does not deviate at all.
     pub(super) fn is_plain(&self) -> bool {
-        matches!(self.behaviour, Behaviour::Plain)
+        self.is_faultless() && self.freedoms.is_empty()
     }
 
-    /// Where its deviation takes hold.
-    pub(super) fn edge(&self) -> Edge {
-        self.behaviour.edge()
+    /// Whether the server gets nothing wrong.
+    pub(super) fn is_faultless(&self) -> bool {
+        self.fault.is_none()
     }
 
-    /// Counts one effect of the deviation.
+    /// The server's fault, and the freedoms it uses.
+    pub(super) fn deviations(&self) -> impl Iterator<Item = &Deviation> {
+        self.fault.iter().chain(&self.freedoms)
+    }
+
+    /// Counts one effect of the deviation of this name.
+    pub(super) fn count(&self, name: Name) {
+        let mut deviations = self.deviations();
+        deviations
+            .find(|deviation| deviation.is(name))
+            .into_iter()
+            .for_each(Deviation::fire);
+    }
+
+    /// Counts one effect of the fault.
     pub(super) fn fire(&self) {
-        self.fired.fetch_add(1, Ordering::Relaxed);
+        self.fault.iter().for_each(Deviation::fire);
     }
 
     /// Keeps something for a deviation that serves it later.
@@ -141,9 +161,12 @@ impl State {
         })
     }
 
-    /// How often a deviation took effect.
-    pub(super) fn fired(&self) -> u64 {
-        self.fired.load(Ordering::Relaxed)
+    /// How often the deviation of this name took effect.
+    pub(super) fn fired(&self, name: &str) -> u64 {
+        let mut tallies = self.deviations().map(Deviation::tally);
+        tallies
+            .find(|(known, _)| *known == name)
+            .map_or(0, |(_, fired)| fired)
     }
 
     /// The outstanding nonces, locked.

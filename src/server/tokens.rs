@@ -58,7 +58,7 @@ impl Tokens {
 
     /// What a server that deviates takes an unknown token for.
     fn nearly(&self, state: &State, token: &str) -> Option<String> {
-        if state.is_plain() {
+        if state.is_faultless() {
             return None;
         }
         let last = || self.order.back().and_then(|token| self.issued.get(token));

@@ -129,7 +129,7 @@ pub(super) fn as_member(
     if let Some(entry) = neighbours::entry(state, &vault, &place.member_id, &target) {
         return Ok(entry);
     }
-    let sent = (!state.is_plain()).then(|| named.clone());
+    let sent = (!state.is_faultless()).then(|| named.clone());
     let repo = vault.repos.get_mut(&target).ok_or_else(unknown)?;
     if let Some(seen) = bent::lagging(state, place, repo) {
         let mut seen = seen.ok_or_else(unknown)?;

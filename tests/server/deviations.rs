@@ -45,7 +45,7 @@ fn of_pushes_at_once_exactly_one_applies() {
 fn the_wide_race_lets_several_pushes_apply() {
     let server = faulty("push-race-wide");
     assert!(applied_at_once(&server, 3).iter().any(|count| *count > 1));
-    assert!(server.fired() > 0);
+    assert!(server.fired("push-race-wide") > 0);
 }
 
 #[test]
@@ -82,7 +82,7 @@ fn a_body_that_is_left_unread_is_taken_for_the_next_request() {
     )
     .refused(401, "unauthorized");
     assert_eq!(line.read().json()["profiles"], json!(["http-json"]));
-    assert_eq!(server.fired(), 1);
+    assert_eq!(server.fired("unread-body-after-401"), 1);
 }
 
 #[test]

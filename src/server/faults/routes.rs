@@ -55,7 +55,7 @@ faults! { "routes";
 
 /// The path as a server that mistreats it sees it.
 pub(in crate::server) fn path<'a>(state: &State, path: &'a str) -> Cow<'a, str> {
-    if state.is_plain() {
+    if state.is_faultless() {
         return Cow::Borrowed(path);
     }
     let changed = match () {

@@ -95,7 +95,7 @@ pub(super) fn adding(repo: &str, member: &Value) -> Value {
 
 impl Stage {
     pub(super) fn new(behaviour: Behaviour) -> Stage {
-        let state = State::new(behaviour, Lifetimes::default());
+        let state = State::new(behaviour, &[], Lifetimes::default());
         for name in ["alice", "bob", "carol", "mallory"] {
             state
                 .tokens()

@@ -7,7 +7,7 @@ use crate::server::answer::{Answer, Body};
 use crate::server::deviation::{Scene, variations};
 use crate::server::walk;
 
-variations! {
+variations! { "form";
     Answer(null_envelope) "null-envelope", "An unchanged pull carries a null envelope.";
     Answer(binding_null) "binding-null", "An entry without keyBindingSig is served with null.";
     Answer(binding_absent) "binding-absent", "A keyBindingSig of null is served as absent.";

@@ -2,7 +2,7 @@
 
 use crate::server::deviation::variations;
 
-variations! {
+variations! { "identity";
     Rule(LONG_NONCES) "long-nonces", "Nonces carry 64 bytes.";
     Rule(BURNT_NONCES) "burnt-nonces", "A failed attempt to redeem a nonce uses it up.";
     Rule(ONE_NONCE_PER_KEY) "one-nonce-per-key", "A new challenge for a key voids its outstanding nonce.";

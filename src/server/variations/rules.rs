@@ -2,7 +2,7 @@
 
 use crate::server::deviation::variations;
 
-variations! {
+variations! { "rules";
     Rule(BAD_CREATE_400) "bad-create-400", "A create whose roster is not exactly the caller is refused with 400.";
     Rule(PATH_DECIDES) "path-decides", "A body that names another repository than the path is applied to the path's.";
     Rule(STRICT_STEPS) "strict-steps", "A push whose envelope is not of the next version is refused with 400.";

@@ -8,7 +8,7 @@ use crate::server::answer::{Answer, Body, Manner, Script, Step, Then};
 use crate::server::deviation::{Scene, variations};
 use crate::server::outbound;
 
-variations! {
+variations! { "transport";
     Answer(chunked) "chunked", "Answers are chunked, in pieces of 100 bytes.";
     Answer(close) "close", "The connection is closed after every answer.";
     Answer(http10) "http10", "Answers are HTTP/1.0, and the connection is closed after each.";
