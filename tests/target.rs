@@ -105,6 +105,8 @@ fn serve_behind_a_door() {
 
 fn pass(mut client: TcpStream, mut inside: TcpStream, behaviour: &str, text: &str) {
     let mut buffer = [0; 65536];
+    // Who wants to know of a hanging request hears of it, and of the end of this process.
+    let mut bells = Vec::new();
     while let Ok(count @ 1..) = client.read(&mut buffer) {
         let seen = String::from_utf8_lossy(&buffer[..count]);
         match seen.contains(text).then_some(behaviour) {
@@ -112,7 +114,10 @@ fn pass(mut client: TcpStream, mut inside: TcpStream, behaviour: &str, text: &st
                 avp_conform::console::out("out of cheese\n");
                 std::process::exit(7);
             }
-            Some("hangs") => continue,
+            Some("hangs") => {
+                bells.extend(std::env::var("BELL").map(|bell| TcpStream::connect(bell).unwrap()));
+                continue;
+            }
             Some("throttles") => {
                 let body = r#"{"error":"slow down"}"#;
                 let head =
@@ -232,50 +237,51 @@ fn a_target_that_throttles_for_good_is_given_up_soon() {
 }
 
 #[test]
-fn an_interrupted_run_reports_what_was_done() {
-    let home = tempfile::tempdir().unwrap();
-    let report = home.path().join("report.json");
-    let mut child = program()
-        .args([
-            "--exec",
-            &server("hangs", "remove-member"),
-            "--timeout",
-            "60",
-            "--filter",
-            "removal/in-one-step",
-        ])
-        .args([
-            "--filter",
-            "push/*",
-            "--report",
-            &format!("json={}", report.display()),
-        ])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    std::thread::sleep(Duration::from_secs(6));
-    let started = Instant::now();
-    let status = Command::new("kill")
-        .args(["-INT", &child.id().to_string()])
-        .status()
-        .unwrap();
-    assert!(status.success());
-    child.wait().unwrap();
-    let took = started.elapsed();
-    let done = done(&child.wait_with_output().unwrap(), &report, took);
-    // A second, and what a busy machine adds.
-    assert!(took < Duration::from_secs(4), "{took:?}");
-    assert_eq!(
-        (done.code, done.record.verdict),
-        (130, RunVerdict::Incomplete),
-        "{}",
-        done.out
-    );
-    assert!(done.notes().contains("interrupted"), "{}", done.notes());
-    let hung = done.case("removal/in-one-step");
-    assert_eq!(hung.verdict, Verdict::Error);
-    assert!(!hung.exchanges.is_empty(), "what was done is reported");
+fn an_interrupted_run_reports_what_was_done_and_leaves_nothing_behind() {
+    for signal in ["-INT", "-TERM", "-HUP"] {
+        let home = tempfile::tempdir().unwrap();
+        let report = home.path().join("report.json");
+        let bell = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut child = program()
+            .args(["--exec", &server("hangs", "remove-member"), "--timeout", "60"])
+            .args(["--filter", "removal/in-one-step", "--filter", "push/*"])
+            .args(["--report", &format!("json={}", report.display())])
+            .env("BELL", bell.local_addr().unwrap().to_string())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let (mut hanging, _) = bell.accept().unwrap();
+        let started = Instant::now();
+        let status = Command::new("kill")
+            .args([signal, &child.id().to_string()])
+            .status()
+            .unwrap();
+        assert!(status.success());
+        child.wait().unwrap();
+        let took = started.elapsed();
+        let done = done(&child.wait_with_output().unwrap(), &report, took);
+        // A second, and what a busy machine adds.
+        assert!(took < Duration::from_secs(4), "{signal}: {took:?}");
+        assert_eq!(
+            (done.code, done.record.verdict),
+            (130, RunVerdict::Incomplete),
+            "{signal}: {}",
+            done.out
+        );
+        assert!(done.notes().contains("interrupted"), "{signal}: {}", done.notes());
+        let hung = done.case("removal/in-one-step");
+        assert_eq!(hung.verdict, Verdict::Error);
+        assert!(!hung.exchanges.is_empty(), "what was done is reported");
+        hanging.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        let over = hanging.read(&mut [0]);
+        assert!(matches!(over, Ok(0)), "{signal}: the server lives on: {over:?}");
+        assert_eq!(
+            home.path().read_dir().unwrap().count(),
+            1,
+            "{signal}: the report alone"
+        );
+    }
 }
 
 #[test]

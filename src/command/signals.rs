@@ -1,4 +1,4 @@
-//! Ctrl-C and SIGTERM: the first ends the run in order, the second ends everything at once.
+//! Ctrl-C, SIGTERM and the end of the terminal (SIGHUP): the first ends the run in order, the second ends everything at once.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -29,6 +29,10 @@ pub(super) fn listen(halt: &Halt, ender: Option<Ender>) -> Result<Interrupt, Err
     let deaf = |error: std::io::Error| Error::Unreachable(format!("cannot listen for signals: {error}"));
     let mut ctrl_c = signal(SignalKind::interrupt()).map_err(deaf)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(deaf)?;
+    let mut hang_up = match outlives_its_terminal() {
+        true => None,
+        false => Some(signal(SignalKind::hangup()).map_err(deaf)?),
+    };
     let (interrupt, halt) = (Interrupt::default(), halt.clone());
     let came = interrupt.0.clone();
     tokio::spawn(async move {
@@ -36,6 +40,7 @@ pub(super) fn listen(halt: &Halt, ender: Option<Ender>) -> Result<Interrupt, Err
             tokio::select! {
                 _ = ctrl_c.recv() => {}
                 _ = terminate.recv() => {}
+                Some(_) = async { hang_up.as_mut()?.recv().await } => {}
             }
             if came.swap(true, Ordering::SeqCst) {
                 if let Some(ender) = &ender {
@@ -47,4 +52,14 @@ pub(super) fn listen(halt: &Halt, ender: Option<Ender>) -> Result<Interrupt, Err
         }
     });
     Ok(interrupt)
+}
+
+/// Whether the program was started to go on when its terminal is gone, as `nohup` does it: SIGHUP is ignored then. Where
+/// that cannot be read, it was not.
+fn outlives_its_terminal() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status
+        .lines()
+        .find_map(|line| u64::from_str_radix(line.strip_prefix("SigIgn:")?.trim(), 16).ok());
+    ignored.is_some_and(|signals| signals & 1 == 1)
 }

@@ -1,7 +1,7 @@
 //! Servers that are hostile, or hapless, in TLS.
 
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use rcgen::{BasicConstraints, Certificate, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
@@ -66,13 +66,13 @@ pub(crate) fn targets() -> Vec<Hostile> {
 
 /// The file with the certificate of our authority.
 pub(crate) fn authority() -> &'static Path {
-    static FILE: OnceLock<tempfile::NamedTempFile> = OnceLock::new();
-    let file = FILE.get_or_init(|| {
-        let mut file = tempfile::NamedTempFile::new().unwrap();
-        file.write_all(issuer().0.as_bytes()).unwrap();
+    static FILE: OnceLock<PathBuf> = OnceLock::new();
+    FILE.get_or_init(|| {
+        let name = format!("authority-{}.pem", std::process::id());
+        let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+        std::fs::write(&file, &issuer().0).unwrap();
         file
-    });
-    file.path()
+    })
 }
 
 /// Our authority: its certificate in PEM, and what signs.
