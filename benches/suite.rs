@@ -27,6 +27,8 @@ use tokio::runtime::Runtime;
 use tokio::task::JoinSet;
 
 const ROUNDS: usize = 7;
+/// The rounds of what is compared: on a machine with neighbours, one round's ratio says little.
+const PAIRS: usize = 21;
 
 fn main() -> ExitCode {
     let accept = std::env::args().any(|argument| argument == "--accept");
@@ -58,7 +60,7 @@ impl Page {
         let mut text = String::from("# What the harness costs\n\n");
         let _ = writeln!(
             text,
-            "Made by `cargo bench -- --accept` on {cores} cores of {}, {}. Medians of {ROUNDS} rounds.\n",
+            "Made by `cargo bench -- --accept` on {cores} cores of {}, {}. Medians of {ROUNDS} rounds, of (a) and (b) {PAIRS}.\n",
             processor(),
             std::env::consts::OS
         );
@@ -144,7 +146,7 @@ impl Bench {
         let url = self.server.url();
         let (mut suite, mut floor, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
         let mut requests = 0;
-        for _ in 0..ROUNDS {
+        for _ in 0..PAIRS {
             let (record, took) = self.suite_once(&url, true);
             let bare = self.floor(&url, record.cases);
             requests = bare.1;
@@ -165,7 +167,14 @@ impl Bench {
             show(median(&mut floor)),
         );
         ratios.sort_by(f64::total_cmp);
-        page.row("**a / b**", format!("**{:.2}**", ratios[ratios.len() / 2]));
+        let (low, high) = (ratios[PAIRS / 4], ratios[PAIRS * 3 / 4]);
+        page.row(
+            "**a / b**",
+            format!(
+                "**{:.2}** (half of them {low:.2} to {high:.2})",
+                ratios[PAIRS / 2]
+            ),
+        );
     }
 
     /// Every request of a run again, each case's one after the other, as many cases at once. Judges and records nothing.

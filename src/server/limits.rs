@@ -55,14 +55,23 @@ pub(super) fn check_members(state: &State, count: usize) -> Result<(), Refusal> 
 
 /// Refuses another repository of this member, where there is a limit.
 pub(super) fn check_repos(state: &State, vault: &Vault, member: &str) -> Result<(), Refusal> {
-    let full = "a member has one repository here";
-    match () {
-        () if !vault.knows(member) => Ok(()),
-        () if state.deviates(limits::REPO_LIMIT) => Err(Refusal::policy_denied(full)),
-        () if state.deviates(limits::REPO_LIMIT_FIRST) => Err(Refusal::policy_denied(full)),
-        () if state.deviates(limits::REPO_LIMIT_429) => Err(Refusal::quota_exceeded(full)),
-        () => Ok(()),
+    let all = [
+        limits::REPO_LIMIT,
+        limits::REPO_LIMIT_FIRST,
+        limits::REPO_LIMIT_429,
+    ];
+    let Some(limit) = all.into_iter().find(|name| state.is(*name)) else {
+        return Ok(());
+    };
+    if !vault.knows(member) {
+        return Ok(());
     }
+    state.count(limit);
+    let full = "a member has one repository here";
+    Err(match limit == limits::REPO_LIMIT_429 {
+        true => Refusal::quota_exceeded(full),
+        false => Refusal::policy_denied(full),
+    })
 }
 
 /// An HTTP date that is over a second ahead, and two at most.
