@@ -106,11 +106,9 @@ impl State {
 
     /// Counts one effect of the deviation of this name.
     pub(super) fn count(&self, name: Name) {
-        let mut deviations = self.deviations();
-        deviations
-            .find(|deviation| deviation.is(name))
-            .into_iter()
-            .for_each(Deviation::fire);
+        if let Some(deviation) = self.deviations().find(|deviation| deviation.is(name)) {
+            deviation.fire();
+        }
     }
 
     /// Counts one effect of the fault.
