@@ -245,7 +245,8 @@ fn an_interrupted_run_reports_what_was_done_and_leaves_nothing_behind() {
         let bell = TcpListener::bind("127.0.0.1:0").unwrap();
         let mut child = program()
             .args(["--exec", &server("hangs", "remove-member"), "--timeout", "60"])
-            .args(["--filter", "removal/in-one-step", "--filter", "push/*"])
+            // No other of these removes a member: what rings is the case that is looked at below.
+            .args(["--filter", "removal/in-one-step", "--filter", "push/applied"])
             .args(["--report", &format!("json={}", report.display())])
             .env("BELL", bell.local_addr().unwrap().to_string())
             .stdout(Stdio::piped())
