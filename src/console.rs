@@ -19,7 +19,15 @@ pub fn color() -> bool {
     let unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
         || std::env::var_os("TERM").is_some_and(|value| value == "dumb");
     let forced = std::env::var_os("CLICOLOR_FORCE").is_some_and(|value| value != "0");
-    !unwanted && (forced || io::stdout().is_terminal())
+    !unwanted && (forced || io::stdout().is_terminal() && takes_colors())
+}
+
+/// Whether the terminal can be told to colour.
+fn takes_colors() -> bool {
+    #[cfg(windows)]
+    return anstyle_query::windows::enable_ansi_colors() == Some(true);
+    #[cfg(not(windows))]
+    true
 }
 
 /// The columns of the terminal; 100 where there is none.
@@ -27,11 +35,8 @@ pub fn width() -> usize {
     let columns = std::env::var("COLUMNS")
         .ok()
         .and_then(|columns| columns.parse().ok());
-    let terminal = || {
-        rustix::termios::tcgetwinsize(io::stdout())
-            .ok()
-            .map(|size| usize::from(size.ws_col))
-    };
+    let terminal =
+        || terminal_size::terminal_size_of(io::stdout()).map(|(columns, _)| usize::from(columns.0));
     columns
         .or_else(terminal)
         .filter(|columns| *columns >= 40)

@@ -3,21 +3,26 @@
 use std::collections::VecDeque;
 use std::io::{self, PipeReader, Read};
 use std::net::TcpListener;
-use std::os::unix::process::CommandExt;
-use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicI32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, WaitIdStatus, kill_process_group, waitid};
 use thiserror::Error;
 
 use crate::wire::{Client, Failure, FailureKind, Outcome, Request, Service};
 
+#[cfg(unix)]
+#[path = "process/unix.rs"]
+mod group;
+#[cfg(windows)]
+#[path = "process/windows.rs"]
+mod group;
+
+use group::{Group, Killer};
+
 /// How much of a server's output is kept.
 const KEPT_OUTPUT: usize = 64 << 10;
-/// How long a server may take to end after SIGTERM.
+/// How long a server may take to end once it was asked to.
 const GRACE: Duration = Duration::from_secs(1);
 /// And how long where somebody is in a hurry.
 const HASTE: Duration = Duration::from_millis(200);
@@ -26,26 +31,29 @@ const ATTEMPT: Duration = Duration::from_secs(1);
 /// The pause between two looks at something that is about to happen.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// A server under test, in a process group of its own. Dropping it ends the whole group.
+/// A server under test, with everything that it starts. Dropping it ends them all.
 #[derive(Debug)]
 pub struct Process {
     command: String,
     port: u16,
     running: Running,
-    group: Arc<AtomicI32>,
+    ender: Ender,
 }
 
 /// Ends a server at once, for when there is no time to wait for it.
-#[derive(Debug, Clone)]
-pub struct Ender(Arc<AtomicI32>);
+#[derive(Debug, Clone, Default)]
+pub struct Ender(Arc<Mutex<Option<Killer>>>);
 
 impl Ender {
     /// Kills the server and all its children.
     pub fn end(&self) {
-        if let Some(group) = Pid::from_raw(self.0.load(Ordering::SeqCst)) {
-            // Fails only where nobody is left in the group.
-            let _ = kill_process_group(group, Signal::KILL);
+        if let Some(killer) = self.held().as_ref() {
+            killer.kill();
         }
+    }
+
+    fn held(&self) -> MutexGuard<'_, Option<Killer>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -81,18 +89,20 @@ pub enum ProcessError {
 }
 
 impl Process {
-    /// Runs `command` by the shell, with `{port}` in it replaced by the port, and `PORT` set to it.
+    /// Runs `command` by the shell (`sh -c`, on Windows `cmd /C`), with `{port}` in it replaced by the port, and `PORT`
+    /// set to it.
     pub fn start(command: &str, port: u16) -> Result<Process, ProcessError> {
         let running = Running::start(command, port).map_err(|why| ProcessError::Start {
             command: command.to_owned(),
             why,
         })?;
-        let group = running.group.map_or(0, |group| group.as_raw_nonzero().get());
+        let ender = Ender::default();
+        *ender.held() = Some(running.group.killer());
         Ok(Process {
             command: command.to_owned(),
             port,
             running,
-            group: Arc::new(AtomicI32::new(group)),
+            ender,
         })
     }
 
@@ -124,22 +134,25 @@ impl Process {
 
     /// How the server ended, if it has by itself: "exited with status 1", "was killed by signal 9".
     pub fn died(&self) -> Option<String> {
-        self.running.exit().as_ref().map(describe)
+        self.running.group.exit()
     }
 
     /// Ends what is left of the server and starts it anew. Its output so far is gone.
     pub fn restart(&mut self) -> Result<(), ProcessError> {
-        self.running.stop();
-        let group = self.group.clone();
-        *self = Process::start(&self.command, self.port)?;
-        group.store(self.group.load(Ordering::SeqCst), Ordering::SeqCst);
-        self.group = group;
+        self.stop();
+        let mut next = Process::start(&self.command, self.port)?;
+        *self.ender.held() = next.ender.held().take();
+        next.ender = self.ender.clone();
+        *self = next;
         Ok(())
     }
 
-    /// Ends the server and all its children: SIGTERM, and SIGKILL for what is left after a second. Blocks until then.
+    /// Ends the server and all its children: SIGTERM, and SIGKILL for what is left after a second. Windows knows the
+    /// latter alone. Blocks until then.
     pub fn stop(&mut self) {
         self.running.stop();
+        // Its number may soon be somebody else's.
+        *self.ender.held() = None;
     }
 
     /// Leaves the server little time to end by itself.
@@ -164,7 +177,7 @@ impl Process {
 
     /// What ends the server at once, from anywhere and after any restart.
     pub fn ender(&self) -> Ender {
-        Ender(self.group.clone())
+        self.ender.clone()
     }
 
     /// The port that the server was told to listen at.
@@ -208,82 +221,50 @@ fn said(output: &str) -> String {
     }
 }
 
-fn describe(status: &WaitIdStatus) -> String {
-    match (status.exit_status(), status.terminating_signal()) {
-        (Some(code), _) => format!("exited with status {code}"),
-        (None, Some(signal)) => format!("was killed by signal {signal}"),
-        (None, None) => "ended".to_owned(),
-    }
-}
-
 /// One life of the server.
 #[derive(Debug)]
 struct Running {
-    child: Child,
-    group: Option<Pid>,
+    group: Group,
     output: Output,
     reader: JoinHandle<()>,
-    reaped: bool,
+    stopped: bool,
     grace: Duration,
 }
 
 impl Running {
     fn start(command: &str, port: u16) -> io::Result<Running> {
         let (reader, writer) = io::pipe()?;
-        let child = Command::new("sh")
-            .args(["-c", &command.replace("{port}", &port.to_string())])
-            .env("PORT", port.to_string())
-            .stdin(Stdio::null())
-            .stdout(writer.try_clone()?)
-            .stderr(writer)
-            .process_group(0)
-            .spawn()?;
-        let group = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+        let port = port.to_string();
+        let group = Group::start(&command.replace("{port}", &port), &port, writer)?;
         let output = Output::default();
         let sink = output.clone();
         let reader = std::thread::spawn(move || sink.fill(reader));
         Ok(Running {
-            child,
             group,
             output,
             reader,
-            reaped: false,
+            stopped: false,
             grace: GRACE,
         })
     }
 
-    /// How the shell ended. It stays unreaped, so that its number keeps naming this group and no other.
-    fn exit(&self) -> Option<WaitIdStatus> {
-        let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
-        self.group
-            .and_then(|group| waitid(WaitId::Pid(group), options).ok().flatten())
-    }
-
     fn stop(&mut self) {
-        if self.reaped {
+        if self.stopped {
             return;
         }
-        self.signal(Signal::TERM);
-        let deadline = Instant::now() + self.grace;
-        while !self.is_over() && Instant::now() < deadline {
-            std::thread::sleep(PAUSE);
+        if self.group.ask() {
+            let deadline = Instant::now() + self.grace;
+            while !self.is_over() && Instant::now() < deadline {
+                std::thread::sleep(PAUSE);
+            }
         }
-        self.signal(Signal::KILL);
-        // Fails only where the shell is not our child any more.
-        let _ = self.child.wait();
-        self.reaped = true;
+        self.group.end();
+        self.stopped = true;
     }
 
     /// Whether the shell has ended and nobody holds its output open.
     fn is_over(&self) -> bool {
-        self.reader.is_finished() && self.exit().is_some()
-    }
-
-    fn signal(&self, signal: Signal) {
-        if let Some(group) = self.group {
-            // Fails only where nobody is left in the group.
-            let _ = kill_process_group(group, signal);
-        }
+        self.reader.is_finished() && self.group.exit().is_some()
     }
 }
 

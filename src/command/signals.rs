@@ -1,9 +1,9 @@
 //! Ctrl-C, SIGTERM and the end of the terminal (SIGHUP): the first ends the run in order, the second ends everything at once.
+//! On Windows these are Ctrl-C, Ctrl-Break and the end of the console.
 
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-
-use tokio::signal::unix::{SignalKind, signal};
 
 use crate::error::Error;
 use crate::exit;
@@ -26,22 +26,13 @@ impl Interrupt {
 
 /// Listens from now on.
 pub(super) fn listen(halt: &Halt, ender: Option<Ender>) -> Result<Interrupt, Error> {
-    let deaf = |error: std::io::Error| Error::Unreachable(format!("cannot listen for signals: {error}"));
-    let mut ctrl_c = signal(SignalKind::interrupt()).map_err(deaf)?;
-    let mut terminate = signal(SignalKind::terminate()).map_err(deaf)?;
-    let mut hang_up = match outlives_its_terminal() {
-        true => None,
-        false => Some(signal(SignalKind::hangup()).map_err(deaf)?),
-    };
+    let deaf = |error: io::Error| Error::Unreachable(format!("cannot listen for signals: {error}"));
+    let mut signals = Signals::listen().map_err(deaf)?;
     let (interrupt, halt) = (Interrupt::default(), halt.clone());
     let came = interrupt.0.clone();
     tokio::spawn(async move {
         loop {
-            tokio::select! {
-                _ = ctrl_c.recv() => {}
-                _ = terminate.recv() => {}
-                Some(_) = async { hang_up.as_mut()?.recv().await } => {}
-            }
+            signals.next().await;
             if came.swap(true, Ordering::SeqCst) {
                 if let Some(ender) = &ender {
                     ender.end();
@@ -54,8 +45,68 @@ pub(super) fn listen(halt: &Halt, ender: Option<Ender>) -> Result<Interrupt, Err
     Ok(interrupt)
 }
 
+/// All that asks a program to end.
+#[cfg(unix)]
+struct Signals {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+    hang_up: Option<tokio::signal::unix::Signal>,
+}
+
+#[cfg(unix)]
+impl Signals {
+    fn listen() -> io::Result<Signals> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Signals {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            hang_up: match outlives_its_terminal() {
+                true => None,
+                false => Some(signal(SignalKind::hangup())?),
+            },
+        })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+            Some(_) = async { self.hang_up.as_mut()?.recv().await } => {}
+        }
+    }
+}
+
+/// All that asks a program to end.
+#[cfg(windows)]
+struct Signals {
+    ctrl_c: tokio::signal::windows::CtrlC,
+    ctrl_break: tokio::signal::windows::CtrlBreak,
+    close: tokio::signal::windows::CtrlClose,
+}
+
+#[cfg(windows)]
+impl Signals {
+    fn listen() -> io::Result<Signals> {
+        use tokio::signal::windows::{ctrl_break, ctrl_c, ctrl_close};
+        Ok(Signals {
+            ctrl_c: ctrl_c()?,
+            ctrl_break: ctrl_break()?,
+            close: ctrl_close()?,
+        })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.ctrl_c.recv() => {}
+            _ = self.ctrl_break.recv() => {}
+            _ = self.close.recv() => {}
+        }
+    }
+}
+
 /// Whether the program was started to go on when its terminal is gone, as `nohup` does it: SIGHUP is ignored then. Where
 /// that cannot be read, it was not.
+#[cfg(unix)]
 fn outlives_its_terminal() -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let ignored = status

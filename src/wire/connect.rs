@@ -46,12 +46,12 @@ pub(super) async fn connect(site: &Site, limit: Duration) -> Result<Link, Failur
 /// A connected socket, and a second handle to look at it with.
 struct Socket {
     stream: TcpStream,
-    watch: std::os::fd::OwnedFd,
+    watch: rustix::fd::OwnedFd,
 }
 
 impl Socket {
     fn new(stream: TcpStream) -> io::Result<Socket> {
-        use std::os::fd::AsFd;
+        use rustix::fd::AsFd;
         stream.set_nodelay(true)?;
         let watch = stream.as_fd().try_clone_to_owned()?;
         Ok(Socket { stream, watch })

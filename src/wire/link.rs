@@ -2,8 +2,8 @@
 //!
 //! The connection is polled by whoever waits for an answer and by nobody else; dropping a [`Link`] closes it.
 
+use rustix::fd::OwnedFd;
 use std::future::{Future, poll_fn, ready};
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::task::Context;
 use std::time::Duration;
@@ -151,13 +151,10 @@ impl Link {
     /// What lies unread at the socket: nothing yet, the first bytes, or no bytes where the peer has closed.
     fn peek(&self) -> Option<Vec<u8>> {
         let mut buffer = [0; 128];
-        match recv(
-            &self.watch,
-            &mut buffer[..],
-            RecvFlags::PEEK | RecvFlags::DONTWAIT,
-        ) {
+        // The socket is one of the runtime's, which never block.
+        match recv(&self.watch, &mut buffer[..], RecvFlags::PEEK) {
             Ok((count, _)) => Some(buffer[..count.min(128)].to_vec()),
-            Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => None,
+            Err(rustix::io::Errno::WOULDBLOCK | rustix::io::Errno::INTR) => None,
             Err(_) => Some(Vec::new()),
         }
     }

@@ -1,0 +1,84 @@
+//! A process group of its own, which signals reach as a whole.
+
+use std::io::{self, PipeWriter};
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, Stdio};
+
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, WaitIdStatus, kill_process_group, waitid};
+
+/// A shell, and everything that it started.
+#[derive(Debug)]
+pub(super) struct Group {
+    shell: Child,
+    killer: Killer,
+}
+
+/// The number of the group, which is the shell's.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Killer(Option<Pid>);
+
+impl Group {
+    /// Runs `command` by `sh`, with `PORT` set; standard output and error go to `output`.
+    pub(super) fn start(command: &str, port: &str, output: PipeWriter) -> io::Result<Group> {
+        let shell = Command::new("sh")
+            .args(["-c", command])
+            .env("PORT", port)
+            .stdin(Stdio::null())
+            .stdout(output.try_clone()?)
+            .stderr(output)
+            .process_group(0)
+            .spawn()?;
+        let id = i32::try_from(shell.id()).ok().and_then(Pid::from_raw);
+        Ok(Group {
+            shell,
+            killer: Killer(id),
+        })
+    }
+
+    /// How the shell ended: "exited with status 1". It stays unreaped, so that its number keeps naming this group and no
+    /// other.
+    pub(super) fn exit(&self) -> Option<String> {
+        let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        let status = waitid(WaitId::Pid(self.killer.0?), options).ok().flatten();
+        status.as_ref().map(describe)
+    }
+
+    /// Asks all of them to end. False where that cannot be done.
+    pub(super) fn ask(&self) -> bool {
+        self.killer.signal(Signal::TERM);
+        true
+    }
+
+    /// Ends all of them, and lets go of the number.
+    pub(super) fn end(&mut self) {
+        self.killer.kill();
+        // Fails only where the shell is not our child any more.
+        let _ = self.shell.wait();
+    }
+
+    pub(super) fn killer(&self) -> Killer {
+        self.killer
+    }
+}
+
+impl Killer {
+    /// Ends all of them.
+    pub(super) fn kill(&self) {
+        self.signal(Signal::KILL);
+    }
+
+    fn signal(self, signal: Signal) {
+        if let Some(group) = self.0 {
+            // Fails only where nobody is left in the group.
+            let _ = kill_process_group(group, signal);
+        }
+    }
+}
+
+fn describe(status: &WaitIdStatus) -> String {
+    match (status.exit_status(), status.terminating_signal()) {
+        (Some(code), _) => format!("exited with status {code}"),
+        (None, Some(signal)) => format!("was killed by signal {signal}"),
+        (None, None) => "ended".to_owned(),
+    }
+}
