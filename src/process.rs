@@ -322,23 +322,53 @@ mod tests {
         Client::new(ClientOptions::new(endpoint)).unwrap()
     }
 
+    /// What stays until it is ended.
+    const STAYS: &str = if cfg!(windows) {
+        "ping -n 300 127.0.0.1 >nul"
+    } else {
+        "exec sleep 300"
+    };
+
     #[test]
     fn the_port_is_told_twice() {
-        let process = Process::start("echo {port} $PORT; exit 7", 4711).unwrap();
+        let tells = if cfg!(windows) {
+            "echo {port} %PORT%& exit 7"
+        } else {
+            "echo {port} $PORT; exit 7"
+        };
+        let process = Process::start(tells, 4711).unwrap();
         until(|| process.died().is_some());
         assert_eq!(process.died().unwrap(), "exited with status 7");
-        until(|| process.output_tail() == "4711 4711\n");
+        until(|| process.output_tail().trim_end() == "4711 4711");
     }
 
     #[test]
     fn the_whole_group_ends() {
-        let mut process = run("sleep 300 & (sleep 300; true) & echo up; wait");
-        until(|| process.output_tail() == "up\n");
+        let family = if cfg!(windows) {
+            "echo up& start /b ping -n 300 127.0.0.1 & ping -n 300 127.0.0.1 >nul"
+        } else {
+            "sleep 300 & (sleep 300; true) & echo up; wait"
+        };
+        let mut process = run(family);
+        until(|| process.output_tail().starts_with("up"));
         assert_eq!(process.died(), None);
         process.stop();
         until(|| process.running.reader.is_finished());
     }
 
+    #[test]
+    fn who_is_in_a_hurry_ends_it_from_anywhere_after_a_restart_too() {
+        let mut process = run(STAYS);
+        let ender = process.ender();
+        process.restart().unwrap();
+        assert_eq!(process.died(), None);
+        ender.end();
+        until(|| process.died().is_some());
+        process.stop();
+        assert!(ender.held().is_none(), "what has ended is not ended again");
+    }
+
+    #[cfg(unix)]
     #[test]
     fn a_server_may_end_in_its_own_way() {
         let mut process = run("trap 'echo bye; exit' TERM; echo up; while :; do sleep 0.01; done");
@@ -352,6 +382,7 @@ mod tests {
         );
     }
 
+    #[cfg(unix)]
     #[test]
     fn a_server_that_will_not_end_is_killed() {
         let mut process = run("trap '' TERM; echo up; while :; do sleep 0.01; done");
@@ -364,11 +395,17 @@ mod tests {
 
     #[test]
     fn only_the_end_of_the_output_is_kept() {
-        let process = run("yes | head -c 300000; echo end");
-        until(|| process.output_tail().ends_with("end\n"));
+        let chatters = if cfg!(windows) {
+            "(for /L %i in (1,1,8000) do @echo 0123456789) & echo end"
+        } else {
+            "yes | head -c 300000; echo end"
+        };
+        let process = run(chatters);
+        until(|| process.output_tail().trim_end().ends_with("end"));
         assert_eq!(process.output_tail().len(), KEPT_OUTPUT);
     }
 
+    #[cfg(unix)]
     #[test]
     fn a_restart_begins_anew() {
         let mut process = run("echo $$; sleep 300");
@@ -381,7 +418,11 @@ mod tests {
 
     #[tokio::test]
     async fn a_server_that_dies_is_not_waited_for() {
-        let process = run("echo no database >&2; exit 3");
+        let process = run(if cfg!(windows) {
+            "echo no database>&2& exit 3"
+        } else {
+            "echo no database >&2; exit 3"
+        });
         let error = process.wait_ready(&client(1), Duration::from_secs(60)).await;
         let expected = "the server exited with status 3 before it answered; it wrote:\nno database";
         assert_eq!(error.unwrap_err().to_string(), expected);
@@ -389,7 +430,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_server_that_stays_silent_is_given_up() {
-        let process = run("sleep 300");
+        let process = run(STAYS);
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let client = client(listener.local_addr().unwrap().port());
         let error = process
@@ -401,7 +442,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_server_is_ready_once_it_answers() {
-        let process = run("sleep 300");
+        let process = run(STAYS);
         let port = free_port().unwrap();
         let waiting = tokio::spawn(async move {
             let done = process.wait_ready(&client(port), Duration::from_secs(20)).await;
