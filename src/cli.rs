@@ -18,6 +18,7 @@ use crate::report::Destination;
 #[derive(Debug, Parser)]
 #[command(
     name = "avp-conform",
+    bin_name = "avp-conform",
     version,
     args_conflicts_with_subcommands = true,
     max_term_width = 110

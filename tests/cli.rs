@@ -101,6 +101,14 @@ fn shown(path: &Path) -> &str {
     path.to_str().unwrap()
 }
 
+/// What was said, with `DIR` for the directory that changes from run to run.
+fn placed(said: &str, home: &Path) -> String {
+    let home = shown(home);
+    said.replace(home, "DIR")
+        .replace(&home.replace('\\', "/"), "DIR")
+        .replace("DIR\\", "DIR/")
+}
+
 #[test]
 fn the_exit_code_says_what_came_of_it() {
     let (code, out, err) = ran(&["--filter", "push/applied", "-q"]);
@@ -266,7 +274,7 @@ fn cases_requirements_and_faults_are_explained() {
     let home = cases(CASE);
     let (code, out, _) = ran(&["explain", "demo/pull", "--cases", shown(home.path())]);
     assert_eq!(code, 0);
-    insta::assert_snapshot!(out.replace(shown(home.path()), "DIR"));
+    insta::assert_snapshot!(placed(&out, home.path()));
     for (id, part) in [
         ("AVP-6-08", "AVP-6-08"),
         ("push/applied", "Run it: avp-conform --filter 'push/applied'"),
@@ -317,7 +325,7 @@ fn bad_case_files_are_shown_at_their_places() {
         let home = cases(&text);
         let (code, out, err) = ran(&["lint", shown(home.path())]);
         assert_eq!((code, out.as_str()), (2, ""), "{name}");
-        insta::assert_snapshot!(format!("lint_{name}"), err.replace(shown(home.path()), "DIR"));
+        insta::assert_snapshot!(format!("lint_{name}"), placed(&err, home.path()));
     }
     let good = cases(CASE);
     let (code, out, err) = ran(&["lint", shown(good.path())]);
@@ -430,7 +438,7 @@ fn known_failures_go_from_a_report_to_a_run_and_out_again() {
     let (code, out, err) = ran(&[&update[..], &reason, &[&report]].concat());
     assert_eq!((code, err.as_str()), (0, ""));
     assert_eq!(
-        out.replace(shown(home.path()), "DIR"),
+        placed(&out, home.path()),
         "added    case = \"authorization/push-without-token\"\nDIR/known.toml: 1 change\n"
     );
     insta::assert_snapshot!("known_failures", fs::read_to_string(&list).unwrap());
@@ -481,7 +489,7 @@ fn known_failures_go_from_a_report_to_a_run_and_out_again() {
     fs::write(&list, "[[known]]\ncase = 'push/*'\nreasn = 'x'\n").unwrap();
     let (code, out, err) = ran(&["--baseline", shown(&list)]);
     assert_eq!((code, out.as_str()), (2, ""));
-    insta::assert_snapshot!("known_failures_misspelt", err.replace(shown(home.path()), "DIR"));
+    insta::assert_snapshot!("known_failures_misspelt", placed(&err, home.path()));
 }
 
 #[test]

@@ -74,10 +74,15 @@ fn done(output: &Output, report: &Path, took: Duration) -> Done {
 /// The command of a server that misbehaves on requests with a certain text in them.
 fn server(behaviour: &str, text: &str) -> String {
     let this = std::env::current_exe().unwrap();
-    format!(
-        "exec env BEHAVIOUR={behaviour} TEXT={text} '{}' --exact serve_behind_a_door --ignored --nocapture",
+    let test = format!(
+        "\"{}\" --exact serve_behind_a_door --ignored --nocapture",
         this.display()
-    )
+    );
+    if cfg!(windows) {
+        format!("set BEHAVIOUR={behaviour}&& set TEXT={text}&& {test}")
+    } else {
+        format!("exec env BEHAVIOUR={behaviour} TEXT={text} {test}")
+    }
 }
 
 /// No test: the server that [`server`] names. The reference server, behind a door that looks at what passes.
@@ -161,10 +166,12 @@ fn a_server_is_started_used_and_ended() {
 
 #[test]
 fn a_server_that_does_not_come_up_is_told_with_its_words() {
-    let output = program()
-        .args(["--exec", "echo no database; exit 4"])
-        .output()
-        .unwrap();
+    let dies = if cfg!(windows) {
+        "echo no database& exit 4"
+    } else {
+        "echo no database; exit 4"
+    };
+    let output = program().args(["--exec", dies]).output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(3), "{said}");
     assert!(
@@ -237,6 +244,7 @@ fn a_target_that_throttles_for_good_is_given_up_soon() {
     assert!(done.record.throttled_ms > 0);
 }
 
+#[cfg(unix)]
 #[test]
 fn an_interrupted_run_reports_what_was_done_and_leaves_nothing_behind() {
     for signal in ["-INT", "-TERM", "-HUP"] {

@@ -167,7 +167,8 @@ pub fn read_directory(directory: &Path) -> io::Result<Vec<Source>> {
         let text = fs::read_to_string(path)
             .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))?;
         Ok(Source {
-            name: path.display().to_string(),
+            // Windows takes either, and reports name files alike everywhere.
+            name: path.display().to_string().replace(std::path::MAIN_SEPARATOR, "/"),
             text,
         })
     };
