@@ -32,11 +32,15 @@ pub(super) fn body(world: &mut World<'_>, actor: &str, repo: &str, action: Actio
     }
 }
 
-/// Version and epoch of a repository; those of a fresh one where it does not exist.
+/// Version of a repository and epoch of its data key; those of a fresh one where it does not exist. A target may leave its
+/// own epoch as it is when a push brings a new key: envelope and roster tell then which epoch that is.
 fn current(world: &World<'_>, repo: &str) -> (i64, i64) {
-    world
-        .stored(repo)
-        .map_or((1, 1), |stored| (stored.version, stored.epoch))
+    world.stored(repo).map_or((1, 1), |stored| {
+        let envelope = stored.envelope["keyEpoch"].as_i64().unwrap_or(stored.epoch);
+        let of_all = |entry: &Arc<Value>| entry["keyEpoch"].as_i64() == Some(envelope);
+        let rotated = envelope > stored.epoch && stored.members.iter().all(of_all);
+        (stored.version, if rotated { envelope } else { stored.epoch })
+    })
 }
 
 fn create_repo(world: &mut World<'_>, actor: &str, repo: &str, create: &Create) -> Value {

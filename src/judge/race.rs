@@ -156,7 +156,19 @@ fn outcomes(state: Option<&Stored>, runner: &Runner<'_>) -> Vec<Stored> {
             ..next.clone()
         })
     });
-    next.into_iter().chain(kept).chain(verbatim).collect()
+    // Whether a push moves the epoch is left open by the protocol.
+    let stays = match (runner.operation, state, &next) {
+        (Operation::Push, Some(state), Some(next)) if next.epoch != state.epoch => Some(Stored {
+            epoch: state.epoch,
+            ..next.clone()
+        }),
+        _ => None,
+    };
+    next.into_iter()
+        .chain(kept)
+        .chain(verbatim)
+        .chain(stays)
+        .collect()
 }
 
 /// The state after a granted request, where it may be granted and says what it must. `None` otherwise.

@@ -119,8 +119,9 @@ impl Audit {
         };
         let state = of(&[Kind::State]);
         let requirements = self.requirements.clone();
-        // Whatever recommendation a refusal follows, what it writes all the same breaks the rule of the operation.
-        if !self.granted && !state.is_empty() && check::level(&requirements) != Level::Must {
+        // Whatever recommendation a refusal follows, what it writes all the same breaks the rule of the operation. Where it was
+        // granted instead, the recommendation alone is broken.
+        if !self.granted && !self.spoilt && !state.is_empty() && check::level(&requirements) != Level::Must {
             let rule = [answers::requirement(self.operation)];
             let sentence = "what is refused is not written";
             let finding = broken(&state, frame.actor());

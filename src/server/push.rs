@@ -28,7 +28,11 @@ pub(super) fn push(state: &State, place: &Place, body: Result<Value, Refusal>) -
             return Ok(Said::Pushed { applied: false });
         }
         check_rotation(state, repo, &place.caller, &body)?;
+        let epoch = repo.epoch;
         apply(repo, &body);
+        if repo.epoch != epoch && state.deviates(rules::EPOCH_STAYS) {
+            repo.epoch = epoch;
+        }
         remember(state, repo, body);
         Ok(Said::Pushed { applied: true })
     })
@@ -125,12 +129,13 @@ fn check_growth(state: &State, repo: &Repo, body: &mut Value) -> Result<bool, Re
     Err(error.with_detail(format!("it is {} and the envelope's is {version}", repo.version)))
 }
 
-/// The epoch moves with a rotated roster only, and never back; such a roster names each member once and the caller
+/// The epoch of the data key moves with a rotated roster only, and never back; such a roster names each member once and the caller
 /// among them.
 fn check_rotation(state: &State, repo: &Repo, caller: &str, body: &Value) -> Result<(), Refusal> {
     let epoch = count(&body["envelope"], "keyEpoch");
     let rotates = !body["rotatedMembers"].is_null();
-    let ahead = epoch > repo.epoch && !rotates && !state.deviates(rules::INCONSISTENT_ACCEPTED);
+    let known = repo.epoch.max(count(&repo.envelope, "keyEpoch"));
+    let ahead = epoch > known && !rotates && !state.deviates(rules::INCONSISTENT_ACCEPTED);
     if epoch < repo.epoch || ahead {
         return Err(Refusal::bad_request(
             "the key epoch grows, and with a rotated roster only",

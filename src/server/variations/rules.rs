@@ -12,6 +12,8 @@ variations! { "rules";
         "A push whose envelope is not above the current version is stored under the next one.";
     Rule(STALE_CONFLICT) "stale-version-conflict",
         "A push whose envelope is not above the current version is a conflict.";
+    Rule(EPOCH_STAYS) "push-epoch-stays",
+        "A push that rotates the roster leaves the epoch of the repository as it is: only a removal moves it.";
     Rule(READD_REPLACES) "readd-replaces", "Re-adding a member under another key replaces the entry.";
     Rule(READD_KEEPS) "readd-keeps", "Re-adding a member under another key keeps the entry and answers 200.";
     Rule(READD_FORBIDDEN) "readd-forbidden", "Re-adding a member under another key is refused with 403.";
