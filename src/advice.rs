@@ -68,7 +68,9 @@ fn remarks(exchange: &Exchange, jwt: &Jwt) -> Vec<String> {
     if algorithm.eq_ignore_ascii_case("none") {
         remarks.push("the algorithm is \"none\": anybody can write such a token".to_owned());
     }
-    let expires = jwt.claims.get("exp").and_then(Value::as_i64);
+    // RFC 7519 has seconds, of which there may be fractions.
+    let expires = jwt.claims.get("exp").and_then(Value::as_f64);
+    let expires = expires.map(|seconds| seconds.floor() as i64);
     if expires.is_none() {
         remarks.push("there is no `exp`: it is good for ever to whom goes by the token alone".to_owned());
     }

@@ -157,6 +157,14 @@ fn answered_manifest(
     }
 }
 
+/// What is said of a version that did not grow.
+pub(super) fn not_above(version: Option<i64>, above: i64) -> String {
+    match version {
+        Some(version) => format!("version {version}, which is not above {above}"),
+        None => format!("no version, where one above {above} was expected"),
+    }
+}
+
 fn applied(body: &Value, expected: &Expected) -> Finding {
     let version = body.get("payloadVersion").and_then(Value::as_i64);
     if expected.anything {
@@ -168,10 +176,7 @@ fn applied(body: &Value, expected: &Expected) -> Finding {
     if let Some(above) = expected.above {
         return match version.is_some_and(|version| version > above) {
             true => Finding::Holds,
-            false => Finding::broken_at(
-                "/payloadVersion",
-                format!("{version:?}, which is not above {above}"),
-            ),
+            false => Finding::broken_at("/payloadVersion", not_above(version, above)),
         };
     }
     let states: Vec<&Stored> = expected.states.iter().flatten().collect();

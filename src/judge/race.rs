@@ -420,6 +420,25 @@ mod tests {
     }
 
     #[test]
+    fn a_rotation_may_move_the_epoch_or_leave_it() {
+        let rotation = json!({
+            "expectedPayloadVersion": 1,
+            "envelope": {"payloadVersion": 2, "keyEpoch": 2, "mark": "rotated"},
+            "rotatedMembers": [{"ed25519PublicKey": "A", "keyEpoch": 2}],
+        });
+        let reading = granted(2);
+        let runner = Runner {
+            operation: Operation::Push,
+            caller: "A".to_owned(),
+            request: &rotation,
+            reading: &reading,
+        };
+        let ends = finals(Some(&state()), &[runner]);
+        let epochs: Vec<i64> = ends.iter().flatten().map(|end| end.epoch).collect();
+        assert_eq!(epochs, [2, 1]);
+    }
+
+    #[test]
     fn of_two_who_add_one_member_either_entry_stays() {
         let add = |mark: &str| json!({"member": {"ed25519PublicKey": "C", "mark": mark, "keyEpoch": 1}});
         let (one, two) = (add("one"), add("two"));

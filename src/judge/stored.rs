@@ -212,7 +212,7 @@ impl Audit {
         let compared = candidates.map(|state| differences(state, self.before.as_ref(), body));
         compared.min_by_key(Vec::len).unwrap_or_else(|| {
             let got = match self.expected.above {
-                Some(above) => format!("version {version:?}, which is not above {above}"),
+                Some(above) => answers::not_above(version, above),
                 None => "a repository where there is none".to_owned(),
             };
             vec![Difference {
