@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::compare;
 use super::tape::Frame;
+use super::walk::epoch_left;
 use crate::ledger::{Stored, member_id};
 use crate::protocol::Operation;
 use crate::reading::Reading;
@@ -156,14 +157,9 @@ fn outcomes(state: Option<&Stored>, runner: &Runner<'_>) -> Vec<Stored> {
             ..next.clone()
         })
     });
-    // Whether a push moves the epoch is left open by the protocol.
-    let stays = match (runner.operation, state, &next) {
-        (Operation::Push, Some(state), Some(next)) if next.epoch != state.epoch => Some(Stored {
-            epoch: state.epoch,
-            ..next.clone()
-        }),
-        _ => None,
-    };
+    let stays = state
+        .zip(next.as_ref())
+        .and_then(|(state, next)| epoch_left(runner.operation, state, next));
     next.into_iter()
         .chain(kept)
         .chain(verbatim)

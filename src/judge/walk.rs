@@ -483,22 +483,22 @@ fn interned(ids: Vec<&str>) -> Vec<&'static str> {
     known.map(|requirement| requirement.id.as_str()).collect()
 }
 
-/// What a granted write may leave behind. Whether a push whose envelope is of another epoch moves the repository's epoch is
-/// left open by the protocol: both are right.
+/// What a granted write may leave behind.
 fn applied(operation: Operation, before: Option<&Stored>, after: Option<Stored>) -> Vec<Option<Stored>> {
     let Some(after) = after else {
         return vec![before.cloned()];
     };
-    match before.filter(|before| operation == Operation::Push && before.epoch != after.epoch) {
-        Some(before) => vec![
-            Some(after.clone()),
-            Some(Stored {
-                epoch: before.epoch,
-                ..after
-            }),
-        ],
-        None => vec![Some(after)],
-    }
+    let stays = before.and_then(|before| epoch_left(operation, before, &after));
+    [Some(after), stays].into_iter().flatten().map(Some).collect()
+}
+
+/// The state after a push whose envelope is of another epoch, where the repository's epoch stays what it was. Whether such a
+/// push moves it is left open by the protocol: both are right.
+pub(super) fn epoch_left(operation: Operation, before: &Stored, after: &Stored) -> Option<Stored> {
+    (operation == Operation::Push && before.epoch != after.epoch).then(|| Stored {
+        epoch: before.epoch,
+        ..after.clone()
+    })
 }
 
 /// The acceptable answers of a step.

@@ -52,10 +52,9 @@ impl Group {
 
     /// Ends all of them.
     pub(super) fn end(&mut self) {
-        let mut job = self.0.held();
-        // Both fail only where nobody is left in the job.
-        let _ = job.start_kill();
-        let _ = job.inner_mut().wait();
+        self.0.kill();
+        // Fails only where the shell is not our child any more.
+        let _ = self.0.held().inner_mut().wait();
     }
 
     pub(super) fn killer(&self) -> Killer {

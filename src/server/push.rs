@@ -129,8 +129,8 @@ fn check_growth(state: &State, repo: &Repo, body: &mut Value) -> Result<bool, Re
     Err(error.with_detail(format!("it is {} and the envelope's is {version}", repo.version)))
 }
 
-/// The epoch of the data key moves with a rotated roster only, and never back; such a roster names each member once and the caller
-/// among them.
+/// The epoch of the data key moves with a rotated roster only, and never back; such a roster names each member once and the
+/// caller among them.
 fn check_rotation(state: &State, repo: &Repo, caller: &str, body: &Value) -> Result<(), Refusal> {
     let epoch = count(&body["envelope"], "keyEpoch");
     let rotates = !body["rotatedMembers"].is_null();

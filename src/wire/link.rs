@@ -2,7 +2,6 @@
 //!
 //! The connection is polled by whoever waits for an answer and by nobody else; dropping a [`Link`] closes it.
 
-use rustix::fd::OwnedFd;
 use std::future::{Future, poll_fn, ready};
 use std::sync::Arc;
 use std::task::Context;
@@ -14,6 +13,7 @@ use hyper::body::Incoming;
 use hyper::client::conn::http1::{Builder, Connection, SendRequest};
 use hyper::{Method, Response};
 use hyper_util::rt::TokioIo;
+use rustix::fd::OwnedFd;
 use rustix::net::{RecvFlags, recv};
 
 use super::answer::{Caps, collect};
