@@ -89,15 +89,12 @@ impl fmt::Display for Shard {
 
 /// Every requirement that a step of a case verifies, in the order of first mention. Advice verifies nothing.
 pub fn requirements(case: &LoadedCase) -> Vec<&str> {
-    let steps = case.case.steps.iter().map(|step| step.get_ref());
-    let verified = steps.filter(|step| step.advice.is_none()).flat_map(|step| {
-        let own = step.checks.as_ref().unwrap_or(&case.case.checks);
-        own.iter().chain(&step.shows)
-    });
+    let steps = (0..case.case.steps.len()).filter(|index| case.step(*index).advice.is_none());
+    let verified = steps.flat_map(|index| [case.step_checks(index), case.step_shows(index)].concat());
     let mut ids: Vec<&str> = Vec::new();
     for id in verified {
-        if !ids.contains(&id.get_ref().as_str()) {
-            ids.push(id.get_ref());
+        if !ids.contains(&id) {
+            ids.push(id);
         }
     }
     ids

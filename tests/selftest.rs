@@ -96,11 +96,11 @@ fn the_published_matrix_is_that_of_this_suite_and_this_server() {
     let row = |name: &str, breaks: &str, level| format!("{name} {breaks} {level}");
     let known = faults()
         .iter()
-        .map(|fault| row(fault.name, fault.breaks, fault.level));
+        .map(|fault| row(fault.name, &fault.breaks.join(" "), fault.level));
     let shown = matrix
         .faults
         .iter()
-        .map(|fault| row(&fault.name, &fault.breaks, fault.level));
+        .map(|fault| row(&fault.name, &fault.breaks.join(" "), fault.level));
     assert_eq!(shown.collect::<Vec<_>>(), known.collect::<Vec<_>>(), "{REMEDY}");
     let known = variations().iter().map(|variation| variation.name);
     let shown = matrix.variations.iter().map(|variation| variation.name.as_str());

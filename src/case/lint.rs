@@ -61,6 +61,7 @@ impl Lint<'_> {
         for fault in &case.kills {
             self.fault(fault);
         }
+        self.deciding();
         if case.steps.is_empty() {
             self.problem(self.case.span.clone(), "the case has no step".to_owned(), None);
         }
@@ -68,6 +69,32 @@ impl Lint<'_> {
             self.step(index);
         }
         self.witnesses();
+    }
+
+    /// What no step decides stands under `checks` for nothing.
+    fn deciding(&mut self) {
+        let case = &self.case.case;
+        let is_carried = (0..case.steps.len()).any(|index| self.case.decides(index));
+        let own = || {
+            case.steps
+                .iter()
+                .filter_map(|step| step.get_ref().checks.as_ref())
+        };
+        for id in &case.checks {
+            let elsewhere = own().flatten().any(|other| other.get_ref() == id.get_ref());
+            if !is_carried && !elsewhere {
+                let message = format!("no step decides `{}`", id.get_ref());
+                let help = "leave `checks` out at the step that does, or say decides = true there".to_owned();
+                self.problem(id.span(), message, Some(help));
+            }
+        }
+        for step in &case.steps {
+            let (span, step) = (header(step.span()), step.get_ref());
+            if step.decides && step.checks.is_some() {
+                let message = "a step that decides has the case's `checks`, and none of its own".to_owned();
+                self.problem(span, message, Some("leave out one of the two".to_owned()));
+            }
+        }
     }
 
     fn id(&mut self) {
@@ -344,6 +371,10 @@ mod tests {
         );
         insta::assert_snapshot!("duplicate_id", problems(&format!("{GOOD}{GOOD}")));
         insta::assert_snapshot!("client_requirement", shown("AVP-6-04", "AVP-3-20"));
+        insta::assert_snapshot!(
+            "nobody_decides",
+            shown("pull = {}", "pull = {}\nchecks = ['AVP-6-06']")
+        );
         insta::assert_snapshot!("no_answer", shown("answer = 'granted'", ""));
     }
 }

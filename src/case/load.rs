@@ -11,12 +11,13 @@ use std::sync::Arc;
 use std::thread;
 
 use sha2::{Digest, Sha256};
+use toml::Spanned;
 
 use super::lint;
 use super::model::{Case, CaseFile, Step};
 use super::snippet::Problem;
-use super::words::nearest;
-use crate::protocol::catalogue;
+use super::words::{Word, nearest};
+use crate::protocol::{Operation, catalogue};
 
 include!(concat!(env!("OUT_DIR"), "/embedded_cases.rs"));
 
@@ -89,14 +90,60 @@ impl LoadedCase {
         shows.iter().map(|id| id.get_ref().as_str()).collect()
     }
 
-    /// The requirements that a step's expectations verify.
+    /// The requirements that a step's expectations verify: its own; those of the case, where it decides; or else the rule that
+    /// its expected answer is a matter of.
     pub fn step_checks(&self, index: usize) -> Vec<&str> {
-        let own = self.step(index).checks.as_ref();
-        own.unwrap_or(&self.case.checks)
-            .iter()
-            .map(|id| id.get_ref().as_str())
-            .collect()
+        let step = self.step(index);
+        let named = match &step.checks {
+            Some(own) => own,
+            None if self.decides(index) => &self.case.checks,
+            None => return rule(step).into_iter().collect(),
+        };
+        named.iter().map(|id| id.get_ref().as_str()).collect()
     }
+
+    /// Whether a step has the requirements of its case.
+    pub fn decides(&self, index: usize) -> bool {
+        let steps = || self.case.steps.iter().map(Spanned::get_ref);
+        let open = |step: &Step| step.checks.is_none();
+        let step = self.step(index);
+        if !open(step) {
+            return false;
+        }
+        if steps().any(|other| other.decides) {
+            return step.decides;
+        }
+        let shows = |step: &Step| open(step) && is_decisive(step);
+        !steps().any(shows) || shows(step)
+    }
+}
+
+/// Whether a step is such as cases are mostly about: it is to be refused or to conflict, is a race, or looks at how the
+/// target is reached.
+fn is_decisive(step: &Step) -> bool {
+    let is_no = |word: &Word| word.is_refusal() || *word == Word::Conflict;
+    let answer = step.answer.as_ref().map(Spanned::get_ref);
+    let is_refused = answer.is_some_and(|words| !words.is_empty() && words.iter().all(is_no));
+    is_refused || step.is_race() || step.transport.is_some()
+}
+
+/// The rule that the expected answer of a step is a matter of; none where the step sends nothing.
+fn rule(step: &Step) -> Option<&'static str> {
+    let operation = step.action().operation();
+    let word = step.answer.as_ref().and_then(|answer| answer.get_ref().first());
+    Some(match (word?, operation) {
+        (Word::Status(401), Some(Operation::Token)) => "AVP-3-08",
+        (Word::Status(401), _) => "AVP-3-10",
+        (Word::Status(403), _) => "AVP-6-15",
+        (Word::Status(404), _) => "AVP-6-16",
+        (Word::Status(409), _) => "AVP-6-02",
+        (Word::Status(400), _) => "AVP-6-20",
+        (Word::Status(_), _) => "AVP-7-01",
+        (Word::Refused, _) => "AVP-6-21",
+        (Word::Conflict, _) => "AVP-6-08",
+        (Word::Unchanged, _) => "AVP-6-04",
+        (Word::Granted | Word::Changed, operation) => operation?.rule(),
+    })
 }
 
 /// All cases, in the order of their files' names and their places in them.
@@ -250,4 +297,50 @@ fn hash(sources: &[Arc<Source>]) -> String {
         .iter()
         .map(|byte| format!("{byte:02x}"))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn checks(steps: &str) -> Vec<Vec<String>> {
+        let text = format!(
+            "about = 'x'\n[[case]]\nid = 'demo/a'\ntitle = 'x'\nchecks = ['AVP-10-03']\nkills = ['x']\nrepo = {{}}\nstep = [{steps}]"
+        );
+        let name = "cases/demo.toml".to_owned();
+        let suite = Suite::load(vec![Source { name, text }], &["x"])
+            .unwrap_or_else(|problems| panic!("{problems:?}"));
+        let case = &suite.cases[0];
+        let owned = |ids: Vec<&str>| ids.into_iter().map(str::to_owned).collect();
+        (0..case.case.steps.len())
+            .map(|index| owned(case.step_checks(index)))
+            .collect()
+    }
+
+    #[test]
+    fn what_is_to_be_refused_decides_and_the_rest_has_the_rule_of_its_operation() {
+        let shown = checks("{ push = {}, answer = 'granted' }, { as = 'bob', push = {}, answer = 403 }");
+        assert_eq!(shown, [["AVP-6-09"], ["AVP-10-03"]]);
+        let own = "{ pull = {}, answer = 'unchanged' }, { as = 'bob', pull = {}, answer = 403, checks = ['AVP-6-15'] }";
+        assert_eq!(
+            checks(own),
+            [["AVP-10-03"], ["AVP-6-15"]],
+            "a step with its own rule decides nothing"
+        );
+    }
+
+    #[test]
+    fn a_step_that_says_so_decides_alone() {
+        let shown = checks(
+            "{ push = {}, answer = 'granted', decides = true }, { as = 'bob', push = {}, answer = 403 }, \
+             { pull = {}, answer = 'unchanged' }",
+        );
+        assert_eq!(shown, [["AVP-10-03"], ["AVP-6-15"], ["AVP-6-04"]]);
+    }
+
+    #[test]
+    fn where_nothing_is_refused_all_decide() {
+        let shown = checks("{ push = {}, answer = 'granted' }, { pull = {}, answer = 'unchanged' }");
+        assert_eq!(shown, [["AVP-10-03"], ["AVP-10-03"]]);
+    }
 }

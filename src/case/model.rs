@@ -4,6 +4,17 @@
 //! A case file is TOML with one `about` and any number of `[[case]]` tables, each with `[[case.step]]` tables. A step is
 //! one operation by one actor. The request is valid unless the step changes it; what must hold of the answer stands under
 //! `answer`; what is stored afterwards is audited as every member sees it after each write, without being asked.
+//!
+//! Not every step shows what its case is about: most prepare, or show that the same request is granted where it is rightly
+//! made. The requirements under a case's `checks` belong to the steps that *decide*:
+//!
+//! 1. those that say `decides = true`, where one does;
+//! 2. else those that are to be refused or to conflict, races, and looks at the transport, where there are any;
+//! 3. else all.
+//!
+//! A step with `checks` of its own has these alone. Every other step has the one rule that its expected answer is a matter
+//! of: a push that is to be granted AVP-6-09, a pull that is to answer 403 AVP-6-15, and so on. What is stored wrongly is
+//! held against the rule of what wrote it, and against the step's own where that speaks of it.
 
 use std::collections::BTreeMap;
 
@@ -38,7 +49,8 @@ pub struct Case {
     pub title: String,
     /// Why it matters and how to mend it, for the author of a server that fails.
     pub why: Option<String>,
-    /// The requirements that the steps' expectations verify, unless a step names its own.
+    /// The requirements that the deciding steps verify: those that say `decides = true`, or else those that are to be refused
+    /// or to conflict and races, or else all. Any other step has the rule of its own operation.
     #[schemars(with = "Vec<String>")]
     pub checks: Vec<Spanned<String>>,
     /// The protocol version that brought what the case looks at.
@@ -150,7 +162,10 @@ pub struct Step {
     /// What is stored after a granted write; `applied` unless told. After a refusal it is always what was there before.
     #[serde(default)]
     pub stored: Many<Stored>,
-    /// The requirements that this step verifies, instead of the case's.
+    /// Whether the step decides what the case is about: it has the case's `checks` then, and steps that do not say so have not.
+    #[serde(default)]
+    pub decides: bool,
+    /// The requirements that this step verifies, instead of the case's or the rule of its operation.
     #[schemars(with = "Option<Vec<String>>")]
     pub checks: Option<Vec<Spanned<String>>>,
     /// Requirements that the answer verifies where it is as expected, and says nothing about where it is not: those under

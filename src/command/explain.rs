@@ -105,7 +105,7 @@ fn about_requirement(requirement: &Requirement, suite: &Suite) -> String {
     }
     let broken: Vec<&Fault> = faults()
         .iter()
-        .filter(|fault| fault.breaks == requirement.id)
+        .filter(|fault| fault.breaks.contains(&requirement.id.as_str()))
         .collect();
     if !broken.is_empty() {
         text.push_str("\nFaults of the reference server that break it:\n");
@@ -119,7 +119,10 @@ fn about_requirement(requirement: &Requirement, suite: &Suite) -> String {
 fn about_fault(fault: &Fault, suite: &Suite) -> String {
     let mut text = format!(
         "{} (breaks {}, {})\n{}\n",
-        fault.name, fault.breaks, fault.level, fault.about
+        fault.name,
+        fault.breaks.join(" and "),
+        fault.level,
+        fault.about
     );
     let _ = write!(
         text,

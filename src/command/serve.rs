@@ -15,7 +15,10 @@ pub(super) fn serve(args: &ServeArgs) -> Result<u8, Error> {
         let row = |fault: &server::Fault| {
             format!(
                 "{:40} {:10} {:6} {}\n",
-                fault.name, fault.breaks, fault.level, fault.about
+                fault.name,
+                fault.breaks.join(" "),
+                fault.level,
+                fault.about
             )
         };
         console::out(&server::faults().iter().map(row).collect::<String>());

@@ -15,18 +15,6 @@ use crate::ledger::Stored;
 use crate::protocol::Operation;
 use crate::reading::Reading;
 
-/// The requirement that a granted operation's answer keeps, where no case says which.
-pub(super) fn requirement(operation: Operation) -> &'static str {
-    match operation {
-        Operation::CreateRepo => "AVP-6-03",
-        Operation::Push => "AVP-6-09",
-        Operation::AddMember => "AVP-6-11",
-        Operation::RemoveMember => "AVP-6-13",
-        Operation::FetchMemberKey => "AVP-6-14",
-        _ => "AVP-6-06",
-    }
-}
-
 /// Notes a finding under a step, or as a standing check where there is none.
 pub(super) fn report(
     walk: &mut Walk<'_, '_>,

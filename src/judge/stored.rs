@@ -122,7 +122,7 @@ impl Audit {
         // Whatever recommendation a refusal follows, what it writes all the same breaks the rule of the operation. Where it was
         // granted instead, the recommendation alone is broken.
         if !self.granted && !self.spoilt && !state.is_empty() && check::level(&requirements) != Level::Must {
-            let rule = [answers::requirement(self.operation)];
+            let rule = [self.operation.rule()];
             let sentence = "what is refused is not written";
             let finding = broken(&state, frame.actor());
             report(walk, frame, self.step, "refusal", sentence, &rule, finding);

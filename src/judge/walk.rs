@@ -88,7 +88,7 @@ impl Walk<'_, '_> {
         if let (Reading::Granted(_), Some(request)) = (&frame.reading, &frame.request) {
             let after = Stored::after(operation, before.as_ref(), request);
             let expected = Expected::exactly(after.clone());
-            let requirements = [answers::requirement(operation)];
+            let requirements = [operation.rule()];
             answers::granted(self, frame, None, &requirements, before.as_ref(), &expected);
             self.store(frame, after);
         }

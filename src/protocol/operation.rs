@@ -113,6 +113,20 @@ impl Operation {
         }
     }
 
+    /// The requirement that speaks of what a granted request does and is answered.
+    pub fn rule(self) -> &'static str {
+        match self {
+            Operation::Challenge | Operation::Token => "AVP-3-09",
+            Operation::CreateRepo => "AVP-6-03",
+            Operation::Pull => "AVP-6-06",
+            Operation::Push => "AVP-6-09",
+            Operation::AddMember => "AVP-6-11",
+            Operation::RemoveMember => "AVP-6-13",
+            Operation::FetchMemberKey => "AVP-6-14",
+            Operation::Discovery => "AVP-8-01",
+        }
+    }
+
     /// Whether the vault server answers it and a bearer token is needed (every `/v1` route).
     pub fn needs_token(self) -> bool {
         !matches!(

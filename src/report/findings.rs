@@ -54,6 +54,12 @@ pub(super) fn findings(record: &Record) -> Vec<Finding<'_>> {
     found
 }
 
+/// The requirement of the first finding of a record: what its reader is told first.
+pub fn first_broken(record: &Record) -> Option<&str> {
+    let first = findings(record).first()?.check;
+    first.requirements.first().map(String::as_str)
+}
+
 /// Whether a check says that the target does something wrong.
 pub(super) fn is_broken(check: &CheckRecord) -> bool {
     matches!(check.verdict, Verdict::Fail | Verdict::Warn)

@@ -27,7 +27,7 @@ mod view;
 
 pub use destination::{Destination, Output, OutputError, write_whole};
 pub use diff::{Change, Diff, diff};
-pub use findings::is_broken_case;
+pub use findings::{first_broken, is_broken_case};
 pub use format::Format;
 pub use load::{LoadError, load};
 pub use merge::merge;

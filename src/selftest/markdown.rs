@@ -91,7 +91,7 @@ fn faults(out: &mut String, matrix: &Matrix) {
             out,
             "| `{}` | {} | {} | {} | {} |",
             row.name,
-            row.breaks,
+            row.breaks.join(", "),
             row.level,
             row.fate.as_str(),
             by(row)

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use super::precision::Precision;
 use super::runner::{Look, Observation, Sight};
 use crate::case::Suite;
 use crate::protocol::{Level, SpecVersion, catalogue};
@@ -15,7 +16,7 @@ use crate::server::{Behaviour, Fault, Variation};
 use crate::verdict::{RunVerdict, Verdict};
 
 /// The version of the format.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// The fault that no suite can miss.
 pub const CANARY: &str = "canary";
@@ -24,7 +25,7 @@ pub const CANARY: &str = "canary";
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Matrix {
-    /// The version of this format: 1.
+    /// The version of this format: 2.
     pub format: u32,
     /// What the self-test came to.
     pub standing: Standing,
@@ -44,6 +45,9 @@ pub struct Matrix {
     pub canary: bool,
     /// The faults, area by area.
     pub faults: Vec<FaultRow>,
+    /// How rightly the whole suite blames; none where it did not run against every fault that is listed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub precision: Option<Precision>,
     /// The variations.
     pub variations: Vec<VariationRow>,
     /// Cases that declare a fault under which they do not break.
@@ -92,8 +96,8 @@ pub struct FaultRow {
     pub name: String,
     /// The part of the server it lives in.
     pub area: String,
-    /// The requirement it breaks.
-    pub breaks: String,
+    /// The requirements it breaks: one, or the few that what it does contradicts alike.
+    pub breaks: Vec<String>,
     /// How binding that is.
     pub level: Level,
     /// What became of it.
@@ -101,12 +105,26 @@ pub struct FaultRow {
     /// How it was caught, if it was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub caught: Option<Caught>,
-    /// Whether the report blames the very requirement that the fault breaks.
+    /// Whether the report blames a requirement that the fault breaks.
     pub blamed: bool,
+    /// What a report of the whole suite blames; only where the whole suite ran.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub report: Option<Report>,
     /// The cases that declare it under `kills` and broke.
     pub declared: Vec<String>,
     /// The other cases that broke.
     pub others: Vec<String>,
+}
+
+/// What a report of the whole suite says of a fault.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Report {
+    /// The requirements that it calls broken.
+    pub broken: Vec<String>,
+    /// The requirement of its first finding, if it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first: Option<String>,
 }
 
 /// What became of a fault.
@@ -205,6 +223,7 @@ impl Matrix {
             },
             canary: false,
             faults: Vec::new(),
+            precision: None,
             variations: Vec::new(),
             stale: Vec::new(),
             unproven: Unproven::default(),
@@ -227,6 +246,7 @@ impl Matrix {
             .faults
             .iter()
             .any(|row| row.name == CANARY && row.fate == Fate::Killed);
+        matrix.precision = Precision::of(&matrix.faults);
         if whole {
             matrix.unproven = unproven(suite, selected, observations);
         }
@@ -322,10 +342,9 @@ fn faulty(fault: &Fault, observation: &Observation, declares: &Declares<'_>) -> 
         .map(|(case, _)| case.clone());
     let (declared, others): (Vec<String>, Vec<String>) =
         broke.partition(|case| declares.has(fault.name, case));
-    let blamed = observation
-        .requirements
-        .iter()
-        .any(|(id, verdict)| id == fault.breaks && matches!(verdict, Verdict::Fail | Verdict::Warn));
+    let blamed = observation.requirements.iter().any(|(id, verdict)| {
+        fault.breaks.contains(&id.as_str()) && matches!(verdict, Verdict::Fail | Verdict::Warn)
+    });
     let fate = match (
         observation.fired,
         declared.is_empty() && others.is_empty(),
@@ -344,13 +363,25 @@ fn faulty(fault: &Fault, observation: &Observation, declares: &Declares<'_>) -> 
     FaultRow {
         name: fault.name.to_owned(),
         area: fault.area.to_owned(),
-        breaks: fault.breaks.to_owned(),
+        breaks: fault.breaks.iter().map(|id| (*id).to_owned()).collect(),
         level: fault.level,
         fate,
         caught: (fate == Fate::Killed).then_some(caught),
         blamed,
+        report: observation.whole.then(|| report(observation)),
         declared,
         others,
+    }
+}
+
+fn report(observation: &Observation) -> Report {
+    let broken = observation
+        .requirements
+        .iter()
+        .filter(|(_, verdict)| matches!(verdict, Verdict::Fail | Verdict::Warn));
+    Report {
+        broken: broken.map(|(id, _)| id.clone()).collect(),
+        first: observation.first.clone(),
     }
 }
 
@@ -475,6 +506,8 @@ mod tests {
             broke: BTreeSet::new(),
             held: BTreeSet::new(),
             details: Vec::new(),
+            whole: false,
+            first: None,
         }
     }
 

@@ -12,14 +12,16 @@
 
 mod markdown;
 mod matrix;
+mod precision;
 mod published;
 mod runner;
 mod text;
 
 pub use markdown::render as markdown;
 pub use matrix::{
-    CANARY, Caught, Fate, FaultRow, Matrix, Plain, Rate, Stale, Standing, Unproven, VariationRow,
+    CANARY, Caught, Fate, FaultRow, Matrix, Plain, Rate, Report, Stale, Standing, Unproven, VariationRow,
 };
+pub use precision::Precision;
 pub use published::{JSON, MARKDOWN, PUBLISHED_JSON, PUBLISHED_MARKDOWN, json, kill_rate, published};
 pub use runner::{Bench, BenchError, Look, Observation, Settings, observe};
 pub use text::render as text;

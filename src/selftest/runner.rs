@@ -17,6 +17,7 @@ use crate::judge::Transport;
 use crate::plan;
 use crate::protocol::{Level, SpecVersion, catalogue};
 use crate::record::{CaseRecord, CheckRecord, Record};
+use crate::report;
 use crate::run::{Heading, Run, run};
 use crate::server::{Behaviour, Options, Server, StartError};
 use crate::verdict::{RunVerdict, Verdict};
@@ -105,6 +106,10 @@ pub struct Observation {
     pub held: BTreeSet<Look>,
     /// One sentence for each broken check, for whoever mends a false alarm.
     pub details: Vec<String>,
+    /// Whether all cases ran, and not only some that declare the fault.
+    pub whole: bool,
+    /// The requirement of the first finding that a report would show.
+    pub first: Option<String>,
 }
 
 /// A check, wherever it is made.
@@ -260,6 +265,7 @@ impl Bench {
             slow: false,
             show_secrets: false,
         };
+        let whole = selected.len() == self.selected.len();
         let plan = Run {
             suite: Arc::clone(&self.suite),
             selected,
@@ -272,7 +278,7 @@ impl Bench {
         let fired = |behaviour: &Behaviour| behaviour.name().map_or(0, |name| server.fired(name));
         Ok(behaviours
             .iter()
-            .map(|behaviour| observation(*behaviour, fired(behaviour), &record))
+            .map(|behaviour| observation(*behaviour, fired(behaviour), &record, whole))
             .collect())
     }
 }
@@ -357,7 +363,7 @@ fn client(server: &Server, timeout: Duration) -> Result<Client, BenchError> {
     })?)
 }
 
-fn observation(behaviour: Behaviour, fired: u64, record: &Record) -> Observation {
+fn observation(behaviour: Behaviour, fired: u64, record: &Record, whole: bool) -> Observation {
     let requirements = record
         .requirements
         .iter()
@@ -398,6 +404,8 @@ fn observation(behaviour: Behaviour, fired: u64, record: &Record) -> Observation
                 )
             })
             .collect(),
+        whole,
+        first: report::first_broken(record).map(str::to_owned),
     }
 }
 

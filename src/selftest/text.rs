@@ -27,7 +27,7 @@ fn table(out: &mut String, matrix: &Matrix, paint: Paint) {
             out,
             "{fate}  {:width$}  {:10} {}{level}",
             row.name,
-            row.breaks,
+            row.breaks.join(" "),
             by(row)
         );
     }
@@ -71,7 +71,7 @@ fn amiss(out: &mut String, matrix: &Matrix, paint: Paint) {
     };
     let fate = |fate: Fate| {
         let rows = matrix.faults.iter().filter(move |row| row.fate == fate);
-        rows.map(|row| format!("{} ({} {})", row.name, row.level, row.breaks))
+        rows.map(|row| format!("{} ({} {})", row.name, row.level, row.breaks.join(" ")))
             .collect::<Vec<_>>()
     };
     list(out, "The plain server is not green", matrix.plain.cases.clone());
@@ -100,6 +100,12 @@ fn amiss(out: &mut String, matrix: &Matrix, paint: Paint) {
             .map(|stale| format!("{} declares {}", stale.case, stale.fault))
             .collect(),
     );
+    let wrong = matrix.faults.iter().filter_map(wrongly);
+    list(
+        out,
+        "Faults for which more is blamed than they break",
+        wrong.collect(),
+    );
     list(
         out,
         "Unproven requirements: no fault breaks them",
@@ -115,6 +121,23 @@ fn amiss(out: &mut String, matrix: &Matrix, paint: Paint) {
         "Unproven checks of a must: no fault breaks them",
         matrix.unproven.checks.clone(),
     );
+}
+
+/// What is blamed for a fault and not broken by it, or that nothing rightly is.
+fn wrongly(row: &FaultRow) -> Option<String> {
+    let report = row.report.as_ref()?;
+    let (rightly, wrongly): (Vec<&String>, Vec<&String>) =
+        report.broken.iter().partition(|id| row.breaks.contains(id));
+    let missed = if rightly.is_empty() { ", and not that" } else { "" };
+    let wrongly = wrongly.into_iter().map(String::as_str).collect::<Vec<_>>();
+    (!wrongly.is_empty() || rightly.is_empty()).then(|| {
+        format!(
+            "{} ({}): {}{missed}",
+            row.name,
+            row.breaks.join(" "),
+            wrongly.join(" ")
+        )
+    })
 }
 
 fn summary(out: &mut String, matrix: &Matrix, paint: Paint) {
@@ -142,6 +165,19 @@ fn summary(out: &mut String, matrix: &Matrix, paint: Paint) {
         rate(matrix.must),
         rate(matrix.should),
     );
+    if let Some(precision) = &matrix.precision {
+        _ = writeln!(
+            out,
+            "blame: {:.3} of what reports call broken is broken, in the mean of {} faults, and all of it under {}; {} in the \
+             median and at most {} in nine of ten; the right one first in {:.1} %",
+            precision.mean,
+            precision.faults,
+            precision.exact,
+            count(precision.median, "requirement"),
+            precision.most,
+            precision.first
+        );
+    }
 }
 
 fn rate(rate: Rate) -> String {

@@ -86,7 +86,7 @@ impl Scene<'_> {
 
 /// Declares a table of faults, and a name for each that a rule asks for.
 macro_rules! faults {
-    ($area:literal; $($edge:ident($how:ident) $name:literal, $level:ident $breaks:literal,
+    ($area:literal; $($edge:ident($how:ident) $name:literal, $level:ident $($breaks:literal)and+,
         $about:literal, $notice:literal, $fix:literal;)*) => {
         $($crate::server::deviation::named!($edge $how $name);)*
 
@@ -95,7 +95,7 @@ macro_rules! faults {
             name: $name,
             area: $area,
             about: $about,
-            breaks: $breaks,
+            breaks: &[$($breaks),+],
             level: $crate::protocol::Level::$level,
             notice: $notice,
             fix: $fix,
