@@ -5,6 +5,7 @@
 
 use std::fmt::Write as _;
 use std::hint::black_box;
+use std::io::{Read as _, Write as _};
 use std::process::{Command, ExitCode, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -20,7 +21,7 @@ use avp_conform::record::{CaseRecord, Record};
 use avp_conform::run::{Heading, Run, run};
 use avp_conform::server::{Options, Server, faults};
 use avp_conform::transcript::Transcript;
-use avp_conform::wire::{Client, ClientOptions, Endpoint, Patience, Role};
+use avp_conform::wire::{Client, ClientOptions, Endpoint, Patience, Request, Role, Service};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
@@ -38,6 +39,7 @@ fn main() -> ExitCode {
     bench.judging(&mut page);
     bench.loading(&mut page);
     bench.latency(&mut page);
+    bench.two_segments(&mut page);
     start_up(&mut page);
     growth(&mut page, &bench.server.url());
     drop(bench);
@@ -276,6 +278,46 @@ impl Bench {
             let what = format!("(g) the suite at {delay} ms of latency, {jobs} jobs");
             page.row(&what, format!("{} ({})", show(took), record.verdict));
         }
+    }
+}
+
+/// How many answers in two segments are timed.
+const ANSWERS: usize = 50;
+
+impl Bench {
+    /// (h) a server that writes head and body apart and does not turn Nagle's algorithm off.
+    fn two_segments(&self, page: &mut Page) {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a loopback port is free");
+        let url = format!("http://{}", listener.local_addr().expect("a bound port"));
+        let serving = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().expect("the client connects");
+            let mut buffer = [0; 4096];
+            while matches!(stream.read(&mut buffer), Ok(1..)) {
+                for part in ["HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n", "{}"] {
+                    stream.write_all(part.as_bytes()).expect("the client reads");
+                }
+            }
+        });
+        let request = Request {
+            service: Service::Vault,
+            method: "GET".to_owned(),
+            path: "/".to_owned(),
+            headers: Vec::new(),
+            body: None,
+        };
+        let mut times: Vec<Duration> = self.runtime.block_on(async {
+            let mut lane = client(&url).lane();
+            let mut times = Vec::new();
+            for _ in 0..ANSWERS {
+                times.push(lane.send(&request, Duration::from_secs(5)).await.took);
+            }
+            times
+        });
+        serving.join().expect("the server ends with its client");
+        page.row(
+            "(h) an answer whose head and body come apart",
+            show(median(&mut times)),
+        );
     }
 }
 

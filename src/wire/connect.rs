@@ -11,6 +11,7 @@ use tokio_rustls::TlsConnector;
 
 use super::endpoint::{Endpoint, Host};
 use super::link::Link;
+use super::prompt::Prompt;
 use super::words::{failure, spoken};
 use super::{Failure, FailureKind, Headers, tls};
 
@@ -45,7 +46,7 @@ pub(super) async fn connect(site: &Site, limit: Duration) -> Result<Link, Failur
 
 /// A connected socket, and a second handle to look at it with.
 struct Socket {
-    stream: TcpStream,
+    stream: Prompt,
     watch: rustix::fd::OwnedFd,
 }
 
@@ -54,6 +55,7 @@ impl Socket {
         use rustix::fd::AsFd;
         stream.set_nodelay(true)?;
         let watch = stream.as_fd().try_clone_to_owned()?;
+        let stream = Prompt(stream);
         Ok(Socket { stream, watch })
     }
 }

@@ -14,6 +14,7 @@ mod link;
 mod options;
 mod pace;
 mod patience;
+mod prompt;
 mod refusals;
 mod tap;
 mod tls;
