@@ -194,6 +194,8 @@ impl Driver<'_> {
         loop {
             let limit = self.limit(key)?;
             let at = self.began.elapsed();
+            self.lane
+                .send_once(draft.operation.is_none_or(Operation::is_spent_by_use));
             let sent = self.lane.send(&request, limit).await;
             let status = sent.outcome.answer().map(|answer| answer.status);
             let asks = draft.operation.is_none_or(Operation::writes) || errand.role == Role::Step;
@@ -347,6 +349,7 @@ impl Driver<'_> {
             at_us: micros(at),
             took_us: micros(sent.took),
             jwt,
+            resent: sent.resent,
             omitted: None,
         };
         let request = match &errand.draft.content {

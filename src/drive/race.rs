@@ -210,6 +210,7 @@ impl Driver<'_> {
         for ((name, draft), lane) in drafts.into_iter().zip(lanes) {
             let (request, mask) = self.with_token(&draft, &name).await?;
             let limit = self.limit(CONNECTING)?;
+            lane.send_once(draft.operation.is_none_or(Operation::is_spent_by_use));
             let began = Instant::now();
             let primed = match timeout(limit, lane.prime(&request)).await {
                 Ok(Ok(primed)) => primed,

@@ -414,6 +414,7 @@ mod tests {
                 at_us: 0,
                 took_us: 0,
                 jwt: None,
+                resent: false,
                 omitted: None,
             }],
             ..Transcript::default()

@@ -68,22 +68,39 @@ pub(super) struct Checks<'a> {
     spec: SpecVersion,
     subjects: Vec<Subject>,
     index: BTreeMap<Subject, usize>,
+    /// The first exchange that the target may have executed twice.
+    doubt: Option<usize>,
     looks: Vec<Vec<(usize, Finding)>>,
 }
 
 impl<'a> Checks<'a> {
-    pub(super) fn new(case: &'a LoadedCase, spec: SpecVersion) -> Checks<'a> {
+    pub(super) fn new(case: &'a LoadedCase, spec: SpecVersion, doubt: Option<usize>) -> Checks<'a> {
         Checks {
             case,
             spec,
             subjects: Vec::new(),
             index: BTreeMap::new(),
+            doubt,
             looks: Vec::new(),
         }
     }
 
     /// Notes a look at an exchange. Requirements that are not in force are left out; a check of none is no check.
-    pub(super) fn note(&mut self, mut subject: Subject, exchange: usize, finding: Finding) {
+    ///
+    /// From an exchange on that the target may have executed twice, nothing counts against it.
+    pub(super) fn note(&mut self, mut subject: Subject, exchange: usize, mut finding: Finding) {
+        if let (Some(doubt), Finding::Broken { got, .. }) = (self.doubt, &finding)
+            && exchange >= doubt
+        {
+            let reason = format!(
+                "exchange {} was sent twice, as the target closed the connection: {got}, which may come of that",
+                doubt + 1
+            );
+            finding = Finding::Unknown {
+                reason,
+                verdict: Verdict::Blocked,
+            };
+        }
         subject.requirements.retain(|id| in_force(id, self.spec));
         subject.requirements.sort();
         subject.requirements.dedup();

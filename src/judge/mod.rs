@@ -23,7 +23,7 @@ use crate::protocol::SpecVersion;
 use crate::record::CaseRecord;
 use crate::transcript::Transcript;
 use crate::verdict::Verdict;
-use crate::wire::Endpoint;
+use crate::wire::{Endpoint, Exchange};
 
 /// What judging needs to know beside the transcript.
 #[derive(Debug, Clone, Copy)]
@@ -63,7 +63,8 @@ impl Transport {
 /// Judges one case. What was written down becomes part of the record.
 pub fn judge(case: &LoadedCase, transcript: Transcript, context: &Context<'_>) -> CaseRecord {
     let frames = tape::read(&transcript);
-    let mut checks = check::Checks::new(case, context.spec);
+    let doubt = transcript.exchanges.iter().position(Exchange::is_doubtful);
+    let mut checks = check::Checks::new(case, context.spec, doubt);
     let cast = cast::Cast::new(context, case.id());
     let spoilt = walk::walk(
         case,

@@ -147,6 +147,11 @@ impl Operation {
             Operation::CreateRepo | Operation::Push | Operation::AddMember | Operation::RemoveMember
         )
     }
+
+    /// Whether the same request is answered in another way once it was granted: it writes, or uses up a nonce.
+    pub fn is_spent_by_use(self) -> bool {
+        self.writes() || self == Operation::Token
+    }
 }
 
 impl fmt::Display for Operation {

@@ -1,6 +1,7 @@
 //! The client: what all lanes share.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use rustls::ClientConfig;
@@ -26,6 +27,8 @@ struct Shared {
     connect_timeout: Duration,
     caps: Caps,
     pace: Pace,
+    /// Whether the target has ever closed an idle connection.
+    closes_idle: AtomicBool,
 }
 
 impl Client {
@@ -56,6 +59,7 @@ impl Client {
             connect_timeout: options.connect_timeout,
             caps: Caps::new(options.max_body),
             pace: Pace::new(options.rps)?,
+            closes_idle: AtomicBool::new(false),
         })))
     }
 
@@ -88,6 +92,16 @@ impl Client {
     /// The cap on the rate of requests.
     pub fn pace(&self) -> &Pace {
         &self.0.pace
+    }
+
+    /// Whether the target has ever closed a connection that was left idle.
+    pub(super) fn closes_idle(&self) -> bool {
+        self.0.closes_idle.load(Ordering::Relaxed)
+    }
+
+    /// The target has closed a connection that was left idle.
+    pub(super) fn note_closed_idle(&self) {
+        self.0.closes_idle.store(true, Ordering::Relaxed);
     }
 
     pub(super) fn connect_timeout(&self) -> Duration {

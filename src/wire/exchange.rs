@@ -244,9 +244,25 @@ pub struct Exchange {
     /// What the token in the answer says, where it is a JWT: the token itself is never recorded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub jwt: Option<Jwt>,
+    /// Whether the request was sent a second time, because the peer had closed the idle connection that it first went to.
+    /// Nobody knows then whether the target executed it once or twice.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub resent: bool,
     /// So many bytes of the answer's body are not in the record, because large bodies added up to too much.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub omitted: Option<u64>,
+}
+
+impl Exchange {
+    /// Whether the target may have executed twice what is another thing than executing it once: what came of it, and what
+    /// is seen of the repository from then on, says nothing about the target.
+    pub fn is_doubtful(&self) -> bool {
+        let changes = match self.operation {
+            Some(operation) => operation.is_spent_by_use(),
+            None => !["GET", "HEAD"].contains(&self.request.method.as_str()),
+        };
+        self.resent && changes
+    }
 }
 
 /// The readable parts of a JWT. Its signature is not kept, so that it is a token no more.

@@ -14,6 +14,7 @@ pub struct Lane {
     client: Client,
     slots: Slots,
     keep_after_error: bool,
+    once: bool,
 }
 
 /// A request with a connection of its own, ready to go: for races.
@@ -30,6 +31,7 @@ impl Lane {
             client,
             slots: Slots::default(),
             keep_after_error: false,
+            once: false,
         }
     }
 
@@ -90,16 +92,24 @@ impl Lane {
         self.keep_after_error = keep;
     }
 
+    /// Whether what is sent next must not be sent twice: it then goes to a fresh connection wherever the target is known to
+    /// close idle ones. The first to find out is sent again all the same, and says so.
+    pub fn send_once(&mut self, once: bool) {
+        self.once = once;
+    }
+
     fn trip(&self, service: Service) -> Trip {
         let Lane {
             client,
             slots,
             keep_after_error,
+            once,
         } = self;
         Trip {
             client: client.clone(),
             slots: slots.clone(),
             keep_after_error: *keep_after_error,
+            once: *once,
             service,
         }
     }
@@ -118,7 +128,10 @@ impl Primed {
         match link.idle().await {
             Idle::Usable if reused => trip.send(&message, Some(link), clock).await,
             Idle::Usable => trip.send_on(link, &message, clock).await,
-            Idle::Gone => trip.send_fresh(&message, clock).await,
+            Idle::Gone => {
+                trip.client.note_closed_idle();
+                trip.send_fresh(&message, clock).await
+            }
             Idle::Stray(failure) => clock.stop(Err(failure), reused),
         }
     }

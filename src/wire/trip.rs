@@ -33,6 +33,7 @@ pub(super) struct Trip {
     pub(super) client: Client,
     pub(super) slots: Slots,
     pub(super) keep_after_error: bool,
+    pub(super) once: bool,
     pub(super) service: Service,
 }
 
@@ -87,7 +88,10 @@ impl Trip {
         let resent = match idle {
             None => false,
             Some(mut link) => match self.attempt(&mut link, message, clock).await {
-                Err(failure) if failure.kind == FailureKind::Closed && !link.heard() => true,
+                Err(failure) if failure.kind == FailureKind::Closed && !link.heard() => {
+                    self.client.note_closed_idle();
+                    true
+                }
                 result => return self.keep(link, message, clock.stop(result, true)),
             },
         };
@@ -119,15 +123,22 @@ impl Trip {
         connect(self.site(), limit.min(self.client.connect_timeout())).await
     }
 
-    /// The idle connection to the service, if it is still fit.
+    /// The idle connection to the service, if it is still fit and may be used.
     pub(super) async fn idle(&self) -> Result<Option<Link>, Failure> {
         let Some(mut link) = self.slot(Option::take) else {
             return Ok(None);
         };
+        if self.once && self.client.closes_idle() && !self.keep_after_error {
+            return Ok(None);
+        }
         match link.idle().await {
             Idle::Usable => Ok(Some(link)),
             Idle::Stray(failure) if self.keep_after_error => Err(failure),
-            Idle::Stray(_) | Idle::Gone => Ok(None),
+            Idle::Stray(_) => Ok(None),
+            Idle::Gone => {
+                self.client.note_closed_idle();
+                Ok(None)
+            }
         }
     }
 

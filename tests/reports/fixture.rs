@@ -423,6 +423,7 @@ pub(crate) fn exchange(
         at_us: 120,
         took_us: 410,
         jwt: None,
+        resent: false,
         omitted: None,
     }
 }

@@ -103,6 +103,7 @@ fn line(index: usize, exchange: &Exchange) -> Markup {
         span.path { b { (visible_cut(&exchange.request.method, 40)) } " " (short_path(&exchange.request.path)) }
         span.status.(class) { (answer) }
         span.time { (took(exchange.took_us)) }
+        @if exchange.resent { span.spoiled { "sent twice" } }
         @if let Some(spoiled) = &exchange.spoiled { span.spoiled { (visible_cut(spoiled, 200)) } }
     }
 }

@@ -27,8 +27,9 @@ pub(in crate::report) fn line(exchange: &Exchange) -> String {
         .unwrap_or_default();
     let method = visible_cut(&exchange.request.method, 40);
     let path = short_path(&exchange.request.path);
+    let twice = if exchange.resent { ", sent twice" } else { "" };
     format!(
-        "{actor}{method} {path}{spoiled} → {} in {}",
+        "{actor}{method} {path}{spoiled} → {} in {}{twice}",
         outcome(&exchange.outcome),
         took(exchange.took_us)
     )
