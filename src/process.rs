@@ -31,6 +31,10 @@ const ATTEMPT: Duration = Duration::from_secs(1);
 /// The pause between two looks at something that is about to happen.
 const PAUSE: Duration = Duration::from_millis(10);
 
+/// What is said of a server that leaves the processes that this program knows of.
+const FOREGROUND: &str =
+    "; a server that puts itself into the background cannot be watched: run it in the foreground";
+
 /// A server under test, with everything that it starts. Dropping it ends them all.
 #[derive(Debug)]
 pub struct Process {
@@ -69,12 +73,22 @@ pub enum ProcessError {
         why: io::Error,
     },
     /// It ended before it answered.
-    #[error("the server {status} before it answered{}", said(output))]
+    #[error("the server {status} before it answered{}{}", if *detached { FOREGROUND } else { "" }, said(output))]
     Died {
         /// How it ended: "exited with status 1".
         status: String,
+        /// Whether it may live on in the background.
+        detached: bool,
         /// The end of what it wrote.
         output: String,
+    },
+    /// Somebody else is where it should listen.
+    #[error("{}", said_of_taken(address, *restart))]
+    Taken {
+        /// Where.
+        address: String,
+        /// Whether the server was ended just before.
+        restart: bool,
     },
     /// It runs and does not answer.
     #[error("the server did not answer within {} s: {}{}", limit.as_secs_f64(), last.message, said(output))]
@@ -114,6 +128,7 @@ impl Process {
             let failure = knock(client, left.min(ATTEMPT)).await;
             if let Some(status) = self.died() {
                 return Err(ProcessError::Died {
+                    detached: failure.is_none() || status.ends_with("status 0"),
                     status,
                     output: self.last_words().await,
                 });
@@ -135,6 +150,33 @@ impl Process {
     /// How the server ended, if it has by itself: "exited with status 1", "was killed by signal 9".
     pub fn died(&self) -> Option<String> {
         self.running.group.exit()
+    }
+
+    /// Makes sure that nobody answers where the server is to listen: whoever does would be judged in its place.
+    ///
+    /// # Errors
+    /// Somebody answers.
+    pub async fn wants_nobody(client: &Client) -> Result<(), ProcessError> {
+        match knock(client, ATTEMPT).await {
+            Some(_) => Ok(()),
+            None => Err(taken(client, false)),
+        }
+    }
+
+    /// Ends the server, and waits until nobody answers any more where it did.
+    ///
+    /// # Errors
+    /// Somebody still answers: the server has left its group, or it was never the server that answered.
+    pub async fn leave_nobody(&mut self, client: &Client) -> Result<(), ProcessError> {
+        self.stop();
+        let deadline = Instant::now() + GRACE;
+        while knock(client, ATTEMPT).await.is_none() {
+            if Instant::now() >= deadline {
+                return Err(taken(client, true));
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+        Ok(())
     }
 
     /// Ends what is left of the server and starts it anew. Its output so far is gone.
@@ -196,6 +238,13 @@ pub fn free_port() -> io::Result<u16> {
     }
 }
 
+fn taken(client: &Client, restart: bool) -> ProcessError {
+    ProcessError::Taken {
+        address: client.endpoint(Service::Vault).to_string(),
+        restart,
+    }
+}
+
 /// Sees whether anybody answers; whatever can be told from silence is a sign of life.
 async fn knock(client: &Client, limit: Duration) -> Option<Failure> {
     let request = Request {
@@ -211,6 +260,16 @@ async fn knock(client: &Client, limit: Duration) -> Option<Failure> {
             use FailureKind::{Closed, Connect, Timeout};
             matches!(failure.kind, Connect | Timeout | Closed).then_some(failure)
         }
+    }
+}
+
+fn said_of_taken(address: &str, restart: bool) -> String {
+    match restart {
+        false => format!(
+            "something answers at {address} before the server is started, and would be judged in its place; end it, or \
+             choose another port ({{port}} in the command is a free one)"
+        ),
+        true => format!("something answers at {address} though the server was ended{FOREGROUND}"),
     }
 }
 
@@ -426,6 +485,46 @@ mod tests {
         let error = process.wait_ready(&client(1), Duration::from_secs(60)).await;
         let expected = "the server exited with status 3 before it answered; it wrote:\nno database";
         assert_eq!(error.unwrap_err().to_string(), expected);
+    }
+
+    /// Answers as long as the test runs.
+    fn stranger() -> u16 {
+        use std::io::Write;
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        std::thread::spawn(move || {
+            for mut stream in listener.incoming().flatten() {
+                let _ = stream.read(&mut [0; 1024]);
+                let _ = stream.write_all(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n");
+            }
+        });
+        port
+    }
+
+    #[tokio::test]
+    async fn somebody_else_at_the_port_is_told_before_the_start_and_after_the_end() {
+        let client = client(stranger());
+        let error = Process::wants_nobody(&client).await.unwrap_err().to_string();
+        assert!(error.contains("before the server is started"), "{error}");
+        let error = run(STAYS).leave_nobody(&client).await.unwrap_err().to_string();
+        assert!(error.contains("run it in the foreground"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_port_at_which_nobody_answers_is_fine() {
+        let client = client(free_port().unwrap());
+        Process::wants_nobody(&client).await.unwrap();
+        run(STAYS).leave_nobody(&client).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_server_that_leaves_its_command_is_to_stay_in_the_foreground() {
+        let process = run("exit 0");
+        let error = process
+            .wait_ready(&client(stranger()), Duration::from_secs(60))
+            .await;
+        let error = error.unwrap_err().to_string();
+        assert!(error.contains("run it in the foreground"), "{error}");
     }
 
     #[tokio::test]

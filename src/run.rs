@@ -101,9 +101,7 @@ pub async fn run_on(run: &Run, terms: Terms<'_>, observe: impl Fn(Event<'_>)) ->
     if let Some(watch) = watch {
         watch.abort();
     }
-    if let Some(keeper) = crew.keeper.as_deref_mut() {
-        keeper.close();
-    }
+    crew.close().await;
     let notes = notes(run, crew.keeper.as_deref());
     let mut done = std::mem::take(&mut crew.done);
     done.sort_by_key(|(index, _)| *index);
@@ -182,12 +180,13 @@ impl<F: Fn(Event<'_>)> Crew<'_, F> {
                 continue;
             };
             self.secrets.push(secrets);
-            if keeper::broken(&record).is_some()
-                && let Some(keeper) = self.keeper.as_deref_mut()
+            if let Some(keeper) = self.keeper.as_deref_mut()
                 && self.run.target.patience.halt().reason().is_none()
             {
                 death = match death {
-                    None => keeper.death().await,
+                    None if keeper::broken(&record).is_some() => keeper.death().await,
+                    // Answers that came all the same may be somebody else's.
+                    None => keeper.gone(),
                     known => known,
                 };
                 if death.is_some() {
@@ -212,7 +211,11 @@ impl<F: Fn(Event<'_>)> Crew<'_, F> {
         let mut up = self.restart(how).await;
         for (index, record) in &suspects {
             if !up || self.run.target.patience.halt().reason().is_some() {
-                self.finish(*index, record.clone());
+                let mut record = record.clone();
+                if keeper::broken(&record).is_none() {
+                    in_error(&mut record, format!("when this case ended, {obituary}"));
+                }
+                self.finish(*index, record);
                 continue;
             }
             let (record, death) = self.alone(*index).await;
@@ -243,9 +246,14 @@ impl<F: Fn(Event<'_>)> Crew<'_, F> {
         self.secrets.push(std::mem::take(&mut transcript.live));
         let mut death = None;
         if let Some(keeper) = self.keeper.as_deref_mut()
-            && let Some(at) = transcript.exchanges.iter().position(keeper::is_broken)
+            && let Some(last) = transcript.exchanges.len().checked_sub(1)
         {
-            death = keeper.death().await;
+            let broken = transcript.exchanges.iter().position(keeper::is_broken);
+            death = match broken {
+                Some(_) => keeper.death().await,
+                None => keeper.gone(),
+            };
+            let at = broken.unwrap_or(last);
             if let Some(how) = &death {
                 transcript.truncate(at + 1);
                 transcript.stopped = Some(Stopped {
@@ -279,17 +287,29 @@ impl<F: Fn(Event<'_>)> Crew<'_, F> {
     /// A death that nobody brought about alone stays unexplained, and the run is not whole: the case that was hurt first
     /// says so.
     async fn hold_up(&mut self, index: Option<usize>, obituary: &str) {
-        let Some((_, record)) = self.done.iter_mut().find(|(at, _)| Some(*at) == index) else {
+        if let Some((_, record)) = self.done.iter_mut().find(|(at, _)| Some(*at) == index) {
+            let reason =
+                format!("while this case ran beside others, {obituary}; run alone, it did not end it");
+            in_error(record, reason);
+        }
+    }
+
+    /// A server that is gone when the last case was judged leaves the run in doubt: that case says so.
+    async fn close(&mut self) {
+        let Some(keeper) = self.keeper.as_deref() else {
             return;
         };
-        let reason = format!("while this case ran beside others, {obituary}; run alone, it did not end it");
-        record.verdict = record.verdict.max(Verdict::Error);
-        record.reason = Some(reason.clone());
-        record.stopped = Some(Stopped {
-            step: None,
-            reason,
-            verdict: Verdict::Error,
-        });
+        if self.run.target.patience.halt().reason().is_none()
+            && let Some(how) = keeper.gone()
+        {
+            let obituary = keeper.obituary(&how).await;
+            if let Some((_, record)) = self.done.last_mut() {
+                in_error(
+                    record,
+                    format!("after this case, the last of the run, {obituary}"),
+                );
+            }
+        }
     }
 
     fn finish(&mut self, index: usize, mut record: CaseRecord) {
@@ -299,14 +319,26 @@ impl<F: Fn(Event<'_>)> Crew<'_, F> {
     }
 }
 
-/// The case whose connection broke first.
+/// Takes what a case was seen to do for uncertain: the harness could not do its work.
+fn in_error(record: &mut CaseRecord, reason: String) {
+    record.verdict = record.verdict.max(Verdict::Error);
+    record.reason = Some(reason.clone());
+    record.stopped = Some(Stopped {
+        step: None,
+        reason,
+        verdict: Verdict::Error,
+    });
+}
+
+/// The case whose connection broke first; where none broke, the first that ended.
 fn first_hurt(suspects: &[(usize, CaseRecord)]) -> Option<usize> {
     let when = |record: &CaseRecord| {
         let exchange = keeper::broken(record)?;
         let after = (exchange.at_us + exchange.took_us) / 1000;
         i64::try_from(after).ok().map(|after| record.began_ms + after)
     };
-    let first = suspects.iter().min_by_key(|(_, record)| when(record));
+    let broken = suspects.iter().filter(|(_, record)| when(record).is_some());
+    let first = broken.min_by_key(|(_, record)| when(record)).or(suspects.first());
     first.map(|(index, _)| *index)
 }
 

@@ -124,6 +124,15 @@ fn pass(mut client: TcpStream, mut inside: TcpStream, behaviour: &str, text: &st
                 }
                 continue;
             }
+            #[cfg(unix)]
+            Some("leaves") => {
+                // The shell that started this ends when it sees the file; what is asked is answered after that.
+                let shell = std::os::unix::process::parent_id();
+                std::fs::write(std::env::var("FLAG").unwrap(), "").unwrap();
+                while std::os::unix::process::parent_id() == shell {
+                    std::thread::yield_now();
+                }
+            }
             Some("throttles") => {
                 let body = r#"{"error":"slow down"}"#;
                 let head =
@@ -214,6 +223,95 @@ fn the_case_that_ends_the_server_fails_and_the_others_go_on() {
         assert_ne!(case.verdict, Verdict::Fail, "{}: {:?}", case.id, case.reason);
     }
     assert_eq!((done.code, done.record.verdict), (1, RunVerdict::Nonconformant));
+}
+
+#[test]
+fn a_server_is_not_judged_in_anothers_place() {
+    let stranger = Server::start(Options::default()).unwrap();
+    let command = server("serves", "-");
+    let arguments = [
+        "--exec",
+        &command,
+        "--target",
+        &stranger.url(),
+        "--filter",
+        "push/applied",
+    ];
+    let output = program().args(arguments).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(
+        (output.status.code(), output.stdout.as_slice()),
+        (Some(3), &b""[..]),
+        "{said}"
+    );
+    assert!(
+        said.contains(&format!("something answers at {}", stranger.url())),
+        "{said}"
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn a_server_that_ends_while_its_port_is_answered_is_seen() {
+    let home = tempfile::tempdir().unwrap();
+    let flag = home.path().join("flag").display().to_string();
+    let door = server("leaves", "remove-member").replace("exec ", "");
+    let command =
+        format!("rm -f {flag}; FLAG={flag} {door} & while [ ! -e {flag} ]; do sleep 0.01; done; exit 5");
+    let done = run(&["--exec", &command, "--filter", "removal/in-one-step"]);
+    let guilty = done.case("removal/in-one-step");
+    assert!(
+        guilty
+            .stopped
+            .as_ref()
+            .unwrap()
+            .reason
+            .contains("exited with status 5"),
+        "{guilty:?}"
+    );
+    assert_eq!((done.code, guilty.verdict), (1, Verdict::Fail), "{}", done.out);
+}
+
+#[cfg(unix)]
+#[test]
+fn what_a_server_leaves_behind_is_told() {
+    let home = tempfile::tempdir().unwrap();
+    let pid = home.path().join("pid");
+    let inner = server("serves", "-").replace('"', "\\\"");
+    let command = format!(
+        "setsid sh -c \"echo \\$\\$ >{}; {inner}\" & while :; do sleep 1; done",
+        pid.display()
+    );
+    let done = run(&["--exec", &command, "--filter", "push/applied"]);
+    let pid = std::fs::read_to_string(pid).unwrap();
+    let ended = Command::new("kill").args(["-KILL", pid.trim()]).status().unwrap();
+    assert!(ended.success(), "it went with the others");
+    assert!(
+        done.notes().contains("run it in the foreground"),
+        "{}: {}",
+        done.notes(),
+        done.out
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn a_server_does_not_outlive_a_harness_that_is_killed() {
+    let bell = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut child = program()
+        .args(["--exec", &server("hangs", "remove-member"), "--timeout", "60"])
+        .args(["--filter", "removal/in-one-step"])
+        .env("BELL", bell.local_addr().unwrap().to_string())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let (mut hanging, _) = bell.accept().unwrap();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    hanging.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let over = hanging.read(&mut [0]);
+    assert!(matches!(over, Ok(0)), "the server lives on: {over:?}");
 }
 
 #[test]

@@ -12,14 +12,14 @@ use crate::config::{Config, EXEC_TARGET, Exec};
 use crate::drive::Target;
 use crate::error::Error;
 use crate::judge::Transport;
-use crate::process::Process;
+use crate::process::{Process, ProcessError};
 use crate::record::Record;
 use crate::report;
 use crate::run::{Heading, Keeper, Repeats, Run, Terms};
 use crate::server::{self, Server};
 use crate::style::visible;
 use crate::verdict::RunVerdict;
-use crate::wire::{Client, Endpoint, Halt, Patience};
+use crate::wire::{Client, Endpoint, Halt, Patience, Service};
 use crate::{advice, console, exit, run, selftest};
 
 /// How much of what a server wrote is shown.
@@ -46,27 +46,28 @@ fn run_through(config: &Config, shows: bool) -> Result<(Record, Option<u8>), Err
     let runtime =
         runtime.map_err(|error| Error::Unreachable(format!("cannot start the run's threads: {error}")))?;
     let mut stage = Stage::set(config)?;
+    let client = client(config, stage.vault(config)?)?;
+    if let Some(exec) = &config.exec {
+        stage.process = Some(runtime.block_on(start(exec, &client))?);
+    }
     let halt = Halt::default();
     let (mut record, interrupt) = runtime.block_on(async {
         let interrupt = signals::listen(&halt, stage.process.as_ref().map(Process::ender))?;
-        Ok::<_, Error>((drive(config, &mut stage, &halt).await?, interrupt))
+        Ok::<_, Error>((drive(config, &mut stage, &client, &halt).await?, interrupt))
     })?;
     if let Some(baseline) = &config.baseline {
         baseline.apply(&mut record, &config.suite);
     }
-    if let Some(keeper) = &stage.keeper
-        && record.verdict != RunVerdict::Conformant
-        && shows
-    {
-        show_output(&keeper.output());
+    if let Some(mut keeper) = stage.keeper.take() {
+        if record.verdict != RunVerdict::Conformant && shows {
+            show_output(&keeper.output());
+        }
+        if interrupt.came() {
+            keeper.hurry();
+        }
+        record.notes.extend(runtime.block_on(keeper.end(&client)));
     }
-    if !interrupt.came() {
-        return Ok((record, None));
-    }
-    if let Some(keeper) = &mut stage.keeper {
-        keeper.hurry();
-    }
-    Ok((record, Some(exit::INTERRUPTED)))
+    Ok((record, interrupt.came().then_some(exit::INTERRUPTED)))
 }
 
 /// What a run stands on: the servers that are its own.
@@ -82,18 +83,31 @@ impl Stage {
         let server = || {
             Server::start(server::Options::default()).map_err(|error| Error::Unreachable(error.to_string()))
         };
-        let start = |exec: &Exec| {
-            Process::start(&exec.command, exec.port).map_err(|error| Error::Unreachable(error.to_string()))
-        };
         Ok(Stage {
             embedded: config.target.is_none().then(server).transpose()?,
             foreign: wants_foreign(&config.suite, &config.selected)
                 .then(server)
                 .transpose()?,
-            process: config.exec.as_ref().map(start).transpose()?,
+            process: None,
             keeper: None,
         })
     }
+
+    /// The address of the target.
+    fn vault(&self, config: &Config) -> Result<Endpoint, Error> {
+        match (&config.target, &self.embedded) {
+            (Some(target), _) => Ok(target.clone()),
+            (None, Some(server)) => address(&server.url()),
+            (None, None) => Err(Error::Usage("there is no target".to_owned())),
+        }
+    }
+}
+
+/// Starts the server under test where nobody else is.
+async fn start(exec: &Exec, client: &Client) -> Result<Process, Error> {
+    let unreachable = |error: ProcessError| Error::Unreachable(error.to_string());
+    Process::wants_nobody(client).await.map_err(unreachable)?;
+    Process::start(&exec.command, exec.port).map_err(unreachable)
 }
 
 /// The server's own words, for whoever looks for the reason of a failure.
@@ -110,19 +124,13 @@ fn show_output(output: &str) {
     console::err(&format!("the end of what the server wrote:\n{}", shown.concat()));
 }
 
-async fn drive(config: &Config, stage: &mut Stage, halt: &Halt) -> Result<Record, Error> {
-    let vault = match (&config.target, &stage.embedded) {
-        (Some(target), _) => target.clone(),
-        (None, Some(server)) => address(&server.url())?,
-        (None, None) => return Err(Error::Usage("there is no target".to_owned())),
-    };
-    let client = client(config, vault.clone())?;
+async fn drive(config: &Config, stage: &mut Stage, client: &Client, halt: &Halt) -> Result<Record, Error> {
     if let (Some(process), Some(exec)) = (stage.process.take(), &config.exec) {
-        let ready = or_halt(halt, process.wait_ready(&client, exec.ready)).await?;
+        let ready = or_halt(halt, process.wait_ready(client, exec.ready)).await?;
         ready.map_err(|error| Error::Unreachable(error.to_string()))?;
         stage.keeper = Some(Keeper::new(process, exec.ready));
     }
-    or_halt(halt, contact::reach(&client)).await??;
+    or_halt(halt, contact::reach(client)).await??;
     let foreign = stage
         .foreign
         .as_ref()
@@ -134,7 +142,7 @@ async fn drive(config: &Config, stage: &mut Stage, halt: &Halt) -> Result<Record
     let mut repeats = Repeats::default();
     for pass in 0..u32::from(config.repeat) {
         let generation = match config.seed_given {
-            true => or_halt(halt, contact::generation(&client, &config.seed)).await,
+            true => or_halt(halt, contact::generation(client, &config.seed)).await,
             false => Ok(pass),
         };
         let generation = match generation {
@@ -158,7 +166,7 @@ async fn drive(config: &Config, stage: &mut Stage, halt: &Halt) -> Result<Record
             suite: Arc::clone(&config.suite),
             selected: config.selected.clone(),
             target: Arc::new(target),
-            transport: Transport::of(&vault),
+            transport: Transport::of(client.endpoint(Service::Vault)),
             jobs: config.jobs,
             heading: heading(config),
         };
@@ -174,7 +182,7 @@ async fn drive(config: &Config, stage: &mut Stage, halt: &Halt) -> Result<Record
     let record = repeats
         .finish()
         .ok_or_else(|| Error::Usage("nothing was run".to_owned()))?;
-    Ok(conclude(record, &client, config, halt).await)
+    Ok(conclude(record, client, config, halt).await)
 }
 
 /// Adds advice, and takes back a verdict to which somebody did not want to wait.

@@ -1,16 +1,21 @@
-//! A process group of its own, which signals reach as a whole.
+//! A process group of its own, which signals reach as a whole, and a guard that ends the group where this program is killed.
 
-use std::io::{self, PipeWriter};
+use std::io::{self, PipeWriter, Write as _};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, WaitIdStatus, kill_process_group, waitid};
+
+/// Waits for a line on its standard input. If there is none to come any more, the program that held the other end was
+/// killed: then the group named by the argument is asked to end, and killed a second later.
+const GUARD: &str = r#"read -r _ || { kill -TERM "-$1"; sleep 1; kill -KILL "-$1"; }"#;
 
 /// A shell, and everything that it started.
 #[derive(Debug)]
 pub(super) struct Group {
     shell: Child,
     killer: Killer,
+    guard: Child,
 }
 
 /// The number of the group, which is the shell's.
@@ -20,7 +25,7 @@ pub(super) struct Killer(Option<Pid>);
 impl Group {
     /// Runs `command` by `sh`, with `PORT` set; standard output and error go to `output`.
     pub(super) fn start(command: &str, port: &str, output: PipeWriter) -> io::Result<Group> {
-        let shell = Command::new("sh")
+        let mut shell = Command::new("sh")
             .args(["-c", command])
             .env("PORT", port)
             .stdin(Stdio::null())
@@ -28,11 +33,14 @@ impl Group {
             .stderr(output)
             .process_group(0)
             .spawn()?;
-        let id = i32::try_from(shell.id()).ok().and_then(Pid::from_raw);
-        Ok(Group {
-            shell,
-            killer: Killer(id),
-        })
+        let killer = Killer(i32::try_from(shell.id()).ok().and_then(Pid::from_raw));
+        match guard(&shell) {
+            Ok(guard) => Ok(Group { shell, killer, guard }),
+            Err(error) => {
+                end(&mut shell, killer);
+                Err(error)
+            }
+        }
     }
 
     /// How the shell ended: "exited with status 1". It stays unreaped, so that its number keeps naming this group and no
@@ -51,14 +59,34 @@ impl Group {
 
     /// Ends all of them, and lets go of the number.
     pub(super) fn end(&mut self) {
-        self.killer.kill();
-        // Fails only where the shell is not our child any more.
-        let _ = self.shell.wait();
+        // First the guard: the number may soon be somebody else's. It fails only where the guard has ended.
+        if let Some(mut line) = self.guard.stdin.take() {
+            let _ = line.write_all(b"over\n");
+        }
+        let _ = self.guard.wait();
+        end(&mut self.shell, self.killer);
     }
 
     pub(super) fn killer(&self) -> Killer {
         self.killer
     }
+}
+
+/// Starts the guard of a shell's group. It is in a group of its own, so that Ctrl-C does not reach it.
+fn guard(shell: &Child) -> io::Result<Child> {
+    Command::new("sh")
+        .args(["-c", GUARD, "guard", &shell.id().to_string()])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .process_group(0)
+        .spawn()
+}
+
+fn end(shell: &mut Child, killer: Killer) {
+    killer.kill();
+    // Fails only where the shell is not our child any more.
+    let _ = shell.wait();
 }
 
 impl Killer {

@@ -71,11 +71,15 @@ impl Keeper {
         death
     }
 
-    /// Takes a look after the last case.
-    pub(super) fn close(&mut self) {
-        if let Some(how) = self.process.died() {
-            self.notes.push(format!("the server {how} at the end of the run"));
-        }
+    /// How the server ended, if it has been seen to. Nothing is waited for.
+    pub(super) fn gone(&self) -> Option<String> {
+        self.process.died()
+    }
+
+    /// Ends the server. A sentence where somebody still answers in its place.
+    pub async fn end(mut self, client: &Client) -> Option<String> {
+        let left = self.process.leave_nobody(client).await;
+        left.err().map(|error| error.to_string())
     }
 
     /// A sentence for reports: how the server ended, and its last words.
@@ -108,6 +112,7 @@ impl Keeper {
     }
 
     async fn start(&mut self, client: &Client) -> Result<(), ProcessError> {
+        self.process.leave_nobody(client).await?;
         self.process.restart()?;
         self.process.wait_ready(client, self.ready).await
     }
