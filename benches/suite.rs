@@ -43,7 +43,7 @@ fn main() -> ExitCode {
     start_up(&mut page);
     growth(&mut page, &bench.server.url());
     drop(bench);
-    avp_conform::console::out(&page.text);
+    avp_conform::console::out(&page.text).expect("standard output takes the page");
     if accept {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/reports/bench.md");
         fs::write(path, &page.text).expect("reports/bench.md can be written");

@@ -75,10 +75,10 @@ pub enum Command {
 #[derive(Debug, Clone, Default, Args)]
 pub struct RunArgs {
     /// The server under test; the reference server that is built in, if none is given.
-    #[arg(long, value_name = "URL", env = "AVP_TARGET")]
+    #[arg(long, value_name = "URL", env = "AVP_TARGET", hide_env_values = true)]
     pub target: Option<String>,
     /// The identity provider, where it is apart from the target.
-    #[arg(long, value_name = "URL", env = "AVP_IDP")]
+    #[arg(long, value_name = "URL", env = "AVP_IDP", hide_env_values = true)]
     pub idp: Option<String>,
     /// Start the server under test with this shell command, and end it afterwards. {port} in it is replaced by a free port,
     /// which is in PORT as well. The target is then http://127.0.0.1:{port}, unless --target says otherwise.
@@ -144,7 +144,7 @@ pub struct RunArgs {
     /// Run all of it so many times; each case counts as its worst.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub repeat: Option<u16>,
-    /// Read options from this file; avp-conform.toml of the working directory is read if it is there.
+    /// Read options from this file; else from the nearest avp-conform.toml, from the working directory upwards.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// More case files: the *.toml of a directory.

@@ -1,9 +1,10 @@
 //! What a run needs, everything checked: made from what was typed before anything is sent.
 
+mod environment;
 mod file;
 mod headers;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,9 +15,12 @@ use crate::crypto::Seed;
 use crate::error::Error;
 use crate::plan::{self, Filter, Shard};
 use crate::protocol::SpecVersion;
-use crate::report::{Output, Verbosity};
+use crate::report::{Destination, Input, Output, Verbosity};
 use crate::server;
 use crate::wire::{ClientOptions, Endpoint, Headers, TlsOptions};
+
+pub use environment::unread;
+pub use file::{Completed, complete};
 
 /// How many cases run at once unless told: by measurement (`cargo bench`) nearly as fast against a target 10 ms away as
 /// more of them, and large answers to all of them still fit into 128 MiB.
@@ -36,6 +40,8 @@ const PORT: &str = "{port}";
 pub struct Exec {
     /// The shell command, with `{port}` in it.
     pub command: String,
+    /// Where it runs; none for the working directory.
+    pub directory: Option<PathBuf>,
     /// The port.
     pub port: u16,
     /// How long it may take until it answers.
@@ -56,6 +62,8 @@ pub struct Config {
     pub idp: Option<Endpoint>,
     /// The target as it was typed, where the run starts it.
     pub target_shown: Option<String>,
+    /// The identity provider as it was typed, where the run starts the target.
+    pub idp_shown: Option<String>,
     /// The server that the run starts.
     pub exec: Option<Exec>,
     /// Whom to trust, and who to be.
@@ -100,28 +108,38 @@ pub struct Config {
     pub verbosity: Verbosity,
     /// The failures that are known.
     pub baseline: Option<Baseline>,
+    /// What a reader of the reports must know of the selection.
+    pub notes: Vec<String>,
     /// Reports, ready to be written.
     pub outputs: Vec<Output>,
 }
 
 impl Config {
-    /// Checks what was typed.
-    pub fn new(args: &RunArgs) -> Result<Config, Error> {
-        let args = &file::complete(args)?;
+    /// Checks what was typed and configured.
+    ///
+    /// # Errors
+    /// Something is wrong with it, or nothing is selected to run.
+    pub fn new(completed: &Completed) -> Result<Config, Error> {
+        let args = &completed.args;
         let suite = load_suite(&args.cases)?;
         let spec = args.spec.unwrap_or_default();
         let mut selected = plan::plan(&suite, &args.filter, spec, args.slow);
+        if selected.is_empty() {
+            return Err(nothing_selected(&suite, &args.filter, spec));
+        }
+        check_filters(&suite, &args.filter)?;
+        let mut notes = plan::idle(&suite, &args.filter, &selected);
         if let Some(shard) = args.shard {
             if args.seed.is_none() {
                 let advice = "--shard needs --seed: the same for all shards, 64 hexadecimal digits";
                 return Err(Error::Usage(advice.to_owned()));
             }
             selected.retain(|index| shard.has(suite.cases[*index].id()));
+            if selected.is_empty() {
+                notes.push(format!("no case of the selection is in shard {shard}"));
+            }
         }
-        if selected.is_empty() {
-            return Err(nothing_selected(&suite, &args.filter, spec));
-        }
-        let exec = exec(args)?;
+        let exec = exec(completed)?;
         let (vault_headers, idp_headers) = headers::headers(args)?;
         let address = |url: &Option<String>| {
             let url = url
@@ -132,6 +150,7 @@ impl Config {
         Ok(Config {
             target: endpoint("--target", address(&args.target).as_deref())?,
             target_shown: args.target.clone().filter(|_| exec.is_some()),
+            idp_shown: args.idp.clone().filter(|_| exec.is_some()),
             idp: endpoint(
                 "--idp",
                 args.idp.as_ref().and_then(|_| address(&args.idp)).as_deref(),
@@ -157,11 +176,8 @@ impl Config {
             show_secrets: args.show_secrets,
             verbosity: Verbosity::of(args.quiet, args.verbose),
             baseline: args.baseline.as_deref().map(Baseline::load).transpose()?,
-            outputs: args
-                .report
-                .iter()
-                .map(|report| report.open())
-                .collect::<Result<_, _>>()?,
+            notes,
+            outputs: Destination::open_all(&args.report, &inputs(args)?)?,
             suite: Arc::new(suite),
         })
     }
@@ -181,14 +197,43 @@ impl Config {
     }
 }
 
+/// Every file that a run reads.
+fn inputs(args: &RunArgs) -> Result<Vec<Input>, Error> {
+    let mut inputs = case_files(&args.cases)?;
+    for (what, path) in [
+        ("the configuration file", &args.config),
+        ("the baseline", &args.baseline),
+        ("the file of headers", &args.header_file),
+        ("a certificate", &args.cacert),
+        ("a certificate", &args.client_cert),
+        ("a private key", &args.client_key),
+    ] {
+        inputs.extend(path.as_ref().map(|path| Input::new(what, path)));
+    }
+    Ok(inputs)
+}
+
+/// The case files of more directories.
+///
+/// # Errors
+/// A directory cannot be read.
+pub fn case_files(directories: &[PathBuf]) -> Result<Vec<Input>, Error> {
+    let files = directories.iter().map(|directory| read_cases(directory));
+    let files: Vec<Vec<Source>> = files.collect::<Result<_, _>>()?;
+    let input = |source: Source| Input::new("a case file", source.name);
+    Ok(files.into_iter().flatten().map(input).collect())
+}
+
+fn read_cases(directory: &Path) -> Result<Vec<Source>, Error> {
+    read_directory(directory)
+        .map_err(|error| Error::Usage(format!("cannot read cases from {}: {error}", directory.display())))
+}
+
 /// The built-in cases and those of more directories, read and linted.
 pub fn load_suite(directories: &[PathBuf]) -> Result<Suite, Error> {
     let mut sources = embedded_sources();
     for directory in directories {
-        let read = read_directory(directory);
-        let more = read.map_err(|error| {
-            Error::Usage(format!("cannot read cases from {}: {error}", directory.display()))
-        })?;
+        let more = read_cases(directory)?;
         if more.is_empty() {
             return Err(Error::Usage(format!(
                 "there is no *.toml in {}",
@@ -219,7 +264,8 @@ fn counted(problems: &[Problem], place: &str) -> String {
 }
 
 /// The server to be started. It gets a free port, unless the target names one.
-fn exec(args: &RunArgs) -> Result<Option<Exec>, Error> {
+fn exec(completed: &Completed) -> Result<Option<Exec>, Error> {
+    let args = &completed.args;
     let Some(command) = args.exec.clone() else {
         return Ok(None);
     };
@@ -231,6 +277,7 @@ fn exec(args: &RunArgs) -> Result<Option<Exec>, Error> {
     };
     Ok(Some(Exec {
         command,
+        directory: completed.exec_directory.clone(),
         port,
         ready: Duration::from_secs_f64(args.ready_timeout.unwrap_or(DEFAULT_READY_SECONDS)),
     }))
@@ -250,19 +297,35 @@ fn tls(args: &RunArgs) -> Result<TlsOptions, Error> {
 }
 
 fn endpoint(option: &str, url: Option<&str>) -> Result<Option<Endpoint>, Error> {
-    let parse =
-        |url: &str| Endpoint::parse(url).map_err(|error| Error::Usage(format!("{option} {url:?}: {error}")));
+    let parse = |url: &str| Endpoint::parse(url).map_err(|error| Error::Usage(format!("{option}: {error}")));
     url.map(parse).transpose()
 }
 
 fn nothing_selected(suite: &Suite, filters: &[Filter], spec: SpecVersion) -> Error {
     let shown: Vec<String> = filters.iter().map(|filter| format!("'{filter}'")).collect();
-    let near = plan::suggestion(suite, filters);
-    let near = near
-        .map(|near| format!("; did you mean '{near}'?"))
-        .unwrap_or_default();
+    let near = filters.iter().find_map(|filter| plan::suggestion(suite, filter));
     Error::NothingSelected(format!(
-        "no case of AVP {spec} matches {}{near}",
-        shown.join(" or ")
+        "no case of AVP {spec} matches {}{}",
+        shown.join(" or "),
+        did_you_mean(near)
     ))
+}
+
+/// Each filter must name something: one that does not is a typing error, or names what is called otherwise now.
+///
+/// # Errors
+/// A filter matches no case at all, whatever the others select.
+pub fn check_filters(suite: &Suite, filters: &[Filter]) -> Result<(), Error> {
+    let Some(filter) = filters.iter().find(|filter| !filter.names_any(suite)) else {
+        return Ok(());
+    };
+    Err(Error::Usage(format!(
+        "no case matches --filter '{filter}'{}",
+        did_you_mean(plan::suggestion(suite, filter))
+    )))
+}
+
+fn did_you_mean(near: Option<String>) -> String {
+    near.map(|near| format!("; did you mean '{near}'?"))
+        .unwrap_or_default()
 }

@@ -2,10 +2,23 @@
 
 use std::io::{self, IsTerminal, Write};
 
-/// Writes to standard output. A reader that went away is not told.
-pub fn out(text: &str) {
+use crate::error::Error;
+
+/// Writes to standard output. That its reader went away is no error.
+///
+/// # Errors
+/// It takes no more: the disk behind it is full.
+pub fn out(text: &str) -> Result<(), Error> {
     let mut stdout = io::stdout().lock();
-    let _gone = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(unwritten(&error)),
+        _ => Ok(()),
+    }
+}
+
+/// What is said where standard output takes no more.
+pub fn unwritten(error: &io::Error) -> Error {
+    Error::Unwritten(vec![format!("cannot write to standard output: {error}")])
 }
 
 /// Writes to standard error.
@@ -16,10 +29,19 @@ pub fn err(text: &str) {
 
 /// Whether standard output is to be coloured: a terminal, and nobody said no (<https://no-color.org>).
 pub fn color() -> bool {
+    is_colored(io::stdout().is_terminal())
+}
+
+/// Whether standard error is to be coloured.
+pub fn error_color() -> bool {
+    is_colored(io::stderr().is_terminal())
+}
+
+fn is_colored(is_terminal: bool) -> bool {
     let unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
         || std::env::var_os("TERM").is_some_and(|value| value == "dumb");
     let forced = std::env::var_os("CLICOLOR_FORCE").is_some_and(|value| value != "0");
-    !unwanted && (forced || io::stdout().is_terminal() && takes_colors())
+    !unwanted && (forced || is_terminal && takes_colors())
 }
 
 /// Whether the terminal can be told to colour.

@@ -1,6 +1,7 @@
 //! Why the harness itself cannot go on. A check that fails is no error: it is data.
 
 use crate::exit;
+use crate::style::hide_passwords;
 
 /// An error with its exit code. Messages are whole sentences for people, without a full stop.
 #[derive(Debug, thiserror::Error)]
@@ -14,6 +15,9 @@ pub enum Error {
     /// The target or a service of the harness's own cannot be reached or started.
     #[error("{0}")]
     Unreachable(String),
+    /// Not everything could be written that was to be: each a sentence.
+    #[error("{}", .0.join("\nerror: "))]
+    Unwritten(Vec<String>),
     /// Somebody ended the program before it had anything to report.
     #[error("interrupted")]
     Interrupted,
@@ -23,19 +27,19 @@ pub enum Error {
 }
 
 impl Error {
-    /// What is said of it, as whole lines: problems of files come with their own headings.
+    /// What is said of it, as whole lines: problems of files come with their own headings. Passwords of addresses are hidden.
     pub fn shown(&self) -> String {
-        match self {
+        hide_passwords(&match self {
             Error::Cases(problems) => format!("{}\n", problems.trim_end()),
             other => format!("error: {other}\n"),
-        }
+        })
     }
 
     /// The exit code that says so.
     pub fn exit_code(&self) -> u8 {
         match self {
             Error::Usage(_) | Error::Cases(_) => exit::USAGE,
-            Error::Unreachable(_) => exit::UNREACHABLE,
+            Error::Unreachable(_) | Error::Unwritten(_) => exit::UNREACHABLE,
             Error::Interrupted => exit::INTERRUPTED,
             Error::NothingSelected(_) => exit::NOTHING_SELECTED,
         }

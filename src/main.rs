@@ -7,7 +7,11 @@ use avp_conform::{command, console};
 use clap::Parser as _;
 
 fn main() -> ExitCode {
-    match command::execute(Cli::parse()) {
+    let done = match Cli::try_parse() {
+        Ok(cli) => command::execute(cli),
+        Err(other) => command::explain_usage(&other),
+    };
+    match done {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
             console::err(&error.shown());

@@ -37,6 +37,11 @@ impl Filter {
         })
     }
 
+    /// Whether there is a case that it matches, whether that runs or not.
+    pub fn names_any(&self, suite: &Suite) -> bool {
+        suite.cases.iter().any(|case| self.matches(case))
+    }
+
     fn matches(&self, case: &LoadedCase) -> bool {
         self.glob.is_match(case.id())
             || self.glob.is_match(case.topic())
@@ -50,6 +55,9 @@ impl fmt::Display for Filter {
     }
 }
 
+/// More parts than that are of no use to anybody.
+const MOST_SHARDS: u64 = 10_000;
+
 /// One part of the cases: which, from 1, and of how many.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shard {
@@ -58,6 +66,16 @@ pub struct Shard {
 }
 
 impl Shard {
+    /// How many parts there are.
+    pub fn parts(self) -> u64 {
+        self.of
+    }
+
+    /// All parts, itself among them.
+    pub fn siblings(self) -> impl Iterator<Item = Shard> {
+        (1..=self.of).map(move |number| Shard { number, of: self.of })
+    }
+
     /// Whether a case belongs to it. What is added to the suite moves no other case.
     pub fn has(self, case: &str) -> bool {
         let digest = Sha256::digest(case);
@@ -75,9 +93,11 @@ impl FromStr for Shard {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let numbers = text.split_once('/').and_then(|(number, of)| {
             let (number, of) = (number.parse().ok()?, of.parse().ok()?);
-            (1..=of).contains(&number).then_some(Shard { number, of })
+            ((1..=of).contains(&number) && of <= MOST_SHARDS).then_some(Shard { number, of })
         });
-        numbers.ok_or_else(|| "a shard is written K/N, with K from 1 to N: 1/4".to_owned())
+        numbers.ok_or_else(|| {
+            format!("a shard is written K/N, with K from 1 to N: 1/4; there are at most {MOST_SHARDS}")
+        })
     }
 }
 
@@ -160,12 +180,28 @@ fn is_in_force(id: &str, spec: SpecVersion) -> bool {
         .is_some_and(|requirement| requirement.in_force(spec))
 }
 
-/// What somebody may have meant whose filters select nothing.
-pub fn suggestion(suite: &Suite, filters: &[Filter]) -> Option<String> {
-    let filter = filters.first()?;
+/// A sentence for each filter that selects cases none of which runs.
+pub fn idle(suite: &Suite, filters: &[Filter], selected: &[usize]) -> Vec<String> {
+    let runs = |filter: &Filter| selected.iter().any(|index| filter.matches(&suite.cases[*index]));
+    filters
+        .iter()
+        .filter(|filter| !filter.excludes && !runs(filter))
+        .map(|filter| {
+            format!(
+                "no case that --filter '{filter}' matches was run: they take minutes (--slow), are not of this version, \
+                 or are taken away by another filter"
+            )
+        })
+        .collect()
+}
+
+/// What somebody may have meant whose filter matches nothing.
+pub fn suggestion(suite: &Suite, filter: &Filter) -> Option<String> {
     let known = suite.cases.iter().flat_map(|case| [case.id(), case.topic()]);
     let ids = catalogue().iter().map(|requirement| requirement.id.as_str());
-    nearest(&filter.text, known.chain(ids)).map(str::to_owned)
+    let near = nearest(filter.glob.glob().glob(), known.chain(ids))?;
+    let mark = if filter.excludes { "!" } else { "" };
+    Some(format!("{mark}{near}"))
 }
 
 #[cfg(test)]

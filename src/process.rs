@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::io::{self, PipeReader, Read};
 use std::net::TcpListener;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -39,6 +40,7 @@ const FOREGROUND: &str =
 #[derive(Debug)]
 pub struct Process {
     command: String,
+    directory: Option<PathBuf>,
     port: u16,
     running: Running,
     ender: Ender,
@@ -104,9 +106,12 @@ pub enum ProcessError {
 
 impl Process {
     /// Runs `command` by the shell (`sh -c`, on Windows `cmd /C`), with `{port}` in it replaced by the port, and `PORT`
-    /// set to it.
-    pub fn start(command: &str, port: u16) -> Result<Process, ProcessError> {
-        let running = Running::start(command, port).map_err(|why| ProcessError::Start {
+    /// set to it. It runs in `directory`, else in the working directory.
+    ///
+    /// # Errors
+    /// There is no shell, or no such directory.
+    pub fn start(command: &str, directory: Option<&Path>, port: u16) -> Result<Process, ProcessError> {
+        let running = Running::start(command, directory, port).map_err(|why| ProcessError::Start {
             command: command.to_owned(),
             why,
         })?;
@@ -114,6 +119,7 @@ impl Process {
         *ender.held() = Some(running.group.killer());
         Ok(Process {
             command: command.to_owned(),
+            directory: directory.map(Path::to_owned),
             port,
             running,
             ender,
@@ -182,7 +188,7 @@ impl Process {
     /// Ends what is left of the server and starts it anew. Its output so far is gone.
     pub fn restart(&mut self) -> Result<(), ProcessError> {
         self.stop();
-        let mut next = Process::start(&self.command, self.port)?;
+        let mut next = Process::start(&self.command, self.directory.as_deref(), self.port)?;
         *self.ender.held() = next.ender.held().take();
         next.ender = self.ender.clone();
         *self = next;
@@ -291,10 +297,10 @@ struct Running {
 }
 
 impl Running {
-    fn start(command: &str, port: u16) -> io::Result<Running> {
+    fn start(command: &str, directory: Option<&Path>, port: u16) -> io::Result<Running> {
         let (reader, writer) = io::pipe()?;
         let port = port.to_string();
-        let group = Group::start(&command.replace("{port}", &port), &port, writer)?;
+        let group = Group::start(&command.replace("{port}", &port), directory, &port, writer)?;
         let output = Output::default();
         let sink = output.clone();
         let reader = std::thread::spawn(move || sink.fill(reader));
@@ -365,7 +371,7 @@ mod tests {
     use crate::wire::{ClientOptions, Endpoint};
 
     fn run(command: &str) -> Process {
-        Process::start(command, 1).unwrap()
+        Process::start(command, None, 1).unwrap()
     }
 
     fn until(what: impl Fn() -> bool) {
@@ -395,7 +401,7 @@ mod tests {
         } else {
             "echo {port} $PORT; exit 7"
         };
-        let process = Process::start(tells, 4711).unwrap();
+        let process = Process::start(tells, None, 4711).unwrap();
         until(|| process.died().is_some());
         assert_eq!(process.died().unwrap(), "exited with status 7");
         until(|| process.output_tail().trim_end() == "4711 4711");

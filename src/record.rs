@@ -45,6 +45,9 @@ pub struct Record {
     /// Which parts of the selection were run, where it was not the whole of it: `1/4`, or several of them with commas.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shard: Option<String>,
+    /// The parts that are missing, where reports of parts were merged and some were not among them: `2/3`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub missing: Vec<String>,
     /// What a reader must know of how the run was made: certificate checks off, interrupted, and the like.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,

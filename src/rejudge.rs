@@ -99,8 +99,9 @@ fn transport(target: &str) -> Result<Transport, String> {
     if target == "embedded" {
         return Ok(Transport::Loopback);
     }
-    let endpoint =
-        Endpoint::parse(target).map_err(|error| format!("the target {target:?} cannot be read: {error}"))?;
+    // Where the run chose the port it stands for any.
+    let endpoint = Endpoint::parse(&target.replace("{port}", "1"))
+        .map_err(|error| format!("the target {target:?} cannot be read: {error}"))?;
     Ok(Transport::of(&endpoint))
 }
 

@@ -107,7 +107,15 @@ pub async fn run_on(run: &Run, terms: Terms<'_>, observe: impl Fn(Event<'_>)) ->
     done.sort_by_key(|(index, _)| *index);
     let mut cases: Vec<CaseRecord> = done.into_iter().map(|(_, case)| case).collect();
     hide_across(&mut cases, &crew.secrets);
-    record(run, started, clock, cases, notes)
+    record(
+        &run.suite,
+        &context(run),
+        &run.heading,
+        started,
+        clock,
+        cases,
+        notes,
+    )
 }
 
 /// Ends the run when its time is up.
@@ -373,7 +381,11 @@ fn case(run: &Run, index: usize) -> &LoadedCase {
 }
 
 fn bug(why: &str) -> Transcript {
-    let reason = format!("a bug in the harness: {why}");
+    not_driven(format!("a bug in the harness: {why}"))
+}
+
+/// The transcript of a case that was not driven.
+fn not_driven(reason: String) -> Transcript {
     let stopped = Some(Stopped {
         step: None,
         reason,
@@ -383,6 +395,28 @@ fn bug(why: &str) -> Transcript {
         stopped,
         ..Transcript::default()
     }
+}
+
+/// The record of a run that came to nothing: every selected case is in error.
+pub fn undone(
+    suite: &Suite,
+    selected: &[usize],
+    context: &Context<'_>,
+    heading: &Heading,
+    why: &str,
+) -> Record {
+    let one = |index: &usize| judge(&suite.cases[*index], not_driven(why.to_owned()), context);
+    let cases = selected.iter().map(one).collect();
+    let notes = vec![why.to_owned()];
+    record(
+        suite,
+        context,
+        heading,
+        Timestamp::now(),
+        Instant::now(),
+        cases,
+        notes,
+    )
 }
 
 fn context(run: &Run) -> Context<'_> {
@@ -395,13 +429,15 @@ fn context(run: &Run) -> Context<'_> {
 }
 
 fn record(
-    run: &Run,
+    suite: &Suite,
+    context: &Context<'_>,
+    heading: &Heading,
     started: Timestamp,
     clock: Instant,
     cases: Vec<CaseRecord>,
     notes: Vec<String>,
 ) -> Record {
-    let heading = run.heading.clone();
+    let heading = heading.clone();
     let mut record = Record {
         format: FORMAT,
         tool: Tool {
@@ -409,19 +445,20 @@ fn record(
             version: env!("CARGO_PKG_VERSION").to_owned(),
         },
         suite: SuiteRecord {
-            hash: run.suite.hash.clone(),
-            cases: run.suite.cases.len(),
+            hash: suite.hash.clone(),
+            cases: suite.cases.len(),
             kill_rate: heading.kill_rate,
         },
         target: heading.target,
         idp: heading.idp,
         exec: heading.exec,
-        spec: run.target.spec,
-        seed: run.target.seed.to_string(),
-        generation: run.target.generation,
+        spec: context.spec,
+        seed: context.seed.to_string(),
+        generation: context.generation,
         strict: heading.strict,
         filters: heading.filters,
         shard: heading.shard,
+        missing: Vec::new(),
         notes: [heading.notes, notes].concat(),
         verdict: RunVerdict::Incomplete,
         summary: Summary::default(),
@@ -436,6 +473,6 @@ fn record(
         requirements: Vec::new(),
         cases,
     };
-    tally::settle(&mut record, &run.suite);
+    tally::settle(&mut record, suite);
     record
 }

@@ -5,6 +5,8 @@
 
 use std::fmt::{Display, Write as _};
 
+use unicode_general_category::{GeneralCategory, get_general_category};
+
 use crate::verdict::Verdict;
 
 /// What a piece of text stands for; the terminal decides how that looks.
@@ -123,15 +125,57 @@ fn push_visible(out: &mut String, character: char, keep_lines: bool) {
     }
 }
 
-/// Whether a character does something to the text around it, or nothing that can be seen.
+/// Text without the user names and passwords of addresses in it: `http://***@host`.
+pub fn hide_passwords(text: &str) -> String {
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some(at) = rest.find("://") {
+        let (before, after) = rest.split_at(at + 3);
+        let end = after.find(|character: char| character.is_whitespace() || "'\"`<>|;".contains(character));
+        let (address, more) = after.split_at(end.unwrap_or(after.len()));
+        out.push_str(before);
+        rest = match user_info(address) {
+            Some(length) => {
+                out.push_str("***");
+                &after[length..]
+            }
+            None => {
+                out.push_str(address);
+                more
+            }
+        };
+    }
+    out.push_str(rest);
+    out
+}
+
+/// The length of what stands before the `@` of an address, if anything does. A password may hold a slash that should have
+/// been escaped: then what stands before it is no host and port.
+fn user_info(address: &str) -> Option<usize> {
+    let authority = &address[..address.find(['/', '?', '#']).unwrap_or(address.len())];
+    let is_port = |port: &str| port.bytes().all(|byte| byte.is_ascii_digit());
+    match (authority.rfind('@'), authority.rsplit_once(':')) {
+        (Some(at), _) => Some(at),
+        (None, Some((_, port))) if !is_port(port) && !authority.ends_with(']') => address.rfind('@'),
+        _ => None,
+    }
+}
+
+/// Whether a character does something to the text around it, or nothing that can be seen: controls, format characters,
+/// separators of lines and paragraphs, what has no meaning, and letters that are blank.
 pub fn is_hidden(character: char) -> bool {
-    character.is_control()
-        || matches!(
-            u32::from(character),
-            0xad | 0x34f | 0x61c | 0x115f..=0x1160 | 0x17b4..=0x17b5 | 0x180b..=0x180f | 0x200b..=0x200f
-                | 0x2028..=0x202e | 0x2060..=0x206f | 0x3164 | 0xfe00..=0xfe0f | 0xfeff | 0xffa0
-                | 0xfff0..=0xfffb | 0xfffe..=0xffff | 0xe0000..=0xe0fff
-        )
+    use GeneralCategory::{Control, Format, LineSeparator, ParagraphSeparator, Surrogate, Unassigned};
+    if character.is_ascii() {
+        return character.is_ascii_control();
+    }
+    matches!(
+        get_general_category(character),
+        Control | Format | LineSeparator | ParagraphSeparator | Surrogate | Unassigned
+    ) || matches!(
+        u32::from(character),
+        0x34f | 0x115f..=0x1160 | 0x17b4..=0x17b5 | 0x180b..=0x180f | 0x3164 | 0xfe00..=0xfe0f | 0xffa0
+            | 0xe0000..=0xe0fff
+    )
 }
 
 /// Lines of at most `width` characters, broken between words; a word that is longer is broken inside.
@@ -198,6 +242,51 @@ mod tests {
             shown,
             "a\\u{0}\\u{1b}[31m\\u{9b}2J\\u{202e}b\\u{2028}\\u{200b}\\r\\n\\tc\\u{feff}"
         );
+    }
+
+    #[test]
+    fn format_characters_of_all_of_unicode_are_hidden() {
+        for hidden in [
+            '\u{ad}',
+            '\u{61c}',
+            '\u{180e}',
+            '\u{200d}',
+            '\u{2066}',
+            '\u{feff}',
+            '\u{fff9}',
+            '\u{110bd}',
+            '\u{13430}',
+            '\u{1bca0}',
+            '\u{1d173}',
+            '\u{1d17a}',
+            '\u{e0001}',
+            '\u{e0101}',
+            '\u{10ffff}',
+        ] {
+            assert!(is_hidden(hidden), "{hidden:?}");
+        }
+        for shown in ['a', ' ', 'ż', '中', '😀', '\u{301}', '\u{1d11e}'] {
+            assert!(!is_hidden(shown), "{shown:?}");
+        }
+    }
+
+    #[test]
+    fn passwords_of_addresses_are_hidden() {
+        for (text, shown) in [
+            ("http://me:secret@host/a b", "http://***@host/a b"),
+            ("x 'https://me@h' y", "x 'https://***@h' y"),
+            (
+                "a postgres://u:p@ss@db:1/x amqp://u:p/q@h",
+                "a postgres://***@db:1/x amqp://***@h",
+            ),
+            (
+                "https://host:80/@scope/x http://[::1]:1/a@b",
+                "https://host:80/@scope/x http://[::1]:1/a@b",
+            ),
+            ("me@host and ://", "me@host and ://"),
+        ] {
+            assert_eq!(hide_passwords(text), shown);
+        }
     }
 
     #[test]

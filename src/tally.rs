@@ -43,7 +43,7 @@ pub fn settle(record: &mut Record, suite: &Suite) {
         selected.extend(all.filter(|id| !slow.contains(id)));
     }
     record.requirements = requirements(&record.cases, &selected, &slow, record.spec);
-    record.verdict = verdict(&record.cases, &record.requirements, record.strict);
+    record.verdict = verdict(record, &record.requirements);
     record.summary = Summary::of(record.cases.iter().map(|case| case.verdict));
     record.latency = latency(&record.cases);
 }
@@ -149,7 +149,7 @@ pub fn anew(record: &mut Record) {
         );
     }
     record.requirements = requirements(&record.cases, &selected, &slow, record.spec);
-    record.verdict = verdict(&record.cases, &record.requirements, record.strict);
+    record.verdict = verdict(record, &record.requirements);
     record.latency = latency(&record.cases);
 }
 
@@ -180,8 +180,17 @@ fn latency(cases: &[CaseRecord]) -> Vec<Latency> {
         .collect()
 }
 
-/// What the run came to. A must that is seen broken outweighs work that could not be done.
-pub fn verdict(cases: &[CaseRecord], requirements: &[RequirementRecord], strict: bool) -> RunVerdict {
+/// What a run comes to by these of its requirements. A must that is seen broken outweighs work that could not be done.
+pub fn verdict(record: &Record, requirements: &[RequirementRecord]) -> RunVerdict {
+    let is_undone = record.cases.iter().any(|case| case.verdict == Verdict::Error);
+    sum(
+        requirements,
+        is_undone || !record.missing.is_empty(),
+        record.strict,
+    )
+}
+
+fn sum(requirements: &[RequirementRecord], is_undone: bool, strict: bool) -> RunVerdict {
     let must = |verdict: Verdict| {
         requirements
             .iter()
@@ -190,7 +199,7 @@ pub fn verdict(cases: &[CaseRecord], requirements: &[RequirementRecord], strict:
     if must(Verdict::Fail) {
         return RunVerdict::Nonconformant;
     }
-    if cases.iter().any(|case| case.verdict == Verdict::Error) {
+    if is_undone {
         return RunVerdict::Incomplete;
     }
     let warned = requirements.iter().any(|it| it.verdict == Verdict::Warn);
@@ -247,7 +256,8 @@ mod tests {
     fn tally(checks: Vec<CheckRecord>, selected: &[&str], strict: bool) -> (Vec<Verdict>, RunVerdict) {
         let cases = [case(checks)];
         let requirements = requirements(&cases, selected, &["AVP-3-04"], SpecVersion::V0_4);
-        let run = verdict(&cases, &requirements, strict);
+        let is_undone = cases.iter().any(|case| case.verdict == Verdict::Error);
+        let run = sum(&requirements, is_undone, strict);
         let verdicts = requirements
             .iter()
             .filter(|it| it.id != "AVP-3-04")

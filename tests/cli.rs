@@ -6,28 +6,26 @@ use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 use std::path::Path;
-use std::process::Output;
+use std::process::{Output, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use assert_cmd::Command;
 use avp_conform::record::Record;
+use avp_conform::report;
 use avp_conform::server::{Behaviour, Options, Server, find_fault};
+use avp_conform::verdict::{RunVerdict, Verdict};
 use tempfile::TempDir;
 
 /// The program, in an environment of its own.
 fn command() -> Command {
     let mut command = Command::cargo_bin("avp-conform").unwrap();
-    for name in [
-        "AVP_TARGET",
-        "AVP_IDP",
-        "PORT",
-        "NO_COLOR",
-        "CLICOLOR_FORCE",
-        "TERM",
-        "COLUMNS",
-    ] {
+    let ours = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+    for name in ours.filter(|name| name.starts_with("AVP_")) {
+        command.env_remove(name);
+    }
+    for name in ["PORT", "NO_COLOR", "CLICOLOR_FORCE", "TERM", "COLUMNS"] {
         command.env_remove(name);
     }
     command.timeout(Duration::from_secs(120));
@@ -151,6 +149,12 @@ fn what_makes_no_sense_is_refused_before_anything_is_sent() {
     let empty = tempfile::tempdir().unwrap();
     let taken = empty.path().join("file");
     fs::write(&taken, "").unwrap();
+    let good = cases(CASE);
+    let known = shown(&empty.path().join("known.list")).to_owned();
+    fs::write(&known, "# nothing\n").unwrap();
+    let twice = format!("json={}", shown(&empty.path().join("twice.json")));
+    let over_case = format!("json={}", shown(&good.path().join("demo.toml")));
+    let over_list = format!("json={known}");
     let nowhere = format!("json={}/below/report.json", shown(&taken));
     let directory = format!("json={}", shown(empty.path()));
     for (arguments, part) in [
@@ -164,7 +168,31 @@ fn what_makes_no_sense_is_refused_before_anything_is_sent() {
         (&["--spec", "9.9"], "invalid value '9.9'"),
         (&["--timeout", "0"], "seconds, above 0"),
         (&["--jobs", "0"], "invalid value '0'"),
-        (&["--idp", "ftp://x"], "--idp \"ftp://x\": "),
+        (&["--idp", "ftp://x"], "--idp: \"ftp://x\" is not an address"),
+        (
+            &["--report", "json=-", "--report", "text=/dev/stdout"],
+            "cannot write report standard output: a json report goes there as well",
+        ),
+        (
+            &["--report", &twice, "--report", &twice],
+            "a json report goes there as well",
+        ),
+        (
+            &["--cases", shown(good.path()), "--report", &over_case],
+            "it is a case file, and would be overwritten",
+        ),
+        (
+            &["--baseline", &known, "--report", &over_list],
+            "it is the baseline, and would be overwritten",
+        ),
+        (
+            &["--filter", "push/applied", "--filter", "push/stale"],
+            "no case matches --filter 'push/stale'; did you mean 'push/stale-is-a-conflict'?",
+        ),
+        (
+            &["--filter", "!push/aplied"],
+            "no case matches --filter '!push/aplied'; did you mean '!push/applied'?",
+        ),
         (&["--report", "jsn=x"], "did you mean \"json\"?"),
         (&["--report", "json"], "say where the report goes"),
         (&["--report", &nowhere], "cannot write report "),
@@ -185,7 +213,12 @@ fn what_makes_no_sense_is_refused_before_anything_is_sent() {
     }
     let (code, _, err) = ran(&["--target", "no url"]);
     assert_eq!(code, 2);
-    assert!(err.starts_with("error: --target \"no url\": "), "{err}");
+    assert!(
+        err.starts_with("error: --target: \"no url\" is not an address"),
+        "{err}"
+    );
+    assert_eq!(fs::read_to_string(good.path().join("demo.toml")).unwrap(), CASE);
+    assert_eq!(fs::read_to_string(&known).unwrap(), "# nothing\n");
     assert_eq!(visits.load(Ordering::SeqCst), 0, "nothing was sent");
 }
 
@@ -197,6 +230,8 @@ fn a_filter_that_selects_nothing_says_so() {
         err,
         "error: no case of AVP 0.4 matches 'push/aplied'; did you mean 'push/applied'?\n"
     );
+    let (_, _, err) = ran(&["--filter", "AVP-6-8"]);
+    assert!(err.ends_with("did you mean 'AVP-6-08'?\n"), "{err}");
     assert_eq!(ran(&["list", "--filter", "nothing"]).0, 5);
 }
 
@@ -516,6 +551,267 @@ fn a_script_is_printed() {
     assert_eq!(ran(&["repro"]).0, 2);
     assert_eq!(ran(&["repro", "push/applied", "--step", "0"]).0, 2);
     assert_eq!(ran(&["repro", "push/applied", "--step", "9"]).0, 2);
+}
+
+#[test]
+fn reports_of_an_earlier_run_do_not_outlive_one_that_fails() {
+    let home = tempfile::tempdir().unwrap();
+    let (json, junit) = (home.path().join("a.json"), home.path().join("a.xml"));
+    let reports = [
+        format!("json={}", shown(&json)),
+        format!("junit={}", shown(&junit)),
+    ];
+    let reports = ["--report", &reports[0], "--report", &reports[1]];
+    let run = |more: &[&str]| ran(&[&["--filter", "push/applied"], &reports[..], more].concat());
+    assert_eq!(run(&[]).0, 0);
+    let record = || report::load(&json).unwrap();
+    assert_eq!(record().verdict, RunVerdict::Conformant);
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let (code, out, err) = run(&["--target", &format!("http://{closed}")]);
+    assert_eq!((code, out.as_str()), (3, ""), "{err}");
+    assert_eq!(record().verdict, RunVerdict::Incomplete);
+    assert_eq!(record().target, format!("http://{closed}"));
+    assert_eq!(record().cases[0].verdict, Verdict::Error);
+    assert!(record().notes[0].starts_with(&format!("cannot reach http://{closed}")));
+    assert!(fs::read_to_string(&junit).unwrap().contains("errors=\"1\""));
+    // What was refused is no run: the file is left, and that is said.
+    let (code, _, err) = run(&["--seed", &"0".repeat(64), "--shard", "1/2", "--cases", "no/such"]);
+    assert_eq!(code, 2);
+    assert!(
+        err.contains(&format!(
+            "note: nothing was run, and {} is not of this run",
+            shown(&json)
+        )),
+        "{err}"
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn a_run_that_is_killed_leaves_no_green_report() {
+    let home = tempfile::tempdir().unwrap();
+    let json = home.path().join("a.json");
+    let report = format!("json={}", shown(&json));
+    assert_eq!(ran(&["--filter", "push/applied", "--report", &report]).0, 0);
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", silent.local_addr().unwrap());
+    let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_avp-conform"))
+        .args(["--filter", "push/applied", "--report", &report, "--target", &url])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let _held = silent.accept().unwrap();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let record = report::load(&json).unwrap();
+    assert_eq!((record.verdict, record.target), (RunVerdict::Incomplete, url));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_standard_output_is_an_error() {
+    let full = || fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let home = tempfile::tempdir().unwrap();
+    let report = stored(&home);
+    let server = faulty("push-without-token");
+    let url = server.url();
+    for (arguments, expected) in [
+        (&["--help"][..], 3),
+        (&["--version"], 3),
+        (&["list"], 3),
+        (&["coverage"], 3),
+        (&["lint"], 3),
+        (&["man"], 3),
+        (&["completions", "bash"], 3),
+        (&["explain", "AVP-6-08"], 3),
+        (&["serve", "--list-faults"], 3),
+        (&["serve", "--port", "0"], 3),
+        (&["show", &report], 3),
+        (&["show", &report, "--report", "json=-"], 3),
+        (&["diff", &report, &report], 3),
+        (&["rejudge", &report], 3),
+        (&["repro", "--from", &report], 3),
+        (&["--filter", "push/applied"], 3),
+        (
+            &["--target", &url, "--filter", "authorization/push-without-token"],
+            1,
+        ),
+    ] {
+        let child = std::process::Command::new(env!("CARGO_BIN_EXE_avp-conform"))
+            .args(arguments)
+            .stdout(full())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let (code, _, err) = said(&child.wait_with_output().unwrap());
+        assert_eq!(code, expected, "{arguments:?}: {err}");
+        assert!(
+            err.contains("standard output: No space left"),
+            "{arguments:?}: {err}"
+        );
+        let verdict = err.contains("conformant: ");
+        assert_eq!(
+            verdict,
+            arguments[0] == "show" || arguments[0].starts_with("--filter") || arguments[0] == "--target",
+            "{arguments:?}: {err}"
+        );
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_report_that_cannot_be_written_loses_neither_the_others_nor_the_verdict() {
+    let home = tempfile::tempdir().unwrap();
+    let junit = home.path().join("a.xml");
+    let reports = [
+        "--report",
+        "json=/dev/full",
+        "--report",
+        &format!("junit={}", shown(&junit)),
+    ];
+    let (code, out, err) = ran(&[&["--filter", "push/applied"], &reports[..]].concat());
+    assert_eq!(code, 3);
+    assert!(
+        out.contains("\nconformant: the built-in reference server · "),
+        "{out}"
+    );
+    assert!(err.starts_with("error: cannot write report /dev/full: "), "{err}");
+    assert!(fs::read_to_string(&junit).unwrap().contains("failures=\"0\""));
+    let server = faulty("push-without-token");
+    let run = [
+        "--target",
+        &server.url(),
+        "--filter",
+        "authorization/push-without-token",
+    ];
+    let (code, _, err) = ran(&[&run[..], &reports].concat());
+    assert_eq!(code, 1, "{err}");
+    assert!(err.contains("/dev/full"), "{err}");
+}
+
+#[test]
+fn a_mistyped_variable_is_no_target() {
+    let with = |name: &str| {
+        let mut command = command();
+        command.args(["--filter", "push/applied", "-q"]);
+        said(&command.env(name, "http://127.0.0.1:1").output().unwrap())
+    };
+    let (code, out, err) = with("AVP_TARGETS");
+    assert_eq!((code, out.as_str()), (2, ""));
+    assert_eq!(
+        err,
+        "error: the environment variable AVP_TARGETS is not read; did you mean AVP_TARGET?\n"
+    );
+    let (code, out, err) = with("AVP_DATABASE_URL");
+    assert_eq!(code, 0);
+    assert!(
+        out.starts_with("conformant: the built-in reference server · "),
+        "{out}"
+    );
+    assert!(
+        err.starts_with("warning: the environment variable AVP_DATABASE_URL is not read"),
+        "{err}"
+    );
+    assert_eq!(with("AVP_TARGET").0, 3);
+}
+
+#[test]
+fn the_configuration_is_looked_for_upwards() {
+    let home = tempfile::tempdir().unwrap();
+    let below = home.path().join("a/b");
+    fs::create_dir_all(&below).unwrap();
+    let server = faulty("push-without-token");
+    let text = format!(
+        "target = '{}'\nfilter = ['push/applied']\nreport = ['json=report.json']\nquiet = true\n",
+        server.url()
+    );
+    let path = home.path().join("avp-conform.toml");
+    fs::write(&path, &text).unwrap();
+    let run = || said(&command().current_dir(&below).output().unwrap());
+    let (code, out, err) = run();
+    assert_eq!((code, err.as_str()), (0, ""), "{out}");
+    assert!(
+        out.starts_with(&format!("conformant: {} · ", server.url())),
+        "{out}"
+    );
+    assert!(home.path().join("report.json").exists() && !below.join("report.json").exists());
+    fs::write(&path, text.replace("json=report.json", "json=avp-conform.toml")).unwrap();
+    let (code, _, err) = run();
+    assert_eq!(code, 2);
+    assert!(
+        err.contains("it is the configuration file, and would be overwritten"),
+        "{err}"
+    );
+    fs::write(&path, "exec = 'exit 9'\n").unwrap();
+    fs::write(
+        home.path().join("a/avp-conform.toml"),
+        "filter = ['push/applied']\n",
+    )
+    .unwrap();
+    assert_eq!(run().0, 0, "the nearest decides");
+}
+
+#[test]
+fn no_message_holds_a_password() {
+    let home = tempfile::tempdir().unwrap();
+    let url = "http://me:hunter2@127.0.0.1:1/";
+    let config = |text: &str| {
+        fs::write(home.path().join("avp-conform.toml"), text).unwrap();
+    };
+    let run = |arguments: &[&str], variable: Option<&str>| {
+        let mut command = command();
+        command.current_dir(home.path()).args(arguments);
+        command.envs(variable.map(|name| (name, url)));
+        let output = command.output().unwrap();
+        let (code, out, err) = said(&output);
+        assert!(!out.contains("hunter2") && !err.contains("hunter2"), "{out}{err}");
+        code
+    };
+    assert_eq!(run(&["--target", url], None), 2);
+    assert_eq!(run(&["--target", "http://127.0.0.1:1", "--idp", url], None), 2);
+    assert_eq!(run(&["--target", "http://me:hunt/hunter2@host:1"], None), 2);
+    assert_eq!(run(&[], Some("AVP_TARGET")), 2);
+    assert_eq!(run(&["--target", "http://127.0.0.1:1"], Some("AVP_IDP")), 2);
+    assert_eq!(run(&["--help"], Some("AVP_TARGET")), 0);
+    assert_eq!(run(&[url], None), 2);
+    assert_eq!(run(&["repro", "push/applied", "--target", url], None), 2);
+    assert_eq!(run(&["repro", "push/applied"], Some("AVP_TARGET")), 2);
+    config(&format!("target = '{url}'"));
+    assert_eq!(run(&[], None), 2);
+    config(&format!("target = ['{url}']"));
+    assert_eq!(run(&[], None), 2);
+    config(&format!("report = ['jsn={url}']"));
+    assert_eq!(run(&[], None), 2);
+    config(&format!(
+        "exec = 'echo {url}; exit 3'\nreport = ['json=r.json', 'html=r.html']"
+    ));
+    assert_eq!(run(&[], None), 3);
+    for name in ["r.json", "r.html"] {
+        let report = fs::read_to_string(home.path().join(name)).unwrap();
+        assert!(report.contains("***") && !report.contains("hunter2"), "{name}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_reference_server_ends_when_it_is_asked_to() {
+    for signal in ["-TERM", "-INT"] {
+        let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_avp-conform"))
+            .args(["serve", "--port", "0"])
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        let mut out = std::io::BufReader::new(child.stdout.take().unwrap());
+        std::io::BufRead::read_line(&mut out, &mut line).unwrap();
+        assert!(line.starts_with("serving AVP at http://"), "{line}");
+        let id = child.id().to_string();
+        let told = std::process::Command::new("kill").args([signal, &id]).status();
+        assert!(told.unwrap().success());
+        // A code, and no signal: it listens, and so it ends as process 1 too.
+        assert_eq!(child.wait().unwrap().code(), Some(0), "{signal}");
+    }
 }
 
 #[test]

@@ -72,7 +72,7 @@ fn quiet_is_one_line() {
     };
     assert_eq!(
         text(&fixture::conformant(), &view),
-        "conformant: 62 of 62 applicable requirements verified, 186 cases, 930 requests, 812 ms (AVP 0.4, seed 5f3a90c1)\n"
+        "conformant: http://localhost:8787 · 62 of 62 applicable requirements verified, 186 cases, 930 requests, 812 ms (AVP 0.4, seed 5f3a90c1)\n"
     );
 }
 
@@ -308,7 +308,10 @@ fn what_got_better_is_no_regression() {
     assert_eq!(found.summary(), "1 case fixed, 1 case otherwise changed");
     let same = diff(&fixture::blocked(), &fixture::blocked());
     assert_eq!((same.summary().as_str(), same.regressions), ("", false));
-    assert_eq!(same.text(&View::default()), "no regressions: still incomplete\n");
+    assert_eq!(
+        same.text(&View::default()),
+        "no regressions: still incomplete: http://localhost:8787\n"
+    );
 }
 
 #[test]

@@ -35,13 +35,8 @@ impl Done {
 
 fn program() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_avp-conform"));
-    for name in [
-        "AVP_TARGET",
-        "AVP_IDP",
-        "AVP_HEADER",
-        "AVP_IDP_HEADER",
-        "AVP_HEADER_FILE",
-    ] {
+    let ours = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+    for name in ours.filter(|name| name.starts_with("AVP_")) {
         command.env_remove(name);
     }
     command
@@ -114,7 +109,7 @@ fn pass(mut client: TcpStream, mut inside: TcpStream, behaviour: &str, text: &st
         let seen = String::from_utf8_lossy(&buffer[..count]);
         match seen.contains(text).then_some(behaviour) {
             Some("dies") => {
-                avp_conform::console::out("out of cheese\n");
+                avp_conform::console::out("out of cheese\n").unwrap();
                 std::process::exit(7);
             }
             Some("hangs") => {
@@ -171,6 +166,36 @@ fn a_server_is_started_used_and_ended() {
     );
     assert_eq!(done.record.target, "http://127.0.0.1:{port}");
     assert_eq!(done.record.exec, Some(command));
+    assert!(done.out.contains("\nconformant: `"), "{}", done.out);
+}
+
+#[test]
+fn a_run_that_chose_the_port_is_judged_again_and_made_again() {
+    let home = tempfile::tempdir().unwrap();
+    let report = home.path().join("report.json").display().to_string();
+    let json = format!("json={report}");
+    let command = server("serves", "-");
+    let ran = program()
+        .args(["--exec", &command, "--filter", "push/applied", "--report", &json])
+        .output()
+        .unwrap();
+    assert_eq!(ran.status.code(), Some(0));
+    let said = |arguments: &[&str]| {
+        let output = program().args(arguments).output().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        (
+            output.status.code(),
+            text + &String::from_utf8_lossy(&output.stderr),
+        )
+    };
+    let (code, out) = said(&["rejudge", &report]);
+    assert_eq!(code, Some(0), "{out}");
+    let (code, out) = said(&["repro", "--from", &report, "push/applied"]);
+    assert_eq!(code, Some(0), "{out}");
+    assert!(out.contains("TARGET=${TARGET:?start the server"), "{out}");
+    let (code, out) = said(&["show", "-q", &report]);
+    assert_eq!(code, Some(0));
+    assert!(out.starts_with("conformant: `"), "{out}");
 }
 
 #[test]
@@ -511,6 +536,7 @@ fn shards_join_into_the_whole() {
         (plain.code, plain.record.verdict)
     );
     assert_eq!(merged.record.shard, None);
+    assert!(merged.record.missing.is_empty());
     let verdicts = |done: &Done| {
         let found = done.record.requirements.iter();
         found
@@ -523,8 +549,77 @@ fn shards_join_into_the_whole() {
         .output()
         .unwrap();
     assert_eq!(wrong.status.code(), Some(2));
+    let partly = program()
+        .args(["merge", &at("2-2"), "--report", &whole])
+        .output()
+        .unwrap();
+    let partly = done(&partly, Path::new(&at("whole")), Duration::ZERO);
+    assert_eq!((partly.code, partly.record.verdict), (3, RunVerdict::Incomplete));
+    assert!(
+        partly.out.contains("\nincomplete without shard 1/2: http://"),
+        "{}",
+        partly.out
+    );
+    assert!(partly.out.contains("shard 1/2 is missing"), "{}", partly.out);
+    let joined = program()
+        .args([
+            "merge",
+            &at("whole"),
+            &at("1-2"),
+            "--report",
+            &format!("json={}", at("late")),
+        ])
+        .output()
+        .unwrap();
+    let joined = done(&joined, Path::new(&at("late")), Duration::ZERO);
+    assert_eq!((joined.code, ids(&joined)), (merged.code, ids(&merged)));
+    assert!(!joined.out.contains("missing"), "{}", joined.out);
     let unseeded = program().args(["--shard", "1/2"]).output().unwrap();
     assert_eq!(unseeded.status.code(), Some(2));
+}
+
+#[test]
+fn a_shard_without_a_case_is_a_part_as_well() {
+    let home = tempfile::tempdir().unwrap();
+    let at = |name: &str| home.path().join(name).display().to_string();
+    let shard = |shard: &str| {
+        let report = format!("json={}", at(&shard.replace('/', "-")));
+        let options = [
+            "--shard",
+            shard,
+            "--seed",
+            SEED,
+            "--filter",
+            "push/applied",
+            "--report",
+            &report,
+        ];
+        let output = program().args(options).output().unwrap();
+        let path = at(&shard.replace('/', "-"));
+        done(&output, Path::new(&path), Duration::ZERO)
+    };
+    let parts = [shard("1/2"), shard("2/2")];
+    for part in &parts {
+        assert_eq!(
+            (part.code, part.record.verdict),
+            (0, RunVerdict::Conformant),
+            "{}",
+            part.out
+        );
+    }
+    let cases: Vec<usize> = parts.iter().map(|part| part.record.cases.len()).collect();
+    assert_eq!(cases.iter().sum::<usize>(), 1, "{cases:?}");
+    let empty = parts.iter().find(|part| part.record.cases.is_empty()).unwrap();
+    assert!(
+        empty.notes().contains("no case of the selection is in shard"),
+        "{}",
+        empty.out
+    );
+    let merged = program()
+        .args(["merge", &at("1-2"), &at("2-2")])
+        .output()
+        .unwrap();
+    assert_eq!(merged.status.code(), Some(0));
 }
 
 #[test]

@@ -78,7 +78,7 @@ pub fn settle(record: &mut Record) {
         .filter(|found| found.known.is_none())
         .cloned()
         .collect();
-    let verdict = tally::verdict(&record.cases, &news, strict);
+    let verdict = tally::verdict(record, &news);
     if let Some(baseline) = &mut record.baseline {
         baseline.verdict = verdict;
     }

@@ -6,7 +6,7 @@ use crate::baseline::{Baseline, Change, update};
 use crate::cli::{BaselineArgs, BaselineCommand, BaselineUpdateArgs};
 use crate::error::Error;
 use crate::record::Known;
-use crate::report::{self, write_whole};
+use crate::report::{self, Input, write_whole};
 use crate::style::{count, visible};
 use crate::{config, console, exit};
 
@@ -17,9 +17,18 @@ pub(super) fn baseline(args: &BaselineArgs) -> Result<u8, Error> {
 }
 
 fn bring_up_to_date(args: &BaselineUpdateArgs) -> Result<u8, Error> {
+    let path = &args.baseline;
+    let mut inputs = config::case_files(&args.cases)?;
+    inputs.push(Input::new("the report", &args.record));
+    if let Some(input) = inputs.iter().find(|input| input.is(path)) {
+        let path = path.display();
+        return Err(Error::Usage(format!(
+            "the list {path} is {}, and would be overwritten",
+            input.what
+        )));
+    }
     let record = report::load(&args.record)?;
     let suite = config::load_suite(&args.cases)?;
-    let path = &args.baseline;
     let (list, text) = match path.exists() {
         true => {
             let list = Baseline::load(path)?;
@@ -50,11 +59,11 @@ fn bring_up_to_date(args: &BaselineUpdateArgs) -> Result<u8, Error> {
                 "kept     {}: it still fails, and has no date now\n",
                 visible(what)
             ),
-        });
+        })?;
     }
     console::out(&match changes.len() {
         0 => format!("{} is up to date\n", path.display()),
         number => format!("{}: {}\n", path.display(), count(number, "change")),
-    });
+    })?;
     Ok(exit::OK)
 }

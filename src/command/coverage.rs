@@ -48,7 +48,7 @@ pub(super) fn rows(suite: &Suite) -> Vec<Row<'_>> {
 pub(super) fn coverage(args: &ListArgs) -> Result<u8, Error> {
     let suite = config::load_suite(&args.cases)?;
     let rows = rows(&suite);
-    console::out(&if args.json { json(&rows) } else { text(&rows) });
+    console::out(&if args.json { json(&rows) } else { text(&rows) })?;
     Ok(if rows.iter().any(Row::is_gap) {
         exit::NOT_CONFORMANT
     } else {

@@ -17,7 +17,7 @@ pub(super) fn diff(args: &DiffArgs) -> Result<u8, Error> {
     }
     let (old, new) = (report::load(&args.old)?, report::load(&args.new)?);
     let found = report::diff(&old, &new);
-    console::out(&found.text(&output::terminal(Verbosity::Normal)));
+    console::out(&found.text(&output::terminal(Verbosity::Normal)))?;
     Ok(match found.regressions {
         true => exit::NOT_CONFORMANT,
         false => exit::OK,

@@ -21,7 +21,7 @@ pub(super) fn explain(args: &ExplainArgs) -> Result<u8, Error> {
     } else {
         return Err(unknown(id, &suite));
     };
-    console::out(&text);
+    console::out(&text)?;
     Ok(exit::OK)
 }
 

@@ -30,7 +30,7 @@ pub(super) fn lint(args: &LintArgs) -> Result<u8, Error> {
         crate::style::count(suite.cases.len(), "case"),
         crate::style::count(files, "file"),
     );
-    console::out(&format!("{cases} in {files}, no problems\n"));
+    console::out(&format!("{cases} in {files}, no problems\n"))?;
     Ok(exit::OK)
 }
 

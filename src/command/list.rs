@@ -14,16 +14,17 @@ pub(super) fn list(args: &ListArgs) -> Result<u8, Error> {
     if selected.is_empty() {
         return Err(Error::NothingSelected("no case matches".to_owned()));
     }
+    config::check_filters(&suite, &args.filter)?;
     let cases: Vec<&LoadedCase> = selected.iter().map(|index| &suite.cases[*index]).collect();
     match args.json {
         true => {
             let rows: Vec<serde_json::Value> = cases.iter().map(|case| row(case)).collect();
-            console::out(&format!("{:#}\n", serde_json::Value::from(rows)));
+            console::out(&format!("{:#}\n", serde_json::Value::from(rows)))?;
         }
         false => {
             let width = cases.iter().map(|case| case.id().len()).max().unwrap_or(0);
             let line = |case: &&LoadedCase| format!("{:width$}  {}\n", case.id(), case.case.title);
-            console::out(&cases.iter().map(line).collect::<String>());
+            console::out(&cases.iter().map(line).collect::<String>())?;
         }
     }
     Ok(exit::OK)

@@ -10,7 +10,7 @@ pub(super) fn completions(args: &CompletionsArgs) -> Result<u8, Error> {
     let mut command = Cli::command();
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut command, "avp-conform", &mut script);
-    console::out(&String::from_utf8_lossy(&script));
+    console::out(&String::from_utf8_lossy(&script))?;
     Ok(exit::OK)
 }
 
@@ -30,6 +30,6 @@ pub(super) fn man() -> Result<u8, Error> {
         man.render_synopsis_section(&mut page).map_err(unwritable)?;
         man.render_options_section(&mut page).map_err(unwritable)?;
     }
-    console::out(&String::from_utf8_lossy(&page));
+    console::out(&String::from_utf8_lossy(&page))?;
     Ok(exit::OK)
 }

@@ -3,15 +3,20 @@
 use super::output;
 use crate::cli::MergeArgs;
 use crate::error::Error;
-use crate::report::{self, Output, Sources, Verbosity};
+use crate::report::{self, Destination, Input, Output, Sources, Verbosity};
 use crate::{exit, tally};
 
 pub(super) fn merge(args: &MergeArgs) -> Result<u8, Error> {
-    let outputs: Vec<Output> = args
-        .report
+    let inputs: Vec<Input> = args
+        .records
         .iter()
-        .map(|report| report.open())
-        .collect::<Result<_, _>>()?;
+        .map(|path| Input::new("a report to be merged", path))
+        .collect();
+    let outputs = Destination::open_all(&args.report, &inputs)?;
+    joined(args, &outputs).inspect_err(|_| output::tell_stale(&args.report))
+}
+
+fn joined(args: &MergeArgs, outputs: &[Output]) -> Result<u8, Error> {
     let load = |path| report::load(path).map_err(|error| Error::Usage(error.to_string()));
     let records = args
         .records
@@ -20,6 +25,6 @@ pub(super) fn merge(args: &MergeArgs) -> Result<u8, Error> {
         .collect::<Result<Vec<_>, _>>()?;
     let whole = report::merge(records, tally::anew).map_err(Error::Usage)?;
     let verbosity = Verbosity::of(args.quiet, args.verbose);
-    output::deliver(&whole, outputs, verbosity, Sources::new())?;
-    Ok(exit::of(&whole))
+    let written = output::deliver(&whole, outputs, verbosity, Sources::new());
+    output::exit_code(exit::of(&whole), written)
 }

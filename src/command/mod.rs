@@ -22,8 +22,36 @@ mod signals;
 
 use crate::cli::{Cli, Command};
 use crate::error::Error;
+use crate::style::hide_passwords;
+use crate::{console, exit};
+
+/// Says what is wrong with a command line, or what was asked for instead of a command: help, the version. The number is the
+/// exit code.
+///
+/// # Errors
+/// Standard output takes no more.
+pub fn explain_usage(said: &clap::Error) -> Result<u8, Error> {
+    if said.use_stderr() {
+        let color = console::error_color();
+        let text = said.render();
+        let text = if color {
+            text.ansi().to_string()
+        } else {
+            text.to_string()
+        };
+        console::err(&hide_passwords(&text));
+        return Ok(exit::USAGE);
+    }
+    match said.print() {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(console::unwritten(&error)),
+        _ => Ok(exit::OK),
+    }
+}
 
 /// Does what was asked for. The number is the exit code.
+///
+/// # Errors
+/// It could not be done: [`Error`] says why, and has the exit code.
 pub fn execute(cli: Cli) -> Result<u8, Error> {
     match cli.command {
         None => run::run(&cli.run),

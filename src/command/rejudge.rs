@@ -14,7 +14,7 @@ pub(super) fn rejudge(args: &RejudgeArgs) -> Result<u8, Error> {
     console::out(&report::rejudged_text(
         &again,
         &output::terminal(Verbosity::Normal),
-    ));
+    ))?;
     Ok(match again.is_the_same() {
         true => exit::OK,
         false => exit::NOT_CONFORMANT,

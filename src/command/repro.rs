@@ -1,5 +1,7 @@
 //! Prints a script that makes the requests of a case again, with curl and openssl.
 
+use std::env;
+
 use super::run;
 use crate::case::{LoadedCase, nearest};
 use crate::cli::{ReproArgs, RunArgs};
@@ -17,7 +19,7 @@ pub(super) fn repro(args: &ReproArgs) -> Result<u8, Error> {
     let case = find(&record, args.case.as_deref())?;
     let step = args.step.map(|step| step.get() - 1);
     let script = crate::repro::script(&record, case, step).map_err(Error::Usage)?;
-    console::out(&script);
+    console::out(&script)?;
     Ok(exit::OK)
 }
 
@@ -30,8 +32,8 @@ fn driven(args: &ReproArgs) -> Result<Record, Error> {
         return Err(Error::Usage(no_case(id, near)));
     }
     let args = RunArgs {
-        target: args.target.clone(),
-        idp: args.idp.clone(),
+        target: args.target.clone().or_else(|| env::var("AVP_TARGET").ok()),
+        idp: args.idp.clone().or_else(|| env::var("AVP_IDP").ok()),
         seed: args.seed,
         cases: args.cases.clone(),
         filter: vec![Filter::parse(id).map_err(Error::Usage)?],

@@ -11,33 +11,79 @@ use crate::cli::RunArgs;
 use crate::config::{Config, EXEC_TARGET, Exec};
 use crate::drive::Target;
 use crate::error::Error;
-use crate::judge::Transport;
+use crate::judge::{Context, Transport};
 use crate::process::{Process, ProcessError};
 use crate::record::Record;
-use crate::report;
+use crate::report::{self, View};
 use crate::run::{Heading, Keeper, Repeats, Run, Terms};
 use crate::server::{self, Server};
-use crate::style::visible;
+use crate::style::{hide_passwords, visible};
 use crate::verdict::RunVerdict;
 use crate::wire::{Client, Endpoint, Halt, Patience, Service};
-use crate::{advice, console, exit, run, selftest};
+use crate::{advice, config, console, exit, run, selftest};
 
 /// How much of what a server wrote is shown.
 const MOST_LINES: usize = 20;
 
 pub(super) fn run(args: &RunArgs) -> Result<u8, Error> {
-    let mut config = Config::new(args)?;
-    let (record, code) = run_through(&config, true)?;
-    let verdict = finish(&mut config, &record)?;
-    Ok(code.unwrap_or(verdict))
+    let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+    for warning in config::unread(names)? {
+        console::err(&format!("warning: {warning}\n"));
+    }
+    let completed = config::complete(args)?;
+    let stale = |_: &Error| output::tell_stale(&completed.args.report);
+    let config = Config::new(&completed).inspect_err(stale)?;
+    // Whatever ends this program before its time, no report of an earlier run is taken for one of this.
+    let files = || config.outputs.iter().filter(|output| output.is_file());
+    let plain = View::default();
+    output::write(
+        &undone(&config, "the run has not come to its end"),
+        files(),
+        &plain,
+    );
+    match run_through(&config, true) {
+        Ok((record, code)) => {
+            let sources = config.suite.sources();
+            let written = output::deliver(&record, &config.outputs, config.verbosity, sources);
+            output::exit_code(code.unwrap_or(exit::of(&record)), written)
+        }
+        Err(error) => {
+            let failures = output::write(&undone(&config, &error.to_string()), &config.outputs, &plain);
+            for failure in failures {
+                console::err(&format!("error: {failure}\n"));
+            }
+            Err(error)
+        }
+    }
 }
 
 /// The record of a run, which is reported nowhere.
 pub(super) fn record(args: &RunArgs) -> Result<Record, Error> {
-    run_through(&Config::new(args)?, false).map(|(record, _)| record)
+    let config = Config::new(&config::complete(args)?)?;
+    run_through(&config, false).map(|(record, _)| record)
+}
+
+/// The record of a run that came to nothing.
+fn undone(config: &Config, why: &str) -> Record {
+    let context = Context {
+        spec: config.spec,
+        seed: &config.seed,
+        generation: 0,
+        transport: Transport::Loopback,
+    };
+    run::undone(
+        &config.suite,
+        &config.selected,
+        &context,
+        &heading(config),
+        &hide_passwords(why),
+    )
 }
 
 /// The record, and an exit code where the run came to its end in another way than by itself.
+///
+/// # Errors
+/// The run came to nothing.
 fn run_through(config: &Config, shows: bool) -> Result<(Record, Option<u8>), Error> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -107,7 +153,7 @@ impl Stage {
 async fn start(exec: &Exec, client: &Client) -> Result<Process, Error> {
     let unreachable = |error: ProcessError| Error::Unreachable(error.to_string());
     Process::wants_nobody(client).await.map_err(unreachable)?;
-    Process::start(&exec.command, exec.port).map_err(unreachable)
+    Process::start(&exec.command, exec.directory.as_deref(), exec.port).map_err(unreachable)
 }
 
 /// The server's own words, for whoever looks for the reason of a failure.
@@ -119,7 +165,7 @@ fn show_output(output: &str) {
     let from = lines.len().saturating_sub(MOST_LINES);
     let shown: Vec<String> = lines[from..]
         .iter()
-        .map(|line| format!("  {}\n", visible(line)))
+        .map(|line| format!("  {}\n", visible(&hide_passwords(line))))
         .collect();
     console::err(&format!("the end of what the server wrote:\n{}", shown.concat()));
 }
@@ -210,7 +256,7 @@ async fn or_halt<T>(halt: &Halt, work: impl Future<Output = T>) -> Result<T, Err
 }
 
 fn heading(config: &Config) -> Heading {
-    let mut notes = Vec::new();
+    let mut notes = config.notes.clone();
     if config.tls.insecure {
         notes.push("certificates were not checked (--insecure)".to_owned());
     }
@@ -221,8 +267,11 @@ fn heading(config: &Config) -> Heading {
     };
     Heading {
         target: config.target.as_ref().map_or("embedded".to_owned(), url),
-        idp: config.idp.as_ref().map(Endpoint::to_string),
-        exec: config.exec.as_ref().map(|exec| exec.command.clone()),
+        idp: config
+            .idp_shown
+            .clone()
+            .or_else(|| config.idp.as_ref().map(Endpoint::to_string)),
+        exec: config.exec.as_ref().map(|exec| hide_passwords(&exec.command)),
         strict: config.strict,
         filters: config.filters.iter().map(ToString::to_string).collect(),
         shard: config.shard.map(|shard| shard.to_string()),
@@ -251,11 +300,4 @@ fn wants_foreign(suite: &Suite, selected: &[usize]) -> bool {
         .filter_map(|step| step.get_ref().with.as_ref())
         .flat_map(|with| with.token.iter());
     tokens.any(|token| *token == TokenForm::OtherServer)
-}
-
-/// Writes every report and says what the run came to.
-fn finish(config: &mut Config, record: &Record) -> Result<u8, Error> {
-    let outputs = std::mem::take(&mut config.outputs);
-    output::deliver(record, outputs, config.verbosity, config.suite.sources())?;
-    Ok(exit::of(record))
 }

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use globset::{Glob, GlobSet, GlobSetBuilder};
 
+use super::output;
 use super::progress::Progress;
 use crate::cli::SelftestArgs;
 use crate::error::Error;
@@ -34,26 +35,35 @@ pub(super) fn selftest(args: &SelftestArgs) -> Result<u8, Error> {
     };
     if !outputs.iter().any(Output::is_stdout) {
         if args.verbose {
-            console::out(&details(&observations, paint));
+            console::out(&details(&observations, paint))?;
         }
-        console::out(&selftest::text(&matrix, paint));
+        console::out(&selftest::text(&matrix, paint))?;
     }
-    for output in outputs {
-        let text = match output.format {
-            Format::Json => selftest::json(&matrix),
-            _ => selftest::markdown(&matrix),
-        };
-        output.write(text.as_bytes())?;
-    }
+    let written = write(&matrix, &outputs);
     console::err(&format!(
         "tried {} in {:.1} s\n",
         count(observations.len(), "behaviour"),
         began.elapsed().as_secs_f64()
     ));
-    Ok(match matrix.standing {
+    let code = match matrix.standing {
         Standing::Sound => exit::OK,
         Standing::Lacking | Standing::Void => exit::NOT_CONFORMANT,
-    })
+    };
+    output::exit_code(code, written)
+}
+
+/// Writes every report, whatever becomes of the others.
+fn write(matrix: &Matrix, outputs: &[Output]) -> Result<(), Error> {
+    let one = |output: &Output| match output.format {
+        Format::Json => output.write(selftest::json(matrix).as_bytes()),
+        _ => output.write(selftest::markdown(matrix).as_bytes()),
+    };
+    let failed = outputs.iter().filter_map(|output| one(output).err());
+    let failures: Vec<String> = failed.map(|error| error.to_string()).collect();
+    match failures.is_empty() {
+        true => Ok(()),
+        false => Err(Error::Unwritten(failures)),
+    }
 }
 
 /// The plain server and the canary, and what the filters select of the rest.
@@ -109,10 +119,10 @@ fn outputs(args: &SelftestArgs) -> Result<Vec<Output>, Error> {
             path: Some(PathBuf::from(path)),
         }));
     }
-    Ok(destinations
-        .iter()
-        .map(Destination::open)
-        .collect::<Result<_, _>>()?)
+    Ok(Destination::open_all(
+        &destinations,
+        &config::case_files(&args.cases)?,
+    )?)
 }
 
 fn settings(args: &SelftestArgs) -> Settings {

@@ -4,6 +4,7 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
 
+use super::signals;
 use crate::case::nearest;
 use crate::cli::ServeArgs;
 use crate::error::Error;
@@ -21,12 +22,12 @@ pub(super) fn serve(args: &ServeArgs) -> Result<u8, Error> {
                 fault.about
             )
         };
-        console::out(&server::faults().iter().map(row).collect::<String>());
+        console::out(&server::faults().iter().map(row).collect::<String>())?;
         return Ok(exit::OK);
     }
     if args.list_variations {
         let row = |variation: &server::Variation| format!("{:32} {}\n", variation.name, variation.about);
-        console::out(&server::variations().iter().map(row).collect::<String>());
+        console::out(&server::variations().iter().map(row).collect::<String>())?;
         return Ok(exit::OK);
     }
     let options = Options {
@@ -43,8 +44,7 @@ pub(super) fn serve(args: &ServeArgs) -> Result<u8, Error> {
         false => format!(" ({})", deviations.join(", ")),
     };
     let server = Server::start(options).map_err(|error| Error::Unreachable(error.to_string()))?;
-    console::out(&format!("serving AVP at {}{about}\n", server.url()));
-    server.wait();
+    signals::wait(|| console::out(&format!("serving AVP at {}{about}\n", server.url())))?;
     Ok(exit::OK)
 }
 

@@ -3,12 +3,14 @@
 use super::output;
 use crate::cli::ShowArgs;
 use crate::error::Error;
-use crate::report::{self, Sources, Verbosity};
+use crate::report::{self, Destination, Input, Sources, Verbosity};
 use crate::{config, exit};
 
 pub(super) fn show(args: &ShowArgs) -> Result<u8, Error> {
+    let mut inputs = config::case_files(&args.cases)?;
+    inputs.push(Input::new("the report to be shown", &args.record));
+    let outputs = Destination::open_all(&args.report, &inputs)?;
     let record = report::load(&args.record)?;
-    let outputs: Result<Vec<_>, _> = args.report.iter().map(|report| report.open()).collect();
     let suite = config::load_suite(&args.cases)?;
     // Lines of another suite's files would be quoted wrongly.
     let sources = match suite.hash == record.suite.hash {
@@ -16,6 +18,6 @@ pub(super) fn show(args: &ShowArgs) -> Result<u8, Error> {
         false => Sources::new(),
     };
     let verbosity = Verbosity::of(args.quiet, args.verbose);
-    output::deliver(&record, outputs?, verbosity, sources)?;
+    output::deliver(&record, &outputs, verbosity, sources)?;
     Ok(exit::OK)
 }

@@ -45,6 +45,19 @@ pub(super) fn listen(halt: &Halt, ender: Option<Ender>) -> Result<Interrupt, Err
     Ok(interrupt)
 }
 
+/// Waits until somebody asks this program to end, and does `first` as soon as it listens. Process 1 of a container gets no
+/// signal that it does not listen for.
+pub(super) fn wait(first: impl FnOnce() -> Result<(), Error>) -> Result<(), Error> {
+    let deaf = |error: io::Error| Error::Unreachable(format!("cannot listen for signals: {error}"));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.map_err(deaf)?.block_on(async {
+        let mut signals = Signals::listen().map_err(deaf)?;
+        first()?;
+        signals.next().await;
+        Ok(())
+    })
+}
+
 /// All that asks a program to end.
 #[cfg(unix)]
 struct Signals {

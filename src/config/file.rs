@@ -1,5 +1,6 @@
 //! The configuration file: what a project would otherwise repeat on every command line.
 
+use std::env;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
@@ -8,14 +9,25 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use crate::case::{Problem, Source, toml_problem};
-use crate::cli::RunArgs;
+use crate::cli::{RunArgs, Secret};
 use crate::error::Error;
 use crate::plan::Filter;
+use crate::report::Destination;
 
-/// The file that is read where it lies in the working directory.
+/// The file that is looked for: in the working directory, then in the directories above it.
 const DEFAULT: &str = "avp-conform.toml";
 
-/// Options of a run by their names on the command line. Relative paths are taken from the working directory.
+/// What was typed, completed by a configuration file.
+#[derive(Debug, Clone, Default)]
+pub struct Completed {
+    /// All options; `config` is the file that was read, if any was.
+    pub args: RunArgs,
+    /// Where the server is started, if the file names it: in the file's directory.
+    pub exec_directory: Option<PathBuf>,
+}
+
+/// Options of a run by their names on the command line. Relative paths are taken from the file's own directory, and the
+/// server of `exec` is started there.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
 struct File {
@@ -43,6 +55,10 @@ struct File {
     budget: Option<Spanned<f64>>,
     /// `--rps`
     rps: Option<f64>,
+    /// `--shard`
+    shard: Option<Spanned<String>>,
+    /// `--repeat`
+    repeat: Option<Spanned<u16>>,
     /// `--filter`
     filter: Vec<Spanned<String>>,
     /// `--report`
@@ -53,6 +69,16 @@ struct File {
     baseline: Option<PathBuf>,
     /// `--slow`
     slow: bool,
+    /// `--show-secrets`
+    show_secrets: bool,
+    /// `--verbose`
+    verbose: Option<Spanned<bool>>,
+    /// `--quiet`
+    quiet: bool,
+    /// `--header`
+    header: Vec<String>,
+    /// `--idp-header`
+    idp_header: Vec<String>,
     /// `--header-file`
     header_file: Option<PathBuf>,
     /// `--cacert`
@@ -66,69 +92,149 @@ struct File {
 }
 
 /// What was typed, and beneath it what the configuration file says.
-pub(super) fn complete(args: &RunArgs) -> Result<RunArgs, Error> {
-    let Some(source) = source(args.config.as_deref())? else {
-        return Ok(args.clone());
+///
+/// # Errors
+/// The file cannot be read, or something in it is wrong.
+pub fn complete(args: &RunArgs) -> Result<Completed, Error> {
+    let Some(path) = (match &args.config {
+        Some(path) => Some(path.clone()),
+        None => find()?,
+    }) else {
+        return Ok(Completed {
+            args: args.clone(),
+            exec_directory: None,
+        });
     };
-    beneath(args.clone(), &Arc::new(source)).map_err(|problem| {
-        let shown = super::counted(&[*problem], "the configuration file");
-        Error::Cases(shown)
-    })
-}
-
-fn source(named: Option<&Path>) -> Result<Option<Source>, Error> {
-    let path = named.unwrap_or(Path::new(DEFAULT));
-    if named.is_none() && !path.exists() {
-        return Ok(None);
-    }
-    let text = std::fs::read_to_string(path)
+    let text = std::fs::read_to_string(&path)
         .map_err(|error| Error::Usage(format!("cannot read {}: {error}", path.display())))?;
     let name = path.display().to_string();
-    Ok(Some(Source { name, text }))
+    let source = Arc::new(Source { name, text });
+    let mut completed = beneath(args.clone(), &source).map_err(|problem| {
+        let shown = super::counted(&[*problem], "the configuration file");
+        Error::Cases(shown)
+    })?;
+    completed.args.config = Some(path);
+    Ok(completed)
 }
 
-fn beneath(args: RunArgs, source: &Arc<Source>) -> Result<RunArgs, Box<Problem>> {
-    let file: File = toml::from_str(&source.text).map_err(|error| Box::new(toml_problem(source, &error)))?;
+/// The nearest file, from the working directory upwards.
+fn find() -> Result<Option<PathBuf>, Error> {
+    // Without a working directory there is nothing to look through; whatever needs one says so.
+    let Ok(directory) = env::current_dir() else {
+        return Ok(None);
+    };
+    let mut above = PathBuf::new();
+    for _ in directory.ancestors() {
+        let path = above.join(DEFAULT);
+        if path.is_file() {
+            trust(&path, &directory)?;
+            return Ok(Some(path));
+        }
+        above.push("..");
+    }
+    Ok(None)
+}
+
+/// A file above the working directory may start programs: it must not be one that somebody else put there.
+#[cfg(unix)]
+fn trust(path: &Path, directory: &Path) -> Result<(), Error> {
+    use std::os::unix::fs::MetadataExt as _;
+    let owner = |path: &Path| std::fs::metadata(path).map(|file| file.uid()).ok();
+    let ours = [
+        Some(0),
+        Some(rustix::process::geteuid().as_raw()),
+        owner(directory),
+    ];
+    match ours.contains(&owner(path)) {
+        true => Ok(()),
+        false => Err(Error::Usage(format!(
+            "{} belongs to another user, and is read only if --config names it",
+            path.display()
+        ))),
+    }
+}
+
+#[cfg(not(unix))]
+fn trust(_: &Path, _: &Path) -> Result<(), Error> {
+    Ok(())
+}
+
+fn beneath(args: RunArgs, source: &Arc<Source>) -> Result<Completed, Box<Problem>> {
+    // Editors of Windows begin a file with a byte order mark, which is no text; a space keeps all places as they are.
+    let text = source.text.replacen('\u{feff}', "   ", 1);
+    let file: File = toml::from_str(&text).map_err(|error| Box::new(toml_problem(source, &error)))?;
     let reader = Reader { source };
+    let directory = Path::new(&source.name)
+        .parent()
+        .unwrap_or(Path::new(""))
+        .to_owned();
+    let beside = |path: PathBuf| directory.join(path);
     // Who names a target means that one, and not the server that the file would start.
-    let exec = file.exec.filter(|_| args.target.is_none());
+    let exec = file.exec.filter(|_| args.target.is_none() && args.exec.is_none());
     let filter = match args.filter.is_empty() {
         true => reader.all(file.filter, Filter::parse)?,
         false => args.filter,
     };
     let report = match args.report.is_empty() {
-        true => reader.all(file.report, FromStr::from_str)?,
+        true => {
+            let written: Vec<Destination> = reader.all(file.report, FromStr::from_str)?;
+            let beside = |it: Destination| Destination {
+                path: it.path.map(beside),
+                ..it
+            };
+            written.into_iter().map(beside).collect()
+        }
         false => args.report,
     };
-    Ok(RunArgs {
+    let secrets = |typed: Vec<Secret>, written: Vec<String>| match typed.is_empty() {
+        true => written.into_iter().map(Secret::from).collect(),
+        false => typed,
+    };
+    let verbose = reader.verbose(file.verbose, file.quiet)?;
+    let (verbose, quiet) = match args.verbose || args.quiet {
+        true => (args.verbose, args.quiet),
+        false => (verbose, file.quiet),
+    };
+    let exec_directory = exec
+        .is_some()
+        .then(|| directory.clone())
+        .filter(|directory| directory != Path::new(""));
+    let args = RunArgs {
         target: args.target.or(file.target),
         idp: args.idp.or(file.idp),
         exec: args.exec.or(exec),
         ready_timeout: args.ready_timeout.or(reader.seconds(file.ready_timeout)?),
+        header: secrets(args.header, file.header),
+        idp_header: secrets(args.idp_header, file.idp_header),
+        header_file: args.header_file.or(file.header_file.map(beside)),
+        cacert: args.cacert.or(file.cacert.map(beside)),
+        client_cert: args.client_cert.or(file.client_cert.map(beside)),
+        client_key: args.client_key.or(file.client_key.map(beside)),
+        insecure: args.insecure || file.insecure,
         strict: args.strict || file.strict,
-        spec: args.spec.or(reader.one(file.spec, |text| text.parse())?),
-        jobs: args.jobs.or(reader.jobs(file.jobs)?),
-        seed: args.seed.or(reader.one(file.seed, |text| text.parse())?),
         timeout: args.timeout.or(reader.seconds(file.timeout)?),
         case_timeout: args.case_timeout.or(reader.seconds(file.case_timeout)?),
         budget: args.budget.or(reader.seconds(file.budget)?),
         rps: args.rps.or(file.rps),
+        jobs: args.jobs.or(reader.number(file.jobs, 1024, "jobs")?),
+        seed: args.seed.or(reader.one(file.seed, |text| text.parse())?),
         filter,
+        spec: args.spec.or(reader.one(file.spec, |text| text.parse())?),
         report,
-        cases: if args.cases.is_empty() {
-            file.cases
-        } else {
-            args.cases
+        shard: args.shard.or(reader.one(file.shard, |text| text.parse())?),
+        repeat: args.repeat.or(reader.number(file.repeat, 1000, "repeats")?),
+        config: args.config,
+        cases: match args.cases.is_empty() {
+            true => file.cases.into_iter().map(beside).collect(),
+            false => args.cases,
         },
-        baseline: args.baseline.or(file.baseline),
+        baseline: args.baseline.or(file.baseline.map(beside)),
         slow: args.slow || file.slow,
-        header_file: args.header_file.or(file.header_file),
-        cacert: args.cacert.or(file.cacert),
-        client_cert: args.client_cert.or(file.client_cert),
-        client_key: args.client_key.or(file.client_key),
-        insecure: args.insecure || file.insecure,
-        ..args
-    })
+        show_secrets: args.show_secrets || file.show_secrets,
+        verbose,
+        quiet,
+    };
+    Ok(Completed { args, exec_directory })
 }
 
 /// Reads values, and points at those that are wrong.
@@ -168,12 +274,26 @@ impl Reader<'_> {
         seconds.map(Some).map_err(|why| self.problem(&value, why))
     }
 
-    fn jobs(&self, value: Option<Spanned<u16>>) -> Result<Option<u16>, Box<Problem>> {
+    fn number(
+        &self,
+        value: Option<Spanned<u16>>,
+        most: u16,
+        what: &str,
+    ) -> Result<Option<u16>, Box<Problem>> {
         match value {
-            Some(value) if !(1..=1024).contains(value.get_ref()) => {
-                Err(self.problem(&value, "jobs are 1 to 1024".to_owned()))
+            Some(value) if !(1..=most).contains(value.get_ref()) => {
+                Err(self.problem(&value, format!("{what} are 1 to {most}")))
             }
             value => Ok(value.map(Spanned::into_inner)),
+        }
+    }
+
+    fn verbose(&self, verbose: Option<Spanned<bool>>, quiet: bool) -> Result<bool, Box<Problem>> {
+        match verbose {
+            Some(value) if *value.get_ref() && quiet => {
+                Err(self.problem(&value, "either `verbose` or `quiet`".to_owned()))
+            }
+            value => Ok(value.is_some_and(Spanned::into_inner)),
         }
     }
 
@@ -200,7 +320,10 @@ mod tests {
             jobs: Some(3),
             ..RunArgs::default()
         };
-        beneath(args, &Arc::new(source)).map_err(|problem| crate::case::render(&problem, false))
+        let completed = beneath(args, &Arc::new(source));
+        completed
+            .map(|it| it.args)
+            .map_err(|problem| crate::case::render(&problem, false))
     }
 
     #[test]
@@ -220,8 +343,41 @@ mod tests {
             target: Some("http://a".to_owned()),
             ..RunArgs::default()
         };
-        assert_eq!(beneath(args, &source).unwrap().exec, None);
-        assert!(beneath(RunArgs::default(), &source).unwrap().exec.is_some());
+        assert_eq!(beneath(args, &source).unwrap().args.exec, None);
+        assert!(beneath(RunArgs::default(), &source).unwrap().args.exec.is_some());
+    }
+
+    #[test]
+    fn every_option_of_a_run_can_be_written() {
+        use clap::Args as _;
+        let command = RunArgs::augment_args(clap::Command::new("run"));
+        let options: Vec<&str> = command
+            .get_arguments()
+            .filter_map(clap::Arg::get_long)
+            .filter(|name| *name != "config")
+            .collect();
+        assert!(options.len() > 25, "{options:?}");
+        for option in options {
+            let shown = read(&format!("{option} = {{ x = 1 }}")).unwrap_err();
+            assert!(!shown.contains("unknown field"), "{option}: {shown}");
+        }
+    }
+
+    #[test]
+    fn paths_are_taken_from_where_the_file_is() {
+        let source = Arc::new(Source {
+            name: "../avp-conform.toml".to_owned(),
+            text: "\u{feff}exec = './server'\nbaseline = 'known.toml'\nreport = ['json=a.json', 'text=-']\n\
+                   header = ['a: b']\nrepeat = 2\nquiet = true"
+                .to_owned(),
+        });
+        let completed = beneath(RunArgs::default(), &source).unwrap();
+        assert_eq!(completed.exec_directory, Some(PathBuf::from("..")));
+        let args = completed.args;
+        assert_eq!(args.baseline, Some(PathBuf::from("../known.toml")));
+        assert_eq!(args.report[0].path, Some(PathBuf::from("../a.json")));
+        assert_eq!(args.report[1].path, None);
+        assert_eq!((args.header.len(), args.repeat, args.quiet), (1, Some(2), true));
     }
 
     #[test]
@@ -233,6 +389,8 @@ mod tests {
             ("filter = ['a[']", "avp-conform.toml:1:11"),
             ("report = ['jsn=x']", "did you mean \"json\"?"),
             ("jobs = 0", "1 to 1024"),
+            ("repeat = 0", "1 to 1000"),
+            ("verbose = true\nquiet = true", "either `verbose` or `quiet`"),
         ] {
             let shown = read(text).unwrap_err();
             assert!(

@@ -2,6 +2,7 @@
 
 use std::io::{self, PipeWriter, Write as _};
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, WaitIdStatus, kill_process_group, waitid};
@@ -24,8 +25,17 @@ pub(super) struct Killer(Option<Pid>);
 
 impl Group {
     /// Runs `command` by `sh`, with `PORT` set; standard output and error go to `output`.
-    pub(super) fn start(command: &str, port: &str, output: PipeWriter) -> io::Result<Group> {
-        let mut shell = Command::new("sh")
+    pub(super) fn start(
+        command: &str,
+        directory: Option<&Path>,
+        port: &str,
+        output: PipeWriter,
+    ) -> io::Result<Group> {
+        let mut shell = Command::new("sh");
+        if let Some(directory) = directory {
+            shell.current_dir(directory);
+        }
+        let mut shell = shell
             .args(["-c", command])
             .env("PORT", port)
             .stdin(Stdio::null())

@@ -2,6 +2,7 @@
 
 use std::io::{self, PipeWriter};
 use std::os::windows::process::CommandExt;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -19,7 +20,12 @@ pub(super) struct Killer(Arc<Mutex<Box<dyn ChildWrapper>>>);
 impl Group {
     /// Runs `command` by `cmd`, with `PORT` set; standard output and error go to `output`. Ctrl-C at the console does not
     /// reach it: this program ends it.
-    pub(super) fn start(command: &str, port: &str, output: PipeWriter) -> io::Result<Group> {
+    pub(super) fn start(
+        command: &str,
+        directory: Option<&Path>,
+        port: &str,
+        output: PipeWriter,
+    ) -> io::Result<Group> {
         let mut shell = Command::new("cmd");
         // As it stands: `cmd` has its own way with quotes.
         shell
@@ -29,6 +35,9 @@ impl Group {
             .stdin(Stdio::null())
             .stdout(output.try_clone()?)
             .stderr(output);
+        if let Some(directory) = directory {
+            shell.current_dir(directory);
+        }
         let job = CommandWrap::from(shell)
             .wrap(CreationFlags(CREATE_NEW_PROCESS_GROUP))
             .wrap(JobObject)

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::facts::{Standing, Totals, reason, sentence, standing};
+use super::facts::{Standing, Totals, reason, sentence, standing, target};
 use super::{json as layout, text};
 use crate::record::{CaseRecord, Record};
 use crate::style::visible;
@@ -24,7 +24,7 @@ pub(super) fn render(record: &Record) -> Vec<u8> {
             "tool": { "name": record.tool.name, "version": record.tool.version },
             "summary": summary(record, start),
             "tests": tests,
-            "environment": { "appName": record.target, "appVersion": record.spec },
+            "environment": { "appName": target(record), "appVersion": record.spec },
             "extra": {
                 "target": record.target,
                 "spec": record.spec,

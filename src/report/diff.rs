@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::View;
-use super::facts::sentence;
+use super::facts::{sentence, target};
 use super::findings::matter;
 use super::text::Page;
 use crate::protocol::Level;
@@ -26,6 +26,8 @@ pub struct Diff {
     pub gone: Vec<Change>,
     /// Requirements whose verdict changed.
     pub requirements: Vec<Change>,
+    /// What the new run judged, as people name it.
+    pub target: String,
     /// The verdicts of the runs, old and new.
     pub verdicts: (RunVerdict, RunVerdict),
     /// What else differs and makes the two less comparable: suite, target, protocol version.
@@ -57,6 +59,7 @@ pub fn diff(old: &Record, new: &Record) -> Diff {
         added: Vec::new(),
         gone: Vec::new(),
         requirements: requirements(old, new),
+        target: target(new),
         verdicts: (old.verdict, new.verdict),
         notes: notes(old, new),
         regressions: false,
@@ -216,9 +219,9 @@ impl Diff {
     fn conclusion(&self, page: &Page) -> String {
         let (old, new) = self.verdicts;
         let run = if old == new {
-            format!("still {new}")
+            format!("still {new}: {}", self.target)
         } else {
-            format!("{old}, now {new}")
+            format!("{old}, now {new}: {}", self.target)
         };
         match self.regressions {
             true => format!("{}: {run}", page.paint.tone(Tone::Bad, "worse")),

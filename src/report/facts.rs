@@ -25,6 +25,9 @@ const SECTIONS: [(&str, &str); 11] = [
 /// How much of one sentence of a record a report shows.
 const SENTENCE: usize = 600;
 
+/// How much of an address or a command stands in a heading.
+const ADDRESS: usize = 100;
+
 /// A section of the specification and its requirements in the record.
 pub(super) struct Section<'a> {
     pub(super) number: String,
@@ -128,9 +131,11 @@ impl Totals {
 pub(super) fn verdict_line(record: &Record) -> String {
     let totals = Totals::of(record);
     format!(
-        "{}{}: {}, {}, {}, {} (AVP {}, seed {})",
+        "{}{}{}: {} · {}, {}, {}, {} (AVP {}, seed {})",
         record.verdict,
+        missing_part(record),
         known_part(record),
+        target(record),
         totals.sentence(),
         count(record.cases.len(), "case"),
         count(totals.requests, "request"),
@@ -138,6 +143,41 @@ pub(super) fn verdict_line(record: &Record) -> String {
         record.spec,
         visible(&record.seed),
     )
+}
+
+/// What was judged, as people name it: the address, the command that the run started, or what is built in.
+pub(super) fn target(record: &Record) -> String {
+    let address = match record.target.as_str() {
+        "embedded" => "the built-in reference server".to_owned(),
+        other => visible_cut(other, ADDRESS),
+    };
+    match &record.exec {
+        Some(command) if is_told_by_command(record) => format!("`{}`", visible_cut(command, ADDRESS)),
+        Some(command) => format!("{address} (`{}`)", visible_cut(command, ADDRESS)),
+        None => address,
+    }
+}
+
+/// Whether the target is where the run's own server is expected unless told.
+fn is_told_by_command(record: &Record) -> bool {
+    record.exec.is_some() && record.target == crate::config::EXEC_TARGET
+}
+
+/// ` without shard 2/3`, where parts are missing.
+fn missing_part(record: &Record) -> String {
+    match record.missing.as_slice() {
+        [] => String::new(),
+        [one] => format!(" without shard {}", visible(one)),
+        more => format!(" without shards {}", visible(&more.join(", "))),
+    }
+}
+
+/// What a reader must know of the run, a sentence each.
+pub(super) fn notes(record: &Record) -> Vec<String> {
+    let missing = record.missing.iter();
+    let missing = missing.map(|shard| format!("shard {shard} is missing: merge its report as well"));
+    let notes = record.notes.iter().cloned().chain(missing);
+    notes.map(|note| sentence(&note)).collect()
 }
 
 /// ` with 3 known failures and nothing new`, where there is a list of them.
@@ -190,6 +230,9 @@ pub(super) fn verdict_meaning(record: &Record) -> &'static str {
             "A must is broken or not verified, or a should is not kept."
         }
         RunVerdict::Nonconformant => "A must is broken or not verified.",
+        RunVerdict::Incomplete if !record.missing.is_empty() => {
+            "Parts of the run are missing, so there is no verdict on the whole."
+        }
         RunVerdict::Incomplete => "The harness could not finish its work, so there is no verdict.",
     }
 }
@@ -200,8 +243,7 @@ pub(super) fn again(record: &Record, case: &str) -> String {
     if let Some(exec) = &record.exec {
         command.push(format!("--exec {}", quoted(exec)));
     }
-    let told_by_command = record.exec.is_some() && record.target == crate::config::EXEC_TARGET;
-    if record.target != "embedded" && !told_by_command {
+    if record.target != "embedded" && !is_told_by_command(record) {
         command.push(format!("--target {}", quoted(&record.target)));
     }
     if let Some(idp) = &record.idp {

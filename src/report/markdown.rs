@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 
 use super::facts::{
-    Section, Totals, known_sentence, repair, requirement, seconds, sections, sentence, verdict_meaning,
+    Section, Totals, known_sentence, repair, requirement, seconds, sections, sentence, target,
+    verdict_meaning,
 };
 use super::findings::{Finding, findings, hindrances};
 use super::ids::by_reason;
@@ -43,7 +44,7 @@ fn heading(out: &mut String, record: &Record) {
         RunVerdict::Nonconformant => "❌",
         RunVerdict::Incomplete => "❔",
     };
-    let target = escaped(&record.target);
+    let target = escaped(&target(record));
     _ = writeln!(
         out,
         "## {mark} {}: AVP {} at {target}\n",
@@ -224,8 +225,8 @@ fn left_out(out: &mut String, length: usize) {
 }
 
 fn notes(out: &mut String, record: &Record) {
-    for note in record.notes.iter().take(LISTED) {
-        _ = writeln!(out, "\n> {}", escaped(&sentence(note)));
+    for note in super::facts::notes(record).iter().take(LISTED) {
+        _ = writeln!(out, "\n> {}", escaped(note));
     }
 }
 

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use jiff::{SignedDuration, Timestamp};
 
 use super::facts::split_id;
+use crate::plan::Shard;
 use crate::record::{OutOfDate, Record, RequirementRecord, Summary};
 use crate::style::visible;
 
@@ -24,6 +25,8 @@ pub fn merge(records: Vec<Record>, tally: impl FnOnce(&mut Record)) -> Result<Re
         join(&mut whole, part);
     }
     arrange(&mut whole);
+    whole.missing = missing(whole.shard.as_deref().unwrap_or_default())?;
+    whole.shard = whole.shard.filter(|_| !whole.missing.is_empty());
     tally(&mut whole);
     crate::baseline::settle(&mut whole);
     Ok(whole)
@@ -44,6 +47,7 @@ fn agree(whole: &Record, part: &Record, number: usize) -> Result<(), String> {
             &whole.spec.to_string(),
             &part.spec.to_string(),
         ),
+        ("selection", &selection(whole, part), &part.filters.join(" ")),
         ("strictness", &whole.strict.to_string(), &part.strict.to_string()),
         ("program version", &whole.tool.version, &part.tool.version),
     ] {
@@ -55,6 +59,14 @@ fn agree(whole: &Record, part: &Record, number: usize) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// The filters that the parts of one selection have in common; reports that are no shards may be of several selections.
+fn selection(whole: &Record, part: &Record) -> String {
+    match whole.shard.is_some() && part.shard.is_some() {
+        true => whole.filters.join(" "),
+        false => part.filters.join(" "),
+    }
 }
 
 fn join(whole: &mut Record, mut part: Record) {
@@ -130,25 +142,27 @@ fn arrange(whole: &mut Record) {
         .sort_by(|one, other| (&one.file, one.line).cmp(&(&other.file, other.line)));
     whole.requirements.sort_by_key(|found| place(&found.id));
     whole.summary = Summary::of(whole.cases.iter().map(|case| case.verdict));
-    whole.shard = whole.shard.take().filter(|shards| !is_whole(shards));
     if whole.cases.len() == whole.suite.cases {
         whole.filters.clear();
         whole.shard = None;
     }
 }
 
-/// Whether shards such as `2/3, 1/3, 3/3` are all that there are.
-fn is_whole(shards: &str) -> bool {
-    let mut numbers = HashSet::new();
-    let mut count = 0;
-    for shard in shards.split(", ") {
-        let Some((number, of)) = shard.split_once('/') else {
-            return false;
-        };
-        numbers.insert(number);
-        count = of.parse().unwrap_or(usize::MAX).max(count);
+/// The shards that shards such as `2/3, 1/3` leave out. The error is a sentence: they are not of one division.
+fn missing(shards: &str) -> Result<Vec<String>, String> {
+    let shards = shards.split(", ").filter(|shard| !shard.is_empty());
+    let shards: Vec<Shard> = shards.map(str::parse).collect::<Result<_, String>>()?;
+    let Some(first) = shards.first() else {
+        return Ok(Vec::new());
+    };
+    match shards.iter().find(|shard| shard.parts() != first.parts()) {
+        Some(other) => Err(format!("shards {first} and {other} are not of one division")),
+        None => Ok(first
+            .siblings()
+            .filter(|shard| !shards.contains(shard))
+            .map(|shard| shard.to_string())
+            .collect()),
     }
-    numbers.len() == count
 }
 
 /// Section and number as numbers: 5.1 stands between 5 and 6, 10 after 9.
@@ -167,11 +181,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn shards_may_be_all_that_there_are() {
-        assert!(is_whole("2/3, 1/3, 3/3"));
-        for some in ["2/3, 1/3", "1/3", "", "1/2, 1/2", "one"] {
-            assert!(!is_whole(some), "{some}");
+    fn shards_that_are_missing_are_named() {
+        let missing = |shards: &str| missing(shards).map(|shards| shards.join(" "));
+        for (shards, left_out) in [
+            ("", ""),
+            ("2/3, 1/3, 3/3", ""),
+            ("3/3, 1/3", "2/3"),
+            ("1/3", "2/3 3/3"),
+            ("1/2, 1/2", "2/2"),
+        ] {
+            assert_eq!(missing(shards).unwrap(), left_out, "{shards}");
         }
+        assert!(
+            missing("1/2, 2/3, 3/3")
+                .unwrap_err()
+                .contains("not of one division")
+        );
+        assert!(missing("one").is_err());
     }
 
     #[test]

@@ -25,7 +25,7 @@ mod tap;
 mod text;
 mod view;
 
-pub use destination::{Destination, Output, OutputError, write_whole};
+pub use destination::{Destination, Input, Output, OutputError, write_whole};
 pub use diff::{Change, Diff, diff};
 pub use findings::{first_broken, is_broken_case};
 pub use format::Format;

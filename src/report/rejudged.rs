@@ -36,17 +36,18 @@ pub fn rejudged_text(again: &Rejudged, view: &View) -> String {
     }
     let judged = count(again.record.cases.len(), "case");
     let (old, new) = diff.verdicts;
+    let target = &diff.target;
     page.line(match (again.is_the_same(), old == new) {
         (true, _) => format!(
-            "{}: {judged} judged again, still {new}",
+            "{}: {judged} judged again, still {new}: {target}",
             page.paint.tone(Tone::Good, "no change")
         ),
         (false, true) => format!(
-            "{}: {judged} judged again, still {new}",
+            "{}: {judged} judged again, still {new}: {target}",
             page.paint.tone(Tone::Bad, "changed")
         ),
         (false, false) => format!(
-            "{}: {judged} judged again, {old}, now {new}",
+            "{}: {judged} judged again, {old}, now {new}: {target}",
             page.paint.tone(Tone::Bad, "changed")
         ),
     });

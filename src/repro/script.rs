@@ -71,14 +71,19 @@ fn head(plan: &Plan<'_>, left_out: &[String]) -> String {
     for text in left_out {
         line(&format!("Not made again: {text}"));
     }
-    let default = |url: &str| match url {
-        "embedded" => "http://localhost:8787".to_owned(),
-        other => visible(other).replace('\'', ""),
+    let default = |name: &str, url: &str| match url {
+        "embedded" => "-'http://localhost:8787'".to_owned(),
+        url if url.contains("{port}") => {
+            let command = plan.record.exec.as_deref().unwrap_or_default();
+            let command = visible(command).replace(['\'', '"', '`', '$', '\\', '}'], "");
+            format!("?start the server ({command}) and set {name} to its address")
+        }
+        other => format!("-'{}'", visible(other).replace('\'', "")),
     };
-    let target = default(&plan.record.target);
-    _ = writeln!(out, "\nTARGET=${{TARGET:-'{target}'}}");
+    let target = default("TARGET", &plan.record.target);
+    _ = writeln!(out, "\nTARGET=${{TARGET:{target}}}");
     match &plan.record.idp {
-        Some(idp) => _ = writeln!(out, "IDP=${{IDP:-'{}'}}", default(idp)),
+        Some(idp) => _ = writeln!(out, "IDP=${{IDP:{}}}", default("IDP", idp)),
         None => out.push_str("IDP=${IDP:-$TARGET}\n"),
     }
     out

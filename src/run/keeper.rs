@@ -6,7 +6,7 @@ use tokio::time::sleep;
 
 use crate::process::{Process, ProcessError};
 use crate::record::CaseRecord;
-use crate::style::visible_cut;
+use crate::style::{hide_passwords, visible_cut};
 use crate::wire::{Client, Exchange, FailureKind, Outcome};
 
 /// So many deaths, and the server is not started again.
@@ -87,7 +87,7 @@ impl Keeper {
         let words = self.process.last_words().await;
         let lines: Vec<&str> = words.trim_end().lines().collect();
         let last = lines[lines.len().saturating_sub(LAST_LINES)..].join(" ");
-        match last.as_str() {
+        match hide_passwords(&last).as_str() {
             "" => format!("the server {how}"),
             tail => format!(
                 "the server {how}; its last words: {}",

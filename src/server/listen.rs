@@ -87,13 +87,6 @@ impl Server {
     pub fn fired(&self, name: &str) -> u64 {
         self.site.state.fired(name)
     }
-
-    /// Serves until the process ends.
-    pub fn wait(self) {
-        loop {
-            std::thread::park();
-        }
-    }
 }
 
 impl Drop for Server {

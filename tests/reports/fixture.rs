@@ -58,6 +58,7 @@ pub(crate) fn conformant() -> Record {
         strict: false,
         filters: Vec::new(),
         shard: None,
+        missing: Vec::new(),
         notes: Vec::new(),
         verdict: RunVerdict::Conformant,
         summary: Summary::default(),

@@ -12,7 +12,7 @@ use base64::prelude::{BASE64_STANDARD, Engine as _};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use sha2::{Digest as _, Sha256};
 
-use super::facts::{Totals, repair, seconds, sentence, took, verdict_meaning};
+use super::facts::{self, Totals, repair, seconds, sentence, target, took, verdict_meaning};
 use crate::record::Record;
 use crate::style::{count, thousands, visible, visible_cut};
 use crate::verdict::{RunVerdict, Verdict};
@@ -26,7 +26,7 @@ pub(super) fn render(record: &Record) -> Vec<u8> {
         "{} · AVP {} · {}",
         verdict_word(record),
         record.spec,
-        visible_cut(&record.target, 100)
+        target(record)
     );
     let page = html! {
         (DOCTYPE)
@@ -92,7 +92,7 @@ fn verdict_word(record: &Record) -> &'static str {
 fn verdict(record: &Record) -> Markup {
     html! {
         section.verdict data-verdict=(record.verdict) {
-            p.target { (visible_cut(&record.target, 300)) }
+            p.target { (target(record)) }
             h1 { (verdict_word(record)) }
             p.meaning { (verdict_meaning(record)) " " (Totals::of(record).sentence()) "." }
             (bar(record))
@@ -156,7 +156,7 @@ fn facts(record: &Record) -> Markup {
 }
 
 fn notes(record: &Record) -> Vec<String> {
-    let mut notes: Vec<String> = record.notes.iter().map(|note| sentence(note)).collect();
+    let mut notes: Vec<String> = facts::notes(record);
     if record.strict {
         notes.push("A strict run: a should that is not kept makes the target nonconformant.".to_owned());
     }

@@ -7,7 +7,7 @@ mod summary;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::facts::{got, reason, sentence, verdict_line};
+use super::facts::{got, reason, sentence, target, verdict_line};
 use super::findings::{Finding, Hindrance, findings, hindrances, is_broken};
 use super::{Verbosity, View};
 use crate::record::{Baseline, CaseRecord, Record};
@@ -78,7 +78,7 @@ fn headline(page: &mut Page, record: &Record) {
     let mut parts = vec![
         format!("{} {}", visible(&record.tool.name), visible(&record.tool.version)),
         format!("AVP {}", record.spec),
-        visible(&record.target),
+        target(record),
     ];
     if let Some(idp) = &record.idp {
         parts.push(format!("identity provider {}", visible(idp)));

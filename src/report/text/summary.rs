@@ -3,6 +3,7 @@
 use super::page::{INDENT, Page};
 use crate::record::Record;
 use crate::report::Verbosity;
+use crate::report::facts;
 use crate::report::facts::{Section, known_sentence, latency, repair, seconds, sections, sentence, split_id};
 use crate::report::ids::{by_reason, ranges};
 use crate::style::{Tone, count, thousands, visible, wrap};
@@ -154,8 +155,8 @@ fn known(page: &mut Page, record: &Record) {
 }
 
 fn notes(page: &mut Page, record: &Record) {
-    for note in &record.notes {
-        page.wrapped(0, &format!("note: {}", sentence(note)));
+    for note in facts::notes(record) {
+        page.wrapped(0, &format!("note: {note}"));
     }
     if record.throttled_ms > 0 {
         let waited = seconds(record.throttled_ms);
