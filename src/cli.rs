@@ -120,6 +120,9 @@ pub struct RunArgs {
     /// How long the whole run may take; what was not run by then is an error.
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub budget: Option<f64>,
+    /// How long races may take together: they run last, with nothing beside them, and find the more the longer [default: 1].
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub races: Option<f64>,
     /// Send at most so many requests a second.
     #[arg(long, value_name = "N")]
     pub rps: Option<f64>,

@@ -16,6 +16,7 @@ use crate::error::Error;
 use crate::plan::{self, Filter, Shard};
 use crate::protocol::SpecVersion;
 use crate::report::{Destination, Input, Output, Verbosity};
+use crate::run::RACE_TIME;
 use crate::server;
 use crate::wire::{ClientOptions, Endpoint, Headers, TlsOptions};
 
@@ -96,6 +97,8 @@ pub struct Config {
     pub timeout: Duration,
     /// How many cases run at once.
     pub jobs: usize,
+    /// How long races may take together.
+    pub races: Duration,
     /// The seed.
     pub seed: Seed,
     /// Whether the seed was given: it may then have been used against the target before.
@@ -170,6 +173,7 @@ impl Config {
             strict: args.strict,
             timeout: Duration::from_secs_f64(args.timeout.unwrap_or(5.0)),
             jobs: args.jobs.map_or(DEFAULT_JOBS, usize::from),
+            races: args.races.map_or(RACE_TIME, Duration::from_secs_f64),
             seed: args.seed.unwrap_or_else(Seed::random),
             seed_given: args.seed.is_some(),
             slow: args.slow,

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 use globset::{Glob, GlobMatcher};
 use sha2::{Digest as _, Sha256};
@@ -136,6 +137,28 @@ pub fn plan(suite: &Suite, filters: &[Filter], spec: SpecVersion, slow: bool) ->
         .collect()
 }
 
+/// The cases that are no races, and the races, which run when nothing else does: those last that fill the target with
+/// repositories.
+pub fn apart(suite: &Suite, selected: &[usize]) -> (Vec<usize>, Vec<usize>) {
+    let is_race = |index: &usize| suite.cases[*index].case.is_race();
+    let (mut races, others): (Vec<usize>, Vec<usize>) = selected.iter().copied().partition(is_race);
+    races.sort_by_key(|index| {
+        let mut steps = suite.cases[*index].case.steps.iter();
+        steps.any(|step| step.get_ref().is_race() && step.get_ref().create.is_some())
+    });
+    (others, races)
+}
+
+/// The part of the time for all selected races that one of them has.
+pub fn race_time(suite: &Suite, selected: &[usize], index: usize, whole: Duration) -> Duration {
+    let weight = |index: usize| f64::from(suite.cases[index].case.race_weight());
+    let all: f64 = selected.iter().map(|index| weight(*index)).sum();
+    match all > 0.0 {
+        true => whole.mul_f64(weight(index) / all),
+        false => whole,
+    }
+}
+
 /// The same cases with the longest first: one that is begun last keeps everybody waiting.
 pub fn longest_first(suite: &Suite, selected: &[usize]) -> Vec<usize> {
     let mut order = selected.to_vec();
@@ -147,7 +170,8 @@ pub fn longest_first(suite: &Suite, selected: &[usize]) -> Vec<usize> {
 fn length(case: &LoadedCase) -> usize {
     let steps = case.case.steps.iter().map(|step| step.get_ref());
     let length = |step: &Step| {
-        let actors = step.actor_names().len() + usize::from(step.against.is_some());
+        let rivals = step.against.as_ref().map_or(0, |rival| rival.actors.len());
+        let actors = step.actor_names().len() + rivals;
         let variants = step.with.as_ref().map_or(1, |with| {
             let fields = || fields(step).filter(|field| with.concerns(&field.pointer)).count();
             let fields = with.each_field.iter().map(|spoil| match spoil {
@@ -248,12 +272,22 @@ mod tests {
     }
 
     #[test]
-    fn sweeps_and_races_come_first() {
+    fn races_are_apart_and_share_their_time_by_what_they_are_worth() {
         let steps = [
-            "pull = {}\nanswer = 'unchanged'",
             "as = ['bob', 'carol']\nrounds = 10\npush = {}",
-            "push = {}\nanswer = 'granted'\n[[case.step]]\npush = {}\nwith = { each-field = 'mistyped' }\nanswer = 'refused'",
+            "pull = {}\nanswer = 'unchanged'",
+            "as = ['bob', 'carol', 'bob']\nrounds = 20\npush = {}",
         ];
+        let suite = demo(&steps);
+        assert_eq!(apart(&suite, &[0, 1, 2]), (vec![1], vec![0, 2]));
+        let time = |index| race_time(&suite, &[0, 1, 2], index, Duration::from_secs(8));
+        assert_eq!(
+            (time(0), time(2)),
+            (Duration::from_secs(2), Duration::from_secs(6))
+        );
+    }
+
+    fn demo(steps: &[&str]) -> Suite {
         let cases = steps.iter().enumerate().map(|(index, step)| {
             format!(
                 "[[case]]\nid = 'demo/{index}'\ntitle = 'x'\nchecks = ['AVP-6-04']\n\
@@ -262,7 +296,17 @@ mod tests {
         });
         let text = format!("about = 'x'\n{}", cases.collect::<Vec<_>>().join("\n"));
         let name = "demo.toml".to_owned();
-        let suite = Suite::load(vec![Source { name, text }], &[]).unwrap();
+        Suite::load(vec![Source { name, text }], &[]).unwrap()
+    }
+
+    #[test]
+    fn sweeps_and_races_come_first() {
+        let steps = [
+            "pull = {}\nanswer = 'unchanged'",
+            "as = ['bob', 'carol']\nrounds = 10\npush = {}",
+            "push = {}\nanswer = 'granted'\n[[case.step]]\npush = {}\nwith = { each-field = 'mistyped' }\nanswer = 'refused'",
+        ];
+        let suite = demo(&steps);
         assert_eq!(longest_first(&suite, &[0, 1, 2]), [2, 1, 0]);
     }
 

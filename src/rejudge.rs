@@ -72,7 +72,16 @@ pub fn rejudge(record: &Record, suite: &Suite) -> Result<Rejudged, String> {
     for case in &record.cases {
         match suite.get(&case.id) {
             Some(found) => {
-                new.push(judge(found, Transcript::of(case), &context));
+                // A case of a merged or repeated report, or of a later heat, ran with a generation of its own.
+                let generation = case.generation.unwrap_or(record.generation);
+                let context = Context {
+                    generation,
+                    ..context
+                };
+                new.push(CaseRecord {
+                    generation: case.generation,
+                    ..judge(found, Transcript::of(case), &context)
+                });
                 old.push(case.clone());
             }
             None => unknown.push(case.id.clone()),

@@ -1,5 +1,6 @@
 //! Runs a plan: drives cases side by side, judges each as soon as it was driven, and adds up the record.
 
+mod heats;
 mod keeper;
 mod repeat;
 mod shelf;
@@ -12,7 +13,7 @@ use jiff::Timestamp;
 use tokio::task::JoinSet;
 
 use crate::case::{LoadedCase, Suite};
-use crate::drive::{LiveSecrets, Target, drive, hide_across};
+use crate::drive::{LiveSecrets, Target, drive_within, hide_across};
 use crate::judge::{Context, Transport, judge};
 use crate::plan;
 use crate::record::{CaseRecord, FORMAT, Record, Stopped, Suite as SuiteRecord, Summary, Tool};
@@ -22,6 +23,9 @@ use crate::verdict::{RunVerdict, Verdict};
 pub use keeper::Keeper;
 pub use repeat::Repeats;
 use shelf::Shelf;
+
+/// How long races may take together, unless told.
+pub const RACE_TIME: Duration = Duration::from_secs(1);
 
 /// Cases that are driven once more use seeds of their own, so far above any other.
 const DRIVEN_AGAIN: u32 = 1 << 20;
@@ -39,6 +43,8 @@ pub struct Run {
     pub transport: Transport,
     /// How many cases are driven at once.
     pub jobs: usize,
+    /// How long races may take together: they run when nothing else does, one at a time.
+    pub races: Duration,
     /// What the record is to say about the run.
     pub heading: Heading,
 }
@@ -87,16 +93,21 @@ pub async fn run(run: &Run, observe: impl Fn(Event<'_>)) -> Record {
 /// Like [`run`], on terms.
 pub async fn run_on(run: &Run, terms: Terms<'_>, observe: impl Fn(Event<'_>)) -> Record {
     let (started, clock) = (Timestamp::now(), Instant::now());
+    let (others, races) = plan::apart(&run.suite, &run.selected);
     let mut crew = Crew {
         run,
+        jobs: run.jobs,
         observe,
         shelf: Shelf::default(),
         done: Vec::with_capacity(run.selected.len()),
         secrets: Vec::new(),
-        waiting: plan::longest_first(&run.suite, &run.selected).into(),
+        waiting: plan::longest_first(&run.suite, &others).into(),
         keeper: terms.keeper,
     };
     let watch = terms.deadline.map(|deadline| watch(run, deadline));
+    crew.work().await;
+    crew.jobs = 1;
+    crew.waiting = races.into();
     crew.work().await;
     if let Some(watch) = watch {
         watch.abort();
@@ -149,6 +160,8 @@ fn notes(run: &Run, keeper: Option<&Keeper>) -> Vec<String> {
 /// Those who do the work, and what is left of it.
 struct Crew<'a, F> {
     run: &'a Run,
+    /// How many cases are driven at once.
+    jobs: usize,
     observe: F,
     shelf: Shelf,
     done: Vec<(usize, CaseRecord)>,
@@ -174,7 +187,7 @@ impl<F: Fn(Event<'_>)> Crew<'_, F> {
         let mut death = None;
         let mut suspects = Vec::new();
         loop {
-            while death.is_none() && running.len() < self.run.jobs {
+            while death.is_none() && running.len() < self.jobs {
                 let Some(index) = self.waiting.pop_front() else {
                     break;
                 };
@@ -187,7 +200,7 @@ impl<F: Fn(Event<'_>)> Crew<'_, F> {
             let Ok((index, (record, secrets))) = finished else {
                 continue;
             };
-            self.secrets.push(secrets);
+            self.secrets.extend(secrets);
             if let Some(keeper) = self.keeper.as_deref_mut()
                 && self.run.target.patience.halt().reason().is_none()
             {
@@ -250,7 +263,7 @@ impl<F: Fn(Event<'_>)> Crew<'_, F> {
             }),
             ..self.run.clone()
         };
-        let mut transcript = driven(&run, index).await;
+        let mut transcript = driven(&run, index, None).await;
         self.secrets.push(std::mem::take(&mut transcript.live));
         let mut death = None;
         if let Some(keeper) = self.keeper.as_deref_mut()
@@ -350,17 +363,28 @@ fn first_hurt(suspects: &[(usize, CaseRecord)]) -> Option<usize> {
     first.map(|(index, _)| *index)
 }
 
-/// One case. A panic while it is driven or judged is the harness's fault, and the other cases go on.
-async fn one(run: &Run, index: usize) -> (CaseRecord, LiveSecrets) {
-    let mut transcript = driven(run, index).await;
+/// One case, and what of it is secret. A panic while it is driven or judged is the harness's fault, and the other cases go
+/// on.
+async fn one(run: &Run, index: usize) -> (CaseRecord, Vec<LiveSecrets>) {
+    if case(run, index).case.is_race() {
+        let time = plan::race_time(&run.suite, &run.selected, index, run.races);
+        return heats::race(run, index, time).await;
+    }
+    let (record, secrets) = once(run, index, None).await;
+    (record, vec![secrets])
+}
+
+/// One case, once; the rounds of its races have so much time.
+async fn once(run: &Run, index: usize, time: Option<Duration>) -> (CaseRecord, LiveSecrets) {
+    let mut transcript = driven(run, index, time).await;
     let secrets = std::mem::take(&mut transcript.live);
     (judged(run, index, transcript).await, secrets)
 }
 
-async fn driven(run: &Run, index: usize) -> Transcript {
+async fn driven(run: &Run, index: usize, time: Option<Duration>) -> Transcript {
     let task = {
         let run = run.clone();
-        tokio::spawn(async move { drive(&run.suite.cases[index], &run.target).await })
+        tokio::spawn(async move { drive_within(&run.suite.cases[index], &run.target, time).await })
     };
     task.await.unwrap_or_else(|failure| bug(&failure.to_string()))
 }

@@ -95,6 +95,18 @@ fn steps_that_a_case_does_not_have_any_more_do_no_harm() {
 }
 
 #[test]
+fn cases_of_a_merged_report_are_judged_with_the_keys_that_they_ran_with() {
+    let mut record = live::against(Behaviour::Plain, &["removal/in-one-step", "races/removals"]);
+    for case in &mut record.cases {
+        case.generation.get_or_insert(record.generation);
+    }
+    record.generation = 9;
+    let again = again(&record);
+    assert!(again.is_the_same(), "{}", rejudged_text(&again, &View::default()));
+    assert_eq!(again.record.cases[0].generation, record.cases[0].generation);
+}
+
+#[test]
 fn a_record_without_a_usable_seed_is_refused() {
     let mut record = live::against(Behaviour::Plain, &["push/applied"]);
     record.seed = "beef".to_owned();

@@ -295,15 +295,19 @@ async fn configured_headers_reach_their_own_origin_only() {
 }
 
 #[tokio::test]
-async fn a_primed_request_goes_only_when_fired() {
+async fn a_loaded_request_goes_only_when_its_end_is_let_go() {
     let client = Client::new(ClientOptions::new(echo())).unwrap();
     let mut lanes = [client.lane(), client.lane()];
-    let mut primed = Vec::new();
+    let mut loaded = Vec::new();
     for lane in &mut lanes {
-        primed.push(lane.prime(&request("GET", None)).await.unwrap());
+        let primed = lane.prime(&request("POST", Some("{}"))).await.unwrap();
+        loaded.push(primed.load().await.unwrap());
     }
-    for primed in primed {
-        assert!(told(&primed.fire(LIMIT).await).starts_with("200 GET /base/x"));
+    for loaded in &mut loaded {
+        loaded.let_go(LIMIT);
+    }
+    for loaded in loaded {
+        assert!(told(&loaded.answer().await).starts_with("200 POST /base/x"));
     }
     for lane in &mut lanes {
         assert!(post(lane).await.reused, "the connection goes back to its lane");

@@ -1,8 +1,8 @@
 //! What a step does, as one of the things that it can do.
 
 use super::model::{
-    AddMember, Challenge, Create, Discover, FetchMember, Pull, Push, RawRequest, Redeem, RemoveMember, Rival,
-    Step, Transport, Wait,
+    AddMember, Case, Challenge, Create, Discover, FetchMember, Pull, Push, RawRequest, Redeem, RemoveMember,
+    Rival, Step, Transport, Wait,
 };
 use crate::protocol::Operation;
 
@@ -100,9 +100,32 @@ impl Step {
         }
     }
 
+    /// How much of the time for races it is worth: requests, in all its rounds.
+    pub fn race_weight(&self) -> u32 {
+        let rivals = self.against.as_ref().map_or(0, |rival| rival.actors.len());
+        let racers = self.actor_names().len() + rivals;
+        match self.is_race() {
+            true => u32::try_from(self.count_rounds() * racers).unwrap_or(u32::MAX),
+            false => 0,
+        }
+    }
+
     /// Whether several requests are made at the same moment.
     pub fn is_race(&self) -> bool {
         self.actors.len() > 1 || self.against.is_some()
+    }
+}
+
+impl Case {
+    /// Whether some step is a race.
+    pub fn is_race(&self) -> bool {
+        self.steps.iter().any(|step| step.get_ref().is_race())
+    }
+
+    /// How much of the time for races it is worth.
+    pub fn race_weight(&self) -> u32 {
+        let weights = self.steps.iter().map(|step| step.get_ref().race_weight());
+        weights.fold(0, u32::saturating_add)
     }
 }
 
@@ -110,10 +133,12 @@ impl Rival {
     /// Everything the rival does; exactly one in a case that passed the lint.
     pub fn actions(&self) -> Vec<Action<'_>> {
         [
+            self.create.as_ref().map(Action::Create),
             self.pull.as_ref().map(Action::Pull),
             self.push.as_ref().map(Action::Push),
             self.add_member.as_ref().map(Action::AddMember),
             self.remove_member.as_ref().map(Action::RemoveMember),
+            self.wait.map(Action::Wait),
         ]
         .into_iter()
         .flatten()

@@ -166,6 +166,22 @@ impl Lint<'_> {
             let help = "name several actors under `as`, or an operation under `against`".to_owned();
             self.problem(span.clone(), "`rounds` is for races".to_owned(), Some(help));
         }
+        for other in [&step.against, &step.meanwhile].into_iter().flatten() {
+            if other.actions().len() != 1 || other.actors.is_empty() {
+                let message = "what others do at the same time is one thing, and somebody does it".to_owned();
+                let help = "against = { as = \"bob\", push = {} }".to_owned();
+                self.problem(span.clone(), message, Some(help));
+            }
+        }
+        if step.against.as_ref().is_some_and(|rival| rival.wait.is_some()) {
+            let message = "nobody waits in a race: `wait` is for `meanwhile`".to_owned();
+            self.problem(span.clone(), message, None);
+        }
+        if step.meanwhile.is_some() && (step.is_race() || step.with.is_some() || !holds_a_body(actions[0])) {
+            let message =
+                "only one request with a body, and one that is valid, waits for what is done `meanwhile`";
+            self.problem(span.clone(), message.to_owned(), None);
+        }
         self.words(step, actions[0]);
         self.repository(index, span.clone());
         self.pointers(step, actions[0], span);
@@ -197,9 +213,14 @@ impl Lint<'_> {
         let step = self.case.step(index);
         let name = step.repo.as_str();
         let earlier = case.steps[..=index].iter().map(Spanned::get_ref);
-        let made = earlier
-            .filter(|step| step.create.is_some())
-            .any(|step| step.repo == name)
+        let creates = |step: &Step| {
+            let meanwhile = step
+                .meanwhile
+                .as_ref()
+                .is_some_and(|other| other.create.is_some());
+            step.create.is_some() || meanwhile
+        };
+        let made = earlier.filter(|step| creates(step)).any(|step| step.repo == name)
             || (name == "repo" && case.repo.is_some())
             || (name == "other" && case.other.is_some())
             || name == "nowhere";
@@ -293,6 +314,8 @@ impl Lint<'_> {
             if let (true, Some(operation)) = (grants, step.action().operation()) {
                 granted.push(operation);
             }
+            let meanwhile = step.meanwhile.iter().flat_map(|other| other.actions());
+            granted.extend(meanwhile.filter_map(Action::operation));
         }
         granted
     }
@@ -305,6 +328,12 @@ impl Lint<'_> {
             help,
         });
     }
+}
+
+/// Whether a request has a body of which half can be held back.
+fn holds_a_body(action: Action<'_>) -> bool {
+    let operation = action.operation();
+    operation.is_some_and(|operation| operation.needs_token() && operation.request_message().is_some())
 }
 
 /// A pointer with array indices as the schema's fields have them.

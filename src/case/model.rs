@@ -139,10 +139,15 @@ pub struct Step {
 
     /// What is changed against the valid request.
     pub with: Option<Changes>,
-    /// How often the race is run, each time from a fresh start; needs several names under `as`, or `against`.
+    /// How many rounds a heat of the race has; needs several names under `as`, or `against`. The time for races is shared
+    /// out by rounds and requests; a fast target sees many heats, a slow one fewer rounds, but three at least.
     pub rounds: Option<usize>,
-    /// Another operation that runs against this one at the same moment, in every round.
+    /// Another operation that runs against this one at the same moment, in every round. Where it reads, it goes first, and
+    /// keeps the target busy when the writes come.
     pub against: Option<Rival>,
+    /// What somebody else does while the request is under way: its head and half of its body are sent before, the rest after
+    /// that was granted. The answer is judged by what is stored then.
+    pub meanwhile: Option<Rival>,
     /// Use one connection for this step and the next, even if the answer is an error.
     #[serde(default)]
     pub keep_connection: bool,
@@ -181,13 +186,16 @@ fn default_repo() -> String {
     "repo".to_owned()
 }
 
-/// The operation that runs against a step.
+/// The operation that runs against a step, or while its request waits.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Rival {
-    /// Who does it.
+    /// Who does it; several names, several requests.
     #[serde(rename = "as")]
-    pub actor: String,
+    #[schemars(with = "Many<String>")]
+    pub actors: Many<String>,
+    /// Create a repository.
+    pub create: Option<Create>,
     /// Pull.
     pub pull: Option<Pull>,
     /// Push.
@@ -196,6 +204,8 @@ pub struct Rival {
     pub add_member: Option<AddMember>,
     /// Remove a member.
     pub remove_member: Option<RemoveMember>,
+    /// Wait, `meanwhile` alone.
+    pub wait: Option<Wait>,
 }
 
 /// What may be stored after a granted write.

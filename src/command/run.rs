@@ -214,6 +214,7 @@ async fn drive(config: &Config, stage: &mut Stage, client: &Client, halt: &Halt)
             target: Arc::new(target),
             transport: Transport::of(client.endpoint(Service::Vault)),
             jobs: config.jobs,
+            races: config.races,
             heading: heading(config),
         };
         let watch = progress.watch(&run.target.patience);

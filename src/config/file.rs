@@ -51,6 +51,8 @@ struct File {
     timeout: Option<Spanned<f64>>,
     /// `--case-timeout`
     case_timeout: Option<Spanned<f64>>,
+    /// `--races`
+    races: Option<Spanned<f64>>,
     /// `--budget`
     budget: Option<Spanned<f64>>,
     /// `--rps`
@@ -214,6 +216,7 @@ fn beneath(args: RunArgs, source: &Arc<Source>) -> Result<Completed, Box<Problem
         strict: args.strict || file.strict,
         timeout: args.timeout.or(reader.seconds(file.timeout)?),
         case_timeout: args.case_timeout.or(reader.seconds(file.case_timeout)?),
+        races: args.races.or(reader.seconds(file.races)?),
         budget: args.budget.or(reader.seconds(file.budget)?),
         rps: args.rps.or(file.rps),
         jobs: args.jobs.or(reader.number(file.jobs, 1024, "jobs")?),

@@ -9,6 +9,7 @@ mod auth;
 mod draft;
 mod finder;
 mod forge;
+mod held;
 mod jwt;
 mod lifetime;
 mod race;
@@ -70,6 +71,11 @@ pub struct Target {
 
 /// Drives one case from set-up to last step.
 pub async fn drive(case: &LoadedCase, target: &Target) -> Transcript {
+    drive_within(case, target, None).await
+}
+
+/// Drives one case; its races end when their time is over, but not before a few rounds were run.
+pub async fn drive_within(case: &LoadedCase, target: &Target, races: Option<Duration>) -> Transcript {
     let began = Instant::now();
     let mut driver = Driver {
         case,
@@ -87,6 +93,7 @@ pub async fn drive(case: &LoadedCase, target: &Target) -> Transcript {
         demand: Demand::default(),
         excused: Duration::ZERO,
         timeouts: BTreeMap::new(),
+        races_end: races.map(|time| began + time),
     };
     let ended = tokio::select! {
         biased;
@@ -121,6 +128,8 @@ struct Driver<'a> {
     excused: Duration,
     /// How often each operation timed out in this case.
     timeouts: BTreeMap<String, u32>,
+    /// When the time for the case's races is over.
+    races_end: Option<Instant>,
 }
 
 impl Driver<'_> {

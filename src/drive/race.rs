@@ -1,6 +1,7 @@
 //! Races: several requests written to connections of their own at the same moment, over several rounds.
 //!
-//! Everything that takes time is done before: keys, tokens, nonces, connections. What is left is one write each.
+//! Everything that takes time is done before: keys, tokens, nonces, connections, and all of each request but its last byte.
+//! What is left is one byte each, written in one go.
 
 use std::time::Instant;
 
@@ -17,7 +18,10 @@ use crate::case::model::{AddMember, Create, Step};
 use crate::crypto::SignatureForm;
 use crate::protocol::Operation;
 use crate::reading::Reading;
-use crate::wire::{Answer, Failure, FailureKind, Lane, Primed, Request, Role, Sent};
+use crate::wire::{Answer, Failure, FailureKind, Lane, Loaded, Request, Role, Sent};
+
+/// So many rounds are run even where there is no time for them.
+const LEAST_ROUNDS: usize = 3;
 
 /// One participant of one round.
 struct Runner {
@@ -25,7 +29,7 @@ struct Runner {
     draft: Draft,
     request: Request,
     mask: Mask,
-    primed: Primed,
+    loaded: Loaded,
 }
 
 /// What became of a participant.
@@ -36,10 +40,16 @@ struct Run {
 }
 
 impl Driver<'_> {
-    pub(super) async fn race(&mut self, step: &Step) -> Flow<()> {
+    pub(super) async fn race(&mut self, step: &Step, index: usize) -> Flow<()> {
+        let end = self.end_of_race(index);
         let names: Vec<String> = step.actor_names().into_iter().map(str::to_owned).collect();
-        let mut lanes: Vec<Lane> = (0..=names.len()).map(|_| self.target.client.lane()).collect();
+        let rivals = step.against.as_ref().map_or(0, |rival| rival.actors.len());
+        let count = names.len() + rivals;
+        let mut lanes: Vec<Lane> = (0..count).map(|_| self.target.client.lane()).collect();
         for round in 0..step.count_rounds() {
+            if round >= LEAST_ROUNDS && end.is_some_and(|end| Instant::now() >= end) {
+                break;
+            }
             let (mut attempt, first) = (0, Instant::now());
             // A round in which nobody's request was executed did not happen.
             while let Some(refusal) = self.round(step, &names, &mut lanes, round).await? {
@@ -51,6 +61,16 @@ impl Driver<'_> {
             }
         }
         Ok(())
+    }
+
+    /// When the rounds of a race end: its part of the time that is left for this race and those behind it.
+    fn end_of_race(&self, index: usize) -> Option<Instant> {
+        let steps = self.case.case.steps[index..].iter();
+        let weights: Vec<u32> = steps.map(|step| step.get_ref().race_weight()).collect();
+        let all: f64 = weights.iter().copied().map(f64::from).sum();
+        let now = Instant::now();
+        let left = self.races_end?.saturating_duration_since(now);
+        Some(now + left.mul_f64(f64::from(weights[0]) / all))
     }
 
     /// One round. An answer comes back where all were refused for the rate of requests.
@@ -137,9 +157,13 @@ impl Driver<'_> {
             }
         }
         if let Some(rival) = &step.against {
-            for action in rival.actions() {
-                if let Some(draft) = self.runner_draft(action, &rival.actor, repo, round, names.len()) {
-                    drafts.push((rival.actor.clone(), draft));
+            let actions = rival.actions();
+            for (index, name) in rival.actors.iter().enumerate() {
+                let lane = names.len() + index;
+                for action in &actions {
+                    if let Some(draft) = self.runner_draft(*action, name, repo, round, lane) {
+                        drafts.push((name.clone(), draft));
+                    }
                 }
             }
         }
@@ -185,9 +209,10 @@ impl Driver<'_> {
         let Action::AddMember(add) = action else {
             return self.valid_draft(name, repo, action);
         };
+        let step = self.step.unwrap_or(0);
         let member = match add.member.as_str() {
-            "{new}" => format!("new-{round}-{lane}"),
-            "{one}" => format!("new-{round}"),
+            "{new}" => format!("new-{step}-{round}-{lane}"),
+            "{one}" => format!("new-{step}-{round}"),
             _ => return self.valid_draft(name, repo, action),
         };
         let fresh = AddMember {
@@ -212,8 +237,9 @@ impl Driver<'_> {
             let limit = self.limit(CONNECTING)?;
             lane.send_once(draft.operation.is_none_or(Operation::is_spent_by_use));
             let began = Instant::now();
-            let primed = match timeout(limit, lane.prime(&request)).await {
-                Ok(Ok(primed)) => primed,
+            let loading = async { lane.prime(&request).await?.load().await };
+            let loaded = match timeout(limit, loading).await {
+                Ok(Ok(loaded)) => loaded,
                 failed => {
                     let failure = failed.ok().and_then(Result::err).unwrap_or_else(|| Failure {
                         kind: FailureKind::Connect,
@@ -228,7 +254,7 @@ impl Driver<'_> {
                 draft,
                 request,
                 mask,
-                primed,
+                loaded,
             });
         }
         Ok(runners)
@@ -246,12 +272,19 @@ impl Driver<'_> {
         let operation = runners.first().map_or("", |runner| patience_key(&runner.draft));
         let key = format!("concurrent {operation}");
         let limit = self.limit(&key)?;
-        let mut running = JoinSet::new();
         let mut notes = Vec::new();
-        for (index, runner) in runners.into_iter().enumerate() {
-            let primed = runner.primed;
-            running.spawn(async move { (index, primed.fire(limit).await) });
+        let mut loaded = Vec::new();
+        for runner in runners {
+            loaded.push(runner.loaded);
             notes.push((runner.name, runner.draft, (runner.request, runner.mask)));
+        }
+        // Nothing but the last byte of each is missing.
+        for place in start_order(&notes, round) {
+            loaded[place].let_go(limit);
+        }
+        let mut running = JoinSet::new();
+        for (index, loaded) in loaded.into_iter().enumerate() {
+            running.spawn(async move { (index, loaded.answer().await) });
         }
         let mut sent: Vec<(usize, Sent)> = running.join_all().await;
         sent.sort_by_key(|(index, _)| *index);
@@ -316,6 +349,19 @@ impl Driver<'_> {
             Ok(())
         }
     }
+}
+
+/// Who goes when: readers first, so that the target is wide awake when the writers come, and each round another writer.
+fn start_order<T>(runners: &[(String, Draft, T)], round: usize) -> Vec<usize> {
+    let writes = |at: &usize| {
+        let operation = runners[*at].1.operation;
+        operation.is_some_and(|operation| operation != Operation::Pull)
+    };
+    let (mut writers, mut order): (Vec<usize>, Vec<usize>) = (0..runners.len()).partition(writes);
+    let first = round % writers.len().max(1);
+    writers.rotate_left(first);
+    order.extend(writers);
+    order
 }
 
 /// An answer of a round in which nothing was executed: all were 429, or came too late.

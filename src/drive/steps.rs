@@ -102,7 +102,8 @@ impl Driver<'_> {
         match step.action() {
             Action::Wait(wait) => return self.wait(step, wait).await,
             Action::Transport(_) => return Ok(()),
-            _ if step.is_race() => return self.race(step).await,
+            _ if step.is_race() => return self.race(step, index).await,
+            action if step.meanwhile.is_some() => return self.held(step, index, action).await,
             Action::Redeem(redeem) => {
                 let forms = if redeem.sign.is_empty() {
                     vec![SignatureForm::Valid]
@@ -252,7 +253,7 @@ impl Driver<'_> {
     }
 
     /// Whether the case can go on after an answer.
-    fn heed(&self, step: &Step, index: usize, reading: &Reading) -> Flow<()> {
+    pub(super) fn heed(&self, step: &Step, index: usize, reading: &Reading) -> Flow<()> {
         if let Some(word) = step.not_offered.iter().find(|word| reading.is(**word)) {
             return Err(not_applicable(
                 Some(index),
@@ -369,7 +370,7 @@ impl Driver<'_> {
         }
     }
 
-    async fn wait(&mut self, step: &Step, wait: Wait) -> Flow<()> {
+    pub(super) async fn wait(&mut self, step: &Step, wait: Wait) -> Flow<()> {
         let began = std::time::Instant::now();
         self.wait_for(step, wait).await?;
         self.excused += began.elapsed();

@@ -259,9 +259,9 @@ pub(super) fn cast(case: &Case) -> Vec<String> {
         if on_vault && !matches!(step.action(), Action::Wait(_) | Action::Transport(_)) {
             step.actor_names().into_iter().for_each(|name| cast.add(name));
         }
-        if let Some(rival) = &step.against {
-            cast.add(&rival.actor);
-        }
+        let others = step.against.iter().chain(&step.meanwhile);
+        let rivals = others.flat_map(|rival| rival.actors.iter());
+        rivals.for_each(|name| cast.add(name));
         for token in step.with.iter().flat_map(|with| with.token.iter()) {
             if let TokenForm::Of(name) = token {
                 cast.add(name);

@@ -8,6 +8,7 @@ mod answers;
 mod cast;
 mod check;
 mod compare;
+mod hitches;
 mod proof;
 mod race;
 mod standing;

@@ -1,29 +1,68 @@
 //! Judges a race: the answers, and what is stored afterwards, must be those of some order of the requests, one after the
 //! other. No case has to say who wins.
+//!
+//! An order that exists is found, and that there is none is shown, by a search through what is done and what is stored then,
+//! each of which is looked at once. Where there is none, the round is looked at again with one kind of answer left out after
+//! the other: the kind without which there is an order is what contradicts a rule.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::compare;
+use super::compare::{self, Kind};
 use super::tape::Frame;
 use super::walk::epoch_left;
 use crate::ledger::{Stored, member_id};
 use crate::protocol::Operation;
 use crate::reading::Reading;
 
-/// The search for an order gives up after so many steps; races of eight need a few hundred.
-const MOST_STEPS: usize = 20_000;
-/// So many different final states are told apart.
-const MOST_FINALS: usize = 16;
+/// More requests than these are not put in order.
+const MOST_RUNNERS: usize = 16;
+/// So many different states are told apart: eight who add one member make nine.
+const MOST_STATES: usize = 256;
+/// So many pairs of what is done and what is stored are looked at.
+const MOST_NODES: usize = 200_000;
 
 /// One request of a race.
 pub(super) struct Runner<'a> {
+    /// The index of its exchange.
+    pub(super) index: usize,
     pub(super) operation: Operation,
+    pub(super) actor: &'a str,
     /// The member id of who made it.
     pub(super) caller: String,
     pub(super) request: &'a Value,
-    pub(super) reading: &'a Reading,
+    pub(super) answer: Said<'a>,
+}
+
+/// What an answer says of what was done.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Said<'a> {
+    /// It was done.
+    Granted(&'a Value),
+    /// A push at another version.
+    Conflict(&'a Value),
+    /// It was refused, with this status.
+    Refused(u16),
+    /// Nothing: it may have been done, or not.
+    Nothing,
+    /// It was not done, and that is no answer to judge here.
+    Apart,
+}
+
+impl<'a> Said<'a> {
+    /// What a reading says. An answer of a server that failed says nothing.
+    pub(super) fn of(reading: &'a Reading) -> Said<'a> {
+        match reading {
+            Reading::Granted(body) => Said::Granted(body),
+            Reading::Conflict(body) => Said::Conflict(body),
+            // A token is looked at before anything is done; 429 is not executed.
+            Reading::Status(401 | 429) => Said::Apart,
+            Reading::Status(status @ 400..=499) => Said::Refused(*status),
+            Reading::Status(_) | Reading::Unreadable(_) | Reading::Failed(_) => Said::Nothing,
+        }
+    }
 }
 
 impl Runner<'_> {
@@ -34,120 +73,223 @@ impl Runner<'_> {
             _ => None,
         }
     }
+
+    /// The id of the member who is removed, if that is what it does.
+    fn removed(&self) -> Option<&str> {
+        match self.operation {
+            Operation::RemoveMember => self.request.get("removedMemberId")?.as_str(),
+            _ => None,
+        }
+    }
+
+    /// Whether it changes nothing, wherever in the order it comes.
+    fn is_idle(&self) -> bool {
+        let is_refused = matches!(self.answer, Said::Conflict(_) | Said::Refused(_) | Said::Apart);
+        is_refused || self.operation == Operation::Pull
+    }
+
+    fn is_granted(&self) -> bool {
+        matches!(self.answer, Said::Granted(_))
+    }
+
+    /// The version that its answer names.
+    fn told(&self) -> Option<i64> {
+        match self.answer {
+            Said::Granted(answer) | Said::Conflict(answer) => version_of(answer),
+            _ => None,
+        }
+    }
+}
+
+/// The version that an answer names, at whichever of its places.
+fn version_of(answer: &Value) -> Option<i64> {
+    let place = |pointer: &str| answer.pointer(pointer).and_then(Value::as_i64);
+    place("/payloadVersion").or_else(|| place("/manifest/payloadVersion"))
 }
 
 /// The runners of a round. A request that is not of the route table's vault operations takes no part.
 pub(super) fn runner<'a>(frame: &'a Frame<'_>, caller: String) -> Option<Runner<'a>> {
     let operation = frame.exchange.operation?;
     Some(Runner {
+        index: frame.index,
         operation,
+        actor: frame.actor(),
         caller,
         request: frame.request.as_ref()?,
-        reading: &frame.reading,
+        answer: Said::of(&frame.reading),
     })
 }
 
-/// What a pull saw. It changes nothing, but the state that it shows must be one of the order.
-fn saw(state: &Stored, answer: &Value) -> bool {
-    let manifest = answer.get("manifest").unwrap_or(&Value::Null);
-    let envelope = answer.get("envelope").filter(|envelope| envelope.is_object());
-    compare::manifest(state, None, manifest, "").is_empty()
-        && envelope.is_none_or(|envelope| compare::envelope(&state.envelope, None, envelope, "").is_empty())
+/// What is known of the orders of a round.
+#[derive(Debug, PartialEq)]
+pub(super) enum Orders {
+    /// The states that they lead to; none where there is no order.
+    Ends(Vec<Option<Stored>>),
+    /// There are too many to try.
+    Untold,
 }
 
-/// Every state that some order of the requests leads to, in which each got the answer that it got. Empty where there is no
-/// such order.
-pub(super) fn finals(before: Option<&Stored>, runners: &[Runner<'_>]) -> Vec<Option<Stored>> {
+/// Every state that some order of the requests leads to, in which each got the answer that it got.
+pub(super) fn orders(before: Option<&Stored>, runners: &[Runner<'_>]) -> Orders {
+    if runners.len() > MOST_RUNNERS {
+        return Orders::Untold;
+    }
     let mut search = Search {
         runners,
         before,
-        done: vec![false; runners.len()],
-        finals: Vec::new(),
-        steps: 0,
+        states: Vec::new(),
+        next: Vec::new(),
+        seen: Vec::new(),
+        nodes: 0,
     };
-    search.go(before.cloned());
-    search.finals
+    match search.run() {
+        Some(ends) => Orders::Ends(ends),
+        None => Orders::Untold,
+    }
 }
+
+/// Which requests are done, a bit each.
+type Done = usize;
 
 struct Search<'a> {
     runners: &'a [Runner<'a>],
     before: Option<&'a Stored>,
-    done: Vec<bool>,
-    finals: Vec<Option<Stored>>,
-    steps: usize,
+    /// Every state that was met; elsewhere they are named by their place here.
+    states: Vec<Option<Stored>>,
+    /// By state and request: what the request makes of it, once that is known; nothing where its answer does not fit.
+    next: Vec<Vec<Option<Vec<usize>>>>,
+    /// By state: what was done when it was met, a bit for each.
+    seen: Vec<Vec<u64>>,
+    nodes: usize,
 }
 
 impl Search<'_> {
-    fn go(&mut self, state: Option<Stored>) {
-        self.steps += 1;
-        if self.steps > MOST_STEPS || self.finals.len() >= MOST_FINALS {
-            return;
-        }
-        if self.done.iter().all(|done| *done) {
-            if !self
-                .finals
-                .iter()
-                .any(|known| same(known.as_ref(), state.as_ref()))
-            {
-                self.finals.push(state);
-            }
-            return;
-        }
-        // Answers that change nothing can all come now: their order among themselves does not matter.
-        if let Some(quiet) = self.quiet(state.as_ref()) {
-            self.done[quiet] = true;
-            self.go(state);
-            self.done[quiet] = false;
-            return;
-        }
-        if let Some((at, next)) = self.apart(state.as_ref()) {
-            self.done[at] = true;
-            self.go(Some(next));
-            self.done[at] = false;
-            return;
-        }
-        for at in 0..self.runners.len() {
-            if self.done[at] {
+    /// The ends, or nothing where a bound was met first.
+    fn run(&mut self) -> Option<Vec<Option<Stored>>> {
+        let all: Done = (1 << self.runners.len()) - 1;
+        let first = self.state(self.before.cloned())?;
+        let (mut open, mut ends) = (VecDeque::from([(0, first)]), Vec::new());
+        while let Some((done, state)) = open.pop_front() {
+            if done == all {
+                ends.push(state);
                 continue;
             }
-            let runner = &self.runners[at];
-            for next in outcomes(state.as_ref(), runner) {
-                self.done[at] = true;
-                self.go(Some(next));
-                self.done[at] = false;
+            for at in self.choices(done, state)? {
+                for next in self.after(state, at)? {
+                    let node = (done | 1 << at, next);
+                    if self.is_new(node) {
+                        self.nodes += 1;
+                        open.push_back(node);
+                    }
+                }
+            }
+            if self.nodes > MOST_NODES {
+                return None;
             }
         }
+        Some(ends.into_iter().map(|state| self.states[state].clone()).collect())
     }
 
-    /// A member who is added, where no request that is still to come has to do with it: others are added or a payload is
-    /// pushed, and the new member asks for nothing. Such an addition can as well come now.
-    fn apart(&self, state: Option<&Stored>) -> Option<(usize, Stored)> {
-        let waiting = || (0..self.runners.len()).filter(|at| !self.done[*at]);
-        let alone = |at: &usize| {
-            let added = self.runners[*at].added();
-            added.is_some()
-                && waiting().filter(|other| other != at).all(|other| {
-                    let other = &self.runners[other];
-                    let other_member = other.operation == Operation::AddMember && other.added() != added;
-                    let payload = other.operation == Operation::Push
-                        && other.request.get("rotatedMembers").is_none_or(Value::is_null);
-                    (other_member || payload) && added != Some(other.caller.as_str())
-                })
-        };
-        let at = waiting().find(alone)?;
-        step(state, &self.runners[at]).map(|next| (at, next))
+    /// The requests that may come next. One whose place among the others does not matter comes at once, and alone.
+    fn choices(&mut self, done: Done, state: usize) -> Option<Vec<usize>> {
+        let waiting: Vec<usize> = (0..self.runners.len()).filter(|at| done & 1 << at == 0).collect();
+        for at in &waiting {
+            // What never changes anything, and fits now, can as well come now.
+            if self.runners[*at].is_idle() && !self.after(state, *at)?.is_empty() {
+                return Some(vec![*at]);
+            }
+        }
+        for at in &waiting {
+            if self.is_apart(*at, &waiting) && !self.after(state, *at)?.is_empty() {
+                return Some(vec![*at]);
+            }
+        }
+        Some(waiting)
     }
 
-    /// A request that was refused, in this state rightly so, and that nothing later in the order can need to wait for.
-    fn quiet(&self, state: Option<&Stored>) -> Option<usize> {
-        (0..self.runners.len())
-            .find(|at| !self.done[*at] && refused_rightly(state, self.before, &self.runners[*at]))
+    /// Whether a request adds a member with whom no other that is still to come has to do: others are added or a payload is
+    /// pushed, and the new member asks for nothing.
+    fn is_apart(&self, at: usize, waiting: &[usize]) -> bool {
+        let added = self.runners[at].added();
+        let mut others = waiting.iter().filter(|other| **other != at);
+        let said = matches!(self.runners[at].answer, Said::Granted(_));
+        said && added.is_some()
+            && others.all(|other| {
+                let other = &self.runners[*other];
+                let other_member = other.operation == Operation::AddMember && other.added() != added;
+                let payload = other.operation == Operation::Push
+                    && other.request.get("rotatedMembers").is_none_or(Value::is_null);
+                (other_member || payload) && added != Some(other.caller.as_str())
+            })
+    }
+
+    /// The states after a request.
+    fn after(&mut self, state: usize, at: usize) -> Option<Vec<usize>> {
+        if let Some(known) = &self.next[state][at] {
+            return Some(known.clone());
+        }
+        let outcomes = outcomes(self.states[state].as_ref(), self.before, &self.runners[at]);
+        let mut next = Vec::new();
+        for outcome in outcomes {
+            let outcome = self.state(outcome)?;
+            if !next.contains(&outcome) {
+                next.push(outcome);
+            }
+        }
+        self.next[state][at] = Some(next.clone());
+        Some(next)
+    }
+
+    /// The place of a state.
+    fn state(&mut self, state: Option<Stored>) -> Option<usize> {
+        let known = |known: &Option<Stored>| same(known.as_ref(), state.as_ref());
+        if let Some(at) = self.states.iter().position(known) {
+            return Some(at);
+        }
+        if self.states.len() >= MOST_STATES {
+            return None;
+        }
+        self.states.push(state);
+        self.next.push(vec![None; self.runners.len()]);
+        self.seen.push(vec![0; (1 << self.runners.len()) / 64 + 1]);
+        Some(self.states.len() - 1)
+    }
+
+    fn is_new(&mut self, (done, state): (Done, usize)) -> bool {
+        let (word, bit) = (&mut self.seen[state][done / 64], 1 << (done % 64));
+        let new = *word & bit == 0;
+        *word |= bit;
+        new
     }
 }
 
-/// The states that a granted request may lead to.
-fn outcomes(state: Option<&Stored>, runner: &Runner<'_>) -> Vec<Stored> {
-    let next = step(state, runner);
+/// The states that a request may lead to where it got the answer that it got; none where it cannot have got it.
+fn outcomes(state: Option<&Stored>, before: Option<&Stored>, runner: &Runner<'_>) -> Vec<Option<Stored>> {
+    let stays = || vec![state.cloned()];
+    match runner.answer {
+        Said::Apart => stays(),
+        Said::Granted(answer) => granted(state, runner, Some(answer)),
+        Said::Nothing => {
+            let mut outcomes = stays();
+            outcomes.extend(granted(state, runner, None));
+            outcomes
+        }
+        Said::Conflict(_) | Said::Refused(_) => match refused_rightly(state, before, runner) {
+            true => stays(),
+            false => Vec::new(),
+        },
+    }
+}
+
+/// The states that a request leads to that was done; `answer` is what it was told, if that is known.
+fn granted(state: Option<&Stored>, runner: &Runner<'_>, answer: Option<&Value>) -> Vec<Option<Stored>> {
+    if runner.operation == Operation::Pull {
+        let may = state.is_some_and(|state| {
+            state.member(&runner.caller).is_some() && answer.is_none_or(|answer| saw(state, answer))
+        });
+        return if may { vec![state.cloned()] } else { Vec::new() };
+    }
+    let next = step(state, runner, answer);
     let kept = keeps_entry(state, runner).then(|| state.cloned()).flatten();
     // Where the target gave a version of its own, the envelope may say so or be as it was sent.
     let verbatim = next.as_ref().and_then(|next| {
@@ -160,24 +302,28 @@ fn outcomes(state: Option<&Stored>, runner: &Runner<'_>) -> Vec<Stored> {
     let stays = state
         .zip(next.as_ref())
         .and_then(|(state, next)| epoch_left(runner.operation, state, next));
-    next.into_iter()
-        .chain(kept)
-        .chain(verbatim)
-        .chain(stays)
-        .collect()
+    let all = next.into_iter().chain(kept).chain(verbatim).chain(stays);
+    all.map(Some).collect()
 }
 
-/// The state after a granted request, where it may be granted and says what it must. `None` otherwise.
-fn step(state: Option<&Stored>, runner: &Runner<'_>) -> Option<Stored> {
-    let Reading::Granted(answer) = runner.reading else {
-        return None;
-    };
-    if let (Operation::Pull, Some(state)) = (runner.operation, state) {
-        let may = state.member(&runner.caller).is_some() && saw(state, answer);
-        return may.then(|| state.clone());
+/// What a pull saw. It changes nothing, but the state that it shows must be one of the order. A field that was altered is no
+/// matter of order.
+fn saw(state: &Stored, answer: &Value) -> bool {
+    let manifest = answer.get("manifest").unwrap_or(&Value::Null);
+    let envelope = answer.get("envelope").filter(|envelope| envelope.is_object());
+    let mut differences = compare::manifest(state, None, manifest, "");
+    if let Some(envelope) = envelope {
+        differences.extend(compare::envelope(&state.envelope, None, envelope, ""));
     }
+    differences
+        .iter()
+        .all(|difference| difference.kind != Kind::State)
+}
+
+/// The state after a request that was done, where it may be done and its answer says what it must. `None` otherwise.
+fn step(state: Option<&Stored>, runner: &Runner<'_>, answer: Option<&Value>) -> Option<Stored> {
     let mut next = Stored::after(runner.operation, state, runner.request)?;
-    if let (Operation::RemoveMember, Some(state)) = (runner.operation, state) {
+    if let (Operation::RemoveMember, Some(state), Some(answer)) = (runner.operation, state, answer) {
         assigned_version(&mut next, state, answer);
     }
     let allowed = match (runner.operation, state) {
@@ -189,8 +335,11 @@ fn step(state: Option<&Stored>, runner: &Runner<'_>) -> Option<Stored> {
                     .request
                     .get("expectedPayloadVersion")
                     .and_then(Value::as_i64);
-                let told = answer.get("payloadVersion").and_then(Value::as_i64);
-                expected == Some(state.version) && next.version > state.version && told == Some(next.version)
+                // An answer with no version is against the schema, and says nothing about the order.
+                let told = answer.and_then(version_of);
+                expected == Some(state.version)
+                    && next.version > state.version
+                    && told.is_none_or(|told| told == next.version)
             }
             Operation::RemoveMember => next.version > state.version && next.epoch > state.epoch,
             _ => true,
@@ -202,8 +351,7 @@ fn step(state: Option<&Stored>, runner: &Runner<'_>) -> Option<Stored> {
 
 /// Whether a granted request adds somebody who is a member: the entry may then stay what it is.
 fn keeps_entry(state: Option<&Stored>, runner: &Runner<'_>) -> bool {
-    let is_granted = matches!(runner.reading, Reading::Granted(_));
-    let (Some(state), Some(added), true) = (state, runner.added(), is_granted) else {
+    let (Some(state), Some(added)) = (state, runner.added()) else {
         return false;
     };
     state.member(&runner.caller).is_some() && state.member(added).is_some()
@@ -220,13 +368,11 @@ fn assigned_version(next: &mut Stored, state: &Stored, answer: &Value) {
 
 /// Whether a refusal is the right answer in this state; `before` is that at the beginning of the race.
 fn refused_rightly(state: Option<&Stored>, before: Option<&Stored>, runner: &Runner<'_>) -> bool {
-    let status = match runner.reading {
-        // Not executed, and no part of the race.
-        Reading::Status(429) => return true,
-        Reading::Status(status) => Some(*status),
-        Reading::Conflict(_) => None,
-        _ => return false,
+    let status = match runner.answer {
+        Said::Refused(status) => Some(status),
+        _ => None,
     };
+    let is_conflict = status.is_none();
     let Some(state) = state else {
         return status == Some(404) && runner.operation != Operation::CreateRepo;
     };
@@ -235,37 +381,33 @@ fn refused_rightly(state: Option<&Stored>, before: Option<&Stored>, runner: &Run
     }
     // Who is removed while the request is under way may have passed the look at the roster, but not that at the version.
     let was_member = before.is_some_and(|before| before.member(&runner.caller).is_some());
-    let overtaken = was_member && matches!(runner.reading, Reading::Conflict(_));
+    let overtaken = was_member && is_conflict;
     if state.member(&runner.caller).is_none() && !overtaken {
         return matches!(status, Some(403 | 404));
     }
     let next = Stored::after(runner.operation, Some(state), runner.request);
     let grows = next.as_ref().is_some_and(|next| next.version > state.version);
-    match (runner.operation, runner.reading) {
-        (Operation::Push, Reading::Conflict(answer)) => {
+    match runner.operation {
+        Operation::Push if is_conflict => {
             let expected = runner
                 .request
                 .get("expectedPayloadVersion")
                 .and_then(Value::as_i64);
-            let told = answer.get("payloadVersion").and_then(Value::as_i64);
-            expected != Some(state.version) && told == Some(state.version)
+            let told = runner.told();
+            expected != Some(state.version) && told.is_none_or(|told| told == state.version)
         }
-        (Operation::Push, _) => !grows && matches!(status, Some(400)),
+        Operation::Push => !grows && matches!(status, Some(400)),
         // Somebody who is a member already may be refused, and so may an entry whose key is of an epoch that is over.
-        (Operation::AddMember, _) => {
+        Operation::AddMember => {
             let epoch = runner.request.pointer("/member/keyEpoch").and_then(Value::as_i64);
             let is_member = runner.added().is_some_and(|id| state.member(id).is_some());
             is_member && matches!(status, Some(400..=499))
                 || epoch != Some(state.epoch) && matches!(status, Some(400 | 409))
         }
         // A removal that was prepared for an older version may be refused.
-        (Operation::RemoveMember, Reading::Conflict(_)) => !grows,
-        (Operation::RemoveMember, _) => {
-            let target = runner
-                .request
-                .get("removedMemberId")
-                .and_then(Value::as_str)
-                .unwrap_or_default();
+        Operation::RemoveMember if is_conflict => !grows,
+        Operation::RemoveMember => {
+            let target = runner.removed().unwrap_or_default();
             let gone = state.member(target).is_none();
             // A roster that forgets a member, or brings one back, was prepared for another one.
             let outdated = next.as_ref().is_some_and(|next| !is_rest(next, state, target));
@@ -288,25 +430,253 @@ fn is_rest(next: &Stored, state: &Stored, removed: &str) -> bool {
 
 /// Whether two states are the same but for the order of the roster.
 fn same(a: Option<&Stored>, b: Option<&Stored>) -> bool {
+    let equal = |one: &Arc<Value>, other: &Arc<Value>| Arc::ptr_eq(one, other) || one == other;
     match (a, b) {
         (Some(a), Some(b)) => {
-            let sorted = |state: &Stored| {
-                let mut members = state.members.clone();
-                members.sort_by(|a, b| member_id(a).cmp(&member_id(b)));
-                members
-            };
-            (a.version, a.epoch, &a.envelope) == (b.version, b.epoch, &b.envelope) && sorted(a) == sorted(b)
+            let holds = |entry: &Arc<Value>| b.members.iter().any(|other| equal(entry, other));
+            (a.version, a.epoch, a.members.len()) == (b.version, b.epoch, b.members.len())
+                && equal(&a.envelope, &b.envelope)
+                && a.members.iter().all(holds)
         }
         (None, None) => true,
         _ => false,
     }
 }
 
-/// The answers of a round for people: `2 x 200, granted; 6 x status 409`.
+/// What of a round no order explains.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Contradiction {
+    /// The exchange that shows it.
+    pub(super) index: usize,
+    /// The requirement that it contradicts, where that can be told.
+    pub(super) requirement: Option<&'static str>,
+    /// Why no order fits, in words.
+    pub(super) why: String,
+}
+
+/// What of a round contradicts which rule, where there is no order.
+pub(super) fn contradiction(before: Option<&Stored>, runners: &[Runner<'_>]) -> Contradiction {
+    let found = strangers(before, runners)
+        .or_else(|| twice(runners))
+        .or_else(|| misfit(before, runners));
+    found.unwrap_or_else(|| Contradiction {
+        index: runners.first().map_or(0, |runner| runner.index),
+        requirement: None,
+        why: "no order of the requests leads to these answers".to_owned(),
+    })
+}
+
+/// Somebody was granted something who is no member, and whom nobody adds.
+fn strangers(before: Option<&Stored>, runners: &[Runner<'_>]) -> Option<Contradiction> {
+    let before = before?;
+    let is_added = |id: &str| runners.iter().any(|runner| runner.added() == Some(id));
+    let stranger = runners.iter().find(|runner| {
+        let id = runner.caller.as_str();
+        runner.is_granted() && before.member(id).is_none() && !is_added(id)
+    })?;
+    Some(Contradiction {
+        index: stranger.index,
+        requirement: Some("AVP-6-15"),
+        why: format!("{} is no member", stranger.actor),
+    })
+}
+
+/// Two writes were granted of which there can be one: creates of one id, or two that say the same version.
+fn twice(runners: &[Runner<'_>]) -> Option<Contradiction> {
+    let granted: Vec<&Runner<'_>> = runners.iter().filter(|runner| runner.is_granted()).collect();
+    let creates = || {
+        granted
+            .iter()
+            .filter(|runner| runner.operation == Operation::CreateRepo)
+    };
+    if let (Some(second), count) = (creates().nth(1), creates().count()) {
+        return Some(Contradiction {
+            index: second.index,
+            requirement: Some("AVP-6-02"),
+            why: format!("{count} creates of one id were granted"),
+        });
+    }
+    let writes: Vec<&&Runner<'_>> = granted
+        .iter()
+        .filter(|runner| matches!(runner.operation, Operation::Push | Operation::RemoveMember))
+        .collect();
+    let version = |runner: &Runner<'_>| runner.told().or_else(|| asked(runner));
+    writes.iter().enumerate().find_map(|(at, runner)| {
+        let told = version(runner)?;
+        let like: Vec<&&&Runner<'_>> = writes
+            .iter()
+            .filter(|other| version(other) == Some(told))
+            .collect();
+        let earlier = writes[..at].iter().any(|other| version(other) == Some(told));
+        earlier.then(|| Contradiction {
+            index: runner.index,
+            requirement: Some("AVP-10-02"),
+            why: format!("{} say version {told}", both(&like)),
+        })
+    })
+}
+
+/// The version that a write asks for.
+fn asked(runner: &Runner<'_>) -> Option<i64> {
+    let envelope = match runner.operation {
+        Operation::Push => runner.request.get("envelope"),
+        _ => runner.request.get("rotatedEnvelope"),
+    };
+    envelope?.get("payloadVersion")?.as_i64()
+}
+
+/// `both pushes`, `3 pushes`, `the push and the removal`.
+fn both(writes: &[&&&Runner<'_>]) -> String {
+    let of = |operation| writes.iter().filter(|it| it.operation == operation).count();
+    match (of(Operation::Push), of(Operation::RemoveMember)) {
+        (2, 0) => "both pushes".to_owned(),
+        (0, 2) => "both removals".to_owned(),
+        (pushes, 0) => format!("{pushes} pushes"),
+        (0, removals) => format!("{removals} removals"),
+        (1, 1) => "the push and the removal".to_owned(),
+        (pushes, removals) => format!("{pushes} pushes and {removals} removals"),
+    }
+}
+
+/// The kinds of answers, those first that are the least likely to be right.
+fn rank(answer: Said<'_>) -> u16 {
+    match answer {
+        Said::Refused(status) => status,
+        Said::Conflict(_) => 600,
+        Said::Granted(_) => 700,
+        Said::Nothing | Said::Apart => 800,
+    }
+}
+
+/// A kind of answer without which there is an order: what it says is then what is wrong.
+fn misfit(before: Option<&Stored>, runners: &[Runner<'_>]) -> Option<Contradiction> {
+    let mut kinds: Vec<(u16, bool, Operation)> = runners
+        .iter()
+        .map(|runner| {
+            (
+                rank(runner.answer),
+                runner.operation != Operation::Pull,
+                runner.operation,
+            )
+        })
+        .filter(|(rank, ..)| *rank < 800)
+        .collect();
+    kinds.sort_by_key(|(rank, writes, _)| (*rank, *writes));
+    kinds.dedup();
+    kinds.into_iter().find_map(|(kind, _, operation)| {
+        let is_kind = |runner: &Runner<'_>| runner.operation == operation && rank(runner.answer) == kind;
+        let rest: Vec<Runner<'_>> = runners
+            .iter()
+            .map(|runner| Runner {
+                index: runner.index,
+                operation: runner.operation,
+                actor: runner.actor,
+                caller: runner.caller.clone(),
+                request: runner.request,
+                answer: if is_kind(runner) {
+                    Said::Nothing
+                } else {
+                    runner.answer
+                },
+            })
+            .collect();
+        match orders(before, &rest) {
+            Orders::Ends(ends) if !ends.is_empty() => {
+                let odd = runners.iter().find(|runner| is_kind(runner))?;
+                Some(explained(before, runners, odd))
+            }
+            _ => None,
+        }
+    })
+}
+
+/// Which rule an answer contradicts that fits nowhere, and why.
+fn explained(before: Option<&Stored>, runners: &[Runner<'_>], odd: &Runner<'_>) -> Contradiction {
+    let removed = runners
+        .iter()
+        .any(|runner| runner.is_granted() && runner.removed() == Some(odd.caller.as_str()));
+    let rotated = runners.iter().any(|runner| {
+        let rotation = runner.request.get("rotatedMembers");
+        rotation.is_some_and(|roster| !roster.is_null())
+    });
+    let with_removal = runners
+        .iter()
+        .any(|runner| runner.operation == Operation::RemoveMember);
+    let current = before.map_or(0, |before| before.version);
+    let (requirement, why) = match (odd.operation, odd.answer) {
+        (Operation::CreateRepo, _) => (
+            "AVP-6-02",
+            "all but the one create that is granted are refused with 409".to_owned(),
+        ),
+        (Operation::Push, Said::Conflict(_)) => (
+            "AVP-6-08",
+            match odd.told() {
+                Some(told) if told <= current => {
+                    format!("a conflict says version {told}, at which the push was made")
+                }
+                Some(told) => format!("a conflict says version {told}, which nobody wrote"),
+                None => "a conflict at the current version".to_owned(),
+            },
+        ),
+        (Operation::Push, Said::Granted(_)) if removed => (
+            "AVP-10-03",
+            format!("{} was removed before the push could be applied", odd.actor),
+        ),
+        (Operation::Push, Said::Granted(_)) => (
+            "AVP-10-02",
+            format!("a push from version {current} was applied after another write"),
+        ),
+        (Operation::Push, _) => (
+            "AVP-6-08",
+            "a push that comes second is a conflict, and the first one is applied".to_owned(),
+        ),
+        (Operation::AddMember, Said::Granted(_)) if removed => {
+            ("AVP-10-03", format!("{} was removed before", odd.actor))
+        }
+        (Operation::AddMember, _) => ("AVP-6-11", "there is no reason to refuse the member".to_owned()),
+        (Operation::RemoveMember, Said::Granted(_)) => (
+            "AVP-10-02",
+            "a removal was applied after a write that it does not know".to_owned(),
+        ),
+        (Operation::RemoveMember, _) => ("AVP-6-13", "there is no reason to refuse the removal".to_owned()),
+        (_, Said::Granted(_)) => {
+            let rule = match (with_removal, rotated) {
+                (true, _) => "AVP-6-13",
+                (_, true) => "AVP-6-10",
+                _ => "AVP-6-06",
+            };
+            (
+                rule,
+                format!(
+                    "{} is served neither the state before a write nor the one after it",
+                    odd.actor
+                ),
+            )
+        }
+        _ => ("AVP-6-06", "a member is refused a pull".to_owned()),
+    };
+    Contradiction {
+        index: odd.index,
+        requirement: Some(requirement),
+        why,
+    }
+}
+
+/// The answers of a round for people: `2 x push granted, version 2; 6 x push status 409`.
 pub(super) fn describe(runners: &[Runner<'_>]) -> String {
     let mut counts: Vec<(String, usize)> = Vec::new();
     for runner in runners {
-        let what = format!("{} {}", runner.operation, runner.reading.describe());
+        let version = runner
+            .told()
+            .map(|told| format!(", version {told}"))
+            .unwrap_or_default();
+        let what = match runner.answer {
+            Said::Granted(_) => format!("{} granted{version}", runner.operation),
+            Said::Conflict(_) => format!("{} conflict{version}", runner.operation),
+            Said::Refused(status) => format!("{} status {status}", runner.operation),
+            Said::Nothing => format!("{} failed", runner.operation),
+            Said::Apart => format!("{} not executed", runner.operation),
+        };
         match counts.iter_mut().find(|(known, _)| *known == what) {
             Some((_, count)) => *count += 1,
             None => counts.push((what, 1)),
@@ -346,17 +716,35 @@ mod tests {
         Reading::Conflict(Arc::new(json!({"conflict": true, "payloadVersion": version})))
     }
 
+    fn runner<'a>(
+        caller: &'a str,
+        operation: Operation,
+        request: &'a Value,
+        reading: &'a Reading,
+    ) -> Runner<'a> {
+        Runner {
+            index: 0,
+            operation,
+            actor: caller,
+            caller: caller.to_owned(),
+            request,
+            answer: Said::of(reading),
+        }
+    }
+
+    fn ends(before: Option<&Stored>, runners: &[Runner<'_>]) -> Vec<Option<Stored>> {
+        match orders(before, runners) {
+            Orders::Ends(ends) => ends,
+            Orders::Untold => panic!("a bound was met"),
+        }
+    }
+
     fn race(caller_readings: &[(&str, Operation, &Value, &Reading)]) -> usize {
         let runners: Vec<Runner<'_>> = caller_readings
             .iter()
-            .map(|(caller, operation, request, reading)| Runner {
-                operation: *operation,
-                caller: (*caller).to_owned(),
-                request,
-                reading,
-            })
+            .map(|(caller, operation, request, reading)| runner(caller, *operation, request, reading))
             .collect();
-        finals(Some(&state()), &runners).len()
+        ends(Some(&state()), &runners).len()
     }
 
     #[test]
@@ -375,7 +763,17 @@ mod tests {
             "a conflict with a version that is not current"
         );
         assert_eq!(race(&granted(2), &Reading::Status(429)), 1, "not executed");
-        assert_eq!(race(&granted(2), &Reading::Status(500)), 0);
+        assert_eq!(
+            race(&granted(2), &Reading::Status(500)),
+            1,
+            "the 500 was not applied"
+        );
+        assert_eq!(
+            race(&conflict(2), &Reading::Status(503)),
+            1,
+            "the 503 was applied"
+        );
+        assert_eq!(race(&granted(2), &Reading::Status(401)), 1, "no matter of order");
     }
 
     #[test]
@@ -397,14 +795,9 @@ mod tests {
             ];
             let runners: Vec<Runner<'_>> = runners
                 .iter()
-                .map(|(operation, request, reading)| Runner {
-                    operation: *operation,
-                    caller: "A".to_owned(),
-                    request,
-                    reading,
-                })
+                .map(|(operation, request, reading)| runner("A", *operation, request, reading))
                 .collect();
-            finals(Some(&state()), &runners).len()
+            ends(Some(&state()), &runners).len()
         };
         let (before, after) = (state(), state().pushed(&pushed).unwrap());
         assert_eq!((race(&before), race(&after)), (1, 1));
@@ -423,13 +816,10 @@ mod tests {
             "rotatedMembers": [{"ed25519PublicKey": "A", "keyEpoch": 2}],
         });
         let reading = granted(2);
-        let runner = Runner {
-            operation: Operation::Push,
-            caller: "A".to_owned(),
-            request: &rotation,
-            reading: &reading,
-        };
-        let ends = finals(Some(&state()), &[runner]);
+        let ends = ends(
+            Some(&state()),
+            &[runner("A", Operation::Push, &rotation, &reading)],
+        );
         let epochs: Vec<i64> = ends.iter().flatten().map(|end| end.epoch).collect();
         assert_eq!(epochs, [2, 1]);
     }
@@ -458,16 +848,11 @@ mod tests {
         let granted = Reading::Granted(Arc::new(json!({})));
         let runners: Vec<Runner<'_>> = requests
             .iter()
-            .map(|request| Runner {
-                operation: Operation::AddMember,
-                caller: "A".to_owned(),
-                request,
-                reading: &granted,
-            })
+            .map(|request| runner("A", Operation::AddMember, request, &granted))
             .collect();
-        let finals = finals(Some(&state()), &runners);
-        assert_eq!(finals.len(), 1);
-        assert_eq!(finals[0].as_ref().unwrap().members.len(), 14);
+        let ends = ends(Some(&state()), &runners);
+        assert_eq!(ends.len(), 1);
+        assert_eq!(ends[0].as_ref().unwrap().members.len(), 14);
     }
 
     #[test]
@@ -495,5 +880,209 @@ mod tests {
             "the removal came second, with an old version"
         );
         assert_eq!(race(&manifest, &granted(2)), 0, "both write version 2");
+    }
+
+    #[test]
+    fn eight_who_add_one_member_have_eight_ends() {
+        let add = |at: usize| json!({"member": {"ed25519PublicKey": "C", "mark": at, "keyEpoch": 1}});
+        let requests: Vec<Value> = (0..8).map(add).collect();
+        let granted = Reading::Granted(Arc::new(json!({})));
+        let runners: Vec<Runner<'_>> = requests
+            .iter()
+            .map(|request| runner("A", Operation::AddMember, request, &granted))
+            .collect();
+        assert_eq!(ends(Some(&state()), &runners).len(), 8);
+    }
+
+    #[test]
+    fn too_many_to_try_is_not_the_same_as_none() {
+        let (pull, saw) = (json!({}), Reading::Granted(Arc::new(json!({}))));
+        let runners: Vec<Runner<'_>> = (0..=MOST_RUNNERS)
+            .map(|_| runner("A", Operation::Pull, &pull, &saw))
+            .collect();
+        assert_eq!(orders(Some(&state()), &runners), Orders::Untold);
+    }
+
+    #[test]
+    fn an_altered_field_is_no_matter_of_order() {
+        let served = |change: fn(&mut Value)| {
+            let mut answer =
+                json!({"manifest": state().manifest(), "envelope": *state().envelope, "unchanged": false});
+            change(&mut answer);
+            let (pull, answer) = (json!({}), Reading::Granted(Arc::new(answer)));
+            race(&[("A", Operation::Pull, &pull, &answer)])
+        };
+        assert_eq!(served(|_| {}), 1);
+        assert_eq!(
+            served(|answer| answer["manifest"]["schemeId"] = json!("another")),
+            1
+        );
+        assert_eq!(
+            served(|answer| answer["manifest"]["payloadVersion"] = json!(7)),
+            0
+        );
+    }
+
+    /// What contradicts which rule, and the reason.
+    fn blamed(caller_readings: &[(&str, Operation, &Value, &Reading)]) -> (Option<&'static str>, String) {
+        let runners: Vec<Runner<'_>> = caller_readings
+            .iter()
+            .map(|(caller, operation, request, reading)| runner(caller, *operation, request, reading))
+            .collect();
+        assert_eq!(orders(Some(&state()), &runners), Orders::Ends(Vec::new()));
+        let found = contradiction(Some(&state()), &runners);
+        (found.requirement, found.why)
+    }
+
+    #[test]
+    fn one_rule_is_named_and_why() {
+        let (one, two) = (push("one"), push("two"));
+        let of_two = |a: &Reading, b: &Reading| {
+            blamed(&[("A", Operation::Push, &one, a), ("B", Operation::Push, &two, b)])
+        };
+        let (rule, why) = of_two(&granted(2), &granted(2));
+        assert_eq!(
+            (rule, why.as_str()),
+            (Some("AVP-10-02"), "both pushes say version 2")
+        );
+        assert_eq!(of_two(&granted(2), &conflict(1)).0, Some("AVP-6-08"));
+        assert_eq!(of_two(&granted(2), &Reading::Status(409)).0, Some("AVP-6-08"));
+        let (rule, why) = blamed(&[
+            ("A", Operation::Push, &one, &conflict(2)),
+            ("M", Operation::Push, &two, &granted(2)),
+        ]);
+        assert_eq!((rule, why.as_str()), (Some("AVP-6-15"), "M is no member"));
+        let removal = |who: &str, rest: &[&str]| {
+            let rest: Vec<Value> = rest.iter().map(|id| json!({"ed25519PublicKey": id})).collect();
+            json!({"removedMemberId": who, "newKeyEpoch": 2, "rotatedEnvelope": {"payloadVersion": 2},
+                "rewrappedMembers": rest})
+        };
+        let manifest = Reading::Granted(Arc::new(json!({"payloadVersion": 2})));
+        let (gone, pushed) = (removal("B", &["A"]), push("late"));
+        let (rule, why) = blamed(&[
+            ("A", Operation::RemoveMember, &gone, &manifest),
+            ("B", Operation::Push, &pushed, &granted(2)),
+        ]);
+        assert_eq!(
+            (rule, why.as_str()),
+            (Some("AVP-10-02"), "the push and the removal say version 2")
+        );
+        let other = removal("A", &["B"]);
+        let (rule, why) = blamed(&[
+            ("A", Operation::RemoveMember, &gone, &manifest),
+            ("B", Operation::RemoveMember, &other, &manifest),
+        ]);
+        assert_eq!(
+            (rule, why.as_str()),
+            (Some("AVP-10-02"), "both removals say version 2")
+        );
+    }
+
+    /// Every end, found by trying every order.
+    fn tried(before: Option<&Stored>, runners: &[Runner<'_>]) -> Vec<Option<Stored>> {
+        fn go(
+            state: Option<&Stored>,
+            before: Option<&Stored>,
+            waiting: &[&Runner<'_>],
+            ends: &mut Vec<Option<Stored>>,
+        ) {
+            if waiting.is_empty() && !ends.iter().any(|known| same(known.as_ref(), state)) {
+                ends.push(state.cloned());
+            }
+            for (at, runner) in waiting.iter().enumerate() {
+                let rest = [&waiting[..at], &waiting[at + 1..]].concat();
+                for next in outcomes(state, before, runner) {
+                    go(next.as_ref(), before, &rest, ends);
+                }
+            }
+        }
+        let mut ends = Vec::new();
+        go(before, before, &runners.iter().collect::<Vec<_>>(), &mut ends);
+        ends
+    }
+
+    /// A request of a small repository, by its number; no two have the same mark.
+    fn request(kind: u8, mark: usize) -> (&'static str, Operation, Value) {
+        let entry = |id: &str, epoch: i64| json!({"ed25519PublicKey": id, "mark": mark, "keyEpoch": epoch});
+        let pushed = |expected: i64, epoch: i64| {
+            json!({"expectedPayloadVersion": expected,
+                "envelope": {"payloadVersion": expected + 1, "keyEpoch": epoch, "mark": mark}})
+        };
+        let removal = |who: &str, stays: &[&str], version: i64| {
+            let stays: Vec<Value> = stays.iter().map(|id| entry(id, 2)).collect();
+            json!({"removedMemberId": who, "newKeyEpoch": version, "rewrappedMembers": stays,
+                "rotatedEnvelope": {"payloadVersion": version, "keyEpoch": version, "mark": mark}})
+        };
+        let mut rotation = pushed(1, 2);
+        rotation["rotatedMembers"] = json!([entry("A", 2), entry("B", 2)]);
+        match kind % 10 {
+            0 => ("A", Operation::Push, pushed(1, 1)),
+            1 => ("B", Operation::Push, pushed(1, 1)),
+            2 => ("C", Operation::Push, pushed(2, 1)),
+            3 => ("A", Operation::Push, rotation),
+            4 => ("A", Operation::AddMember, json!({"member": entry("C", 1)})),
+            5 => ("B", Operation::AddMember, json!({"member": entry("D", 1)})),
+            6 => ("C", Operation::AddMember, json!({"member": entry("D", 1)})),
+            7 => ("A", Operation::RemoveMember, removal("B", &["A"], 2)),
+            8 => ("B", Operation::RemoveMember, removal("A", &["B", "C"], 3)),
+            _ => ("B", Operation::Pull, json!({"knownPayloadVersion": 0})),
+        }
+    }
+
+    /// Answers that a server may give, right or wrong.
+    fn answers(operation: Operation, state: Option<&Stored>) -> Vec<Reading> {
+        let manifest = |version: i64| Reading::Granted(Arc::new(json!({"payloadVersion": version})));
+        let seen = state.map(|state| json!({"manifest": state.manifest(), "envelope": *state.envelope}));
+        let mut answers = match operation {
+            Operation::Push => vec![granted(2), granted(3), conflict(1), conflict(2), conflict(3)],
+            Operation::Pull => seen
+                .map(|seen| Reading::Granted(Arc::new(seen)))
+                .into_iter()
+                .collect(),
+            _ => vec![manifest(2), manifest(3)],
+        };
+        answers.extend([400, 401, 403, 404, 409, 500].map(Reading::Status));
+        answers
+    }
+
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig::with_cases(400))]
+
+        #[test]
+        fn the_search_finds_what_trying_every_order_finds(
+            kinds in proptest::collection::vec(0_u8..10, 1..=5),
+            choices in proptest::collection::vec(0_usize..1000, 5),
+            wrong in proptest::option::of((0_usize..5, 0_usize..1000)),
+        ) {
+            let requests: Vec<_> = kinds.iter().enumerate().map(|(mark, kind)| request(*kind, mark)).collect();
+            // The answers of a server that does one thing after the other, each as it may be, and perhaps a wrong one.
+            let mut now = Some(state());
+            let mut readings = Vec::new();
+            for ((caller, operation, request), choice) in requests.iter().zip(&choices) {
+                let fits = |reading: &Reading| {
+                    !outcomes(now.as_ref(), Some(&state()), &runner(caller, *operation, request, reading)).is_empty()
+                };
+                let fitting: Vec<Reading> = answers(*operation, now.as_ref()).into_iter().filter(fits).collect();
+                let reading = fitting[choice % fitting.len()].clone();
+                let next = outcomes(now.as_ref(), Some(&state()), &runner(caller, *operation, request, &reading));
+                now = next[choice % next.len()].clone();
+                readings.push(reading);
+            }
+            if let Some((at, choice)) = wrong.filter(|(at, _)| *at < requests.len()) {
+                let all = answers(requests[at].1, now.as_ref());
+                readings[at] = all[choice % all.len()].clone();
+            }
+            let runners: Vec<Runner<'_>> = requests
+                .iter()
+                .zip(&readings)
+                .map(|((caller, operation, request), reading)| runner(caller, *operation, request, reading))
+                .collect();
+            let (found, tried) = (ends(Some(&state()), &runners), tried(Some(&state()), &runners));
+            let all_in = |some: &[Option<Stored>], others: &[Option<Stored>]| {
+                some.iter().all(|end| others.iter().any(|other| same(end.as_ref(), other.as_ref())))
+            };
+            proptest::prop_assert!(all_in(&found, &tried) && all_in(&tried, &found), "{found:?}\n{tried:?}");
+            proptest::prop_assert!(wrong.is_some() || !found.is_empty());
+        }
     }
 }

@@ -53,6 +53,9 @@ pub(super) struct Audit {
 impl Audit {
     /// One member's look.
     pub(super) fn look(&mut self, walk: &mut Walk<'_, '_>, frame: &Frame<'_>) {
+        if self.expected.anything && !self.is_known_member(walk, frame) {
+            return;
+        }
         let (name, sentence) = self.sentence();
         let base = self.basis();
         let finding = match (&frame.reading, &base) {
@@ -81,6 +84,13 @@ impl Audit {
             &self.requirements,
             finding,
         );
+    }
+
+    /// Whether somebody who was refused is a member, as far as that can be told where anything may be stored.
+    fn is_known_member(&self, walk: &Walk<'_, '_>, frame: &Frame<'_>) -> bool {
+        let id = walk.member_id(frame.actor());
+        let seen = self.seen.as_ref();
+        frame.reading.granted().is_some() || seen.is_some_and(|seen| seen.member(&id).is_some())
     }
 
     /// What this look is held against: what the first one saw, or else what is expected.

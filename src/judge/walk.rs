@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 
 use super::cast::Cast;
 use super::check::{Checks, Finding, Subject};
+use super::hitches::{self, Hitches};
+use super::race::Orders;
 use super::stored::{Audit, Expected};
 use super::tape::Frame;
 use super::{Context, Transport, answers, race};
@@ -34,6 +36,8 @@ pub(super) struct Walk<'a, 'c> {
     spoilt: Spoilt,
     /// The exchange at which driving stopped, if it stopped at one.
     stopped_at: Option<usize>,
+    /// What of each race was answered with nothing to judge by, by its step.
+    hitches: BTreeMap<usize, Hitches>,
 }
 
 /// Repositories that hold what should have been refused: what is served of them from that exchange on may be of the
@@ -58,6 +62,7 @@ pub(super) fn walk(
     let mut walk = Walk {
         spoilt: Spoilt::new(),
         stopped_at,
+        hitches: BTreeMap::new(),
         case,
         context,
         cast,
@@ -75,6 +80,7 @@ pub(super) fn walk(
             Role::Step => walk.step(&frames[at..], stopped),
         };
     }
+    walk.say_hitches(frames);
     walk.not_reached(stopped);
     walk.spoilt
 }
@@ -136,6 +142,20 @@ impl Walk<'_, '_> {
         let words = words(step);
         let holds = words.iter().any(|word| frame.reading.is(*word));
         self.shows(frame, index, holds);
+        if let (true, Reading::Failed(failure)) = (step.meanwhile.is_some(), &frame.reading) {
+            // Nobody has to wait for a body: what was written tells.
+            let finding = Finding::Unknown {
+                reason: format!(
+                    "the target did not wait for the rest of the body: {}",
+                    failure.message
+                ),
+                verdict: Verdict::NotApplicable,
+            };
+            self.checks.note(subject, frame.index, finding);
+            let before = self.stored(frame).cloned();
+            let expected = Expected::exactly(before.clone());
+            return self.settle(frame, Some(index), requirements, before, expected);
+        }
         match (&step.advice, holds) {
             (None, true) => self.checks.note(subject, frame.index, Finding::Holds),
             // Advice can break nothing, so it verifies nothing either.
@@ -324,28 +344,40 @@ impl Walk<'_, '_> {
             .filter(|frame| frame.exchange.role == Role::Step)
             .filter_map(|frame| race::runner(frame, self.member_id(frame.actor())))
             .collect();
-        let finals = race::finals(before.as_ref(), &runners);
-        let subject = self.subject(index, "race", RACE);
-        let finding = match finals.is_empty() {
-            false => Finding::Holds,
-            true => Finding::broken(format!(
-                "round {}: {}",
-                first.exchange.round + 1,
-                race::describe(&runners)
-            )),
+        self.early_refusals(frames, index);
+        self.hitches.entry(index).or_default().count(frames);
+        let ends = match race::orders(before.as_ref(), &runners) {
+            Orders::Ends(ends) => {
+                self.ordered(
+                    before.as_ref(),
+                    &runners,
+                    (index, first.exchange.round),
+                    !ends.is_empty(),
+                );
+                ends
+            }
+            Orders::Untold => {
+                let reason = "there are too many orders of its requests to try".to_owned();
+                let verdict = Verdict::Blocked;
+                let subject = self.subject(index, "race", RACE);
+                self.checks
+                    .note(subject, first.index, Finding::Unknown { reason, verdict });
+                Vec::new()
+            }
         };
-        self.checks.note(subject, first.index, finding);
-        let anything = finals.is_empty();
-        if let Some(after) = finals.first() {
+        let anything = ends.is_empty();
+        if let Some(after) = ends.first() {
             self.store(first, after.clone());
         } else {
             self.store_any_granted(frames);
         }
         let expected = Expected {
-            states: finals,
+            states: ends,
             above: None,
             anything,
         };
+        // What is stored in the end is the first rule's of the case; the others are about the answers.
+        let requirements = requirements.into_iter().take(1).collect();
         let operation = first.exchange.operation.unwrap_or(Operation::Push);
         self.audit = Some(Audit {
             step: Some(index),
@@ -358,6 +390,86 @@ impl Walk<'_, '_> {
             spoilt: false,
             altered: false,
         });
+    }
+
+    /// Whether some order explains the answers of a round, and which rule they contradict if none does.
+    fn ordered(
+        &mut self,
+        before: Option<&Stored>,
+        runners: &[race::Runner<'_>],
+        (step, round): (usize, usize),
+        explained: bool,
+    ) {
+        let subject = self.subject(step, "race", RACE);
+        if explained {
+            let index = runners.first().map_or(0, |runner| runner.index);
+            return self.checks.note(subject, index, Finding::Holds);
+        }
+        let found = race::contradiction(before, runners);
+        let requirements = match found.requirement {
+            Some(requirement) => vec![requirement],
+            None => subject.requirements[..1].to_vec(),
+        };
+        let got = format!(
+            "round {}: {}; no order fits: {}",
+            round + 1,
+            race::describe(runners),
+            found.why
+        );
+        let subject = Subject {
+            requirements,
+            ..subject
+        };
+        self.checks.note(subject, found.index, Finding::broken(got));
+    }
+
+    /// A token that is refused though it was issued moments ago is that, and no matter of order.
+    fn early_refusals(&mut self, frames: &[Frame<'_>], index: usize) {
+        let refused = frames.iter().filter(|frame| {
+            frame.exchange.role == Role::Step && matches!(frame.reading, Reading::Status(401))
+        });
+        for frame in refused {
+            let subject = Subject {
+                requirements: vec!["AVP-3-09"],
+                ..self.subject(
+                    index,
+                    "token",
+                    "a token that was just issued opens the vault routes",
+                )
+            };
+            let got = format!(
+                "round {}: {}'s token is refused with 401",
+                frame.exchange.round + 1,
+                frame.actor()
+            );
+            self.checks.note(subject, frame.index, Finding::broken(got));
+        }
+    }
+
+    /// Says once of each race how often it was answered with nothing to judge by.
+    fn say_hitches(&mut self, frames: &[Frame<'_>]) {
+        let is_lone = |frame: &Frame<'_>| frame.exchange.role != Role::Step && hitches::is_hitch(frame);
+        let flaky = frames.iter().any(is_lone);
+        for (index, hitches) in std::mem::take(&mut self.hitches) {
+            let Some((frame, finding)) = hitches.finding(flaky) else {
+                continue;
+            };
+            let subject = match (&finding, hitches.requirement()) {
+                (Finding::Broken { .. }, Some(requirement)) => Subject {
+                    requirements: vec![requirement],
+                    ..self.subject(index, "race", RACE)
+                },
+                (Finding::Unknown { verdict, .. }, _) if *verdict == Verdict::Blocked => {
+                    self.subject(index, "race", RACE)
+                }
+                _ => self.subject(
+                    index,
+                    "advice",
+                    "requests that meet are answered, and none of them fails",
+                ),
+            };
+            self.checks.note(subject, frame, finding);
+        }
     }
 
     /// Where no order explains the answers, the audits begin from what one of the granted requests asked for.
@@ -373,24 +485,25 @@ impl Walk<'_, '_> {
     }
 
     fn redemptions(&mut self, frames: &[Frame<'_>], index: usize) {
-        let granted = frames
-            .iter()
-            .filter(|frame| frame.reading.granted().is_some())
-            .count();
-        let odd = frames
-            .iter()
-            .find(|frame| frame.reading.granted().is_none() && !frame.reading.is(Word::Refused));
+        self.hitches.entry(index).or_default().count(frames);
+        let granted = || frames.iter().filter(|frame| frame.reading.granted().is_some());
         let subject = self.subject(
             index,
             "race",
             "one nonce is redeemed at most once, the others are refused",
         );
-        let finding = match (granted, odd) {
-            (2.., _) => Finding::broken(format!("{granted} tokens for one nonce")),
-            (_, Some(odd)) => Finding::broken(odd.reading.describe()),
-            _ => Finding::Holds,
+        let (second, finding) = match granted().nth(1) {
+            Some(second) => {
+                let (round, count) = (second.exchange.round + 1, granted().count());
+                let got = format!(
+                    "round {round}: {count} tokens for one nonce, of {} requests",
+                    frames.len()
+                );
+                (second, Finding::broken(got))
+            }
+            None => (&frames[0], Finding::Holds),
         };
-        self.checks.note(subject, frames[0].index, finding);
+        self.checks.note(subject, second.index, finding);
     }
 
     fn look(&mut self, frame: &Frame<'_>) -> usize {

@@ -460,7 +460,7 @@ fn unproven(suite: &Suite, selected: &[usize], observations: &[Observation]) -> 
         .iter()
         .filter(|look| look.is_must())
         .map(|look| look.sight())
-        .filter(|sight| !broke.contains(sight))
+        .filter(|sight| !broke.iter().any(|other| other.is_of(sight)))
         .collect();
     Unproven {
         requirements: requirements.map(|it| it.id.clone()).collect(),

@@ -18,7 +18,7 @@ use crate::plan;
 use crate::protocol::{Level, SpecVersion, catalogue};
 use crate::record::{CaseRecord, CheckRecord, Record};
 use crate::report;
-use crate::run::{Heading, Run, run};
+use crate::run::{Heading, RACE_TIME, Run, run};
 use crate::server::{Behaviour, Options, Server, StartError};
 use crate::verdict::{RunVerdict, Verdict};
 use crate::wire::{Client, ClientError, ClientOptions, Endpoint, Patience};
@@ -39,6 +39,8 @@ pub struct Settings {
     pub servers: usize,
     /// How many cases run at once against each.
     pub jobs: usize,
+    /// How long the races of a run may take together.
+    pub races: Duration,
     /// How long an exchange with a faulty server may take: several of them never answer.
     pub timeout: Duration,
     /// How long an exchange with a conformant server may take. None of them is slow, but the machine may be.
@@ -52,6 +54,7 @@ impl Default for Settings {
         Settings {
             servers: 4,
             jobs: 12,
+            races: RACE_TIME,
             timeout: Duration::from_millis(800),
             patient: Duration::from_secs(20),
             full: false,
@@ -159,6 +162,15 @@ pub struct Sight {
     case: Option<String>,
     name: String,
     requirements: Vec<String>,
+}
+
+impl Sight {
+    /// Whether the check that this one was seen to break is that of another. One that verifies several rules, and names the
+    /// one that is broken, is the same.
+    pub fn is_of(&self, other: &Sight) -> bool {
+        let shared = self.requirements.iter().any(|id| other.requirements.contains(id));
+        self.case == other.case && self.name == other.name && shared
+    }
 }
 
 impl fmt::Display for Sight {
@@ -272,6 +284,7 @@ impl Bench {
             target: Arc::new(target),
             transport: Transport::Loopback,
             jobs: self.settings.jobs,
+            races: self.settings.races,
             heading: Heading::default(),
         };
         let record = run(&plan, |_| {}).await;

@@ -21,6 +21,7 @@ use tokio::sync::mpsc;
 use super::answer::{Answer, Manner, Script, Step, Then};
 use super::byhand::{self, Rewound};
 use super::core;
+use super::faults::authorization::BEFORE_THE_BODY;
 use super::faults::transport::UNREAD;
 use super::outbound::{self, Pieces};
 use super::request::{Body, Request};
@@ -125,7 +126,11 @@ async fn respond(
             .await;
         return std::future::pending().await;
     }
-    let request = read(incoming, site.body_limit).await;
+    let admitted = site.state.is(BEFORE_THE_BODY) && core::admits(&site.state, &head(&incoming));
+    let request = Request {
+        admitted,
+        ..read(incoming, site.body_limit).await
+    };
     let answer = core::handle(&site.state, &request);
     if !answer.delay.is_zero() {
         tokio::time::sleep(answer.delay).await;
@@ -173,6 +178,7 @@ fn head(incoming: &http::Request<Incoming>) -> Request {
         content_type: header(CONTENT_TYPE),
         host: header(HOST),
         body: Body::Whole(Vec::new()),
+        admitted: false,
     }
 }
 

@@ -31,6 +31,8 @@ pub(super) struct Place {
     pub(super) member_id: String,
     /// The member id the token stands for; empty where none is needed.
     pub(super) caller: String,
+    /// Whether the caller was let in before the body was read.
+    pub(super) admitted: bool,
 }
 
 /// Answers one request.
@@ -87,6 +89,7 @@ fn grant(state: &State, request: &Request, place: &mut Option<Place>) -> Result<
                 repo_id,
                 member_id,
                 caller,
+                admitted: request.admitted,
             });
             perform(state, place, request)
         }
@@ -95,6 +98,17 @@ fn grant(state: &State, request: &Request, place: &mut Option<Place>) -> Result<
             discovery::beside(state, request).ok_or_else(|| Refusal::not_found("there is no such route"))
         }
     }
+}
+
+/// Whether the caller is a member by what the head of a request says; nobody can say so of a repository that is not there.
+pub(super) fn admits(state: &State, head: &Request) -> bool {
+    let (Ok(caller), Route::To { repo_id, .. }) = (caller(state, head), Route::of(&head.method, &head.path))
+    else {
+        return false;
+    };
+    let vault = state.vault();
+    let repo = vault.repos.get(&repo_id);
+    repo.is_none_or(|repo| repo.entry(&caller).is_some())
 }
 
 /// The member the bearer token stands for.

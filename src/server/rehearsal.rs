@@ -406,6 +406,7 @@ fn shows_elsewhere(name: &str) -> bool {
         || name.contains("-in-a-global")
         || [
             "unread-body-after-401",
+            "membership-before-the-body",
             "title-case-headers",
             "idle-close",
             "short-tokens",

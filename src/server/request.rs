@@ -26,6 +26,8 @@ pub(super) struct Request {
     pub(super) host: Option<String>,
     /// The body.
     pub(super) body: Body,
+    /// Whether a server that looks before it reads the body has let the caller in.
+    pub(super) admitted: bool,
 }
 
 /// A request body, or why there is none.

@@ -125,7 +125,11 @@ pub(super) fn as_member(
     if let Some(known) = bent::unguarded(state, place, gate, named) {
         return Ok(known);
     }
-    admission::check(state, &vault, gate, place)?;
+    if place.admitted && gate.entry(&place.caller).is_none() {
+        state.fire();
+    } else {
+        admission::check(state, &vault, gate, place)?;
+    }
     if let Some(entry) = neighbours::entry(state, &vault, &place.member_id, &target) {
         return Ok(entry);
     }

@@ -10,6 +10,8 @@ use super::{Endpoint, Failure, FailureKind, Headers, Request};
 pub(super) struct Message {
     /// What goes out.
     pub(super) bytes: Bytes,
+    /// How many of them are the head.
+    pub(super) head: usize,
     /// Whether an answer has no body, whatever its head says.
     pub(super) is_head: bool,
     /// Whether the request has a body that a server might leave unread.
@@ -21,6 +23,7 @@ impl Message {
     pub(super) fn new(request: &Request, endpoint: &Endpoint, extra: &Headers) -> Result<Message, Failure> {
         check(request)?;
         let mut bytes = head(request, endpoint, extra).into_bytes();
+        let length = bytes.len();
         let body = request.body.as_ref().map_or(&[][..], |body| body.as_bytes());
         if has(&request.headers, "transfer-encoding") {
             chunk(&mut bytes, body);
@@ -29,6 +32,7 @@ impl Message {
         }
         Ok(Message {
             bytes: bytes.into(),
+            head: length,
             is_head: request.method.eq_ignore_ascii_case("HEAD"),
             has_body: !body.is_empty(),
         })
@@ -39,6 +43,7 @@ impl Message {
         let is_head = bytes.starts_with(b"HEAD ");
         Message {
             bytes: Bytes::copy_from_slice(bytes),
+            head: bytes.len(),
             is_head,
             has_body: true,
         }

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use super::client::Client;
 use super::head::Message;
-use super::link::{Idle, Link};
+use super::link::{Held, Idle, Link};
 use super::trip::{Clock, Sent, Slots, Trip};
-use super::{Failure, Request, Service};
+use super::{Failure, FailureKind, Request, Service};
 
 /// One actor's connections within one case: at most one idle connection per origin, shared with nobody.
 pub struct Lane {
@@ -115,24 +115,86 @@ impl Lane {
     }
 }
 
+/// A request whose end is held back, and goes out when it is told to.
+pub struct Loaded {
+    trip: Trip,
+    message: Message,
+    link: Link,
+    reused: bool,
+    held: Held,
+    clock: Option<Clock>,
+}
+
+/// How long it is waited until all but the end of a request has been taken: a peer that does one thing at a time may take
+/// it later.
+const LOADING: Duration = Duration::from_millis(250);
+
 impl Primed {
-    /// Sends the request and waits for its answer, no longer than `timeout`.
-    pub async fn fire(self, timeout: Duration) -> Sent {
+    /// Sends all but the last byte: then the server has nothing left to do but to read that.
+    pub async fn load(self) -> Result<Loaded, Failure> {
+        let last = self.message.bytes.len().saturating_sub(1);
+        self.load_up_to(last).await
+    }
+
+    /// Sends the head, and so many bytes of the body.
+    pub async fn load_head(self, bytes: usize) -> Result<Loaded, Failure> {
+        let whole = self.message.bytes.len();
+        let at = self.message.head + bytes;
+        self.load_up_to(at.min(whole.saturating_sub(1))).await
+    }
+
+    async fn load_up_to(self, at: usize) -> Result<Loaded, Failure> {
         let Primed {
             trip,
             message,
             mut link,
             reused,
         } = self;
-        let clock = Clock::start(timeout);
         match link.idle().await {
-            Idle::Usable if reused => trip.send(&message, Some(link), clock).await,
-            Idle::Usable => trip.send_on(link, &message, clock).await,
+            Idle::Usable => {}
             Idle::Gone => {
                 trip.client.note_closed_idle();
-                trip.send_fresh(&message, clock).await
+                link = trip.open(trip.client.timeout()).await?;
             }
-            Idle::Stray(failure) => clock.stop(Err(failure), reused),
+            Idle::Stray(failure) => return Err(failure),
         }
+        let held = match link.hold(&message, at, LOADING).await {
+            // Nothing that a server could act on has gone out yet: another connection does as well.
+            Err(failure) if failure.kind == FailureKind::Closed => {
+                link = trip.open(trip.client.timeout()).await?;
+                link.hold(&message, at, LOADING).await?
+            }
+            held => held?,
+        };
+        Ok(Loaded {
+            trip,
+            message,
+            link,
+            reused,
+            held,
+            clock: None,
+        })
+    }
+}
+
+impl Loaded {
+    /// Lets the rest go, at once; from now on the answer may take `limit`.
+    pub fn let_go(&mut self, limit: Duration) {
+        self.clock = Some(Clock::start(limit));
+        self.link.let_go();
+    }
+
+    /// Waits for the answer.
+    pub async fn answer(self) -> Sent {
+        let Loaded {
+            trip,
+            message,
+            link,
+            reused,
+            held,
+            clock,
+        } = self;
+        let clock = clock.unwrap_or_else(|| Clock::start(trip.client.timeout()));
+        trip.complete(link, held, &message, clock, reused).await
     }
 }

@@ -3,18 +3,19 @@
 //! The connection is polled by whoever waits for an answer and by nobody else; dropping a [`Link`] closes it.
 
 use std::future::{Future, poll_fn, ready};
+use std::pin::Pin;
 use std::sync::Arc;
-use std::task::Context;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use http_body_util::Empty;
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{Builder, Connection, SendRequest};
 use hyper::{Method, Response};
 use hyper_util::rt::TokioIo;
 use rustix::fd::OwnedFd;
-use rustix::net::{RecvFlags, recv};
+use rustix::net::{RecvFlags, SendFlags, recv, send};
 
 use super::answer::{Caps, collect};
 use super::head::Message;
@@ -38,6 +39,12 @@ pub(super) struct Link {
     watch: OwnedFd,
     tls: bool,
 }
+
+/// The head of an answer that is still to come.
+type Coming = Pin<Box<dyn Future<Output = hyper::Result<Response<Incoming>>> + Send>>;
+
+/// The answer to a request on its way whose end is held back.
+pub(super) struct Held(Coming);
 
 /// How an idle connection was found.
 #[derive(Debug, PartialEq, Eq)]
@@ -84,17 +91,66 @@ impl Link {
     }
 
     async fn respond(&mut self, message: &Message) -> Result<Response<Incoming>, Failure> {
-        let mut stand_in = hyper::Request::new(Empty::new());
-        *stand_in.method_mut() = if message.is_head {
-            Method::HEAD
-        } else {
-            Method::POST
-        };
-        let sending = self.sender.send_request(stand_in);
+        let sending = self.sender.send_request(stand_in(message));
         self.engine
             .run(sending)
             .await
             .map_err(|error| self.trouble(&error, Phase::Head))
+    }
+
+    /// Sends a message up to its byte `at`, and holds back the rest. Comes back when the system has taken it, or after
+    /// `patience`, as a peer that is busy may take no more; what is missing then goes out with the rest.
+    pub(super) async fn hold(
+        &mut self,
+        message: &Message,
+        at: usize,
+        patience: Duration,
+    ) -> Result<Held, Failure> {
+        let mut first = message.bytes.clone();
+        let rest = first.split_off(at.min(first.len()));
+        self.tap.begin_holding(first, rest);
+        if self.engine.run(self.sender.ready()).await.is_err() {
+            return Err(self.ended_early());
+        }
+        let coming: Coming = Box::pin(self.sender.send_request(stand_in(message)));
+        let Link { engine, tap, .. } = self;
+        let written = poll_fn(|context| {
+            engine.turn(context);
+            match engine.end.is_some() || tap.look().is_written() {
+                true => Poll::Ready(()),
+                false => Poll::Pending,
+            }
+        });
+        // What was not taken in time is no failure yet.
+        let _late = tokio::time::timeout(patience, written).await;
+        Ok(Held(coming))
+    }
+
+    /// Lets the rest of the message go, at once.
+    pub(super) fn let_go(&mut self) {
+        let Some(mut rest) = self.tap.look().let_go() else {
+            return;
+        };
+        if !self.tls {
+            // What the system does not take now, it may take later, and what is wrong then shows.
+            rest.advance(send(&self.watch, &rest, SendFlags::empty()).unwrap_or(0));
+        }
+        if !rest.is_empty() {
+            self.tap.look().append(rest);
+            self.engine.turn(&mut Context::from_waker(Waker::noop()));
+        }
+    }
+
+    /// Reads the answer to a message that was let go.
+    pub(super) async fn complete(&mut self, held: Held, caps: &Caps) -> Result<Answer, Failure> {
+        let response = self
+            .engine
+            .run(held.0)
+            .await
+            .map_err(|error| self.trouble(&error, Phase::Head))?;
+        let answer = collect(self, response, caps).await?;
+        self.engine.run(ready(())).await;
+        Ok(answer)
     }
 
     /// Polls the connection while `work` waits for it.
@@ -180,6 +236,17 @@ impl Link {
         };
         failure(FailureKind::Timeout, message)
     }
+}
+
+/// What hyper is given to write; in its place goes the message.
+fn stand_in(message: &Message) -> hyper::Request<Empty<Bytes>> {
+    let mut stand_in = hyper::Request::new(Empty::new());
+    *stand_in.method_mut() = if message.is_head {
+        Method::HEAD
+    } else {
+        Method::POST
+    };
+    stand_in
 }
 
 fn stray(leftover: &[u8]) -> Failure {

@@ -28,7 +28,7 @@ pub use exchange::{
     Answer, Body, Exchange, Failure, FailureKind, Headers, Jwt, Outcome, Request, Role, Service,
 };
 pub use halt::Halt;
-pub use lane::{Lane, Primed};
+pub use lane::{Lane, Loaded, Primed};
 pub use options::{ClientError, ClientOptions, DEFAULT_MAX_BODY, TlsOptions};
 pub use pace::Pace;
 pub use patience::Patience;

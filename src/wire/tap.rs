@@ -53,6 +53,10 @@ pub(super) struct Tap(Mutex<Traffic>);
 #[derive(Debug, Default)]
 pub(super) struct Traffic {
     outgoing: Bytes,
+    /// What goes out after that, but not before it is let go.
+    held: Bytes,
+    /// Whether hyper has written its request, in whose place all this goes.
+    begun: bool,
     /// Why the peer takes no more bytes.
     pub(super) refused: Option<io::ErrorKind>,
     /// How many bytes came.
@@ -62,17 +66,45 @@ pub(super) struct Traffic {
 }
 
 impl Traffic {
+    /// Whether there is nothing left to write that is not held back.
+    pub(super) fn is_written(&self) -> bool {
+        self.outgoing.is_empty() || self.refused.is_some()
+    }
+
+    /// What was held back, if everything before it has gone out and the peer takes more; else it follows in its turn.
+    pub(super) fn let_go(&mut self) -> Option<Bytes> {
+        let held = std::mem::take(&mut self.held);
+        match self.outgoing.is_empty() && self.refused.is_none() {
+            true => Some(held),
+            false => {
+                self.append(held);
+                None
+            }
+        }
+    }
+
+    /// More to write.
+    pub(super) fn append(&mut self, more: Bytes) {
+        self.outgoing = [&self.outgoing[..], &more[..]].concat().into();
+    }
+
     /// Whether the peer's system took the whole request.
     pub(super) fn is_sent(&self) -> bool {
-        self.outgoing.is_empty() && self.refused.is_none()
+        self.is_written() && self.held.is_empty() && self.refused.is_none()
     }
 }
 
 impl Tap {
     /// Begins an exchange.
     pub(super) fn begin(&self, outgoing: Bytes) {
+        self.begin_holding(outgoing, Bytes::new());
+    }
+
+    /// Begins an exchange whose end is held back.
+    pub(super) fn begin_holding(&self, outgoing: Bytes, held: Bytes) {
         *self.look() = Traffic {
             outgoing,
+            held,
             ..Traffic::default()
         };
     }
@@ -109,13 +141,10 @@ impl AsyncRead for Tapped {
     }
 }
 
-impl AsyncWrite for Tapped {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        theirs: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        let Tapped { stream, tap, .. } = &mut *self;
+impl Tapped {
+    /// Writes what is to go out, as far as the peer's system takes it.
+    fn write_out(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let Tapped { stream, tap, .. } = self;
         let mut traffic = tap.look();
         while traffic.refused.is_none() && !traffic.outgoing.is_empty() {
             match ready!(Pin::new(&mut *stream).poll_write(context, &traffic.outgoing)) {
@@ -124,10 +153,26 @@ impl AsyncWrite for Tapped {
                 Err(error) => traffic.refused = Some(error.kind()),
             }
         }
+        Poll::Ready(())
+    }
+}
+
+impl AsyncWrite for Tapped {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        theirs: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.tap.look().begun = true;
+        ready!(self.write_out(context));
         Poll::Ready(Ok(theirs.len()))
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // What was held back comes when hyper has nothing more to write.
+        if self.tap.look().begun {
+            ready!(self.write_out(context));
+        }
         if let Err(error) = ready!(Pin::new(&mut self.stream).poll_flush(context)) {
             self.tap.look().refused.get_or_insert(error.kind());
         }

@@ -8,7 +8,7 @@ use tokio::time::{Instant, timeout_at};
 use super::client::Client;
 use super::connect::{Site, connect};
 use super::head::Message;
-use super::link::{Idle, Link};
+use super::link::{Held, Idle, Link};
 use super::{Answer, Failure, FailureKind, Outcome, Request, Service};
 
 /// What came of sending a request.
@@ -116,6 +116,23 @@ impl Trip {
         }
         let result = self.attempt(&mut link, message, clock).await;
         self.keep(link, message, clock.stop(result, false))
+    }
+
+    /// Reads the answer to a message that was let go.
+    pub(super) async fn complete(
+        &self,
+        mut link: Link,
+        held: Held,
+        message: &Message,
+        clock: Clock,
+        reused: bool,
+    ) -> Sent {
+        let completing = link.complete(held, self.client.caps());
+        let result = match timeout_at(clock.deadline(), completing).await {
+            Ok(result) => result,
+            Err(_) => Err(link.out_of_time(clock.limit)),
+        };
+        self.keep(link, message, clock.stop(result, reused))
     }
 
     /// Opens a connection, within `limit` and the client's own limit.

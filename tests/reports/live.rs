@@ -10,7 +10,7 @@ use avp_conform::judge::Transport;
 use avp_conform::plan::{Filter, plan};
 use avp_conform::protocol::SpecVersion;
 use avp_conform::record::Record;
-use avp_conform::run::{Heading, Run, run};
+use avp_conform::run::{Heading, RACE_TIME, Run, run};
 use avp_conform::server::{Behaviour, Options, Server, faults};
 use avp_conform::wire::{Client, ClientOptions, Endpoint, Patience};
 
@@ -51,6 +51,7 @@ pub(crate) fn of(url: &str, filters: &[&str], show_secrets: bool) -> Record {
         target: Arc::new(target),
         transport: Transport::Loopback,
         jobs: 16,
+        races: RACE_TIME,
         heading: Heading {
             target: url.to_owned(),
             filters: filters.iter().map(ToString::to_string).collect(),

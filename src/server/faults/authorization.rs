@@ -75,6 +75,10 @@ faults! { "authorization";
         "A removed member may still fetch entries.",
         "Who was removed sees who stayed.",
         "Check the current roster on GET routes too.";
+    Rule(BEFORE_THE_BODY) "membership-before-the-body", Must "AVP-10-03" and "AVP-6-15",
+        "Membership is looked up when the head of a request has come, and not again when its body has.",
+        "Who is about to be removed keeps a request open, and takes the repository over afterwards.",
+        "Check membership in the transaction that writes, after the body has been read.";
     Rule(CACHED) "membership-cached", Must "AVP-10-03",
         "Membership is remembered for two seconds after it was last confirmed.",
         "Who was removed goes on for a while.",

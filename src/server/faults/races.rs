@@ -59,6 +59,14 @@ faults! { "races";
         "removeMember reads the repository, and writes it back five milliseconds later.",
         "What is saved while somebody is removed is lost, though it was answered as applied.",
         "Check and write in one transaction.";
+    Rule(REMOVE_NARROW) "remove-race-narrow", Must "AVP-10-02",
+        "removeMember reads the repository, and writes it back twenty microseconds later.",
+        "Of two changes at once one is lost, once in a while, though both were answered as applied.",
+        "Check and write under one lock.";
+    Rule(NONCE_AWAITED) "nonce-race-across-an-await", Must "AVP-3-03",
+        "Between the check of a nonce and its deletion the server waits a fifth of a millisecond for its database.",
+        "A login that was overheard can be replayed at the same moment.",
+        "Delete the nonce with the query that finds it, and ask whether it deleted one.";
     Rule(CALLER_GLOBAL) "caller-in-a-global", Must "AVP-6-15",
         "Who calls is kept in one place for all requests, and read again a millisecond later.",
         "People act in each other's name when the server is busy.",
@@ -106,6 +114,11 @@ pub(in crate::server) fn of(state: &State, operation: Operation) -> Option<Race>
             Operation::RemoveMember,
             REMOVE_WIDE,
             Race::Overwrites(Window::Wide),
+        ),
+        (
+            Operation::RemoveMember,
+            REMOVE_NARROW,
+            Race::Overwrites(Window::Narrow),
         ),
     ];
     let here = races

@@ -112,6 +112,7 @@ impl Stage {
             content_type: None,
             host: None,
             body: Body::Whole(body.to_vec()),
+            admitted: false,
         };
         handle(&self.state, &request)
     }

@@ -1,0 +1,63 @@
+//! Races are run again and again while their time lasts: in heats, each from a fresh start and with ids of its own.
+//!
+//! What a race looks for is there in few rounds of many, and a report need not hold the others: it holds the first heat,
+//! or the one in which something was found.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::{Run, keeper, once};
+use crate::drive::{LiveSecrets, Target};
+use crate::record::CaseRecord;
+use crate::verdict::Verdict;
+
+/// The seeds of two heats are so far apart; those of cases that are driven again lie between them.
+const APART: u32 = 1 << 21;
+/// More heats than this have no seeds.
+const MOST: u32 = 2000;
+
+/// One race, for about so long, and what of it is secret.
+pub(super) async fn race(run: &Run, index: usize, time: Duration) -> (CaseRecord, Vec<LiveSecrets>) {
+    let until = Instant::now() + time;
+    let (first, secrets) = once(run, index, Some(time)).await;
+    let mut secrets = vec![secrets];
+    if first.verdict > Verdict::Warn {
+        return (first, secrets);
+    }
+    for heat in 1..MOST {
+        let left = until.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            break;
+        }
+        let run = again(run, heat);
+        let (mut record, more) = once(&run, index, Some(left)).await;
+        secrets.push(more);
+        if is_worse(&record, first.verdict) {
+            record.generation = Some(run.target.generation);
+            return (record, secrets);
+        }
+        // A limit of the target's, or the end of the run: what was seen before stands.
+        if record.verdict > Verdict::Warn {
+            break;
+        }
+    }
+    (first, secrets)
+}
+
+/// The run with ids and keys that no heat before had.
+fn again(run: &Run, heat: u32) -> Run {
+    let target = Target {
+        generation: run.target.generation + heat * APART,
+        ..(*run.target).clone()
+    };
+    Run {
+        target: Arc::new(target),
+        ..run.clone()
+    }
+}
+
+/// Whether a heat speaks against the target, or met no target any more.
+fn is_worse(record: &CaseRecord, known: Verdict) -> bool {
+    let broken = matches!(record.verdict, Verdict::Warn | Verdict::Fail) && record.verdict > known;
+    broken || keeper::broken(record).is_some()
+}
