@@ -371,7 +371,8 @@ pub struct BaselineArgs {
 pub enum BaselineCommand {
     /// Bring the list up to date with a report: what fails is in it, what does not is not.
     ///
-    /// Comments, reasons and issues of entries that stay are kept.
+    /// An entry names what was seen, so that what fails otherwise in the same case is news. Comments, reasons, issues and
+    /// dates of entries that stay are kept. What has expired and still fails stays as it is, and the exit code is 4.
     Update(BaselineUpdateArgs),
 }
 

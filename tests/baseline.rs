@@ -239,25 +239,117 @@ fn a_list_is_mended_and_keeps_its_comments() {
 [[known]]
 case = 'authorization/push-without-token' # the big one
 reason = 'being mended'
+expires = '2026-01-01'
 "
     );
     assert!(matches!(
         &changes[..],
-        [Change::Renewed(_), Change::Removed(..), Change::Removed(..)]
+        [Change::Expired(..), Change::Removed(..), Change::Removed(..)]
     ));
-    assert_eq!(outcome(&applied(&FAULTY, &text)), (exit::OK, vec![]));
-    let again = update(&list(&text), &text, &FAULTY, &live::SUITE, &fresh()).unwrap();
-    assert_eq!(again, (text, vec![]), "a second time changes nothing");
+    assert_eq!(
+        outcome(&applied(&FAULTY, &text)).0,
+        exit::NOT_CONFORMANT,
+        "what has expired is for people to decide"
+    );
+    let (again, changes) = update(&list(&text), &text, &FAULTY, &live::SUITE, &fresh()).unwrap();
+    assert_eq!(again, text, "a second time changes nothing");
+    assert!(matches!(&changes[..], [Change::Expired(..)]));
+}
+
+/// The list that a report makes, and what it is then.
+fn made_from(record: &Record) -> String {
+    let (text, _) = update(&list(""), "", record, &live::SUITE, &fresh()).unwrap();
+    assert_eq!(outcome(&applied(record, &text)), (exit::OK, vec![]), "{text}");
+    text
+}
+
+fn faulty(fault: &str, cases: &[&str]) -> Record {
+    let fault = find_fault(fault).unwrap();
+    let mut record = live::against(Behaviour::Faulty(fault), cases);
+    record.requirements.retain(|it| it.verdict != Verdict::Blocked);
+    assert_eq!(record.verdict, RunVerdict::Nonconformant);
+    record
+}
+
+#[test]
+fn what_fails_otherwise_in_the_same_case_is_news() {
+    let case = ["push/stale-is-a-conflict"];
+    let text = made_from(&faulty("push-conflict-409", &case));
+    insta::assert_snapshot!(text);
+    for other in [
+        "push-ignores-expected",
+        "push-conflict-412",
+        "push-conflict-echoes-expected",
+    ] {
+        let record = applied(&faulty(other, &case), &text);
+        assert_eq!(outcome(&record).0, exit::NOT_CONFORMANT, "{other}");
+    }
+}
+
+#[test]
+fn a_finding_of_every_case_hides_no_other() {
+    let text = made_from(&faulty("nonce-short", &CASES));
+    insta::assert_snapshot!(text);
+    assert_eq!(outcome(&applied(&FAULTY, &text)).0, exit::NOT_CONFORMANT);
+}
+
+#[test]
+fn what_is_mended_in_part_is_out_of_date() {
+    let text = made_from(&FAULTY);
+    let more = text.replacen("seen = [", "seen = [\n  { step = 1, look = \"gone\" },", 1);
+    let more = more.replacen("seen = [", "seen = [\n  { look = \"schema\" },", 1);
+    let (code, stale) = outcome(&applied(&FAULTY, &more));
+    assert_eq!(code, exit::STALE);
+    assert_eq!(stale, ["1: a part of it fails no more: schema"]);
+    let (less, changes) = update(&list(&more), &more, &FAULTY, &live::SUITE, &fresh()).unwrap();
+    assert!(
+        matches!(&changes[..], [Change::Narrowed(_, parts)] if parts == "2 parts"),
+        "{changes:?}"
+    );
+    assert_eq!(outcome(&applied(&FAULTY, &less)), (exit::OK, vec![]));
+    assert!(!less.contains("gone"), "{less}");
+}
+
+#[test]
+fn a_report_that_is_incomplete_makes_no_list() {
+    let said = |record: &Record| {
+        let made = update(&list(""), "", record, &live::SUITE, &fresh());
+        made.unwrap_err().to_string()
+    };
+    let mut record = FAULTY.clone();
+    record.cases[1].verdict = Verdict::Error;
+    assert!(said(&record).contains("1 case in error"));
+    let mut record = FAULTY.clone();
+    record.missing = vec!["2/3".to_owned()];
+    assert!(said(&record).contains("shard 2/3 is missing"));
+}
+
+#[test]
+fn the_form_of_the_file_stays() {
+    let written = WRITTEN.replace('\n', "\r\n");
+    let written = format!("\u{feff}{written}");
+    let (text, _) = update(&list(&written), &written, &FAULTY, &live::SUITE, &fresh()).unwrap();
+    assert!(text.starts_with("\u{feff}# What we know of.\r\n"), "{text:?}");
+    assert_eq!(
+        text.matches('\n').count(),
+        text.matches("\r\n").count(),
+        "{text:?}"
+    );
+    // Line ends of both kinds, odd spaces: what needs no change is left to the byte.
+    let odd = "# a\r\n\n[[known]]\r\ncase   = 'authorization/push-without-token'\nreason='x'   \r\n";
+    let untouched = update(&list(odd), odd, &FAULTY, &live::SUITE, &fresh()).unwrap();
+    assert_eq!(untouched, (odd.to_owned(), vec![]));
 }
 
 #[test]
 fn a_list_begins_with_what_fails() {
     let head = "# Known.\n\n";
     let (text, changes) = update(&list(head), head, &FAULTY, &live::SUITE, &fresh()).unwrap();
-    assert_eq!(
-        text,
-        "# Known.\n\n[[known]]\ncase = \"authorization/push-without-token\"\nreason = \"new\"\nissue = \"x#1\"\n"
+    assert!(
+        text.starts_with("# Known.\n\n[[known]]\ncase = \"authorization/push-without-token\"\nseen = [\n"),
+        "{text}"
     );
+    assert!(text.ends_with("]\nreason = \"new\"\nissue = \"x#1\"\n"), "{text}");
     assert_eq!(changes.len(), 1);
     assert_eq!(outcome(&applied(&FAULTY, &text)), (exit::OK, vec![]));
     let mended = live::against(Behaviour::Plain, &CASES);

@@ -403,6 +403,7 @@ fn an_interrupted_run_reports_what_was_done_and_leaves_nothing_behind() {
             done.out
         );
         assert!(done.notes().contains("interrupted"), "{signal}: {}", done.notes());
+        assert!(done.out.contains("\nincomplete: `"), "{signal}: {}", done.out);
         let hung = done.case("removal/in-one-step");
         assert_eq!(hung.verdict, Verdict::Error);
         assert!(!hung.exchanges.is_empty(), "what was done is reported");

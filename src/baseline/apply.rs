@@ -5,6 +5,7 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
 use super::list::{Baseline, Entry};
+use super::seen::Seen;
 use crate::case::{LoadedCase, Suite, nearest};
 use crate::protocol::catalogue;
 use crate::record::{
@@ -32,7 +33,8 @@ impl Baseline {
             .iter_mut()
             .filter(|found| found.cases.is_empty())
         {
-            let names = |entry: &&&Entry| entry.case.is_none() && entry.checks(&found.id);
+            let names =
+                |entry: &&&Entry| entry.case.is_none() && entry.checks(&found.id) && entry.takes_unverified();
             if is_wrong(found.verdict) {
                 found.known = in_force.iter().find(names).map(|entry| entry.known.clone());
             }
@@ -105,16 +107,28 @@ fn day(record: &Record) -> Date {
 }
 
 fn mark_case(case: &mut CaseRecord, entries: &[&Entry]) {
-    let known = |check: Option<&CheckRecord>, id: &str| {
-        let found = entries.iter().find(|entry| entry.knows(id, check));
+    let known = |check: Option<&CheckRecord>| {
+        let found = entries.iter().find(|entry| entry.knows(case, check));
         found.map(|entry| entry.known.clone())
     };
-    for check in case.checks.iter_mut().filter(|check| is_wrong(check.verdict)) {
-        check.known = known(Some(check), &case.id);
+    let is_bare = is_bare(case);
+    let bare = known(None).filter(|_| is_bare);
+    let of_checks: Vec<Option<Known>> = case
+        .checks
+        .iter()
+        .map(|check| known(Some(check)).filter(|_| is_wrong(check.verdict)))
+        .collect();
+    for (check, known) in case.checks.iter_mut().zip(of_checks) {
+        check.known = known;
     }
-    if is_wrong(case.verdict) && !case.checks.iter().any(|check| is_wrong(check.verdict)) {
-        case.known = known(None, &case.id);
+    if is_bare {
+        case.known = bare;
     }
+}
+
+/// Whether a case is wrong though none of its checks is.
+pub(super) fn is_bare(case: &CaseRecord) -> bool {
+    is_wrong(case.verdict) && !case.checks.iter().any(|check| is_wrong(check.verdict))
 }
 
 fn settle_case(case: &mut CaseRecord, strict: bool) {
@@ -153,7 +167,7 @@ impl Entry {
         self.expires.is_some_and(|expires| expires < today)
     }
 
-    fn names_case(&self, id: &str) -> bool {
+    pub(super) fn names_case(&self, id: &str) -> bool {
         self.case.as_ref().is_none_or(|glob| glob.is_match(id))
     }
 
@@ -161,13 +175,65 @@ impl Entry {
         self.check.as_ref().is_none_or(|glob| glob.is_match(requirement))
     }
 
-    /// Whether it speaks of a check of a case; of a case as a whole where there is no check.
-    pub(super) fn knows(&self, case: &str, check: Option<&CheckRecord>) -> bool {
-        let of_check = match check {
-            Some(check) => check.requirements.iter().any(|id| self.checks(id)),
-            None => self.check.is_none(),
+    /// Whether it takes in a wrong check of a case; where there is no check, a case that is wrong as a whole.
+    pub(super) fn knows(&self, case: &CaseRecord, check: Option<&CheckRecord>) -> bool {
+        self.names_case(&case.id)
+            && match check {
+                Some(check) => {
+                    self.speaks_of(check)
+                        && self
+                            .seen
+                            .as_ref()
+                            .is_none_or(|seen| seen.iter().any(|item| item.is(case, check)))
+                }
+                None => self.check.is_none() && self.takes_unverified(),
+            }
+    }
+
+    /// Whether it names a requirement of a check.
+    pub(super) fn speaks_of(&self, check: &CheckRecord) -> bool {
+        check.requirements.iter().any(|id| self.checks(id))
+    }
+
+    fn takes_unverified(&self) -> bool {
+        self.seen
+            .as_ref()
+            .is_none_or(|seen| seen.iter().any(|item| item.unverified))
+    }
+
+    /// Whether every case that it names was run.
+    pub(super) fn ran_whole(&self, record: &Record, suite: &Suite) -> bool {
+        let ran = |case: &&LoadedCase| record.cases.iter().any(|other| other.id == case.id());
+        let mut named = suite.cases.iter().filter(|case| self.names_case(case.id()));
+        (record.filters.is_empty() && record.shard.is_none()) || named.all(|case| ran(&case))
+    }
+
+    /// Whether an item of its `seen` is to be seen in a record.
+    pub(super) fn occurs(&self, item: &Seen, record: &Record) -> bool {
+        let cases = record.cases.iter().filter(|case| self.names_case(&case.id));
+        let mut wrong = cases.flat_map(|case| {
+            let wrong = case.checks.iter().filter(|check| is_wrong(check.verdict));
+            wrong.map(move |check| (case, check))
+        });
+        let is_unverified = |case: &CaseRecord| item.unverified && is_bare(case);
+        wrong.any(|(case, check)| self.speaks_of(check) && item.is(case, check))
+            || record
+                .cases
+                .iter()
+                .any(|case| self.names_case(&case.id) && is_unverified(case))
+    }
+
+    /// The first item of its `seen` that was looked at and held, wherever it was looked at.
+    fn mended(&self, record: &Record) -> Option<&Seen> {
+        let held = |item: &&Seen| {
+            let cases = record.cases.iter().filter(|case| self.names_case(&case.id));
+            let checks = cases.flat_map(|case| &case.checks);
+            let mut about = checks
+                .filter(|check| self.speaks_of(check) && item.is_about(check))
+                .peekable();
+            !item.unverified && about.peek().is_some() && about.all(|check| check.verdict == Verdict::Pass)
         };
-        self.names_case(case) && of_check
+        self.seen.iter().flatten().find(held)
     }
 
     /// Why it must be mended, if it must.
@@ -178,7 +244,11 @@ impl Entry {
         if let Some(expires) = self.expires.filter(|_| self.is_over(today)) {
             return Some(format!("it expired on {expires}"));
         }
-        self.holds(record, suite).then(|| "it fails no more".to_owned())
+        if self.holds(record, suite) {
+            return Some("it fails no more".to_owned());
+        }
+        let mended = self.mended(record).filter(|_| self.ran_whole(record, suite))?;
+        Some(format!("a part of it fails no more: {mended}"))
     }
 
     pub(super) fn names_nothing(&self, suite: &Suite) -> Option<String> {
@@ -204,9 +274,6 @@ impl Entry {
 
     /// Whether all it names was looked at, and held.
     pub(super) fn holds(&self, record: &Record, suite: &Suite) -> bool {
-        let ran = |case: &&LoadedCase| record.cases.iter().any(|other| other.id == case.id());
-        let mut named = suite.cases.iter().filter(|case| self.names_case(case.id()));
-        let whole = (record.filters.is_empty() && record.shard.is_none()) || named.all(|case| ran(&case));
         let cases = || record.cases.iter().filter(|case| self.names_case(&case.id));
         let checks = || {
             let of = |case: &'_ CaseRecord| case.checks.clone();
@@ -214,18 +281,13 @@ impl Entry {
                 .flat_map(of)
                 .filter(|check| check.requirements.iter().any(|id| self.checks(id)))
         };
-        let bare = || {
-            self.check.is_none()
-                && cases().any(|case| {
-                    is_wrong(case.verdict) && !case.checks.iter().any(|check| is_wrong(check.verdict))
-                })
-        };
+        let bare = || self.check.is_none() && cases().any(is_bare);
         let unverified = || {
             let mut found = record.requirements.iter();
             self.case.is_none() && found.any(|it| self.checks(&it.id) && is_wrong(it.verdict))
         };
         let open = |verdict| is_wrong(verdict) || verdict == Verdict::Error;
-        whole
+        self.ran_whole(record, suite)
             && checks().any(|check| check.verdict == Verdict::Pass)
             && !checks().any(|check| open(check.verdict))
             && !bare()

@@ -9,10 +9,12 @@ use jiff::civil::Date;
 use serde::Deserialize;
 use toml::Spanned;
 
+use super::seen::Seen;
 use crate::case::{Problem, Source, toml_problem};
 use crate::config;
 use crate::error::Error;
 use crate::record::Known;
+use crate::style::hide_passwords;
 
 /// A list of known failures.
 #[derive(Debug, Clone)]
@@ -29,6 +31,8 @@ pub(super) struct Entry {
     pub(super) case: Option<GlobMatcher>,
     /// The requirements it speaks of; all where none is given.
     pub(super) check: Option<GlobMatcher>,
+    /// What is known; whatever fails where nothing is named.
+    pub(super) seen: Option<Vec<Seen>>,
     pub(super) known: Known,
     /// The last day on which it counts.
     pub(super) expires: Option<Date>,
@@ -51,6 +55,8 @@ struct WrittenEntry {
     case: Option<Spanned<String>>,
     /// A glob over requirement ids.
     check: Option<Spanned<String>>,
+    /// What is known of it: each an item; whatever fails, where it is left out.
+    seen: Option<Vec<Spanned<Seen>>>,
     /// Why it fails.
     reason: Spanned<String>,
     /// Where it is followed up.
@@ -61,6 +67,9 @@ struct WrittenEntry {
 
 impl Baseline {
     /// Reads a list.
+    ///
+    /// # Errors
+    /// The file cannot be read, or something in it is wrong.
     pub fn load(path: &Path) -> Result<Baseline, Error> {
         let text = fs::read_to_string(path).map_err(|error| {
             let missing = error.kind() == std::io::ErrorKind::NotFound;
@@ -82,14 +91,18 @@ impl Baseline {
         }
     }
 
-    /// Reads the text of a list. All problems come back, not the first alone.
+    /// Reads the text of a list.
+    ///
+    /// # Errors
+    /// All that is wrong, each at its place.
     pub fn parse(file: String, text: String) -> Result<Baseline, Vec<Problem>> {
         let source = Arc::new(Source {
             name: file.clone(),
             text,
         });
-        let written: Written =
-            toml::from_str(&source.text).map_err(|error| vec![toml_problem(&source, &error)])?;
+        // Editors of Windows begin a file with a byte order mark; spaces in its stead keep all places as they are.
+        let written: Written = toml::from_str(&source.text.replacen('\u{feff}', "   ", 1))
+            .map_err(|error| vec![toml_problem(&source, &error)])?;
         let mut problems = Vec::new();
         let entries = written
             .known
@@ -163,12 +176,27 @@ fn read(source: &Arc<Source>, entry: &Spanned<WrittenEntry>, problems: &mut Vec<
         }
         date
     });
+    for item in written.seen.iter().flatten() {
+        if item.get_ref().is_empty() {
+            let help =
+                "for example { step = 2, look = \"answer\", got = \"409\" }; `baseline update` writes them";
+            problem(
+                item.span(),
+                "an item of `seen` says what was seen".to_owned(),
+                Some(help),
+            );
+        }
+    }
     (problems.len() == before).then(|| Entry {
         case,
         check,
+        seen: written
+            .seen
+            .as_ref()
+            .map(|items| items.iter().map(|item| item.get_ref().clone()).collect()),
         known: Known {
-            reason: written.reason.get_ref().trim().to_owned(),
-            issue: written.issue.clone(),
+            reason: hide_passwords(written.reason.get_ref().trim()),
+            issue: written.issue.as_deref().map(hide_passwords),
         },
         expires,
         line: source.line_of(entry.span().start),
@@ -210,6 +238,8 @@ mod tests {
                 said("[[known]]\ncase = 'a['\nreason = ' '\nexpires = 'soon'\n"),
                 said("[[known]]\ncase = 'a'\nreasn = 'x'\n"),
                 said("[[known]]\ncase = 'a'\n"),
+                said("[[known]]\ncase = 'a'\nreason = 'x'\nseen = [{}]\n"),
+                said("[[known]]\ncase = 'a'\nreason = 'x'\nseen = [{ lok = 'answer' }]\n"),
                 said("[[know]]\ncase = 'a'\n"),
             ]
             .join("\n")

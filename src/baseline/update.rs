@@ -1,12 +1,21 @@
-//! Brings a list up to date with a record, keeping comments, reasons and order.
+//! Brings a list up to date with a record, keeping comments, reasons, dates, order and the form of the file.
 
-use toml_edit::{ArrayOfTables, DocumentMut, Item, Table, value};
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::apply::is_wrong;
-use super::list::Baseline;
+use toml_edit::{Array, ArrayOfTables, DocumentMut, Item, Table, Value, value};
+
+use super::apply::{is_bare, is_wrong};
+use super::list::{Baseline, Entry};
+use super::seen::Seen;
 use crate::case::Suite;
-use crate::record::{Known, Record};
-use crate::verdict::Verdict;
+use crate::record::{CaseRecord, CheckRecord, Known, Record};
+use crate::style::count;
+use crate::verdict::{RunVerdict, Verdict};
+
+/// A look at every exchange that breaks in so many cases is written once, for all cases.
+const CASES_OF_ONE_CAUSE: usize = 2;
+/// The mark that some editors put at the beginning of a file.
+const BYTE_ORDER_MARK: &str = "\u{feff}";
 
 /// What became of an entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,68 +24,134 @@ pub enum Change {
     Added(String),
     /// It was taken out: what it named, and why.
     Removed(String, String),
-    /// It had expired and what it names still fails: it stays without a date.
-    Renewed(String),
+    /// Of what it names some fails no more and was taken out: how much.
+    Narrowed(String, String),
+    /// It has expired and what it names still fails: it stays as it is, and somebody has to decide.
+    Expired(String, String),
+}
+
+/// Why a list cannot be brought up to date.
+#[derive(Debug, thiserror::Error)]
+pub enum UpdateError {
+    /// The text is no TOML; a list that [`Baseline::parse`] read is.
+    #[error("{0}")]
+    Text(#[from] toml_edit::TomlError),
+    /// What was not seen can be known by nobody.
+    #[error("the report is incomplete: {0}; a list is made from a run that came to its end")]
+    Incomplete(String),
 }
 
 /// The text of the list after the record was seen, and what changed in it. New entries are given `fresh`.
 ///
 /// # Errors
-/// The text is no TOML; a list that [`Baseline::parse`] read is.
+/// The record is incomplete, or the text is no TOML.
 pub fn update(
     list: &Baseline,
     text: &str,
     record: &Record,
     suite: &Suite,
     fresh: &Known,
-) -> Result<(String, Vec<Change>), toml_edit::TomlError> {
-    let mut document: DocumentMut = text.parse()?;
-    let mut changes = Vec::new();
-    let mut list = list.clone();
-    prune(&mut document, &mut list, record, suite, &mut changes);
-    let mut marked = record.clone();
-    list.apply(&mut marked, suite);
-    for id in unknown(&marked) {
-        changes.push(Change::Added(format!("case = {id:?}")));
-        add(&mut document, &id, fresh);
+) -> Result<(String, Vec<Change>), UpdateError> {
+    if let Some(why) = incomplete(record) {
+        return Err(UpdateError::Incomplete(why));
     }
-    Ok((document.to_string(), changes))
+    let form = Form::of(text);
+    let mut document: DocumentMut = form.plain(text).parse()?;
+    let mut changes = Vec::new();
+    let kept = prune(&mut document, list, record, suite, &mut changes);
+    for entry in fresh_entries(&kept, record) {
+        changes.push(Change::Added(entry.name()));
+        add(&mut document, &entry, fresh);
+    }
+    let is_changed = changes.iter().any(|it| !matches!(it, Change::Expired(..)));
+    let text = match is_changed {
+        true => form.dress(&document.to_string()),
+        false => text.to_owned(),
+    };
+    Ok((text, changes))
 }
 
-/// Takes out what does not fit, and the dates of what has expired but still fails.
+fn incomplete(record: &Record) -> Option<String> {
+    let undone = record.cases.iter().filter(|case| case.verdict == Verdict::Error);
+    match undone.count() {
+        0 if !record.missing.is_empty() => Some(format!("shard {} is missing", record.missing.join(", "))),
+        0 if record.verdict == RunVerdict::Incomplete => Some("it was interrupted".to_owned()),
+        0 => None,
+        number => Some(format!("{} in error", count(number, "case"))),
+    }
+}
+
+/// Line ends, and what stands before the text.
+struct Form {
+    mark: &'static str,
+    carriage_returns: bool,
+}
+
+impl Form {
+    fn of(text: &str) -> Form {
+        let lines = text.matches('\n').count();
+        Form {
+            mark: if text.starts_with(BYTE_ORDER_MARK) {
+                BYTE_ORDER_MARK
+            } else {
+                ""
+            },
+            carriage_returns: text.matches("\r\n").count() * 2 > lines,
+        }
+    }
+
+    fn plain(&self, text: &str) -> String {
+        text.strip_prefix(self.mark).unwrap_or(text).replace("\r\n", "\n")
+    }
+
+    fn dress(&self, text: &str) -> String {
+        let text = match self.carriage_returns {
+            true => text.replace('\n', "\r\n"),
+            false => text.to_owned(),
+        };
+        format!("{}{text}", self.mark)
+    }
+}
+
+/// Takes out what fails no more. What is left takes in what is known, also where it has expired: nothing is added for that.
 fn prune(
     document: &mut DocumentMut,
-    list: &mut Baseline,
+    list: &Baseline,
     record: &Record,
     suite: &Suite,
     changes: &mut Vec<Change>,
-) {
+) -> Vec<Entry> {
     let stale = list.out_of_date(record, suite);
     let Some(Item::ArrayOfTables(tables)) = document.get_mut("known") else {
-        return;
+        return Vec::new();
     };
-    let mut kept = ArrayOfTables::new();
+    let (mut kept, mut entries) = (ArrayOfTables::new(), Vec::new());
     let mut loose = String::new();
-    for (table, entry) in tables.iter_mut().zip(&mut list.entries) {
+    for (table, entry) in tables.iter().zip(&list.entries) {
         let reason = stale
             .iter()
             .find(|it| it.line == entry.line)
             .map(|it| it.reason.clone());
-        let gone = entry.names_nothing(suite).is_some() || entry.holds(record, suite);
-        match reason {
-            Some(_) if !gone => {
-                table.remove("expires");
-                entry.expires = None;
-                changes.push(Change::Renewed(entry.name()));
-            }
-            Some(reason) => {
-                changes.push(Change::Removed(entry.name(), reason));
-                loose.push_str(&heading(table));
-                continue;
-            }
-            None => {}
-        }
         let mut table = table.clone();
+        let gone = entry.names_nothing(suite).is_some() || entry.holds(record, suite);
+        let left = narrow(&mut table, entry, record, suite);
+        let gone = match (gone, left) {
+            (true, _) => reason,
+            (false, Left::Nothing) => Some("what it names is seen no more".to_owned()),
+            (false, Left::All) => {
+                changes.extend(reason.map(|reason| Change::Expired(entry.name(), reason)));
+                None
+            }
+            (false, Left::Some(less)) => {
+                changes.push(Change::Narrowed(entry.name(), count(less, "part")));
+                None
+            }
+        };
+        if let Some(reason) = gone {
+            changes.push(Change::Removed(entry.name(), reason));
+            loose.push_str(&heading(&table));
+            continue;
+        }
         if !loose.is_empty() {
             let own = prefix(&table);
             table
@@ -85,10 +160,8 @@ fn prune(
             loose.clear();
         }
         kept.push(table);
+        entries.push(entry.clone());
     }
-    let lines: Vec<usize> = stale.iter().map(|it| it.line).collect();
-    list.entries
-        .retain(|entry| !lines.contains(&entry.line) || !gone(entry, record, suite));
     match kept.is_empty() {
         true => {
             document.remove("known");
@@ -99,10 +172,35 @@ fn prune(
             document.insert("known", Item::ArrayOfTables(kept));
         }
     }
+    entries
 }
 
-fn gone(entry: &super::list::Entry, record: &Record, suite: &Suite) -> bool {
-    entry.names_nothing(suite).is_some() || entry.holds(record, suite)
+/// What is left of the items of an entry.
+enum Left {
+    All,
+    /// So many were taken out.
+    Some(usize),
+    Nothing,
+}
+
+/// Takes out of an entry's `seen` what is to be seen no more, if all was run that could show it.
+fn narrow(table: &mut Table, entry: &Entry, record: &Record, suite: &Suite) -> Left {
+    let (Some(items), Some(array)) = (&entry.seen, table.get_mut("seen").and_then(Item::as_array_mut)) else {
+        return Left::All;
+    };
+    if !entry.ran_whole(record, suite) {
+        return Left::All;
+    }
+    let gone = |(_, item): &(usize, &Seen)| !entry.occurs(item, record);
+    let gone: Vec<usize> = items.iter().enumerate().filter(gone).map(|(at, _)| at).collect();
+    for at in gone.iter().rev() {
+        array.remove(*at);
+    }
+    match gone.len() {
+        0 => Left::All,
+        number if number == items.len() => Left::Nothing,
+        number => Left::Some(number),
+    }
 }
 
 /// What stands before a table.
@@ -120,27 +218,99 @@ fn heading(table: &Table) -> String {
     }
 }
 
-/// The cases that fail the run and are not in the list.
-fn unknown(record: &Record) -> Vec<String> {
+/// An entry to be added.
+struct Fresh {
+    case: Option<String>,
+    check: Option<String>,
+    seen: BTreeSet<Seen>,
+}
+
+impl Fresh {
+    fn name(&self) -> String {
+        let named = [("case", &self.case), ("check", &self.check)];
+        let named = named
+            .into_iter()
+            .filter_map(|(key, id)| Some(format!("{key} = {:?}", id.as_ref()?)));
+        named.collect::<Vec<_>>().join(", ")
+    }
+}
+
+/// What fails the run and is in no entry: looks at every exchange by requirement, where more than one case breaks one, and
+/// all else by case.
+fn fresh_entries(entries: &[Entry], record: &Record) -> Vec<Fresh> {
     let fails = |verdict: Verdict| is_wrong(verdict) && (record.strict || verdict != Verdict::Warn);
-    record
-        .cases
+    let is_known =
+        |case: &CaseRecord, check: Option<&CheckRecord>| entries.iter().any(|entry| entry.knows(case, check));
+    let mut everywhere: BTreeMap<(&str, Seen), BTreeSet<&str>> = BTreeMap::new();
+    let mut by_case: Vec<(&CaseRecord, Vec<&CheckRecord>)> = Vec::new();
+    for case in &record.cases {
+        let news = case
+            .checks
+            .iter()
+            .filter(|check| fails(check.verdict) && !is_known(case, Some(check)));
+        let news: Vec<&CheckRecord> = news.collect();
+        for check in news.iter().filter(|check| is_standing(check)) {
+            let key = (first_requirement(check), Seen::of(case, check));
+            everywhere.entry(key).or_default().insert(&case.id);
+        }
+        if !news.is_empty() || is_bare(case) && fails(case.verdict) && !is_known(case, None) {
+            by_case.push((case, news));
+        }
+    }
+    everywhere.retain(|_, cases| cases.len() >= CASES_OF_ONE_CAUSE);
+    let mut by_requirement: BTreeMap<&str, BTreeSet<Seen>> = BTreeMap::new();
+    for (id, seen) in everywhere.keys() {
+        by_requirement.entry(id).or_default().insert(seen.clone());
+    }
+    let of_case = |(case, news): &(&CaseRecord, Vec<&CheckRecord>)| {
+        let own = news.iter().filter(|check| {
+            !is_standing(check)
+                || !everywhere.contains_key(&(first_requirement(check), Seen::of(case, check)))
+        });
+        let mut seen: BTreeSet<Seen> = own.map(|check| Seen::of(case, check)).collect();
+        if news.is_empty() {
+            seen.insert(Seen::unverified());
+        }
+        Fresh {
+            case: Some(case.id.clone()),
+            check: None,
+            seen,
+        }
+    };
+    let of_requirement = |(id, seen): (&str, BTreeSet<Seen>)| Fresh {
+        case: None,
+        check: Some(id.to_owned()),
+        seen,
+    };
+    let cases: Vec<Fresh> = by_case
         .iter()
-        .filter(|case| {
-            let news = case
-                .checks
-                .iter()
-                .any(|check| fails(check.verdict) && check.known.is_none());
-            let bare = fails(case.verdict) && !case.checks.iter().any(|check| is_wrong(check.verdict));
-            news || (bare && case.known.is_none())
-        })
-        .map(|case| case.id.clone())
+        .map(of_case)
+        .filter(|it| !it.seen.is_empty())
+        .collect();
+    by_requirement
+        .into_iter()
+        .map(of_requirement)
+        .chain(cases)
         .collect()
 }
 
-fn add(document: &mut DocumentMut, id: &str, fresh: &Known) {
+/// Whether a check is one of those that every exchange of every case gets, and breaks.
+fn is_standing(check: &CheckRecord) -> bool {
+    check.step.is_none() && check.verdict != Verdict::Blocked
+}
+
+fn first_requirement(check: &CheckRecord) -> &str {
+    check.requirements.first().map_or("", String::as_str)
+}
+
+fn add(document: &mut DocumentMut, entry: &Fresh, fresh: &Known) {
     let mut table = Table::new();
-    table.insert("case", value(id));
+    for (key, id) in [("case", &entry.case), ("check", &entry.check)] {
+        if let Some(id) = id {
+            table.insert(key, value(id));
+        }
+    }
+    table.insert("seen", value(written(&entry.seen)));
     table.insert("reason", value(&fresh.reason));
     if let Some(issue) = &fresh.issue {
         table.insert("issue", value(issue));
@@ -158,4 +328,21 @@ fn add(document: &mut DocumentMut, id: &str, fresh: &Known) {
         table.decor_mut().set_prefix(before.as_deref().unwrap_or("\n"));
         tables.push(table);
     }
+}
+
+/// The items, a line each where there are several.
+fn written(seen: &BTreeSet<Seen>) -> Array {
+    let mut array = Array::new();
+    for item in seen {
+        let mut item = Value::from(item.written());
+        if seen.len() > 1 {
+            item.decor_mut().set_prefix("\n  ");
+        }
+        array.push_formatted(item);
+    }
+    if seen.len() > 1 {
+        array.set_trailing("\n");
+        array.set_trailing_comma(true);
+    }
+    array
 }

@@ -442,6 +442,24 @@ read_from_text!(
 mod tests {
     use super::*;
 
+    #[test]
+    fn what_is_near_is_suggested_and_nothing_else() {
+        let known = [
+            "AVP-6-08",
+            "AVP-6-80",
+            "push/stale-is-a-conflict",
+            "push/applied",
+            "pull/changed",
+        ];
+        let near = |word: &str| nearest(word, known);
+        assert_eq!(near("AVP-6-8"), Some("AVP-6-08"));
+        assert_eq!(near("avp-6-08"), Some("AVP-6-08"));
+        assert_eq!(near("push/stale"), Some("push/stale-is-a-conflict"));
+        assert_eq!(near("push/aplied"), Some("push/applied"));
+        assert_ne!(near("push/applied"), Some("push/applied"), "never what was typed");
+        assert_eq!(near("members/fetched-anew"), None);
+    }
+
     #[derive(Debug, Deserialize)]
     struct Probe {
         answer: Many<Word>,

@@ -29,7 +29,7 @@ fn bring_up_to_date(args: &BaselineUpdateArgs) -> Result<u8, Error> {
     }
     let record = report::load(&args.record)?;
     let suite = config::load_suite(&args.cases)?;
-    let (list, text) = match path.exists() {
+    let (list, before) = match path.exists() {
         true => {
             let list = Baseline::load(path)?;
             let text = fs::read_to_string(path);
@@ -48,22 +48,34 @@ fn bring_up_to_date(args: &BaselineUpdateArgs) -> Result<u8, Error> {
         reason: args.reason.clone(),
         issue: args.issue.clone(),
     };
-    let (text, changes) = update(&list, &text, &record, &suite, &fresh)
+    let (after, changes) = update(&list, &before, &record, &suite, &fresh)
         .map_err(|error| Error::Usage(format!("{}: {error}", path.display())))?;
-    write_whole(path, text.as_bytes())?;
+    if after != before || !path.exists() {
+        write_whole(path, after.as_bytes())?;
+    }
     for change in &changes {
         console::out(&match change {
             Change::Added(what) => format!("added    {}\n", visible(what)),
             Change::Removed(what, why) => format!("removed  {}: {why}\n", visible(what)),
-            Change::Renewed(what) => format!(
-                "kept     {}: it still fails, and has no date now\n",
+            Change::Narrowed(what, parts) => {
+                format!("narrowed {}: {parts} of it are seen no more\n", visible(what))
+            }
+            Change::Expired(what, why) => format!(
+                "kept     {}: {why} and still fails; mend it, or decide on another date\n",
                 visible(what)
             ),
         })?;
     }
-    console::out(&match changes.len() {
-        0 => format!("{} is up to date\n", path.display()),
-        number => format!("{}: {}\n", path.display(), count(number, "change")),
+    let expired = changes
+        .iter()
+        .filter(|it| matches!(it, Change::Expired(..)))
+        .count();
+    console::out(&match (changes.len() - expired, expired) {
+        (0, 0) => format!("{} is up to date\n", path.display()),
+        (number, _) => format!("{}: {}\n", path.display(), count(number, "change")),
     })?;
-    Ok(exit::OK)
+    Ok(match expired {
+        0 => exit::OK,
+        _ => exit::STALE,
+    })
 }

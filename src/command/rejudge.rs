@@ -11,6 +11,11 @@ pub(super) fn rejudge(args: &RejudgeArgs) -> Result<u8, Error> {
     let suite = config::load_suite(&args.cases)?;
     let again = crate::rejudge::rejudge(&record, &suite)
         .map_err(|why| Error::Usage(format!("{}: {why}", args.record.display())))?;
+    if again.record.cases.is_empty() && !record.cases.is_empty() {
+        return Err(Error::NothingSelected(
+            "no case of the report is in this suite; --cases adds those that the run had".to_owned(),
+        ));
+    }
     console::out(&report::rejudged_text(
         &again,
         &output::terminal(Verbosity::Normal),

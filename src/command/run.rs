@@ -26,10 +26,7 @@ use crate::{advice, config, console, exit, run, selftest};
 const MOST_LINES: usize = 20;
 
 pub(super) fn run(args: &RunArgs) -> Result<u8, Error> {
-    let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
-    for warning in config::unread(names)? {
-        console::err(&format!("warning: {warning}\n"));
-    }
+    heed_environment()?;
     let completed = config::complete(args)?;
     let stale = |_: &Error| output::tell_stale(&completed.args.report);
     let config = Config::new(&completed).inspect_err(stale)?;
@@ -57,8 +54,21 @@ pub(super) fn run(args: &RunArgs) -> Result<u8, Error> {
     }
 }
 
+/// Warns of variables that look as if they were meant for this program.
+///
+/// # Errors
+/// One is a typing error.
+fn heed_environment() -> Result<(), Error> {
+    let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+    for warning in config::unread(names)? {
+        console::err(&format!("warning: {warning}\n"));
+    }
+    Ok(())
+}
+
 /// The record of a run, which is reported nowhere.
 pub(super) fn record(args: &RunArgs) -> Result<Record, Error> {
+    heed_environment()?;
     let config = Config::new(&config::complete(args)?)?;
     run_through(&config, false).map(|(record, _)| record)
 }

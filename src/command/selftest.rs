@@ -8,6 +8,7 @@ use globset::{Glob, GlobSet, GlobSetBuilder};
 
 use super::output;
 use super::progress::Progress;
+use crate::case::nearest;
 use crate::cli::SelftestArgs;
 use crate::error::Error;
 use crate::report::{Destination, Format, Output};
@@ -68,8 +69,8 @@ fn write(matrix: &Matrix, outputs: &[Output]) -> Result<(), Error> {
 
 /// The plain server and the canary, and what the filters select of the rest.
 fn behaviours(filters: &[String]) -> Result<Vec<Behaviour>, Error> {
-    let globs = globs(filters)?;
-    let wanted = |name: &str| filters.is_empty() || globs.is_match(name);
+    let all = globs(filters)?;
+    let wanted = |name: &str| filters.is_empty() || all.is_match(name);
     let variations = server::variations()
         .iter()
         .filter(|variation| wanted(variation.name));
@@ -80,6 +81,20 @@ fn behaviours(filters: &[String]) -> Result<Vec<Behaviour>, Error> {
         .chain(variations.map(Behaviour::Varied))
         .chain(faults.map(Behaviour::Faulty))
         .collect();
+    let names = || {
+        let variations = server::variations().iter().map(|variation| variation.name);
+        variations.chain(server::faults().iter().map(|fault| fault.name))
+    };
+    for filter in filters.iter().filter(|_| filters.len() > 1) {
+        let glob = globs(std::slice::from_ref(filter))?;
+        if !names().any(|name| glob.is_match(name)) {
+            let near = nearest(filter, names()).map(|near| format!("; did you mean '{near}'?"));
+            return Err(Error::Usage(format!(
+                "no fault or variation matches --filter '{filter}'{}",
+                near.unwrap_or_default()
+            )));
+        }
+    }
     match behaviours.iter().any(|it| it.name().is_some_and(wanted)) {
         true => Ok(behaviours),
         false => Err(Error::NothingSelected(format!(

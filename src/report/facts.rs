@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use crate::protocol::{Level, SpecVersion};
 use crate::record::{Baseline, CaseRecord, CheckRecord, Known, Latency, Record, RequirementRecord};
-use crate::style::{count, thousands, visible, visible_cut};
+use crate::style::{count, hide_passwords, thousands, visible, visible_cut};
 use crate::verdict::{RunVerdict, Verdict};
 
 /// The sections of the published specification that have requirements, with their titles.
@@ -149,11 +149,12 @@ pub(super) fn verdict_line(record: &Record) -> String {
 pub(super) fn target(record: &Record) -> String {
     let address = match record.target.as_str() {
         "embedded" => "the built-in reference server".to_owned(),
-        other => visible_cut(other, ADDRESS),
+        other => visible_cut(&hide_passwords(other), ADDRESS),
     };
+    let command = |command: &str| visible_cut(&hide_passwords(command), ADDRESS);
     match &record.exec {
-        Some(command) if is_told_by_command(record) => format!("`{}`", visible_cut(command, ADDRESS)),
-        Some(command) => format!("{address} (`{}`)", visible_cut(command, ADDRESS)),
+        Some(exec) if is_told_by_command(record) => format!("`{}`", command(exec)),
+        Some(exec) => format!("{address} (`{}`)", command(exec)),
         None => address,
     }
 }
@@ -241,7 +242,7 @@ pub(super) fn verdict_meaning(record: &Record) -> &'static str {
 pub(super) fn again(record: &Record, case: &str) -> String {
     let mut command = vec!["avp-conform".to_owned()];
     if let Some(exec) = &record.exec {
-        command.push(format!("--exec {}", quoted(exec)));
+        command.push(format!("--exec {}", quoted(&hide_passwords(exec))));
     }
     if record.target != "embedded" && !is_told_by_command(record) {
         command.push(format!("--target {}", quoted(&record.target)));
