@@ -465,6 +465,55 @@ fn a_report_that_is_none_is_said() {
 }
 
 #[test]
+fn a_command_does_not_overwrite_what_it_reads() {
+    let home = tempfile::tempdir().unwrap();
+    let report = stored(&home);
+    let before = fs::read(&report).unwrap();
+    let json = format!("json={report}");
+    for arguments in [
+        &["show", &report, "--report", &json][..],
+        &["merge", &report, "--report", &json],
+        &["baseline", "update", "--baseline", &report, &report],
+    ] {
+        let (code, out, err) = ran(arguments);
+        assert_eq!((code, out.as_str()), (2, ""), "{arguments:?}: {err}");
+        assert!(err.contains("and would be overwritten"), "{arguments:?}: {err}");
+        assert_eq!(fs::read(&report).unwrap(), before, "{arguments:?}");
+    }
+}
+
+#[test]
+fn nothing_that_was_looked_at_is_no_success() {
+    let home = cases(CASE);
+    let report = home.path().join("report.json");
+    let json = format!("json={}", shown(&report));
+    let run = [
+        "--cases",
+        shown(home.path()),
+        "--filter",
+        "demo/pull",
+        "--report",
+        &json,
+    ];
+    assert_eq!(ran(&run).0, 0);
+    let (code, _, err) = ran(&["rejudge", shown(&report)]);
+    assert_eq!(code, 5, "{err}");
+    assert!(err.contains("no case of the report is in this suite"), "{err}");
+    assert_eq!(
+        ran(&["rejudge", shown(&report), "--cases", shown(home.path())]).0,
+        0
+    );
+    let (code, _, err) = ran(&["selftest", "--filter", "nonce-short", "--filter", "nonce-shrt"]);
+    assert_eq!(code, 2);
+    assert_eq!(
+        err,
+        "error: no fault or variation matches --filter 'nonce-shrt'; did you mean 'nonce-short'?\n"
+    );
+    let (code, _, err) = ran(&["list", "--filter", "push", "--filter", "!push/aplied"]);
+    assert_eq!(code, 2, "{err}");
+}
+
+#[test]
 fn known_failures_go_from_a_report_to_a_run_and_out_again() {
     let home = tempfile::tempdir().unwrap();
     let (report, list) = (stored(&home), home.path().join("known.toml"));
