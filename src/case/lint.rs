@@ -405,5 +405,28 @@ mod tests {
             shown("pull = {}", "pull = {}\nchecks = ['AVP-6-06']")
         );
         insta::assert_snapshot!("no_answer", shown("answer = 'granted'", ""));
+        for (step, message) in [
+            (
+                "push = {}\nmeanwhile = { as = 'bob', push = {}, pull = {} }",
+                "is one thing",
+            ),
+            ("push = {}\nmeanwhile = { as = [], push = {} }", "is one thing"),
+            (
+                "as = ['a', 'b']\npush = {}\nmeanwhile = { as = 'bob', pull = {} }",
+                "only one request",
+            ),
+            (
+                "fetch-member = { member = 'bob' }\nmeanwhile = { as = 'bob', push = {} }",
+                "only one request",
+            ),
+            (
+                "push = {}\nagainst = { as = 'bob', wait = 'token-expiry' }",
+                "nobody waits in a race",
+            ),
+        ] {
+            let step = format!("[[case.step]]\nanswer = 'granted'\n{step}\n");
+            let shown = problems(&format!("{GOOD}{step}"));
+            assert!(shown.contains(message), "{step}{shown}");
+        }
     }
 }

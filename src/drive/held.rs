@@ -1,7 +1,7 @@
 //! A request that is long under way: its head and half of its body are sent, somebody else does something, and then comes
 //! the rest. A server that has decided by the head decides by what is over.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::time::timeout;
 
@@ -11,6 +11,9 @@ use crate::case::Action;
 use crate::case::model::Step;
 use crate::reading::Reading;
 use crate::wire::{Body, Failure, FailureKind, Role};
+
+/// So long a target has to look at the head of a request before something else is done: it says nothing when it has.
+const HEAD_TIME: Duration = Duration::from_millis(50);
 
 impl Driver<'_> {
     pub(super) async fn held(&mut self, step: &Step, index: usize, action: Action<'_>) -> Flow<()> {
@@ -46,6 +49,8 @@ impl Driver<'_> {
                 return Err(error(self.step, failure.message));
             }
         };
+        tokio::time::sleep(HEAD_TIME).await;
+        self.excused += HEAD_TIME;
         if let Action::Wait(wait) = done {
             self.wait(step, wait).await?;
         } else {

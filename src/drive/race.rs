@@ -20,7 +20,7 @@ use crate::protocol::Operation;
 use crate::reading::Reading;
 use crate::wire::{Answer, Failure, FailureKind, Lane, Loaded, Request, Role, Sent};
 
-/// So many rounds are run even where there is no time for them.
+/// So many rounds of a case are run even where there is no time for them; of each of its forms, as many as that makes.
 const LEAST_ROUNDS: usize = 3;
 
 /// One participant of one round.
@@ -42,12 +42,19 @@ struct Run {
 impl Driver<'_> {
     pub(super) async fn race(&mut self, step: &Step, index: usize) -> Flow<()> {
         let end = self.end_of_race(index);
+        let races = self
+            .case
+            .case
+            .steps
+            .iter()
+            .filter(|step| step.get_ref().is_race());
+        let least = LEAST_ROUNDS.div_ceil(races.count());
         let names: Vec<String> = step.actor_names().into_iter().map(str::to_owned).collect();
         let rivals = step.against.as_ref().map_or(0, |rival| rival.actors.len());
         let count = names.len() + rivals;
         let mut lanes: Vec<Lane> = (0..count).map(|_| self.target.client.lane()).collect();
         for round in 0..step.count_rounds() {
-            if round >= LEAST_ROUNDS && end.is_some_and(|end| Instant::now() >= end) {
+            if round >= least && end.is_some_and(|end| Instant::now() >= end) {
                 break;
             }
             let (mut attempt, first) = (0, Instant::now());

@@ -582,7 +582,12 @@ fn misfit(before: Option<&Stored>, runners: &[Runner<'_>]) -> Option<Contradicti
             .collect();
         match orders(before, &rest) {
             Orders::Ends(ends) if !ends.is_empty() => {
-                let odd = runners.iter().find(|runner| is_kind(runner))?;
+                // A stranger may be refused rightly among others who are not.
+                let stranger = |runner: &&Runner<'_>| {
+                    before.is_none_or(|before| before.member(&runner.caller).is_none())
+                };
+                let of_kind = runners.iter().filter(|runner| is_kind(runner));
+                let odd = of_kind.min_by_key(stranger)?;
                 Some(explained(before, runners, odd))
             }
             _ => None,
@@ -603,6 +608,9 @@ fn explained(before: Option<&Stored>, runners: &[Runner<'_>], odd: &Runner<'_>) 
         .iter()
         .any(|runner| runner.operation == Operation::RemoveMember);
     let current = before.map_or(0, |before| before.version);
+    let knows = |id: &str| before.is_some_and(|before| before.member(id).is_some());
+    let is_member = knows(&odd.caller) && !removed;
+    let mixed = runners.iter().any(|runner| !knows(&runner.caller));
     let (requirement, why) = match (odd.operation, odd.answer) {
         (Operation::CreateRepo, _) => (
             "AVP-6-02",
@@ -626,6 +634,17 @@ fn explained(before: Option<&Stored>, runners: &[Runner<'_>], odd: &Runner<'_>) 
             "AVP-10-02",
             format!("a push from version {current} was applied after another write"),
         ),
+        // Who was a member all along is taken for somebody else.
+        (_, Said::Refused(403)) if is_member => {
+            let rule = match mixed {
+                true => "AVP-6-15",
+                false => "AVP-6-12",
+            };
+            (
+                rule,
+                format!("{} is a member, and is refused as if no one", odd.actor),
+            )
+        }
         (Operation::Push, _) => (
             "AVP-6-08",
             "a push that comes second is a conflict, and the first one is applied".to_owned(),
@@ -947,6 +966,17 @@ mod tests {
         );
         assert_eq!(of_two(&granted(2), &conflict(1)).0, Some("AVP-6-08"));
         assert_eq!(of_two(&granted(2), &Reading::Status(409)).0, Some("AVP-6-08"));
+        assert_eq!(of_two(&granted(2), &Reading::Status(403)).0, Some("AVP-6-12"));
+        let refused = Reading::Status(403);
+        let mixed = [
+            ("A", Operation::Push, &one, &refused),
+            ("M", Operation::Push, &two, &refused),
+        ];
+        assert_eq!(
+            blamed(&mixed).0,
+            Some("AVP-6-15"),
+            "M is rightly refused, A in M's place"
+        );
         let (rule, why) = blamed(&[
             ("A", Operation::Push, &one, &conflict(2)),
             ("M", Operation::Push, &two, &granted(2)),

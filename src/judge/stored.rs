@@ -56,6 +56,9 @@ impl Audit {
         if self.expected.anything && !self.is_known_member(walk, frame) {
             return;
         }
+        if walk.token_refused(frame, self.step) {
+            return;
+        }
         let (name, sentence) = self.sentence();
         let base = self.basis();
         let finding = match (&frame.reading, &base) {

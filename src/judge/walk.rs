@@ -90,6 +90,7 @@ impl Walk<'_, '_> {
         let Some(operation) = frame.exchange.operation.filter(|operation| operation.writes()) else {
             return 1;
         };
+        self.token_refused(frame, None);
         let before = self.stored(frame).cloned();
         if let (Reading::Granted(_), Some(request)) = (&frame.reading, &frame.request) {
             let after = Stored::after(operation, before.as_ref(), request);
@@ -161,6 +162,8 @@ impl Walk<'_, '_> {
             // Advice can break nothing, so it verifies nothing either.
             (Some(_), true) => {}
             (Some(advice), false) => self.advise(frame, subject, advice),
+            (None, false)
+                if !words.iter().all(|word| word.is_refusal()) && self.token_refused(frame, Some(index)) => {}
             (None, false) => {
                 let finding = Finding::broken(frame.reading.describe());
                 self.checks.note(subject, frame.index, finding);
@@ -344,7 +347,9 @@ impl Walk<'_, '_> {
             .filter(|frame| frame.exchange.role == Role::Step)
             .filter_map(|frame| race::runner(frame, self.member_id(frame.actor())))
             .collect();
-        self.early_refusals(frames, index);
+        for frame in frames {
+            self.token_refused(frame, Some(index));
+        }
         self.hitches.entry(index).or_default().count(frames);
         let ends = match race::orders(before.as_ref(), &runners) {
             Orders::Ends(ends) => {
@@ -423,27 +428,23 @@ impl Walk<'_, '_> {
         self.checks.note(subject, found.index, Finding::broken(got));
     }
 
-    /// A token that is refused though it was issued moments ago is that, and no matter of order.
-    fn early_refusals(&mut self, frames: &[Frame<'_>], index: usize) {
-        let refused = frames.iter().filter(|frame| {
-            frame.exchange.role == Role::Step && matches!(frame.reading, Reading::Status(401))
-        });
-        for frame in refused {
+    /// Whether a token was refused that the target issued in this case, and that was good for a while yet. That is the
+    /// fault then, whatever the request was about.
+    pub(super) fn token_refused(&mut self, frame: &Frame<'_>, step: Option<usize>) -> bool {
+        let exchange = frame.exchange;
+        let own = exchange.spoiled.is_none() && exchange.operation.is_some_and(Operation::needs_token);
+        let refused = own && frame.reading.status() == Some(401) && exchange.role != Role::Throttled;
+        if refused {
             let subject = Subject {
+                step,
+                name: "token",
                 requirements: vec!["AVP-3-09"],
-                ..self.subject(
-                    index,
-                    "token",
-                    "a token that was just issued opens the vault routes",
-                )
+                expected: "a token that was just issued opens the vault routes".into(),
             };
-            let got = format!(
-                "round {}: {}'s token is refused with 401",
-                frame.exchange.round + 1,
-                frame.actor()
-            );
+            let got = format!("the token that {} was issued is refused with 401", frame.actor());
             self.checks.note(subject, frame.index, Finding::broken(got));
         }
+        refused
     }
 
     /// Says once of each race how often it was answered with nothing to judge by.

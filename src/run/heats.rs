@@ -16,6 +16,9 @@ const APART: u32 = 1 << 21;
 /// More heats than this have no seeds.
 const MOST: u32 = 2000;
 
+/// No heat has the seeds of a case that is driven again, in whichever of the repeats; and none has a number too large.
+const _: () = assert!(super::DRIVEN_AGAIN + (u16::MAX as u32) < APART && MOST <= u32::MAX / APART);
+
 /// One race, for about so long, and what of it is secret.
 pub(super) async fn race(run: &Run, index: usize, time: Duration) -> (CaseRecord, Vec<LiveSecrets>) {
     let until = Instant::now() + time;

@@ -7,7 +7,7 @@ use crate::server::deviation::faults;
 use crate::server::state::State;
 
 faults! { "races";
-    Rule(PUSH_WIDE) "push-race-wide", Must "AVP-10-02",
+    Rule(PUSH_WIDE) "push-race-wide", Must "AVP-10-02" and "AVP-6-11",
         "Between the check of a push and its write lie five milliseconds in which others write.",
         "Of two who save at once both are told that they did, and one is lost.",
         "Check and write in one transaction, or update where the version is still the expected one.";
@@ -43,7 +43,7 @@ faults! { "races";
         "Between the check of a nonce and its deletion the signature is verified, and nobody asks again.",
         "A login that was overheard can be replayed at the same moment.",
         "Ask whether it was you who deleted the nonce.";
-    Rule(ADD_WIDE) "add-race-wide", Must "AVP-6-11",
+    Rule(ADD_WIDE) "add-race-wide", Must "AVP-6-11" and "AVP-6-13",
         "addMember reads the roster, and writes it back five milliseconds later.",
         "Of two who are invited at once one is lost.",
         "Insert a row; do not write the roster back.";
@@ -51,6 +51,10 @@ faults! { "races";
         "addMember reads the roster, and writes it back twenty microseconds later.",
         "Of two who are invited at once one is lost, once in a while.",
         "Read and write under one lock.";
+    Rule(ADD_500) "add-race-answers-500", Must "AVP-6-11",
+        "The loser of two additions at once ends in a 500.",
+        "Of two who are invited at once one is not, and the invitation has to be repeated.",
+        "Catch the serialization failure, and try again.";
     Rule(ADD_TWINS) "add-race-twins", Must "AVP-6-11",
         "addMember looks whether the member is there, and inserts five milliseconds later.",
         "Who is invited twice at once stands in the roster twice, and clients wrap for the wrong entry.",
@@ -109,6 +113,7 @@ pub(in crate::server) fn of(state: &State, operation: Operation) -> Option<Race>
         (Operation::Push, PUSH_BUSY, Race::Fails(409)),
         (Operation::AddMember, ADD_WIDE, Race::Overwrites(Window::Wide)),
         (Operation::AddMember, ADD_NARROW, Race::Overwrites(Window::Narrow)),
+        (Operation::AddMember, ADD_500, Race::Fails(500)),
         (Operation::AddMember, ADD_TWINS, Race::Inserts(Window::Wide)),
         (
             Operation::RemoveMember,
