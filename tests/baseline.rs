@@ -141,6 +141,19 @@ fn an_entry_about_what_did_not_run_is_left_alone() {
 }
 
 #[test]
+fn a_race_that_is_won_once_is_still_known() {
+    let text = entry("case = 'races/creates'");
+    let record = live::against(Behaviour::Plain, &["races/creates"]);
+    let mut found = applied(&record, &text);
+    assert_eq!(found.cases[0].verdict, Verdict::Pass);
+    let stale = found.baseline.take().unwrap().out_of_date;
+    assert!(stale.is_empty(), "{stale:?}");
+    let (text, changes) = update(&list(&text), &text, &record, &live::SUITE, &fresh()).unwrap();
+    assert_eq!(text, "");
+    assert!(matches!(&changes[..], [Change::Removed(_, why)] if why == "it fails no more"));
+}
+
+#[test]
 fn every_format_shows_what_is_known() {
     let text = format!(
         "{}\n{}",

@@ -136,7 +136,7 @@ fn prune(
         let gone = entry.names_nothing(suite).is_some() || entry.holds(record, suite);
         let left = narrow(&mut table, entry, record, suite);
         let gone = match (gone, left) {
-            (true, _) => reason,
+            (true, _) => reason.or_else(|| Some("it fails no more".to_owned())),
             (false, Left::Nothing) => Some("what it names is seen no more".to_owned()),
             (false, Left::All) => {
                 changes.extend(reason.map(|reason| Change::Expired(entry.name(), reason)));
