@@ -18,7 +18,7 @@ use avp_conform::drive::Target;
 use avp_conform::judge::{Context, Transport, judge};
 use avp_conform::protocol::SpecVersion;
 use avp_conform::record::{CaseRecord, Record};
-use avp_conform::run::{Heading, Run, run};
+use avp_conform::run::{Heading, Jobs, Run, run};
 use avp_conform::server::{Options, Server, faults};
 use avp_conform::transcript::Transcript;
 use avp_conform::wire::{Client, ClientOptions, Endpoint, Patience, Request, Role, Service};
@@ -126,7 +126,7 @@ impl Bench {
                 .collect(),
             target: Arc::new(target),
             transport: Transport::Loopback,
-            jobs: DEFAULT_JOBS,
+            jobs: Jobs::UpTo(DEFAULT_JOBS),
             // A race takes the time that it is given: what is measured has a few rounds of each.
             races: Duration::ZERO,
             heading: Heading::default(),
@@ -134,10 +134,10 @@ impl Bench {
     }
 
     fn suite_once(&self, url: &str, show_secrets: bool) -> (Record, Duration) {
-        self.suite_with(url, show_secrets, DEFAULT_JOBS)
+        self.suite_with(url, show_secrets, Jobs::UpTo(DEFAULT_JOBS))
     }
 
-    fn suite_with(&self, url: &str, show_secrets: bool, jobs: usize) -> (Record, Duration) {
+    fn suite_with(&self, url: &str, show_secrets: bool, jobs: Jobs) -> (Record, Duration) {
         let mut plan = self.plan(url, show_secrets);
         plan.jobs = jobs;
         let clock = Instant::now();
@@ -266,18 +266,19 @@ impl Bench {
 
     /// (g) the suite against a target that is some way off.
     fn latency(&self, page: &mut Page) {
-        let around = [DEFAULT_JOBS / 2, DEFAULT_JOBS, DEFAULT_JOBS * 2].map(|jobs| (10, jobs));
-        for (delay, jobs) in [(1, DEFAULT_JOBS)]
-            .into_iter()
-            .chain(around)
-            .chain([(50, DEFAULT_JOBS)])
-        {
+        let around = [DEFAULT_JOBS / 2, DEFAULT_JOBS, DEFAULT_JOBS * 2].map(|jobs| (10, Jobs::Exactly(jobs)));
+        let found = [1, 10, 50].map(|delay| (delay, Jobs::UpTo(DEFAULT_JOBS)));
+        for (delay, jobs) in found.into_iter().chain(around) {
             let address = self
                 .runtime
                 .block_on(far(self.server.address(), Duration::from_millis(delay)));
             let url = format!("http://{}", address.expect("a loopback port is free"));
             let (record, took) = self.suite_with(&url, false, jobs);
-            let what = format!("(g) the suite at {delay} ms of latency, {jobs} jobs");
+            let jobs = match jobs {
+                Jobs::UpTo(most) => format!("up to {most} jobs as it finds out"),
+                Jobs::Exactly(jobs) => format!("{jobs} jobs"),
+            };
+            let what = format!("(g) the suite at {delay} ms of latency, {jobs}");
             page.row(&what, format!("{} ({})", show(took), record.verdict));
         }
     }

@@ -111,10 +111,11 @@ pub struct RunArgs {
     /// A should that is not kept makes the target nonconformant.
     #[arg(long)]
     pub strict: bool,
-    /// How long one exchange may take [default: 5].
+    /// How long one exchange may take; more, up to four times as much, where the target is seen to be slow [default: 5].
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub timeout: Option<f64>,
-    /// How long one case may take, what the target or the case itself asks to wait for left out [default: 120].
+    /// How long one case may take, what the target or the case itself asks to wait for left out [default: 120,
+    /// and up to five times as much where the target is slow].
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub case_timeout: Option<f64>,
     /// How long the whole run may take; what was not run by then is an error.
@@ -126,7 +127,7 @@ pub struct RunArgs {
     /// Send at most so many requests a second.
     #[arg(long, value_name = "N")]
     pub rps: Option<f64>,
-    /// How many cases run at once.
+    /// How many cases run at once; fewer where connections fail [default: as many as the target gains from, 32 at most].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub jobs: Option<u16>,
     /// Where all keys, ids and ivs come from, 64 hexadecimal digits; random unless given.

@@ -16,14 +16,14 @@ use crate::error::Error;
 use crate::plan::{self, Filter, Shard};
 use crate::protocol::SpecVersion;
 use crate::report::{Destination, Input, Output, Verbosity};
-use crate::run::RACE_TIME;
+use crate::run::{Jobs, RACE_TIME};
 use crate::server;
 use crate::wire::{ClientOptions, Endpoint, Headers, TlsOptions};
 
 pub use environment::unread;
 pub use file::{Completed, complete};
 
-/// How many cases run at once unless told: by measurement (`cargo bench`) nearly as fast against a target 10 ms away as
+/// The most cases that run at once unless told: by measurement (`cargo bench`) nearly as fast against a target 10 ms away as
 /// more of them, and large answers to all of them still fit into 128 MiB.
 pub const DEFAULT_JOBS: usize = 32;
 
@@ -77,6 +77,8 @@ pub struct Config {
     pub rps: Option<f64>,
     /// How long one case may take.
     pub case_timeout: Duration,
+    /// Whether that was given, and is to be kept whatever the latency of the target.
+    pub case_timeout_given: bool,
     /// How long the run may take.
     pub budget: Option<Duration>,
     /// The part of the selection.
@@ -96,7 +98,7 @@ pub struct Config {
     /// How long one exchange may take.
     pub timeout: Duration,
     /// How many cases run at once.
-    pub jobs: usize,
+    pub jobs: Jobs,
     /// How long races may take together.
     pub races: Duration,
     /// The seed.
@@ -164,6 +166,7 @@ impl Config {
             idp_headers,
             rps: args.rps,
             case_timeout: Duration::from_secs_f64(args.case_timeout.unwrap_or(DEFAULT_CASE_SECONDS)),
+            case_timeout_given: args.case_timeout.is_some(),
             budget: args.budget.map(Duration::from_secs_f64),
             shard: args.shard,
             repeat: args.repeat.unwrap_or(1),
@@ -172,7 +175,9 @@ impl Config {
             spec,
             strict: args.strict,
             timeout: Duration::from_secs_f64(args.timeout.unwrap_or(5.0)),
-            jobs: args.jobs.map_or(DEFAULT_JOBS, usize::from),
+            jobs: args
+                .jobs
+                .map_or(Jobs::UpTo(DEFAULT_JOBS), |jobs| Jobs::Exactly(jobs.into())),
             races: args.races.map_or(RACE_TIME, Duration::from_secs_f64),
             seed: args.seed.unwrap_or_else(Seed::random),
             seed_given: args.seed.is_some(),

@@ -4,6 +4,7 @@ mod heats;
 mod keeper;
 mod repeat;
 mod shelf;
+mod suspects;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -20,15 +21,17 @@ use crate::record::{CaseRecord, FORMAT, Record, Stopped, Suite as SuiteRecord, S
 use crate::tally;
 use crate::transcript::Transcript;
 use crate::verdict::{RunVerdict, Verdict};
+use crate::wire::{Concurrency, Patience};
 pub use keeper::Keeper;
 pub use repeat::Repeats;
 use shelf::Shelf;
+use suspects::{Proven, Trouble, troubles};
 
 /// How long races may take together, unless told.
 pub const RACE_TIME: Duration = Duration::from_secs(1);
 
 /// Cases that are driven once more use seeds of their own, so far above any other.
-const DRIVEN_AGAIN: u32 = 1 << 20;
+const DRIVEN_AGAIN: u32 = 1 << 18;
 
 /// What is to be run, and how.
 #[derive(Clone)]
@@ -42,11 +45,29 @@ pub struct Run {
     /// How the target is reached.
     pub transport: Transport,
     /// How many cases are driven at once.
-    pub jobs: usize,
+    pub jobs: Jobs,
     /// How long races may take together: they run when nothing else does, one at a time.
     pub races: Duration,
     /// What the record is to say about the run.
     pub heading: Heading,
+}
+
+/// How many cases are driven at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Jobs {
+    /// As many as the target gains from, and no more than this.
+    UpTo(usize),
+    /// So many, and fewer only where connections fail.
+    Exactly(usize),
+}
+
+impl Jobs {
+    fn concurrency(self) -> Concurrency {
+        match self {
+            Jobs::UpTo(most) => Concurrency::automatic(most),
+            Jobs::Exactly(jobs) => Concurrency::fixed(jobs),
+        }
+    }
 }
 
 /// What a record says about how its run was made.
@@ -93,27 +114,32 @@ pub async fn run(run: &Run, observe: impl Fn(Event<'_>)) -> Record {
 /// Like [`run`], on terms.
 pub async fn run_on(run: &Run, terms: Terms<'_>, observe: impl Fn(Event<'_>)) -> Record {
     let (started, clock) = (Timestamp::now(), Instant::now());
+    let run = &with_concurrency(run);
     let (others, races) = plan::apart(&run.suite, &run.selected);
+    let turns = |cases: Vec<usize>| cases.into_iter().map(|index| Turn { index, again: 0 }).collect();
     let mut crew = Crew {
         run,
-        jobs: run.jobs,
+        one_at_a_time: false,
         observe,
         shelf: Shelf::default(),
         done: Vec::with_capacity(run.selected.len()),
         secrets: Vec::new(),
-        waiting: plan::longest_first(&run.suite, &others).into(),
+        waiting: turns(plan::longest_first(&run.suite, &others)),
+        aside: Vec::new(),
+        proven: Proven::default(),
+        again: Vec::new(),
         keeper: terms.keeper,
     };
     let watch = terms.deadline.map(|deadline| watch(run, deadline));
     crew.work().await;
-    crew.jobs = 1;
-    crew.waiting = races.into();
+    crew.one_at_a_time = true;
+    crew.waiting = turns(races);
     crew.work().await;
     if let Some(watch) = watch {
         watch.abort();
     }
     crew.close().await;
-    let notes = notes(run, crew.keeper.as_deref());
+    let notes = notes(run, crew.keeper.as_deref(), &mut crew.again);
     let mut done = std::mem::take(&mut crew.done);
     done.sort_by_key(|(index, _)| *index);
     let mut cases: Vec<CaseRecord> = done.into_iter().map(|(_, case)| case).collect();
@@ -129,6 +155,22 @@ pub async fn run_on(run: &Run, terms: Terms<'_>, observe: impl Fn(Event<'_>)) ->
     )
 }
 
+/// The run with a memory of its own of how many cases at once the target can take.
+fn with_concurrency(run: &Run) -> Run {
+    let target = Target {
+        patience: run
+            .target
+            .patience
+            .clone()
+            .with_concurrency(Arc::new(run.jobs.concurrency())),
+        ..(*run.target).clone()
+    };
+    Run {
+        target: Arc::new(target),
+        ..run.clone()
+    }
+}
+
 /// Ends the run when its time is up.
 fn watch(run: &Run, (deadline, budget): (Instant, Duration)) -> tokio::task::JoinHandle<()> {
     let halt = run.target.patience.halt().clone();
@@ -141,68 +183,128 @@ fn watch(run: &Run, (deadline, budget): (Instant, Duration)) -> tokio::task::Joi
     })
 }
 
+/// Where no more cases than this are driven at once in the end, a reader should know why the run took so long.
+const SLOW: usize = 4;
+/// So many of the cases that were driven again are named.
+const MOST_NAMED: usize = 5;
+
 /// What a reader must know of how the run went.
-fn notes(run: &Run, keeper: Option<&Keeper>) -> Vec<String> {
+fn notes(run: &Run, keeper: Option<&Keeper>, again: &mut Vec<String>) -> Vec<String> {
     let patience = &run.target.patience;
     let mut notes: Vec<String> = keeper.map(|keeper| keeper.notes().to_vec()).unwrap_or_default();
     notes.extend(patience.halt().reason());
     notes.extend(patience.refusals().given_up());
-    let impatient = patience.impatient();
-    if !impatient.is_empty() {
+    let hanging = patience.hanging();
+    if !hanging.is_empty() {
         notes.push(format!(
-            "timed out so often that it was not waited for at full length any more: {}",
-            impatient.join(", ")
+            "not answered in time, twice, with nothing else under way: {}",
+            hanging.join(", ")
+        ));
+    }
+    if let Some(rate) = run.target.client.pace().found() {
+        notes.push(format!(
+            "the target grants about {rate:.0} requests a second: it was sent no more from then on"
+        ));
+    }
+    let level = patience.concurrency().level();
+    if let Jobs::UpTo(most) = run.jobs
+        && level <= SLOW
+    {
+        notes.push(format!(
+            "cases driven at once in the end: {level}; more, up to {most}, would have made the target no faster"
+        ));
+    }
+    again.sort();
+    again.dedup();
+    if !again.is_empty() {
+        let more = again.len().saturating_sub(MOST_NAMED);
+        let named = again[..again.len() - more].join(", ");
+        let more = match more {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        notes.push(format!(
+            "driven again with nothing beside them, since connections failed or answers did not come while other cases \
+             were under way: {named}{more}"
         ));
     }
     notes
 }
 
+/// One time that a case is driven.
+#[derive(Debug, Clone, Copy)]
+struct Turn {
+    index: usize,
+    /// How often it was driven before.
+    again: u32,
+}
+
+impl Turn {
+    fn next(self) -> Turn {
+        let again = self.again + 1;
+        Turn { again, ..self }
+    }
+}
+
 /// Those who do the work, and what is left of it.
 struct Crew<'a, F> {
     run: &'a Run,
-    /// How many cases are driven at once.
-    jobs: usize,
+    /// Whether cases are driven one after the other.
+    one_at_a_time: bool,
     observe: F,
     shelf: Shelf,
     done: Vec<(usize, CaseRecord)>,
     /// What no case may be seen to be served of another.
     secrets: Vec<LiveSecrets>,
-    waiting: VecDeque<usize>,
+    waiting: VecDeque<Turn>,
+    /// Cases that may have suffered from the load of the others.
+    aside: Vec<(Turn, CaseRecord)>,
+    /// What goes wrong without any load.
+    proven: Proven,
+    /// The ids of the cases that were driven again.
+    again: Vec<String>,
     keeper: Option<&'a mut Keeper>,
 }
 
 impl<F: Fn(Event<'_>)> Crew<'_, F> {
     async fn work(&mut self) {
         while !self.waiting.is_empty() {
-            let Some((how, suspects)) = self.shift().await else {
-                continue;
-            };
-            self.bury(&how, suspects).await;
+            if let Some((how, suspects)) = self.shift().await {
+                self.bury(&how, suspects).await;
+            }
+            self.look_into().await;
         }
     }
 
-    /// Works until nothing waits, or until the server has died: then it says how, and which cases may have been hurt by it.
-    async fn shift(&mut self) -> Option<(String, Vec<(usize, CaseRecord)>)> {
+    /// Works until nothing waits, or until a case was not answered in time, or until the server has died: then it says how,
+    /// and which cases may have been hurt by it.
+    async fn shift(&mut self) -> Option<(String, Vec<(Turn, CaseRecord)>)> {
         let mut running = JoinSet::new();
-        let mut death = None;
+        let (mut death, mut hangs) = (None, false);
         let mut suspects = Vec::new();
+        let concurrency = self.run.target.patience.concurrency();
         loop {
-            while death.is_none() && running.len() < self.jobs {
-                let Some(index) = self.waiting.pop_front() else {
+            while death.is_none() && !hangs && running.len() < self.room() {
+                let Some(turn) = self.waiting.pop_front() else {
                     break;
                 };
                 let run = self.run.clone();
-                running.spawn(async move { (index, one(&run, index).await) });
+                running.spawn(async move { (turn, one(&run, turn).await) });
             }
-            let Some(finished) = running.join_next().await else {
+            let finished = tokio::select! {
+                finished = running.join_next() => finished,
+                () = concurrency.changed() => continue,
+            };
+            let Some(finished) = finished else {
                 break;
             };
-            let Ok((index, (record, secrets))) = finished else {
+            let Ok((turn, (record, secrets))) = finished else {
                 continue;
             };
             self.secrets.extend(secrets);
+            let is_over = self.is_over();
             if let Some(keeper) = self.keeper.as_deref_mut()
-                && self.run.target.patience.halt().reason().is_none()
+                && !is_over
             {
                 death = match death {
                     None if keeper::broken(&record).is_some() => keeper.death().await,
@@ -211,18 +313,49 @@ impl<F: Fn(Event<'_>)> Crew<'_, F> {
                     known => known,
                 };
                 if death.is_some() {
-                    suspects.push((index, record));
+                    suspects.push((turn, record));
                     continue;
                 }
             }
-            self.finish(index, record);
+            let troubles = troubles(case(self.run, turn.index), &record);
+            if is_over || self.proven.explains(&troubles) {
+                self.finish(turn.index, record);
+                continue;
+            }
+            // What hangs costs time wherever it is met again: that is looked into at once.
+            hangs |= troubles.iter().any(Trouble::is_timeout);
+            self.aside.push((turn, record));
         }
         death.map(|how| (how, suspects))
     }
 
+    /// Drives the cases that were put aside again, with nothing beside them. Only what goes wrong then, twice, counts.
+    async fn look_into(&mut self) {
+        for (turn, record) in std::mem::take(&mut self.aside) {
+            if self.is_over() {
+                self.finish(turn.index, record);
+                continue;
+            }
+            if self
+                .proven
+                .explains(&troubles(case(self.run, turn.index), &record))
+            {
+                // It ended at the first thing that went wrong. Now that this is known, it goes on.
+                self.waiting.push_front(turn.next());
+                continue;
+            }
+            let (record, death) = self.again(turn).await;
+            if let Some(how) = death {
+                self.restart(&how).await;
+                self.remark(&format!("; {} ended it", record.id));
+            }
+            self.finish(turn.index, record);
+        }
+    }
+
     /// Starts the server again and drives each case that its death may have hurt once more, alone. Whichever ends the server
     /// again is at fault.
-    async fn bury(&mut self, how: &str, suspects: Vec<(usize, CaseRecord)>) {
+    async fn bury(&mut self, how: &str, suspects: Vec<(Turn, CaseRecord)>) {
         let first = first_hurt(&suspects);
         let obituary = match self.keeper.as_deref() {
             Some(keeper) => keeper.obituary(how).await,
@@ -230,22 +363,22 @@ impl<F: Fn(Event<'_>)> Crew<'_, F> {
         };
         let mut killers = Vec::new();
         let mut up = self.restart(how).await;
-        for (index, record) in &suspects {
-            if !up || self.run.target.patience.halt().reason().is_some() {
+        for (turn, record) in &suspects {
+            if !up || self.is_over() {
                 let mut record = record.clone();
                 if keeper::broken(&record).is_none() {
                     in_error(&mut record, format!("when this case ended, {obituary}"));
                 }
-                self.finish(*index, record);
+                self.finish(turn.index, record);
                 continue;
             }
-            let (record, death) = self.alone(*index).await;
+            let (record, death) = self.again(*turn).await;
             if let Some(how) = death {
                 killers.push(record.id.clone());
                 up = self.restart(&how).await;
                 self.remark(&format!("; {} ended it", record.id));
             }
-            self.finish(*index, record);
+            self.finish(turn.index, record);
         }
         if killers.is_empty() && up {
             self.remark("; no case that ran at the time ends it when run alone");
@@ -253,17 +386,35 @@ impl<F: Fn(Event<'_>)> Crew<'_, F> {
         }
     }
 
+    /// Drives a case with nothing beside it, and where that goes wrong a second time. Says how the server ended, if it did.
+    async fn again(&mut self, turn: Turn) -> (CaseRecord, Option<String>) {
+        let case = case(self.run, turn.index);
+        self.again.push(case.id().to_owned());
+        let turn = turn.next();
+        let (record, death) = self.alone(turn, 1).await;
+        let first = troubles(case, &record);
+        if death.is_some() || first.is_empty() {
+            return (record, death);
+        }
+        let (record, death) = self.alone(turn.next(), 2).await;
+        if death.is_none() {
+            let both = self.proven.add(&first, troubles(case, &record));
+            let patience = &self.run.target.patience;
+            for trouble in both.iter().filter(|trouble| trouble.is_timeout()) {
+                patience.note_hang(&trouble.key);
+            }
+            if !both.is_empty() {
+                patience.concurrency().excuse();
+            }
+        }
+        (record, death)
+    }
+
     /// Drives one case with nothing beside it, and sees whether the server lives.
-    async fn alone(&mut self, index: usize) -> (CaseRecord, Option<String>) {
-        let generation = self.run.target.generation + DRIVEN_AGAIN;
-        let run = Run {
-            target: Arc::new(Target {
-                generation,
-                ..(*self.run.target).clone()
-            }),
-            ..self.run.clone()
-        };
-        let mut transcript = driven(&run, index, None).await;
+    async fn alone(&mut self, turn: Turn, attempt: u32) -> (CaseRecord, Option<String>) {
+        let patience = self.run.target.patience.clone().alone(attempt);
+        let run = on_turn(self.run, turn, patience);
+        let mut transcript = driven(&run, turn.index, None).await;
         self.secrets.push(std::mem::take(&mut transcript.live));
         let mut death = None;
         if let Some(keeper) = self.keeper.as_deref_mut()
@@ -284,8 +435,8 @@ impl<F: Fn(Event<'_>)> Crew<'_, F> {
                 });
             }
         }
-        let mut record = judged(&run, index, transcript).await;
-        record.generation = Some(generation);
+        let mut record = judged(&run, turn.index, transcript).await;
+        record.generation = Some(run.target.generation);
         (record, death)
     }
 
@@ -333,6 +484,20 @@ impl<F: Fn(Event<'_>)> Crew<'_, F> {
         }
     }
 
+    /// How many cases may be under way.
+    fn room(&self) -> usize {
+        match self.one_at_a_time {
+            true => 1,
+            false => self.run.target.patience.concurrency().room(),
+        }
+    }
+
+    /// Whether nothing is to be learned any more: the run is to end, or the target answers nothing but 429.
+    fn is_over(&self) -> bool {
+        let patience = &self.run.target.patience;
+        patience.halt().reason().is_some() || patience.refusals().given_up().is_some()
+    }
+
     fn finish(&mut self, index: usize, mut record: CaseRecord) {
         self.shelf.keep(&mut record);
         (self.observe)(Event::Finished(&record));
@@ -352,7 +517,7 @@ fn in_error(record: &mut CaseRecord, reason: String) {
 }
 
 /// The case whose connection broke first; where none broke, the first that ended.
-fn first_hurt(suspects: &[(usize, CaseRecord)]) -> Option<usize> {
+fn first_hurt(suspects: &[(Turn, CaseRecord)]) -> Option<usize> {
     let when = |record: &CaseRecord| {
         let exchange = keeper::broken(record)?;
         let after = (exchange.at_us + exchange.took_us) / 1000;
@@ -360,18 +525,25 @@ fn first_hurt(suspects: &[(usize, CaseRecord)]) -> Option<usize> {
     };
     let broken = suspects.iter().filter(|(_, record)| when(record).is_some());
     let first = broken.min_by_key(|(_, record)| when(record)).or(suspects.first());
-    first.map(|(index, _)| *index)
+    first.map(|(turn, _)| turn.index)
 }
 
-/// One case, and what of it is secret. A panic while it is driven or judged is the harness's fault, and the other cases go
-/// on.
-async fn one(run: &Run, index: usize) -> (CaseRecord, Vec<LiveSecrets>) {
-    if case(run, index).case.is_race() {
+/// One turn of a case, and what of it is secret. A panic while it is driven or judged is the harness's fault, and the other
+/// cases go on.
+async fn one(run: &Run, turn: Turn) -> (CaseRecord, Vec<LiveSecrets>) {
+    let run = on_turn(run, turn, run.target.patience.clone());
+    let index = turn.index;
+    let (mut record, secrets) = if case(&run, index).case.is_race() {
         let time = plan::race_time(&run.suite, &run.selected, index, run.races);
-        return heats::race(run, index, time).await;
+        heats::race(&run, index, time).await
+    } else {
+        let (record, secrets) = once(&run, index, None).await;
+        (record, vec![secrets])
+    };
+    if turn.again > 0 {
+        record.generation.get_or_insert(run.target.generation);
     }
-    let (record, secrets) = once(run, index, None).await;
-    (record, vec![secrets])
+    (record, secrets)
 }
 
 /// One case, once; the rounds of its races have so much time.
@@ -379,6 +551,19 @@ async fn once(run: &Run, index: usize, time: Option<Duration>) -> (CaseRecord, L
     let mut transcript = driven(run, index, time).await;
     let secrets = std::mem::take(&mut transcript.live);
     (judged(run, index, transcript).await, secrets)
+}
+
+/// The run as one turn of a case is driven: what was driven before has left its repositories behind.
+fn on_turn(run: &Run, turn: Turn, patience: Patience) -> Run {
+    let target = Target {
+        generation: run.target.generation + turn.again * DRIVEN_AGAIN,
+        patience,
+        ..(*run.target).clone()
+    };
+    Run {
+        target: Arc::new(target),
+        ..run.clone()
+    }
 }
 
 async fn driven(run: &Run, index: usize, time: Option<Duration>) -> Transcript {

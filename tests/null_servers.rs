@@ -13,7 +13,7 @@ use avp_conform::drive::Target;
 use avp_conform::judge::Transport;
 use avp_conform::protocol::{Level, SpecVersion};
 use avp_conform::record::Record;
-use avp_conform::run::{Heading, RACE_TIME, Run, run};
+use avp_conform::run::{Heading, Jobs, RACE_TIME, Run, run};
 use avp_conform::server::{Options, Server, faults};
 use avp_conform::verdict::{RunVerdict, Verdict};
 use avp_conform::wire::{Client, ClientOptions, Endpoint, Patience};
@@ -97,7 +97,7 @@ fn suite_against(endpoint: Endpoint) -> Record {
         selected,
         target: Arc::new(target),
         transport: Transport::Loopback,
-        jobs: 16,
+        jobs: Jobs::Exactly(16),
         races: RACE_TIME,
         heading: Heading::default(),
     };

@@ -345,7 +345,7 @@ fn what_hangs_on_one_operation_is_not_waited_for_again_and_again() {
     let done = run(&["--exec", &command, "--timeout", "2"]);
     assert!(done.took < Duration::from_secs(45), "{:?}", done.took);
     let notes = done.notes();
-    let given_up = notes.split_once("not waited for at full length any more: ");
+    let given_up = notes.split_once("twice, with nothing else under way: ");
     // What goes out at once with others has a time limit of its own.
     let names = given_up.and_then(|(_, names)| names.lines().next());
     assert!(

@@ -16,7 +16,7 @@ use avp_conform::judge::Transport;
 use avp_conform::plan::plan;
 use avp_conform::protocol::SpecVersion;
 use avp_conform::record::{CaseRecord, CheckRecord, Record};
-use avp_conform::run::{Heading, RACE_TIME, Run, run};
+use avp_conform::run::{Heading, Jobs, RACE_TIME, Run, run};
 use avp_conform::server::{Behaviour, Options, Server, Variation, faults, variations};
 use avp_conform::verdict::Verdict;
 use avp_conform::wire::{Client, ClientOptions, Endpoint, Patience};
@@ -101,7 +101,7 @@ impl Bench {
             suite: Arc::clone(&self.suite),
             target: Arc::new(target),
             transport: Transport::Loopback,
-            jobs: 16,
+            jobs: Jobs::Exactly(16),
             races: RACE_TIME,
             heading: Heading::default(),
         };

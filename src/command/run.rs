@@ -207,6 +207,7 @@ async fn drive(config: &Config, stage: &mut Stage, client: &Client, halt: &Halt)
         };
         let patience = Patience::new(config.timeout)
             .with_case_limit(Some(config.case_timeout))
+            .stretching(!config.case_timeout_given)
             .with_halt(halt.clone());
         let target = Target {
             client: client.clone(),

@@ -36,7 +36,7 @@ impl Driver<'_> {
         let (request, mask) = self.with_token(&draft, &name).await?;
         let half = request.body.as_ref().map_or(0, Body::len) / 2;
         let mut lane = self.target.client.lane();
-        let (limit, began) = (self.limit(CONNECTING)?, Instant::now());
+        let (limit, began) = (self.limit(CONNECTING, 1)?, Instant::now());
         let loading = async { lane.prime(&request).await?.load_head(half).await };
         let mut loaded = match timeout(limit, loading).await {
             Ok(Ok(loaded)) => loaded,
@@ -45,7 +45,13 @@ impl Driver<'_> {
                     kind: FailureKind::Connect,
                     message: "no connection in time".to_owned(),
                 });
-                self.heed_failure(CONNECTING, &Reading::Failed(failure.clone()), began.elapsed())?;
+                self.heed_failure(
+                    CONNECTING,
+                    1,
+                    true,
+                    &Reading::Failed(failure.clone()),
+                    began.elapsed(),
+                )?;
                 return Err(error(self.step, failure.message));
             }
         };
@@ -55,7 +61,7 @@ impl Driver<'_> {
             self.wait(step, wait).await?;
         } else {
             // A server that does one thing at a time waits for the body first.
-            let patience = self.limit(what)? / 2;
+            let patience = self.limit(what, 1)? / 2;
             let Ok(granted) = timeout(patience, self.set_up_write(&step.repo, other, done)).await else {
                 let reason = "the target does nothing else while it waits for the body of a request";
                 return Err(not_applicable(self.step, reason));
@@ -64,7 +70,7 @@ impl Driver<'_> {
         }
         self.weigh(&name, &step.repo, &draft);
         let key = patience_key(&draft);
-        let (limit, at) = (self.limit(key)?, self.began.elapsed());
+        let (limit, at) = (self.limit(key, 1)?, self.began.elapsed());
         loaded.let_go(limit);
         let sent = loaded.answer().await;
         let (took, status) = (sent.took, sent.outcome.answer().map(|answer| answer.status));
@@ -85,7 +91,7 @@ impl Driver<'_> {
             return Err(not_applicable(self.step, "the target's rate of requests was met"));
         }
         if !matches!(reading, Reading::Failed(_)) {
-            self.heed_failure(key, &reading, took)?;
+            self.heed_failure(key, 1, true, &reading, took)?;
         }
         self.heed(step, index, &reading)?;
         self.apply(&name, &step.repo, &draft, &reading);

@@ -43,7 +43,7 @@ use secrets::Secrets;
 use throttle::Demand;
 use world::World;
 
-/// So often an operation may time out in one case, once it is known to hang.
+/// So often an operation may time out in one case.
 const MOST_TIMEOUTS: u32 = 3;
 /// What connecting is called where patience is kept.
 const CONNECTING: &str = "connecting";
@@ -92,6 +92,7 @@ pub async fn drive_within(case: &LoadedCase, target: &Target, races: Option<Dura
         keep_tokens: false,
         demand: Demand::default(),
         excused: Duration::ZERO,
+        answered: Duration::ZERO,
         timeouts: BTreeMap::new(),
         races_end: races.map(|time| began + time),
     };
@@ -126,6 +127,8 @@ struct Driver<'a> {
     demand: Demand,
     /// How long it has waited because the target or the case asked for it.
     excused: Duration,
+    /// How long it has waited for answers that came.
+    answered: Duration,
     /// How often each operation timed out in this case.
     timeouts: BTreeMap<String, u32>,
     /// When the time for the case's races is over.
@@ -201,18 +204,20 @@ impl Driver<'_> {
         let key = patience_key(draft);
         let (mut attempt, mut refused) = (0, None);
         loop {
-            let limit = self.limit(key)?;
+            let limit = self.limit(key, 1)?;
             let at = self.began.elapsed();
             self.lane
                 .send_once(draft.operation.is_none_or(Operation::is_spent_by_use));
             let sent = self.lane.send(&request, limit).await;
+            self.excused += self.lane.take_waited();
             let status = sent.outcome.answer().map(|answer| answer.status);
             let asks = draft.operation.is_none_or(Operation::writes) || errand.role == Role::Step;
             let throttled = status == Some(429) && !(asks && self.is_final_429(attempt));
             let Some(refusal) = sent.outcome.answer().filter(|_| throttled).cloned() else {
                 let took = sent.took;
                 let reading = self.note(&errand, request, mask, at, sent);
-                self.heed_failure(key, &reading, took)?;
+                let is_odd = draft.spoiled.is_some();
+                self.heed_failure(key, 1, is_odd, &reading, took)?;
                 return Ok(reading);
             };
             let role = Role::Throttled;
@@ -229,14 +234,18 @@ impl Driver<'_> {
         }
     }
 
-    /// How long the next request may take: as long as the operation and connecting are worth waiting for, and no longer
-    /// than the case has left.
-    fn limit(&self, key: &str) -> Flow<Duration> {
+    /// How long the next request may take, one of so many that are sent at the same moment: as long as the operation is
+    /// worth waiting for, and no longer than the case has left.
+    fn limit(&self, key: &str, at_once: usize) -> Flow<Duration> {
         let patience = &self.target.patience;
         if let Some(reason) = patience.refusals().given_up() {
             return Err(error(self.step, reason));
         }
-        let limit = patience.limit(key).min(patience.limit(CONNECTING));
+        let is_vain = self.timeouts.contains_key(key) || patience.hangs(key) && !patience.is_alone();
+        let limit = match is_vain {
+            true => patience.short_limit(key),
+            false => patience.limit(key, u32::try_from(at_once).unwrap_or(u32::MAX)),
+        };
         Ok(limit.min(self.left()?))
     }
 
@@ -245,7 +254,8 @@ impl Driver<'_> {
         let Some(limit) = self.target.patience.case_limit() else {
             return Ok(Duration::MAX);
         };
-        let left = (limit + self.excused).saturating_sub(self.began.elapsed());
+        let stretch = self.target.patience.stretch(self.answered);
+        let left = (limit + stretch + self.excused).saturating_sub(self.began.elapsed());
         match left.is_zero() {
             true => Err(error(
                 self.step,
@@ -255,32 +265,59 @@ impl Driver<'_> {
         }
     }
 
-    /// Remembers how long an operation took or that it failed, and ends the case where there is no point in going on.
-    fn heed_failure(&mut self, key: &str, reading: &Reading, took: Duration) -> Flow<()> {
+    /// Remembers how long an operation took or that it failed, and ends the case where there is no point in going on. The
+    /// request was one of so many that were sent at the same moment; what is odd may be met by a closed connection on purpose.
+    fn heed_failure(
+        &mut self,
+        key: &str,
+        at_once: usize,
+        is_odd: bool,
+        reading: &Reading,
+        took: Duration,
+    ) -> Flow<()> {
         let patience = &self.target.patience;
+        let beside_others = !patience.is_alone();
+        let hangs = patience.hangs(key);
+        if beside_others && !hangs && is_load(reading, is_odd) {
+            let began = Instant::now().checked_sub(took).unwrap_or(self.began);
+            patience.concurrency().note_trouble(began);
+        }
         let failure = match reading {
             Reading::Failed(failure) => failure,
             _ => {
                 patience.note_answer(key, took);
-                patience.note_answer(CONNECTING, took);
                 patience.refusals().note_other(Instant::now());
+                self.target.client.pace().note_granted();
+                if beside_others && at_once == 1 {
+                    patience.concurrency().note_answer(took, patience.limit(key, 1));
+                }
+                self.answered += took;
                 return Ok(());
             }
         };
         match failure.kind {
-            FailureKind::Connect | FailureKind::Tls => {
-                // Only what made us wait is to be waited for less.
-                if took * 2 > patience.limit(CONNECTING) {
-                    patience.note_timeout(CONNECTING);
-                }
-                Err(error(self.step, failure.message.clone()))
-            }
+            FailureKind::Connect | FailureKind::Tls => Err(error(self.step, failure.message.clone())),
             FailureKind::Timeout => {
                 self.left()?;
-                let hopeless = patience.note_timeout(key);
+                if !patience.was_answered() {
+                    let reason = format!(
+                        "{}: the target has not answered anything in time; if it is only slow, raise --timeout",
+                        failure.message
+                    );
+                    return Err(error(self.step, reason));
+                }
+                if beside_others && hangs {
+                    self.abandon(at_once);
+                    let reason = format!("{key} is known to hang: {}", failure.message);
+                    return Err(blocked(self.step, reason));
+                }
+                if beside_others {
+                    let reason = format!("{key}: {}, while other cases were under way", failure.message);
+                    return Err(error(self.step, reason));
+                }
                 let count = self.timeouts.entry(key.to_owned()).or_default();
                 *count += 1;
-                match hopeless && *count >= MOST_TIMEOUTS {
+                match *count >= MOST_TIMEOUTS {
                     true => Err(blocked(
                         self.step,
                         format!("{key} timed out {count} times: {}", failure.message),
@@ -289,6 +326,19 @@ impl Driver<'_> {
                 }
             }
             _ => Ok(()),
+        }
+    }
+
+    /// The last exchanges, as many as were made at once, say nothing where no answer came: too little was waited.
+    fn abandon(&mut self, at_once: usize) {
+        for exchange in self.transcript.exchanges.iter_mut().rev().take(at_once) {
+            let failure = match &exchange.outcome {
+                Outcome::Failure(failure) => failure.kind,
+                Outcome::Answer(_) => continue,
+            };
+            if failure == FailureKind::Timeout {
+                exchange.role = Role::Abandoned;
+            }
         }
     }
 
@@ -307,6 +357,10 @@ impl Driver<'_> {
             let reason = "the target answered 429 and asks for a longer wait than a run has";
             return Err(error(self.step, reason));
         };
+        // What asks for much may meet another limit than the rate.
+        if told && !self.demand.is_unusual() && self.target.client.pace().note_refused(wait) {
+            self.target.patience.concurrency().note_rate();
+        }
         if refusals.is_for_good(first, attempt, told, Instant::now()) {
             return Err(error(self.step, refusals.given_up().unwrap_or_default()));
         }
@@ -475,7 +529,26 @@ fn bearer(token: &str) -> Option<String> {
 }
 
 fn patience_key(draft: &Draft) -> &'static str {
-    draft.operation.map_or("other requests", Operation::name)
+    operation_key(draft.operation)
+}
+
+/// What an operation is called where patience is kept.
+pub(crate) fn operation_key(operation: Option<Operation>) -> &'static str {
+    operation.map_or("other requests", Operation::name)
+}
+
+/// Whether load may be the reason of what came: no connection, no answer, or a gateway that had nobody to ask. Some servers
+/// close the connection on what they cannot read.
+fn is_load(reading: &Reading, is_odd: bool) -> bool {
+    match reading {
+        Reading::Failed(failure) => match failure.kind {
+            FailureKind::Connect | FailureKind::Timeout => true,
+            FailureKind::Closed => !is_odd,
+            _ => false,
+        },
+        Reading::Status(status) => (502..=504).contains(status),
+        _ => false,
+    }
 }
 
 /// The case cannot go on: the target did not give what it needs.

@@ -18,7 +18,7 @@ use crate::case::model::{AddMember, Create, Step};
 use crate::crypto::SignatureForm;
 use crate::protocol::Operation;
 use crate::reading::Reading;
-use crate::wire::{Answer, Failure, FailureKind, Lane, Loaded, Request, Role, Sent};
+use crate::wire::{Answer, Failure, FailureKind, Lane, Loaded, Outcome, Request, Role, Sent};
 
 /// So many rounds of a case are run even where there is no time for them; of each of its forms, as many as that makes.
 const LEAST_ROUNDS: usize = 3;
@@ -91,7 +91,7 @@ impl Driver<'_> {
         let repo = self.arena(step, names, round).await?;
         let drafts = self.line_up(step, names, &repo, round).await?;
         self.weigh_all(&names[0], &repo, &drafts);
-        let runners = self.prime(drafts, lanes).await?;
+        let runners = self.prime(drafts, lanes, &repo, round).await?;
         match self.start(runners, &repo, round).await? {
             Ok(readings) => {
                 self.heed_limits(readings.len())?;
@@ -229,7 +229,13 @@ impl Driver<'_> {
         self.valid_draft(name, repo, Action::AddMember(&fresh))
     }
 
-    async fn prime(&mut self, drafts: Vec<(String, Draft)>, lanes: &mut [Lane]) -> Flow<Vec<Runner>> {
+    async fn prime(
+        &mut self,
+        drafts: Vec<(String, Draft)>,
+        lanes: &mut [Lane],
+        repo: &str,
+        round: usize,
+    ) -> Flow<Vec<Runner>> {
         let mut runners = Vec::with_capacity(drafts.len());
         // Tokens may be good for seconds only: those that ran low while others were fetched are fetched again.
         for _ in 0..2 {
@@ -241,7 +247,7 @@ impl Driver<'_> {
         }
         for ((name, draft), lane) in drafts.into_iter().zip(lanes) {
             let (request, mask) = self.with_token(&draft, &name).await?;
-            let limit = self.limit(CONNECTING)?;
+            let limit = self.limit(CONNECTING, 1)?;
             lane.send_once(draft.operation.is_none_or(Operation::is_spent_by_use));
             let began = Instant::now();
             let loading = async { lane.prime(&request).await?.load().await };
@@ -252,7 +258,24 @@ impl Driver<'_> {
                         kind: FailureKind::Connect,
                         message: "no connection in time".to_owned(),
                     });
-                    self.heed_failure(CONNECTING, &Reading::Failed(failure.clone()), began.elapsed())?;
+                    let sent = Sent {
+                        outcome: Outcome::Failure(failure.clone()),
+                        took: began.elapsed(),
+                        reused: false,
+                        resent: false,
+                    };
+                    let errand = Errand {
+                        draft: &draft,
+                        who: &name,
+                        repo: draft
+                            .operation
+                            .is_some_and(Operation::needs_token)
+                            .then_some(repo),
+                        role: Role::Setup,
+                        round,
+                    };
+                    let reading = self.note(&errand, request, mask, self.began.elapsed(), sent);
+                    self.heed_failure(CONNECTING, 1, false, &reading, began.elapsed())?;
                     return Err(error(self.step, failure.message));
                 }
             };
@@ -278,7 +301,7 @@ impl Driver<'_> {
         let at = self.began.elapsed();
         let operation = runners.first().map_or("", |runner| patience_key(&runner.draft));
         let key = format!("concurrent {operation}");
-        let limit = self.limit(&key)?;
+        let limit = self.limit(operation, runners.len())?.max(self.limit(&key, 1)?);
         let mut notes = Vec::new();
         let mut loaded = Vec::new();
         for runner in runners {
@@ -328,7 +351,8 @@ impl Driver<'_> {
             return Ok(Err(refusal));
         }
         for (run, took) in runs.iter().zip(times) {
-            self.heed_failure(&key, &run.reading, took)?;
+            let key = format!("concurrent {}", patience_key(&run.draft));
+            self.heed_failure(&key, runs.len(), false, &run.reading, took)?;
         }
         Ok(Ok(runs))
     }

@@ -372,6 +372,7 @@ impl Driver<'_> {
 
     pub(super) async fn wait(&mut self, step: &Step, wait: Wait) -> Flow<()> {
         let began = std::time::Instant::now();
+        let _away = self.target.patience.concurrency().leave();
         self.wait_for(step, wait).await?;
         self.excused += began.elapsed();
         Ok(())

@@ -38,6 +38,8 @@ pub(super) struct Walk<'a, 'c> {
     stopped_at: Option<usize>,
     /// What of each race was answered with nothing to judge by, by its step.
     hitches: BTreeMap<usize, Hitches>,
+    /// The operations that were answered somewhere in the case.
+    answered: Vec<Operation>,
 }
 
 /// Repositories that hold what should have been refused: what is served of them from that exchange on may be of the
@@ -63,6 +65,11 @@ pub(super) fn walk(
         spoilt: Spoilt::new(),
         stopped_at,
         hitches: BTreeMap::new(),
+        answered: frames
+            .iter()
+            .filter(|frame| frame.answer().is_some())
+            .filter_map(|frame| frame.exchange.operation)
+            .collect(),
         case,
         context,
         cast,
@@ -74,7 +81,7 @@ pub(super) fn walk(
     while at < frames.len() {
         let frame = &frames[at];
         at += match frame.exchange.role {
-            Role::Throttled => 1,
+            Role::Throttled | Role::Abandoned => 1,
             Role::Setup => walk.set_up(frame),
             Role::Audit => walk.look(frame),
             Role::Step => walk.step(&frames[at..], stopped),
@@ -166,10 +173,17 @@ impl Walk<'_, '_> {
                 if !words.iter().all(|word| word.is_refusal()) && self.token_refused(frame, Some(index)) => {}
             (None, false) => {
                 let finding = Finding::broken(frame.reading.describe());
+                let requirements = self.silenced(frame).unwrap_or(subject.requirements);
+                let subject = Subject {
+                    requirements,
+                    ..subject
+                };
                 self.checks.note(subject, frame.index, finding);
             }
         }
-        answers::pointers(self, frame, index, step);
+        if !matches!(frame.reading, Reading::Failed(_)) {
+            answers::pointers(self, frame, index, step);
+        }
         let before = self.stored(frame).cloned();
         self.notice_spoilt(frame);
         if frame.reading.granted().is_some()
@@ -188,6 +202,16 @@ impl Walk<'_, '_> {
             &expected,
         );
         self.settle(frame, Some(index), requirements, before, expected);
+    }
+
+    /// What an operation breaks that nobody was answered by anywhere in the case: its own rule, whatever the step asked.
+    fn silenced(&self, frame: &Frame<'_>) -> Option<Vec<&'static str>> {
+        let operation = frame
+            .exchange
+            .operation
+            .filter(|operation| operation.needs_token())?;
+        let failed = matches!(frame.reading, Reading::Failed(_));
+        (failed && !self.answered.contains(&operation)).then(|| vec![operation.rule()])
     }
 
     /// A write that is no valid message was granted: what is served of the repository from then on may be of our making.
@@ -298,7 +322,12 @@ impl Walk<'_, '_> {
             return Expected::exactly(before.cloned());
         };
         let Reading::Granted(_) = &frame.reading else {
-            return Expected::exactly(before.cloned());
+            // Whether it was executed, nobody knows where no answer came. What was to be refused must not have been.
+            let may_apply = !words(step).iter().all(|word| word.is_refusal());
+            return Expected {
+                anything: may_apply && matches!(frame.reading, Reading::Failed(_)),
+                ..Expected::exactly(before.cloned())
+            };
         };
         if !operation.writes() {
             return Expected::exactly(before.cloned());

@@ -104,7 +104,8 @@ impl Plan<'_> {
                 .is_some_and(|answer| answer.status < 300);
             let same = (exchange.step, exchange.round) == (end.step, end.round);
             let earlier = exchange.step != end.step || (granted && exchange.role != Role::Audit);
-            exchange.role != Role::Throttled && (same || earlier || exchange.role == Role::Setup)
+            !matches!(exchange.role, Role::Throttled | Role::Abandoned)
+                && (same || earlier || exchange.role == Role::Setup)
         };
         let all = self.case.exchanges.iter().enumerate();
         all.take(self.last_of_race() + 1).filter(leads).collect()

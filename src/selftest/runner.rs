@@ -18,7 +18,7 @@ use crate::plan;
 use crate::protocol::{Level, SpecVersion, catalogue};
 use crate::record::{CaseRecord, CheckRecord, Record};
 use crate::report;
-use crate::run::{Heading, RACE_TIME, Run, run};
+use crate::run::{Heading, Jobs, RACE_TIME, Run, run};
 use crate::server::{Behaviour, Options, Server, StartError};
 use crate::verdict::{RunVerdict, Verdict};
 use crate::wire::{Client, ClientError, ClientOptions, Endpoint, Patience};
@@ -283,7 +283,7 @@ impl Bench {
             selected,
             target: Arc::new(target),
             transport: Transport::Loopback,
-            jobs: self.settings.jobs,
+            jobs: Jobs::Exactly(self.settings.jobs),
             races: self.settings.races,
             heading: Heading::default(),
         };

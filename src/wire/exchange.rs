@@ -207,6 +207,8 @@ pub enum Role {
     Audit,
     /// Was not executed, and sent again where that is possible: answered 429, or 401 to a token that had run out by then.
     Throttled,
+    /// Was not waited for at full length, since its operation had been seen to hang in another case: it says nothing.
+    Abandoned,
 }
 
 /// One exchange with the target: the request, why it was made, and what came of it.

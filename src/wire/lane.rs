@@ -15,6 +15,8 @@ pub struct Lane {
     slots: Slots,
     keep_after_error: bool,
     once: bool,
+    /// How long it has waited for the rate that the target grants.
+    waited: Duration,
 }
 
 /// A request with a connection of its own, ready to go: for races.
@@ -32,12 +34,13 @@ impl Lane {
             slots: Slots::default(),
             keep_after_error: false,
             once: false,
+            waited: Duration::ZERO,
         }
     }
 
     /// Sends a request and waits for its answer, no longer than `timeout`.
     pub async fn send(&mut self, request: &Request, timeout: Duration) -> Sent {
-        self.client.pace().turn().await;
+        self.waited += self.client.pace().turn().await;
         let clock = Clock::start(timeout);
         let trip = self.trip(request.service);
         let message = match trip.message(request) {
@@ -53,7 +56,7 @@ impl Lane {
     /// Sends exact bytes on a connection of their own and reads one answer. Configured headers are not added, and the
     /// connection is not used again.
     pub async fn send_raw(&mut self, bytes: &[u8], service: Service, timeout: Duration) -> Sent {
-        self.client.pace().turn().await;
+        self.waited += self.client.pace().turn().await;
         let trip = Trip {
             slots: Slots::default(),
             ..self.trip(service)
@@ -63,7 +66,7 @@ impl Lane {
 
     /// Makes everything ready for a request, up to its first byte.
     pub async fn prime(&mut self, request: &Request) -> Result<Primed, Failure> {
-        self.client.pace().turn().await;
+        self.waited += self.client.pace().turn().await;
         let trip = self.trip(request.service);
         let message = trip.message(request)?;
         let idle = trip.idle().await?;
@@ -78,6 +81,11 @@ impl Lane {
             link,
             reused,
         })
+    }
+
+    /// How long it has waited for the rate that the target grants since this was last asked.
+    pub fn take_waited(&mut self) -> Duration {
+        std::mem::take(&mut self.waited)
     }
 
     /// Closes the idle connections.
@@ -104,6 +112,7 @@ impl Lane {
             slots,
             keep_after_error,
             once,
+            ..
         } = self;
         Trip {
             client: client.clone(),

@@ -4,6 +4,7 @@
 
 mod answer;
 mod client;
+mod concurrency;
 mod connect;
 mod endpoint;
 mod exchange;
@@ -23,6 +24,7 @@ mod trouble;
 mod words;
 
 pub use client::Client;
+pub use concurrency::{Away, Concurrency};
 pub use endpoint::{Endpoint, EndpointError};
 pub use exchange::{
     Answer, Body, Exchange, Failure, FailureKind, Headers, Jwt, Outcome, Request, Role, Service,

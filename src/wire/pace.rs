@@ -1,5 +1,10 @@
-//! The cap on requests a second.
+//! The rate of requests: the cap that was given, and the one that the target is found to grant.
+//!
+//! A target that limits the rate answers 429 to much of what is beyond it, and soon to everything. One that refuses a
+//! request now and then refuses few of many. So a rate is found where a good part of the requests of a second are refused, or
+//! several one after the other: it is what was granted in that second, and it is kept to from then on.
 
+use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -7,10 +12,24 @@ use tokio::time::{Instant, sleep_until};
 
 use super::ClientError;
 
-/// Spaces requests evenly, so that no second sees more than the cap.
+/// The time over which answers are counted.
+const PERIOD: Duration = Duration::from_secs(1);
+/// So many refusals in a period, of which one in so many answers is one, make a rate.
+const LEAST_REFUSED: usize = 5;
+const ONE_IN: usize = 4;
+/// Or so many refusals with nothing granted between them.
+const LEAST_IN_A_ROW: usize = 4;
+/// A rate is told from no service at all by what was granted in the same time.
+const LEAST_GRANTED: usize = 5;
+/// The part of what was granted that is kept to, percent: clocks and counts do not fit exactly.
+const KEPT: u32 = 97;
+/// Nobody waits longer than this for a rate to be granted again.
+const LONGEST: Duration = Duration::from_secs(60);
+
+/// Spaces requests evenly, so that no second sees more than the rate.
 #[derive(Debug)]
 pub struct Pace {
-    gap: Duration,
+    given: Duration,
     state: Mutex<State>,
 }
 
@@ -19,12 +38,22 @@ struct State {
     /// When the next request may go.
     next: Option<Instant>,
     waited: Duration,
+    /// The gap between requests at the rate that was found.
+    found: Option<Duration>,
+    /// When the answers of the last period came that were not 429, and those that were.
+    granted: VecDeque<Instant>,
+    refused: VecDeque<Instant>,
+    /// The refusals since anything was granted.
+    in_a_row: usize,
 }
 
 impl Pace {
     /// A pace of at most `rps` requests a second, or none.
+    ///
+    /// # Errors
+    /// The cap is no rate.
     pub fn new(rps: Option<f64>) -> Result<Pace, ClientError> {
-        let gap = match rps {
+        let given = match rps {
             None => Duration::ZERO,
             Some(rate) if rate > 0.0 => {
                 Duration::try_from_secs_f64(1.0 / rate).map_err(|_| ClientError::Rate(rate))?
@@ -32,30 +61,99 @@ impl Pace {
             Some(rate) => return Err(ClientError::Rate(rate)),
         };
         Ok(Pace {
-            gap,
+            given,
             state: Mutex::default(),
         })
     }
 
-    /// Waits until one more request may go.
-    pub async fn turn(&self) {
-        if self.gap.is_zero() {
-            return;
+    /// Waits until one more request may go. Says how long that was for the sake of the rate that the target grants.
+    pub async fn turn(&self) -> Duration {
+        let now = Instant::now();
+        let (turn, is_found) = self.reserve(now);
+        if turn <= now {
+            return Duration::ZERO;
         }
-        sleep_until(self.reserve(Instant::now())).await;
+        sleep_until(turn).await;
+        if is_found { turn - now } else { Duration::ZERO }
     }
 
     /// How long requests have waited for their turn, all together.
     pub fn waited(&self) -> Duration {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).waited
+        self.with(|state| state.waited)
     }
 
-    fn reserve(&self, now: Instant) -> Instant {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let turn = state.next.map_or(now, |next| next.max(now));
-        state.next = Some(turn + self.gap);
-        state.waited += turn - now;
-        turn
+    /// The rate that the target grants, in requests a second, if one was found.
+    pub fn found(&self) -> Option<f64> {
+        self.with(|state| state.found.map(|gap| 1.0 / gap.as_secs_f64()))
+    }
+
+    /// A request was answered with anything but 429.
+    pub fn note_granted(&self) {
+        let now = Instant::now();
+        self.with(|state| {
+            state.forget(now);
+            state.grant(now);
+        });
+    }
+
+    /// A request was answered 429 with the word that it be tried again in so long: all wait, if the rate is the reason. Whether
+    /// a rate was found.
+    pub fn note_refused(&self, wait: Duration) -> bool {
+        self.with(|state| state.refuse(Instant::now(), wait))
+    }
+
+    /// The turn of the next request, and whether the target's own rate decides it.
+    fn reserve(&self, now: Instant) -> (Instant, bool) {
+        self.with(|state| {
+            let gap = self.given.max(state.found.unwrap_or_default());
+            if gap.is_zero() {
+                return (now, false);
+            }
+            let turn = state.next.map_or(now, |next| next.max(now));
+            state.next = Some(turn + gap);
+            state.waited += turn - now;
+            (turn, gap > self.given)
+        })
+    }
+
+    fn with<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+        change(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl State {
+    fn forget(&mut self, now: Instant) {
+        for times in [&mut self.granted, &mut self.refused] {
+            while times.front().is_some_and(|at| now - *at > PERIOD) {
+                times.pop_front();
+            }
+        }
+    }
+
+    fn grant(&mut self, now: Instant) {
+        self.in_a_row = 0;
+        self.granted.push_back(now);
+    }
+
+    fn refuse(&mut self, now: Instant, wait: Duration) -> bool {
+        self.forget(now);
+        self.refused.push_back(now);
+        self.in_a_row += 1;
+        let (granted, refused) = (self.granted.len(), self.refused.len());
+        let many = refused >= LEAST_REFUSED && refused * ONE_IN >= granted + refused;
+        if granted < LEAST_GRANTED || !many && self.in_a_row < LEAST_IN_A_ROW {
+            return false;
+        }
+        let rate = u32::try_from(granted).unwrap_or(u32::MAX);
+        let gap = PERIOD * 100 / KEPT / rate;
+        // Where the rate that was found is refused as well, it was too much.
+        let slower = self.found.map_or(gap, |found| gap.max(found * 100 / KEPT));
+        self.found = Some(slower);
+        self.next = Some(now + wait.min(LONGEST));
+        self.granted.clear();
+        self.refused.clear();
+        self.in_a_row = 0;
+        true
     }
 }
 
@@ -67,11 +165,11 @@ mod tests {
     fn turns_are_spaced() {
         let pace = Pace::new(Some(4.0)).unwrap();
         let now = Instant::now();
-        let turns: Vec<_> = (0..3).map(|_| (pace.reserve(now) - now).as_millis()).collect();
+        let turns: Vec<_> = (0..3).map(|_| (pace.reserve(now).0 - now).as_millis()).collect();
         assert_eq!(turns, [0, 250, 500]);
         assert_eq!(pace.waited().as_millis(), 750);
         let later = now + Duration::from_secs(9);
-        assert_eq!(pace.reserve(later), later);
+        assert_eq!(pace.reserve(later), (later, false));
     }
 
     #[test]
@@ -80,5 +178,38 @@ mod tests {
             assert!(Pace::new(Some(rate)).is_err(), "{rate}");
         }
         assert!(Pace::new(None).is_ok());
+    }
+
+    /// Plays answers that come a millisecond apart, of which these are refused.
+    fn play(answers: usize, is_refused: impl Fn(usize) -> bool) -> Pace {
+        let pace = Pace::new(None).unwrap();
+        let start = Instant::now();
+        for answer in 0..answers {
+            let now = start + Duration::from_millis(answer as u64);
+            pace.with(|state| {
+                state.forget(now);
+                match is_refused(answer) {
+                    true => drop(state.refuse(now, PERIOD)),
+                    false => state.grant(now),
+                }
+            });
+        }
+        pace
+    }
+
+    #[test]
+    fn a_rate_is_found_where_all_beyond_it_is_refused() {
+        let pace = play(80, |answer| answer >= 50);
+        let found = pace.found().unwrap();
+        assert!((47.0..=50.0).contains(&found), "{found}");
+        let (turn, is_found) = pace.reserve(Instant::now());
+        assert!(is_found && turn > Instant::now(), "all wait as the target asked");
+    }
+
+    #[test]
+    fn a_request_that_is_refused_now_and_then_makes_no_rate() {
+        for one_in in [8, 25, 50] {
+            assert_eq!(play(5000, |answer| answer % one_in == one_in - 1).found(), None);
+        }
     }
 }

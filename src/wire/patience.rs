@@ -1,42 +1,50 @@
-//! How long a run waits: for what keeps timing out, for one case, for a target that throttles, and for how long at all.
+//! How long a run waits: for an answer, for one case, for a target that throttles, and for how long at all.
+//!
+//! The limit of an operation is the run's own at least; it grows with the latency that the target has shown, and never
+//! falls for what happens while other cases are under way, since that may be of our own making.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::{Halt, Refusals};
+use super::{Concurrency, Halt, Refusals};
 
-/// So many timeouts in a row, and the full time is not waited again.
-const ENOUGH: u32 = 3;
-/// So many timeouts in all, and it is not either, whatever was answered in between.
-const ENOUGH_IN_ALL: u32 = 8;
-/// The part of the limit that is waited then.
+/// An operation is given so many times as long as it was seen to take.
+const MARGIN: u32 = 2;
+/// But never longer than so many times the run's limit.
+const MOST: u32 = 4;
+/// What was seen once is believed less with each answer that is quicker: by a part in so many.
+const FADES: u32 = 16;
+/// In a case in which an operation was waited for in vain, it is waited for so much less from then on.
 const FRACTION: u32 = 10;
 /// But never less than this.
 const LEAST: Duration = Duration::from_millis(250);
-/// And never less than so many times what the slowest answer took.
-const MARGIN: u32 = 4;
+/// And never less than so many times what an answer was seen to take.
+const LEAST_MARGIN: u32 = 4;
+/// How far the time of a case stretches with the latency of the target.
+const STRETCH: u32 = 4;
 
-/// The time limit for each operation, learned from what has timed out. Clones share what they learn.
+/// The limits of a run. Clones share what they learn.
 #[derive(Debug, Clone)]
 pub struct Patience {
     limit: Duration,
     case: Option<Duration>,
+    stretches: bool,
+    /// Which attempt it is of a case that is driven with nothing beside it.
+    alone: Option<u32>,
     seen: Arc<Mutex<BTreeMap<String, Seen>>>,
     refusals: Arc<Refusals>,
+    concurrency: Arc<Concurrency>,
     halt: Halt,
 }
 
 #[derive(Debug, Default)]
 struct Seen {
-    /// Timeouts since the last answer.
-    timeouts: u32,
-    /// All timeouts.
-    all: u32,
-    /// The longest that an answer took.
+    /// How long an answer takes at the most, by those that came of late.
     slowest: Duration,
-    /// Whether the full time was ever cut.
-    cut: bool,
+    answers: u64,
+    /// Whether it hangs: it was waited for in vain, twice, with nothing beside it.
+    hangs: bool,
 }
 
 impl Patience {
@@ -45,8 +53,11 @@ impl Patience {
         Patience {
             limit,
             case: None,
+            stretches: false,
+            alone: None,
             seen: Arc::default(),
             refusals: Arc::default(),
+            concurrency: Arc::default(),
             halt: Halt::default(),
         }
     }
@@ -56,9 +67,30 @@ impl Patience {
         Patience { case, ..self }
     }
 
+    /// Whether the time of a case grows with the latency of the target, up to five times as much.
+    pub fn stretching(self, stretches: bool) -> Patience {
+        Patience { stretches, ..self }
+    }
+
     /// Ends when this says so.
     pub fn with_halt(self, halt: Halt) -> Patience {
         Patience { halt, ..self }
+    }
+
+    /// Learns how many cases at once the target can take.
+    pub fn with_concurrency(self, concurrency: Arc<Concurrency>) -> Patience {
+        Patience { concurrency, ..self }
+    }
+
+    /// For an attempt, from 1, at a case with nothing beside it. A later one waits for longer.
+    pub fn alone(self, attempt: u32) -> Patience {
+        let alone = Some(attempt);
+        Patience { alone, ..self }
+    }
+
+    /// Whether nothing is under way beside the case.
+    pub fn is_alone(&self) -> bool {
+        self.alone.is_some()
     }
 
     /// How long one case may take.
@@ -66,9 +98,22 @@ impl Patience {
         self.case
     }
 
+    /// How much longer a case may take that has waited so long for answers that came.
+    pub fn stretch(&self, answered: Duration) -> Duration {
+        match (self.stretches, self.case) {
+            (true, Some(case)) => answered.min(case * STRETCH),
+            _ => Duration::ZERO,
+        }
+    }
+
     /// What is known of the target's 429.
     pub fn refusals(&self) -> &Refusals {
         &self.refusals
+    }
+
+    /// How many cases are driven at once.
+    pub fn concurrency(&self) -> &Concurrency {
+        &self.concurrency
     }
 
     /// What ends the run early.
@@ -76,55 +121,57 @@ impl Patience {
         &self.halt
     }
 
-    /// How long to wait for the operation `key`.
-    pub fn limit(&self, key: &str) -> Duration {
-        self.with(key, |seen| {
-            if !seen.is_hopeless() {
-                return self.limit;
-            }
-            seen.cut = true;
-            (self.limit / FRACTION)
-                .max(LEAST)
-                .max(seen.slowest * MARGIN)
-                .min(self.limit)
-        })
+    /// How long to wait for the operation `key`, of which so many requests are sent at the same moment.
+    pub fn limit(&self, key: &str, at_once: u32) -> Duration {
+        let shown = self.with(key, |seen| seen.slowest);
+        let attempt = self.alone.unwrap_or(1).max(1);
+        let limit = (self.limit * attempt).max(shown * MARGIN * at_once.max(1));
+        limit.min(self.limit * MOST)
     }
 
-    /// The operation timed out. Whether it is no longer waited for at full length.
-    pub fn note_timeout(&self, key: &str) -> bool {
-        self.with(key, |seen| {
-            seen.timeouts += 1;
-            seen.all += 1;
-            seen.is_hopeless()
-        })
+    /// How long to wait for the operation `key` once it was waited for in vain in the same case.
+    pub fn short_limit(&self, key: &str) -> Duration {
+        let shown = self.with(key, |seen| seen.slowest);
+        (self.limit / FRACTION)
+            .max(LEAST)
+            .max(shown * LEAST_MARGIN)
+            .min(self.limit)
     }
 
-    /// The operation was answered: it is worth waiting for again.
+    /// The operation was answered.
     pub fn note_answer(&self, key: &str, took: Duration) {
         self.with(key, |seen| {
-            seen.timeouts = 0;
-            seen.slowest = seen.slowest.max(took);
+            seen.slowest = took.max(seen.slowest - seen.slowest / FADES);
+            seen.answers += 1;
         });
     }
 
-    /// The operations that were not waited for at full length at least once, for the report.
-    pub fn impatient(&self) -> Vec<String> {
+    /// Whether the target has answered anything in time.
+    pub fn was_answered(&self) -> bool {
         let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        seen.iter()
-            .filter(|(_, seen)| seen.cut)
-            .map(|(key, _)| key.clone())
-            .collect()
+        seen.values().any(|seen| seen.answers > 0)
+    }
+
+    /// The operation was waited for in vain, twice, with nothing beside it.
+    pub fn note_hang(&self, key: &str) {
+        self.with(key, |seen| seen.hangs = true);
+    }
+
+    /// Whether the operation is known to hang.
+    pub fn hangs(&self, key: &str) -> bool {
+        self.with(key, |seen| seen.hangs)
+    }
+
+    /// The operations that are known to hang, for the report.
+    pub fn hanging(&self) -> Vec<String> {
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let hanging = seen.iter().filter(|(_, seen)| seen.hangs);
+        hanging.map(|(key, _)| key.clone()).collect()
     }
 
     fn with<T>(&self, key: &str, change: impl FnOnce(&mut Seen) -> T) -> T {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         change(seen.entry(key.to_owned()).or_default())
-    }
-}
-
-impl Seen {
-    fn is_hopeless(&self) -> bool {
-        self.timeouts >= ENOUGH || self.all >= ENOUGH_IN_ALL
     }
 }
 
@@ -134,49 +181,52 @@ mod tests {
 
     const FULL: Duration = Duration::from_secs(5);
 
-    fn tried(patience: &Patience, times: u32) {
-        for _ in 0..times {
-            patience.note_timeout("push");
+    #[test]
+    fn the_limit_follows_the_latency_and_never_falls() {
+        let patience = Patience::new(FULL);
+        assert_eq!(patience.limit("push", 1), FULL);
+        patience.note_answer("push", Duration::from_secs(4));
+        assert_eq!(patience.limit("push", 1), Duration::from_secs(8));
+        assert_eq!(patience.limit("push", 8), FULL * MOST, "not for ever");
+        assert_eq!(patience.limit("pull", 1), FULL);
+        for _ in 0..100 {
+            patience.note_answer("push", Duration::from_millis(1));
         }
+        assert_eq!(patience.limit("push", 1), FULL, "what was slow once is forgotten");
     }
 
     #[test]
-    fn three_timeouts_in_a_row_are_enough() {
+    fn requests_that_are_sent_together_take_their_turns() {
         let patience = Patience::new(FULL);
-        tried(&patience, 2);
-        assert_eq!(patience.limit("push"), FULL);
-        tried(&patience.clone(), 1);
-        assert_eq!(patience.limit("push"), Duration::from_millis(500));
-        assert_eq!(patience.limit("pull"), FULL);
-        assert_eq!(patience.impatient(), ["push"]);
+        patience.note_answer("push", Duration::from_millis(500));
+        assert_eq!(patience.limit("push", 1), FULL);
+        assert_eq!(patience.limit("push", 8), Duration::from_secs(8));
     }
 
     #[test]
-    fn an_answer_restores_patience() {
+    fn the_second_attempt_alone_waits_twice_as_long() {
         let patience = Patience::new(FULL);
-        tried(&patience, 3);
+        assert_eq!(patience.clone().alone(1).limit("push", 1), FULL);
+        assert_eq!(patience.alone(2).limit("push", 1), FULL * 2);
+    }
+
+    #[test]
+    fn what_was_waited_for_in_vain_is_waited_for_less_in_the_same_case() {
+        let patience = Patience::new(FULL);
+        assert_eq!(patience.short_limit("push"), Duration::from_millis(500));
         patience.note_answer("push", Duration::from_secs(1));
-        assert_eq!(patience.limit("push"), FULL);
-        assert!(patience.impatient().is_empty());
-        tried(&patience, 3);
-        assert_eq!(patience.limit("push"), Duration::from_secs(4));
+        assert_eq!(patience.short_limit("push"), Duration::from_secs(4));
+        let short = Patience::new(Duration::from_millis(100));
+        assert_eq!(short.short_limit("push"), Duration::from_millis(100));
     }
 
     #[test]
-    fn what_times_out_now_and_then_is_not_waited_for_for_ever() {
-        let patience = Patience::new(FULL);
-        for _ in 0..ENOUGH_IN_ALL {
-            assert_eq!(patience.limit("push"), FULL);
-            tried(&patience, 1);
-            patience.note_answer("push", Duration::from_millis(300));
-        }
-        assert_eq!(patience.limit("push"), Duration::from_millis(1200));
-    }
-
-    #[test]
-    fn a_short_limit_is_never_raised() {
-        let patience = Patience::new(Duration::from_millis(100));
-        tried(&patience, 9);
-        assert_eq!(patience.limit("push"), Duration::from_millis(100));
+    fn the_time_of_a_case_stretches_so_far() {
+        let case = Duration::from_secs(120);
+        let patience = Patience::new(FULL).with_case_limit(Some(case));
+        assert_eq!(patience.stretch(case), Duration::ZERO);
+        let patience = patience.stretching(true);
+        assert_eq!(patience.stretch(case), case);
+        assert_eq!(patience.stretch(case * 9), case * STRETCH);
     }
 }

@@ -10,7 +10,7 @@ use avp_conform::judge::Transport;
 use avp_conform::plan::{Filter, plan};
 use avp_conform::protocol::SpecVersion;
 use avp_conform::record::Record;
-use avp_conform::run::{Heading, RACE_TIME, Run, run};
+use avp_conform::run::{Heading, Jobs, RACE_TIME, Run, run};
 use avp_conform::server::{Behaviour, Options, Server, faults};
 use avp_conform::wire::{Client, ClientOptions, Endpoint, Patience};
 
@@ -50,7 +50,7 @@ pub(crate) fn of(url: &str, filters: &[&str], show_secrets: bool) -> Record {
         selected: plan(&SUITE, &filters, spec, false),
         target: Arc::new(target),
         transport: Transport::Loopback,
-        jobs: 16,
+        jobs: Jobs::Exactly(16),
         races: RACE_TIME,
         heading: Heading {
             target: url.to_owned(),

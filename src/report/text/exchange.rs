@@ -86,6 +86,9 @@ pub(in crate::report) fn place(exchange: &Exchange) -> String {
         (Role::Step | Role::Setup, None) => "set-up".to_owned(),
         (Role::Setup, Some(step)) => format!("set-up of {step}"),
         (Role::Audit, step) => format!("audit of {}", step.unwrap_or_else(|| "set-up".to_owned())),
+        (Role::Abandoned, step) => {
+            format!("abandoned {}", step.unwrap_or_else(|| "set-up".to_owned()))
+        }
         (Role::Throttled, step) => format!("throttled {}", step.unwrap_or_else(|| "set-up".to_owned())),
     }
 }

@@ -1,0 +1,123 @@
+//! Cases that may have suffered from the load that others put on the target: what went wrong in them for which load may be
+//! the reason, and what is known to go wrong without any.
+
+use std::collections::BTreeMap;
+
+use crate::case::LoadedCase;
+use crate::drive::operation_key;
+use crate::record::CaseRecord;
+use crate::verdict::Verdict;
+use crate::wire::{Exchange, FailureKind, Outcome, Role};
+
+/// Cases in which something went wrong that costs little time are driven again even where the same is known to go wrong
+/// alone, until it did so often.
+const ENOUGH: usize = 8;
+
+/// What went wrong with an exchange.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Trouble {
+    kind: Kind,
+    /// The operation, as patience calls it.
+    pub(super) key: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Kind {
+    /// No answer in time.
+    Timeout,
+    /// No connection.
+    Connect,
+    /// The connection ended before the answer was whole.
+    Closed,
+    /// A gateway had nobody to ask.
+    Gateway,
+    /// It was sent twice.
+    Doubt,
+    /// It was 429 for as long as it was tried.
+    Throttled,
+}
+
+impl Trouble {
+    fn of(case: &LoadedCase, exchange: &Exchange) -> Option<Trouble> {
+        if exchange.role == Role::Abandoned {
+            return None;
+        }
+        let kind = match &exchange.outcome {
+            _ if exchange.is_doubtful() => Kind::Doubt,
+            Outcome::Failure(failure) => match failure.kind {
+                FailureKind::Timeout => Kind::Timeout,
+                FailureKind::Connect => Kind::Connect,
+                FailureKind::Closed => Kind::Closed,
+                _ => return None,
+            },
+            Outcome::Answer(answer) if (502..=504).contains(&answer.status) => Kind::Gateway,
+            Outcome::Answer(_) => return None,
+        };
+        let steps = &case.case.steps;
+        let step = exchange.step.and_then(|step| steps.get(step));
+        let races = exchange.role == Role::Step && step.is_some_and(|step| step.get_ref().is_race());
+        let operation = operation_key(exchange.operation);
+        let key = match races {
+            true => format!("concurrent {operation}"),
+            false => operation.to_owned(),
+        };
+        Some(Trouble { kind, key })
+    }
+
+    pub(super) fn is_timeout(&self) -> bool {
+        self.kind == Kind::Timeout
+    }
+}
+
+/// What went wrong in a case that did not come out well. Empty where load cannot be the reason.
+pub(super) fn troubles(case: &LoadedCase, record: &CaseRecord) -> Vec<Trouble> {
+    if matches!(record.verdict, Verdict::Pass | Verdict::NotApplicable) {
+        return Vec::new();
+    }
+    let mut troubles: Vec<Trouble> = record
+        .exchanges
+        .iter()
+        .filter_map(|exchange| Trouble::of(case, exchange))
+        .collect();
+    // It waited for others to let it through, until it gave up.
+    let last = record.exchanges.last();
+    if let Some(last) = last.filter(|last| last.role == Role::Throttled)
+        && last.outcome.answer().is_some_and(|answer| answer.status == 429)
+    {
+        troubles.push(Trouble {
+            kind: Kind::Throttled,
+            key: operation_key(last.operation).to_owned(),
+        });
+    }
+    troubles.sort();
+    troubles.dedup();
+    troubles
+}
+
+/// What is known to go wrong with nothing beside it, and in how many cases it did.
+#[derive(Debug, Default)]
+pub(super) struct Proven(BTreeMap<Trouble, usize>);
+
+impl Proven {
+    /// What went wrong in both attempts alone.
+    pub(super) fn add(&mut self, first: &[Trouble], second: Vec<Trouble>) -> Vec<Trouble> {
+        let both: Vec<Trouble> = second
+            .into_iter()
+            .filter(|trouble| first.contains(trouble))
+            .collect();
+        for trouble in &both {
+            *self.0.entry(trouble.clone()).or_default() += 1;
+        }
+        both
+    }
+
+    /// Whether all of it is known, so that nothing is to be learned from driving the case again.
+    pub(super) fn explains(&self, troubles: &[Trouble]) -> bool {
+        let enough = |trouble: &Trouble| match trouble.kind {
+            Kind::Timeout | Kind::Connect | Kind::Throttled => 1,
+            Kind::Closed | Kind::Gateway | Kind::Doubt => ENOUGH,
+        };
+        let known = |trouble: &Trouble| self.0.get(trouble).is_some_and(|times| *times >= enough(trouble));
+        troubles.iter().all(known)
+    }
+}
