@@ -2,16 +2,19 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use avp_conform::protocol::Operation;
 use avp_conform::record::{CaseRecord, Record};
 use avp_conform::report::load;
 use avp_conform::server::{Options, Server, Tls};
 use avp_conform::verdict::{RunVerdict, Verdict};
+use avp_conform::wire::Role;
 
 const SEED: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
 
@@ -674,5 +677,70 @@ fn shells_and_readers_of_manuals_are_served() {
         let output = program().args(options).output().unwrap();
         assert_eq!(output.status.code(), Some(0));
         assert!(String::from_utf8_lossy(&output.stdout).contains(expected));
+    }
+}
+
+/// A server that takes many a malformed request must not be asked the next one about what it was left with: of a create that
+/// was granted the id is taken, of a removal the caller may be locked out.
+#[test]
+fn each_malformed_form_is_tried_on_a_repository_that_is_known_to_be_good() {
+    for name in [
+        "types-coerced",
+        "nulls-taken",
+        "lengths-unchecked",
+        "push-refused-but-stored",
+    ] {
+        let fault = avp_conform::server::find_fault(name).unwrap();
+        let server = Server::start(Options {
+            behaviour: avp_conform::server::Behaviour::Faulty(fault),
+            ..Options::default()
+        })
+        .unwrap();
+        let done = run(&[
+            "--target",
+            &server.url(),
+            "--filter",
+            "malformed/*",
+            "--seed",
+            SEED,
+        ]);
+        let mut granted = 0;
+        for case in &done.record.cases {
+            assert_ne!(
+                case.verdict,
+                Verdict::Blocked,
+                "{name} {}: {:?}",
+                case.id,
+                case.reason
+            );
+            let steps = case
+                .exchanges
+                .iter()
+                .filter(|it| it.role == Role::Step && it.spoiled.is_some());
+            let mut spent = BTreeSet::new();
+            for exchange in steps.filter(|it| it.operation.is_some_and(Operation::writes)) {
+                let status = exchange.outcome.answer().map_or(0, |answer| answer.status);
+                let place = (&case.id, &exchange.repo);
+                assert!(
+                    !spent.contains(&place),
+                    "{name}: {} asked about {place:?} again",
+                    case.id
+                );
+                // A create whose roster is not exactly the caller is rightly forbidden.
+                let creates = exchange.operation == Some(Operation::CreateRepo);
+                let masked = if creates { status == 409 } else { status == 403 };
+                assert!(!masked, "{name}: {} masked by {status}", case.id);
+                let answer = exchange.outcome.answer().map(|answer| answer.body.to_text());
+                let conflict = answer.is_some_and(|body| body.contains("\"conflict\":true"));
+                if status == 200 && !conflict {
+                    granted += 1;
+                    spent.insert(place);
+                }
+            }
+        }
+        assert!(
+            granted > 0 || name == "push-refused-but-stored",
+            "{name} granted nothing"
+        );
     }
 }

@@ -5,7 +5,7 @@ use super::{Driver, Flow, blocked};
 use crate::case::Action;
 use crate::case::Count;
 use crate::case::model::Pull;
-use crate::ledger::member_id;
+use crate::ledger::{Stored, member_id};
 use crate::protocol::Operation;
 use crate::reading::Reading;
 use crate::wire::Role;
@@ -19,33 +19,71 @@ pub(super) enum Eyes {
     One(usize),
 }
 
+/// What a member was served, against what the answers so far commit the target to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sight {
+    /// Version, epoch, members and envelope are those that are known; or there is no repository, and none was served.
+    AsKnown,
+    /// Something else, or nothing.
+    Other,
+    /// No manifest that could be read.
+    Unreadable,
+}
+
 /// More members than this are not asked one by one.
 const MOST_EYES: usize = 8;
 
 impl Driver<'_> {
-    /// Pulls the repository as its members. Where there is no repository, `actor` asks for it in vain.
+    /// Pulls the repository as its members. Where there is no repository, `actor` asks for it in vain. Ends the case where
+    /// what is served is nothing that a request could build on.
     pub(super) async fn audit(&mut self, repo: &str, actor: &str, eyes: Eyes, round: usize) -> Flow<()> {
+        let sight = self.survey(repo, actor, eyes, round).await?;
+        self.build_on(sight)
+    }
+
+    /// Like [`Driver::audit`], and says what the first member saw.
+    pub(super) async fn survey(&mut self, repo: &str, actor: &str, eyes: Eyes, round: usize) -> Flow<Sight> {
         let members = self.eyes(repo, actor, eyes);
+        let mut first = Sight::AsKnown;
         for (index, name) in members.iter().enumerate() {
             let reading = self.look(repo, name, round).await?;
             if index == 0 {
-                self.adopt(repo, &reading)?;
+                first = self.adopt(repo, &reading);
             }
         }
-        Ok(())
+        Ok(first)
     }
 
     /// What the first member saw is what the next request builds on; the judge has compared it with what should be.
-    fn adopt(&mut self, repo: &str, reading: &Reading) -> Flow<()> {
-        let (Some(answer), Some(stored)) = (reading.granted(), self.world.stored(repo)) else {
-            return Ok(());
+    fn adopt(&mut self, repo: &str, reading: &Reading) -> Sight {
+        let Some(stored) = self.world.stored(repo) else {
+            return match reading.granted() {
+                Some(_) => Sight::Other,
+                None => Sight::AsKnown,
+            };
         };
-        match stored.observed(answer) {
-            Some(seen) => {
-                self.world.ensure_repo(repo).stored = Some(seen);
-                Ok(())
-            }
-            None => {
+        let Some(answer) = reading.granted() else {
+            return Sight::Other;
+        };
+        let Some(seen) = stored.observed(answer) else {
+            return Sight::Unreadable;
+        };
+        let ids = |stored: &Stored| -> Vec<String> {
+            let ids = stored.members.iter().filter_map(|entry| member_id(entry));
+            ids.map(str::to_owned).collect()
+        };
+        let same = (seen.version, seen.epoch) == (stored.version, stored.epoch)
+            && ids(&seen) == ids(stored)
+            && answer.get("envelope") == Some(&*stored.envelope);
+        self.world.ensure_repo(repo).stored = Some(seen);
+        if same { Sight::AsKnown } else { Sight::Other }
+    }
+
+    /// Ends the case where no later request can build on what was seen.
+    pub(super) fn build_on(&self, sight: Sight) -> Flow<()> {
+        match sight {
+            Sight::AsKnown | Sight::Other => Ok(()),
+            Sight::Unreadable => {
                 let reason = "what members are served is no manifest that a request could build on";
                 Err(blocked(self.step.map(|step| step + 1), reason))
             }

@@ -32,6 +32,7 @@ pub use world::{identity, marker, scope, unique};
 
 use crate::case::{LoadedCase, TokenForm};
 use crate::crypto::Seed;
+use crate::ledger::Stored;
 use crate::protocol::{Operation, SpecVersion};
 use crate::reading::{self, Reading};
 use crate::record::Stopped;
@@ -95,6 +96,7 @@ pub async fn drive_within(case: &LoadedCase, target: &Target, races: Option<Dura
         answered: Duration::ZERO,
         timeouts: BTreeMap::new(),
         races_end: races.map(|time| began + time),
+        spent: BTreeMap::new(),
     };
     let ended = tokio::select! {
         biased;
@@ -133,6 +135,9 @@ struct Driver<'a> {
     timeouts: BTreeMap<String, u32>,
     /// When the time for the case's races is over.
     races_end: Option<Instant>,
+    /// Repositories that hold what should have been refused, or that a refused request damaged, with what they held before:
+    /// the next step gets fresh ones in their place.
+    spent: BTreeMap<String, Option<Stored>>,
 }
 
 impl Driver<'_> {

@@ -100,7 +100,8 @@ fn change(world: &mut World<'_>, changes: &Changes, repo: &str, mut draft: Draft
 fn change_path(world: &mut World<'_>, changes: &Changes, repo: &str, draft: &mut Draft) {
     let id = world.ensure_repo(repo).id.clone();
     if let Some(other) = &changes.path_repo {
-        let other_id = world.ensure_repo(other).id.clone();
+        let current = world.current(other);
+        let other_id = world.ensure_repo(&current).id.clone();
         draft.path = draft
             .path
             .replacen(&encode_segment(&id), &encode_segment(&other_id), 1);
@@ -338,7 +339,8 @@ fn fill_text(world: &mut World<'_>, text: &str) -> String {
     for name in ["repo", "other"] {
         let mark = format!("{{{name}}}");
         if text.contains(&mark) {
-            text = text.replace(&mark, &world.ensure_repo(name).id);
+            let current = world.current(name);
+            text = text.replace(&mark, &world.ensure_repo(&current).id);
         }
     }
     while let Some((before, rest)) = text.split_once("{id:") {

@@ -4,15 +4,15 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::audit::Eyes;
+use super::audit::{Eyes, Sight};
 use super::draft::{Content, Draft, path};
 use super::throttle::{Demand, is_told_limit};
 use super::{Driver, Flow, blocked, error, forge, jwt, not_applicable, now_ms, spoil, world};
-use crate::case::model::{Repo, Step, Stored as StoredWord, Wait};
+use crate::case::model::{Create, Repo, Step, Stored as StoredWord, Wait};
 use crate::case::{Action, NonceSource, TokenForm, Word};
 use crate::crypto::SignatureForm;
 use crate::json;
-use crate::ledger::Stored;
+use crate::ledger::{Stored, member_id};
 use crate::protocol::{Operation, encode_segment};
 use crate::reading::Reading;
 use crate::record::Stopped;
@@ -34,7 +34,7 @@ impl Driver<'_> {
             self.ensure_token(&name).await?;
         }
         if let Some(id) = &case.nowhere {
-            let style = crate::case::model::Create {
+            let style = Create {
                 id: Some(id.clone()),
                 ..Default::default()
             };
@@ -119,7 +119,8 @@ impl Driver<'_> {
                         let drafts = spoil::variants(&mut self.world, step.with.as_ref(), &step.repo, draft);
                         count = drafts.len();
                         if let Some(draft) = drafts.into_iter().nth(at) {
-                            self.one(step, index, name, draft, round + at, false).await?;
+                            self.one(step, index, name, &step.repo, draft, round + at, false)
+                                .await?;
                         }
                         at += 1;
                     }
@@ -129,31 +130,62 @@ impl Driver<'_> {
             _ => {}
         }
         let name = step.actor_names()[0].to_owned();
-        let mut drafts = self.drafts(step, &name).into_iter();
+        let mut repo = self.good_repo(&step.repo).await?;
+        let mut drafts = self.drafts(step, &name, &repo).into_iter();
         let mut round = 0;
         while let Some(draft) = drafts.next() {
             let is_last = drafts.len() == 0;
-            let granted = self.one(step, index, &name, draft, round, is_last).await?;
+            let changed = self.one(step, index, &name, &repo, draft, round, is_last).await?;
             round += 1;
-            // What was granted may have moved the version that the other requests were made for.
-            if granted && !is_last {
-                drafts = self.drafts(step, &name).into_iter();
+            // The other requests were made for another version, or for a repository that is of no use any more.
+            if changed && !is_last {
+                repo = self.good_repo(&step.repo).await?;
+                drafts = self.drafts(step, &name, &repo).into_iter();
                 drafts.by_ref().take(round).for_each(drop);
             }
         }
         Ok(())
     }
 
+    /// The repository that a step means by a name. Where the one of that name holds what should have been refused, a fresh
+    /// one takes its place: of the same members, and made in the same way.
+    async fn good_repo(&mut self, name: &str) -> Flow<String> {
+        let current = self.world.current(name);
+        let Some(good) = self.spent.remove(&current) else {
+            return Ok(current);
+        };
+        let (style, creator) = {
+            let repo = self.world.known_repo(&current);
+            (repo.style.clone(), repo.creator.clone())
+        };
+        let fresh = self.world.replace(name);
+        let Some(good) = good else { return Ok(fresh) };
+        let ids = good.members.iter().filter_map(|entry| member_id(entry));
+        let members: Vec<String> = ids
+            .filter_map(|id| self.world.name_of(id))
+            .map(str::to_owned)
+            .collect();
+        let creator = creator.filter(|creator| members.contains(creator));
+        if let Some(by) = creator.or_else(|| members.first().cloned()) {
+            let with = Create {
+                members: None,
+                ..style
+            };
+            self.make_repo(&fresh, &Repo { by, members, with }).await?;
+        }
+        Ok(fresh)
+    }
+
     /// The requests of a step that is neither a race nor a redemption.
-    fn drafts(&mut self, step: &Step, name: &str) -> Vec<Draft> {
+    fn drafts(&mut self, step: &Step, name: &str, repo: &str) -> Vec<Draft> {
         let valid = match step.action() {
             Action::Challenge(challenge) => {
                 let drafts = self.challenge_drafts(name, challenge);
-                let spoil = |draft| spoil::variants(&mut self.world, step.with.as_ref(), &step.repo, draft);
+                let spoil = |draft| spoil::variants(&mut self.world, step.with.as_ref(), repo, draft);
                 return drafts.into_iter().flat_map(spoil).collect();
             }
             Action::Request(request) => {
-                let id = encode_segment(&self.world.ensure_repo(&step.repo).id);
+                let id = encode_segment(&self.world.ensure_repo(repo).id);
                 let mut draft = Draft::new(Operation::Pull, request.path.replace("{repo}", &id), None);
                 draft.operation = None;
                 draft.method.clone_from(&request.method);
@@ -163,10 +195,10 @@ impl Driver<'_> {
                 }
                 Some(draft)
             }
-            action => self.valid_draft(name, &step.repo, action),
+            action => self.valid_draft(name, repo, action),
         };
         let Some(valid) = valid else { return Vec::new() };
-        spoil::variants(&mut self.world, step.with.as_ref(), &step.repo, valid)
+        spoil::variants(&mut self.world, step.with.as_ref(), repo, valid)
     }
 
     /// The valid request of an operation of the route table.
@@ -181,17 +213,24 @@ impl Driver<'_> {
         Some(Draft::new(operation, path, body))
     }
 
-    /// One request of a step, what it changes, and the audit behind it. Says whether it was granted and changed something.
+    /// One request of a step, what it changes, and the audit behind it. Says whether it changed something, or spoilt the
+    /// repository for the requests after it.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "one request of a sweep, and its place in it"
+    )]
     async fn one(
         &mut self,
         step: &Step,
         index: usize,
         name: &str,
+        repo: &str,
         draft: Draft,
         round: usize,
         last: bool,
     ) -> Flow<bool> {
-        let repo = self.repo_of(step, &draft);
+        let repo = self.repo_of(step, &draft, repo);
+        let before = self.world.stored(&repo).cloned();
         self.weigh(name, &repo, &draft);
         let on_vault = draft.operation.is_some_and(Operation::needs_token);
         let reading = self
@@ -210,24 +249,34 @@ impl Driver<'_> {
         self.heed(step, index, &reading)?;
         self.apply(name, &repo, &draft, &reading);
         // With a token that is over on purpose nobody can look.
-        if draft.operation.is_some_and(Operation::writes) && !self.keep_tokens {
-            let eyes = if last || reading.granted().is_some() {
-                Eyes::All
-            } else {
-                Eyes::One(round)
-            };
-            self.audit(&repo, name, eyes, round).await?;
+        if !draft.operation.is_some_and(Operation::writes) || self.keep_tokens {
+            return Ok(false);
         }
-        let writes = draft.operation.is_some_and(Operation::writes);
-        Ok(writes && reading.granted().is_some())
+        let granted = reading.granted().is_some();
+        let eyes = if last || granted {
+            Eyes::All
+        } else {
+            Eyes::One(round)
+        };
+        let sight = self.survey(&repo, name, eyes, round).await?;
+        let is_spent = draft.spoiled.is_some()
+            && match granted {
+                true => !last || is_refusal(step),
+                false => sight != Sight::AsKnown,
+            };
+        match is_spent {
+            true => _ = self.spent.insert(repo, before),
+            false => self.build_on(sight)?,
+        }
+        Ok(granted || is_spent)
     }
 
-    /// The repository that a request concerns: the path decides.
-    fn repo_of(&self, step: &Step, draft: &Draft) -> String {
-        let other = step.with.as_ref().and_then(|with| with.path_repo.clone());
-        match draft.operation {
-            Some(Operation::CreateRepo) | None => step.repo.clone(),
-            Some(_) => other.unwrap_or_else(|| step.repo.clone()),
+    /// The repository that a request concerns, of the one that the step is about: the path decides.
+    fn repo_of(&self, step: &Step, draft: &Draft, repo: &str) -> String {
+        let other = step.with.as_ref().and_then(|with| with.path_repo.as_ref());
+        match (draft.operation, other) {
+            (Some(Operation::CreateRepo) | None, _) | (_, None) => repo.to_owned(),
+            (Some(_), Some(other)) => self.world.current(other),
         }
     }
 
@@ -263,11 +312,7 @@ impl Driver<'_> {
         if step.advice.is_some() {
             return Ok(());
         }
-        let words: &[Word] = step
-            .answer
-            .as_ref()
-            .map(|answer| answer.get_ref().0.as_slice())
-            .unwrap_or_default();
+        let words = words(step);
         if words.iter().any(|word| reading.is(*word)) {
             return Ok(());
         }
@@ -427,6 +472,17 @@ impl Driver<'_> {
         self.world.actor(name).token = own;
         result
     }
+}
+
+/// The answers that a step takes for right.
+fn words(step: &Step) -> &[Word] {
+    let answer = step.answer.as_ref();
+    answer.map_or(&[], |answer| answer.get_ref().0.as_slice())
+}
+
+/// Whether a step is to be refused.
+fn is_refusal(step: &Step) -> bool {
+    !words(step).is_empty() && words(step).iter().all(|word| word.is_refusal())
 }
 
 /// How many members a repository has once a request is granted.

@@ -23,7 +23,12 @@ pub(super) struct World<'a> {
     accounts: BTreeMap<(String, bool), PlantedAccounts>,
     actors: BTreeMap<String, Actor>,
     repos: BTreeMap<String, Repo>,
+    /// How often the repository of a name was replaced by a fresh one.
+    replaced: BTreeMap<String, u32>,
 }
+
+/// Stands between the name of a repository and the number of the one that took its place: `repo.2`.
+const STAND_IN: char = '.';
 
 /// One member, stranger or member to be.
 pub(super) struct Actor {
@@ -115,6 +120,7 @@ impl<'a> World<'a> {
             accounts: BTreeMap::new(),
             actors: BTreeMap::new(),
             repos: BTreeMap::new(),
+            replaced: BTreeMap::new(),
         }
     }
 
@@ -174,6 +180,20 @@ impl<'a> World<'a> {
             .unwrap_or_else(|| unreachable!("the lint refuses a case with no repository {name:?}"))
     }
 
+    /// The name of the repository that a case means by a name: its own, or that of the last one that took its place.
+    pub(super) fn current(&self, name: &str) -> String {
+        match self.replaced.get(name) {
+            Some(times) => format!("{name}{STAND_IN}{}", times + 1),
+            None => name.to_owned(),
+        }
+    }
+
+    /// Has a fresh repository take the place of the one of a name, and says what it is called. It is not created by that.
+    pub(super) fn replace(&mut self, name: &str) -> String {
+        *self.replaced.entry(name.to_owned()).or_default() += 1;
+        self.current(name)
+    }
+
     /// Gives a name to a repository that is never created: an id nobody knows.
     pub(super) fn ensure_repo(&mut self, name: &str) -> &mut Repo {
         self.repo(name, &Create::default())
@@ -231,6 +251,10 @@ impl<'a> World<'a> {
         let unique = unique(self.seed, &self.scope);
         let template = style.id.clone().unwrap_or_else(|| format!("{{id}}-{name}"));
         let mut id = template.replace("{id}", &unique);
+        // The default has the name in it; any other is told apart like the name is.
+        if let (Some((_, turn)), Some(_)) = (name.rsplit_once(STAND_IN), &style.id) {
+            id = format!("{id}{STAND_IN}{turn}");
+        }
         if let Some(length) = style.id_length {
             let missing = length.saturating_sub(id.chars().count());
             id.push_str(&"x".repeat(missing));

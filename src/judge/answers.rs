@@ -25,7 +25,7 @@ pub(super) fn report(
     requirements: &[&'static str],
     finding: Finding,
 ) {
-    if walk.is_spoilt() && step.is_none() {
+    if walk.is_spoilt(frame) && step.is_none() {
         return;
     }
     let subject = Subject {

@@ -172,7 +172,7 @@ impl Audit {
         aspects(walk, frame, base, self.operation, &differences);
         self.pull_rules(walk, frame, body);
         let removed = self.operation == Operation::RemoveMember && self.granted;
-        if removed && !self.altered && !walk.is_spoilt() {
+        if removed && !self.altered && !walk.is_spoilt(frame) {
             // What was bound to one version cannot be decrypted where the target gave it another.
             if state.is_empty() && self.expected.above.is_none() {
                 opens(walk, frame, body, self.step);

@@ -582,9 +582,10 @@ impl Walk<'_, '_> {
         self.checks.note(subject, 0, finding);
     }
 
-    /// Whether the target took something that it should have refused.
-    pub(super) fn is_spoilt(&self) -> bool {
-        !self.spoilt.is_empty()
+    /// Whether the target took something that it should have refused, in the repository of an exchange.
+    pub(super) fn is_spoilt(&self, frame: &Frame<'_>) -> bool {
+        let repo = frame.exchange.repo.as_ref();
+        repo.is_some_and(|repo| self.spoilt.contains_key(repo))
     }
 
     pub(super) fn requirements(&self, index: usize) -> Vec<&'static str> {
