@@ -7,6 +7,9 @@ use crate::protocol::{Level, Operation, SpecVersion};
 use crate::verdict::{RunVerdict, Verdict};
 use crate::wire::Exchange;
 
+/// The name of a check that is a piece of advice: it is not applicable to any requirement, and says what came and what to mind.
+pub const ADVICE: &str = "advice";
+
 /// The version of the report format; raised when a reader of the old one would go wrong.
 pub const FORMAT: u32 = 1;
 

@@ -26,6 +26,31 @@ fn text_of_a_conformant_server() {
     insta::assert_snapshot!(text(&fixture::conformant(), &View::default()));
 }
 
+/// Advice stands in every report that people read, once, and is no finding.
+#[test]
+fn advice_is_shown_and_counts_for_nothing() {
+    let mut record = fixture::conformant();
+    let plain = text(&record, &View::default());
+    for case in record.cases.iter_mut().take(3) {
+        let mut advice = case.checks[0].clone();
+        advice.name = "advice".to_owned();
+        advice.verdict = Verdict::NotApplicable;
+        advice.got =
+            "status 404: clients whose URL library leaves `+` as it is cannot fetch keys here".to_owned();
+        case.checks.push(advice);
+    }
+    let first = record.cases[0].id.clone();
+    for format in [Format::Text, Format::Markdown, Format::Html] {
+        let shown = String::from_utf8(render(format, &record, &View::default())).unwrap();
+        assert_eq!(shown.matches("cannot fetch keys here").count(), 1, "{shown}");
+        assert!(shown.contains("and 2 others"), "{shown}");
+    }
+    let shown = text(&record, &View::default());
+    assert!(shown.contains(&format!("({first} and 2 others)")), "{shown}");
+    let verdict = |text: &str| text.lines().last().map(str::to_owned);
+    assert_eq!(verdict(&shown), verdict(&plain));
+}
+
 #[test]
 fn text_of_one_failure_quotes_the_case_file() {
     let source: String = (1..=100)

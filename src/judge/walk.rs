@@ -15,7 +15,7 @@ use crate::case::{Action, LoadedCase, Word};
 use crate::ledger::Stored;
 use crate::protocol::{Operation, catalogue, schema};
 use crate::reading::Reading;
-use crate::record::Stopped;
+use crate::record::{ADVICE, Stopped};
 use crate::verdict::Verdict;
 use crate::wire::Role;
 
@@ -280,7 +280,7 @@ impl Walk<'_, '_> {
             verdict: Verdict::NotApplicable,
         };
         let subject = Subject {
-            name: "advice",
+            name: ADVICE,
             expected: format!("{} ({how})", subject.expected).into(),
             ..subject
         };

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use crate::protocol::{Level, SpecVersion};
-use crate::record::{Baseline, CaseRecord, CheckRecord, Known, Latency, Record, RequirementRecord};
+use crate::record::{ADVICE, Baseline, CaseRecord, CheckRecord, Known, Latency, Record, RequirementRecord};
 use crate::style::{count, hide_passwords, thousands, visible, visible_cut};
 use crate::verdict::{RunVerdict, Verdict};
 
@@ -269,6 +269,45 @@ fn quoted(word: &str) -> String {
         return word;
     }
     format!("'{}'", word.replace('\'', "'\\''"))
+}
+
+/// One piece of advice and the cases that led to it. It breaks no requirement, and counts for nothing.
+pub(super) struct Advice<'a> {
+    /// What came, and what a server gives away by it.
+    pub(super) text: String,
+    /// The ids of the cases.
+    pub(super) cases: Vec<&'a str>,
+}
+
+impl Advice<'_> {
+    /// The advice with the first of its cases.
+    pub(super) fn sentence(&self) -> String {
+        let others = match self.cases.len() {
+            0 | 1 => String::new(),
+            many => format!(" and {}", count(many - 1, "other")),
+        };
+        let first = self.cases.first().copied().unwrap_or_default();
+        format!("{} ({}{others})", self.text, visible(first))
+    }
+}
+
+/// What a run advises, each thing once.
+pub(super) fn advice(record: &Record) -> Vec<Advice<'_>> {
+    let mut all: Vec<Advice<'_>> = Vec::new();
+    for case in &record.cases {
+        for check in case.checks.iter().filter(|check| check.name == ADVICE) {
+            let text = got(check);
+            match all.iter_mut().find(|known| known.text == text) {
+                Some(known) if known.cases.last() == Some(&case.id.as_str()) => {}
+                Some(known) => known.cases.push(&case.id),
+                None => all.push(Advice {
+                    text,
+                    cases: vec![&case.id],
+                }),
+            }
+        }
+    }
+    all
 }
 
 /// What a case counts as, for formats that know four outcomes.

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::facts::{
-    Section, Totals, known_sentence, repair, requirement, seconds, sections, sentence, target,
+    Section, Totals, advice, known_sentence, repair, requirement, seconds, sections, sentence, target,
     verdict_meaning,
 };
 use super::findings::{Finding, findings, hindrances};
@@ -31,6 +31,7 @@ pub(super) fn render(record: &Record) -> String {
     hindered(&mut out, record);
     known(&mut out, record);
     unverified(&mut out, record);
+    advised(&mut out, record);
     notes(&mut out, record);
     out
 }
@@ -216,6 +217,18 @@ fn unverified(out: &mut String, record: &Record) {
         _ = writeln!(out, "- {}: {}", escaped(ids), escaped(reason));
     }
     left_out(out, groups.len());
+}
+
+fn advised(out: &mut String, record: &Record) {
+    let all = advice(record);
+    if all.is_empty() {
+        return;
+    }
+    _ = writeln!(out, "\n### Advice\n");
+    for one in all.iter().take(LISTED) {
+        _ = writeln!(out, "- {}", escaped(&one.sentence()));
+    }
+    left_out(out, all.len());
 }
 
 fn left_out(out: &mut String, length: usize) {

@@ -12,7 +12,7 @@ use base64::prelude::{BASE64_STANDARD, Engine as _};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use sha2::{Digest as _, Sha256};
 
-use super::facts::{self, Totals, repair, seconds, sentence, target, took, verdict_meaning};
+use super::facts::{self, Totals, advice, repair, seconds, sentence, target, took, verdict_meaning};
 use crate::record::Record;
 use crate::style::{count, thousands, visible, visible_cut};
 use crate::verdict::{RunVerdict, Verdict};
@@ -45,6 +45,7 @@ pub(super) fn render(record: &Record) -> Vec<u8> {
                 main {
                     (verdict(record))
                     (sections::write(record))
+                    (advised(record))
                     (latency(record))
                     (cases::write(record))
                 }
@@ -189,6 +190,19 @@ fn notes(record: &Record) -> Vec<String> {
         ));
     }
     notes
+}
+
+/// What is advised, and counts for nothing.
+fn advised(record: &Record) -> Markup {
+    let all = advice(record);
+    html! {
+        @if !all.is_empty() {
+            details.words #advice {
+                summary { "Advice (" (all.len()) ")" }
+                ul { @for one in &all { li { (one.sentence()) } } }
+            }
+        }
+    }
 }
 
 /// How long each operation took to be answered.

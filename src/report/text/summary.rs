@@ -4,7 +4,9 @@ use super::page::{INDENT, Page};
 use crate::record::Record;
 use crate::report::Verbosity;
 use crate::report::facts;
-use crate::report::facts::{Section, known_sentence, latency, repair, seconds, sections, sentence, split_id};
+use crate::report::facts::{
+    Section, advice, known_sentence, latency, repair, seconds, sections, sentence, split_id,
+};
 use crate::report::ids::{by_reason, ranges};
 use crate::style::{Tone, count, thousands, visible, wrap};
 use crate::verdict::Verdict;
@@ -39,6 +41,7 @@ pub(super) fn write(page: &mut Page, record: &Record, verbosity: Verbosity) {
         verdict == Verdict::NotApplicable
     });
     known(page, record);
+    advised(page, record);
     notes(page, record);
     page.line(counts(page, record));
 }
@@ -151,6 +154,19 @@ fn known(page: &mut Page, record: &Record) {
         );
     }
     page.command("mend it", &repair(baseline));
+    page.blank();
+}
+
+/// What is advised, and counts for nothing.
+fn advised(page: &mut Page, record: &Record) {
+    let all = advice(record);
+    if all.is_empty() {
+        return;
+    }
+    page.line("advice:");
+    for one in all {
+        page.wrapped(2, &one.sentence());
+    }
     page.blank();
 }
 
