@@ -360,3 +360,20 @@ async fn what_cannot_stand_in_a_header_is_not_sent() {
         "{message}"
     );
 }
+
+/// Answers in HTTP/1.0, and resets the connection behind what it wrote.
+fn resetting(answer: &'static str) -> Endpoint {
+    server(move |_, mut stream| {
+        receive(&mut stream);
+        stream.write_all(answer.as_bytes()).unwrap();
+        rustix::net::sockopt::set_socket_linger(&stream, Some(Duration::ZERO)).unwrap();
+    })
+}
+
+#[tokio::test]
+async fn an_answer_that_came_whole_before_a_reset_is_taken() {
+    let whole = resetting("HTTP/1.0 200 OK\r\n\r\n{\"a\":1}");
+    assert_eq!(told(&post(&mut lane(whole)).await), "200 {\"a\":1}");
+    let cut = resetting("HTTP/1.0 200 OK\r\n\r\n{\"a\":");
+    assert!(told(&post(&mut lane(cut)).await).starts_with("Closed: "));
+}

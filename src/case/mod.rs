@@ -16,4 +16,4 @@ pub use json::to_json;
 pub(crate) use load::toml_problem;
 pub use load::{LoadedCase, Source, Suite, embedded_sources, read_directory};
 pub use snippet::{Problem, render};
-pub use words::{Count, Many, NonceSource, TokenForm, Word, nearest};
+pub use words::{Count, Forgery, Many, NonceSource, TokenForm, Word, nearest};

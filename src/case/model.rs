@@ -277,7 +277,8 @@ pub struct Redeem {
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Create {
-    /// The repository id; `{id}` stands for something unique to this case and run. An existing repository keeps its id.
+    /// The repository id; `{id}` stands for something unique to this case and run, and `{digits}` for the same in decimal digits,
+    /// of which the first is not 0. An existing repository keeps its id.
     pub id: Option<String>,
     /// The id is filled up with `x` to so many characters.
     pub id_length: Option<usize>,
@@ -318,6 +319,8 @@ pub struct Push {
     pub epoch: Option<Count>,
     /// `rotatedMembers`: the roster that replaces the current one, freshly wrapped.
     pub rotate: Option<Vec<String>>,
+    /// `rotatedMembers` is filled up to so many with members made up for it.
+    pub crowd: Option<usize>,
     /// The size of the ciphertext in bytes, tag included; that of a small real payload unless told.
     pub ciphertext: Option<usize>,
     /// The request of the last `push` step again, byte for byte.
@@ -383,7 +386,7 @@ pub struct Transport {}
 pub struct RawRequest {
     /// The method.
     pub method: String,
-    /// The escaped path, exactly as it goes out; `{repo}` stands for the escaped repository id.
+    /// The escaped path, exactly as it goes out; `{repo}` stands for the escaped repository id, `{id:NAME}` for a member's.
     pub path: String,
     /// The body.
     pub body: Option<String>,
@@ -404,7 +407,7 @@ pub enum Wait {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Changes {
     /// Values put at pointers. In text, `{repo}` and `{other}` stand for repository ids, `{id:NAME}` for a member's id,
-    /// `{long:N}` for N characters of base64.
+    /// `{x25519:NAME}` for the other public key of a member, `{long:N}` for N characters of base64.
     #[serde(default)]
     #[schemars(with = "BTreeMap<String, serde_json::Value>")]
     pub set: BTreeMap<String, toml::Value>,
@@ -438,7 +441,7 @@ pub struct Changes {
     /// The path's segments leave `+`, `=` and the like as they are, as some clients do.
     #[serde(default)]
     pub raw_segments: bool,
-    /// Header fields set besides the usual ones.
+    /// Header fields set besides the usual ones; names of repositories and members are filled in as in `set`.
     #[serde(default)]
     pub headers: BTreeMap<String, String>,
     /// Another token, or none; several are tried one after the other.
@@ -464,7 +467,8 @@ pub enum FieldSpoil {
     Null,
     /// A value of another JSON type, one request for each other type.
     Mistyped,
-    /// A binary field is text that is no base64, or base64 of another length.
+    /// A binary field is text that is no base64, base64 of another length, or its own base64 with a character of no alphabet
+    /// inside, in the URL-safe alphabet, or without its padding.
     BrokenBase64,
     /// A counter with a fraction.
     Fractional,
@@ -510,6 +514,14 @@ pub enum BodyForm {
     DuplicateKeys,
     /// A byte that is no UTF-8 within a string.
     InvalidUtf8,
+    /// The escape of half a surrogate pair at the beginning of the first text.
+    LoneSurrogate,
+    /// `NaN` in place of the first number.
+    NotANumber,
+    /// `Infinity` in place of the first number.
+    Infinity,
+    /// `1e400` in place of the first number: legal JSON, and more than any counter holds.
+    HugeExponent,
     /// UTF-16.
     Utf16,
     /// The valid body with white space, in another key order, with escapes: legal JSON.

@@ -290,8 +290,161 @@ pub enum TokenForm {
     MemberId,
     /// A JWT of the reference form for the actor, of the algorithm `none` and without a signature.
     Unsigned,
+    /// A JWT forged from the actor's own; not applicable where that is no JWT.
+    Forged(Forgery),
     /// Another actor's.
     Of(String),
+}
+
+/// How a JWT is forged: it has the claims of a real one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Forgery {
+    /// The signature is empty.
+    EmptySignature,
+    /// There is no third part.
+    NoSignature,
+    /// The algorithm is `none`, and the signature is empty.
+    None,
+    /// The algorithm is `None`.
+    NoneTitle,
+    /// The algorithm is `NONE`.
+    NoneUpper,
+    /// The algorithm is `nOnE`.
+    NoneMixed,
+    /// The real signature under the name of another algorithm.
+    OtherAlgorithm,
+    /// A signature of zeros, called ES256.
+    ZeroSignature,
+    /// HS256 with the empty secret.
+    EmptySecret,
+    /// HS256 with the empty secret, and a `kid` that names an empty file.
+    KidFile,
+    /// HS256 with the secret that an SQL query in `kid` answers.
+    KidQuery,
+    /// EdDSA with a key of the forger's.
+    OwnKey,
+    /// EdDSA with a key of the forger's, which stands in the header as `jwk`.
+    OwnKeyInHeader,
+    /// HS256 with the bytes of the issuer's public key as the secret.
+    PublicKeyRaw,
+    /// HS256 with the base64 text of the issuer's public key as the secret.
+    PublicKeyText,
+    /// HS256 with the issuer's public key in PEM as the secret.
+    PublicKeyPem,
+    /// HS256 with the issuer's public key as a JWK as the secret.
+    PublicKeyJwk,
+}
+
+/// Each forgery with its name in case files and what it is, for people.
+const FORGERIES: [(Forgery, &str, &str); 17] = [
+    (
+        Forgery::EmptySignature,
+        "jwt-empty-signature",
+        "the JWT with an empty signature",
+    ),
+    (
+        Forgery::NoSignature,
+        "jwt-no-signature",
+        "the JWT without its third part",
+    ),
+    (
+        Forgery::None,
+        "jwt-none",
+        "the JWT under the algorithm none, unsigned",
+    ),
+    (
+        Forgery::NoneTitle,
+        "jwt-none-title",
+        "the JWT under the algorithm None, unsigned",
+    ),
+    (
+        Forgery::NoneUpper,
+        "jwt-none-upper",
+        "the JWT under the algorithm NONE, unsigned",
+    ),
+    (
+        Forgery::NoneMixed,
+        "jwt-none-mixed",
+        "the JWT under the algorithm nOnE, unsigned",
+    ),
+    (
+        Forgery::OtherAlgorithm,
+        "jwt-other-algorithm",
+        "the JWT under the name of another algorithm",
+    ),
+    (
+        Forgery::ZeroSignature,
+        "jwt-zero-signature",
+        "the JWT under ES256 with a signature of zeros",
+    ),
+    (
+        Forgery::EmptySecret,
+        "jwt-empty-secret",
+        "the JWT under HS256 with the empty secret",
+    ),
+    (
+        Forgery::KidFile,
+        "jwt-kid-file",
+        "the JWT under HS256 with an empty file named by kid as the secret",
+    ),
+    (
+        Forgery::KidQuery,
+        "jwt-kid-query",
+        "the JWT under HS256 with the answer to a query in kid as the secret",
+    ),
+    (
+        Forgery::OwnKey,
+        "jwt-own-key",
+        "the JWT signed with a key of the forger's",
+    ),
+    (
+        Forgery::OwnKeyInHeader,
+        "jwt-own-key-in-header",
+        "the JWT signed with a key from its own header",
+    ),
+    (
+        Forgery::PublicKeyRaw,
+        "jwt-public-key-raw",
+        "the JWT under HS256 with the issuer's public key as the secret",
+    ),
+    (
+        Forgery::PublicKeyText,
+        "jwt-public-key-text",
+        "the JWT under HS256 with the text of the issuer's public key as the secret",
+    ),
+    (
+        Forgery::PublicKeyPem,
+        "jwt-public-key-pem",
+        "the JWT under HS256 with the issuer's public key in PEM as the secret",
+    ),
+    (
+        Forgery::PublicKeyJwk,
+        "jwt-public-key-jwk",
+        "the JWT under HS256 with the issuer's public JWK as the secret",
+    ),
+];
+
+impl Forgery {
+    /// Every forgery.
+    pub const ALL: [Forgery; FORGERIES.len()] = {
+        let mut all = [Forgery::None; FORGERIES.len()];
+        let mut at = 0;
+        while at < all.len() {
+            all[at] = FORGERIES[at].0;
+            at += 1;
+        }
+        all
+    };
+
+    fn named(name: &str) -> Option<Forgery> {
+        let found = FORGERIES.iter().find(|(_, known, _)| *known == name);
+        found.map(|(forgery, ..)| *forgery)
+    }
+
+    fn about(self) -> &'static str {
+        let found = FORGERIES.iter().find(|(forgery, ..)| *forgery == self);
+        found.map_or("a forged JWT", |(_, _, about)| about)
+    }
 }
 
 const TOKENS: [&str; 16] = [
@@ -334,9 +487,14 @@ impl FromStr for TokenForm {
             "trailed" => TokenForm::Trailed,
             "member-id" => TokenForm::MemberId,
             "unsigned" => TokenForm::Unsigned,
-            _ => match text.strip_prefix("of ") {
-                Some(name) => TokenForm::Of(name.to_owned()),
-                None => return Err(unknown("token", text, &TOKENS)),
+            _ => match (text.strip_prefix("of "), Forgery::named(text)) {
+                (Some(name), _) => TokenForm::Of(name.to_owned()),
+                (_, Some(forgery)) => TokenForm::Forged(forgery),
+                _ => {
+                    let forgeries = FORGERIES.iter().map(|(_, name, _)| *name);
+                    let known: Vec<&str> = TOKENS.into_iter().chain(forgeries).collect();
+                    return Err(unknown("token", text, &known));
+                }
             },
         })
     }
@@ -361,6 +519,7 @@ impl fmt::Display for TokenForm {
             TokenForm::Trailed => "the token with a word behind it",
             TokenForm::MemberId => "the member id as a token",
             TokenForm::Unsigned => "a JWT of the algorithm none for the member",
+            TokenForm::Forged(forgery) => forgery.about(),
             TokenForm::Of(name) => return write!(f, "the token of {name}"),
         })
     }

@@ -29,6 +29,8 @@ pub enum SignatureForm {
     OverDigest,
     /// A good signature over nothing at all.
     OverNothing,
+    /// A good signature over the first 32 bytes of the nonce; the valid one where it has no more.
+    OverHead,
     /// The valid signature with one bit flipped in its first half, R.
     BitFlipped,
     /// The valid signature with one bit flipped in its second half, S.
@@ -60,12 +62,13 @@ pub enum SignatureForm {
 
 impl SignatureForm {
     /// Every form, the valid one first.
-    pub const ALL: [SignatureForm; 18] = [
+    pub const ALL: [SignatureForm; 19] = [
         SignatureForm::Valid,
         SignatureForm::OverBase64Text,
         SignatureForm::OverOtherBytes,
         SignatureForm::OverDigest,
         SignatureForm::OverNothing,
+        SignatureForm::OverHead,
         SignatureForm::BitFlipped,
         SignatureForm::BitFlippedInS,
         SignatureForm::SPlusL,
@@ -89,6 +92,7 @@ impl SignatureForm {
             SignatureForm::OverOtherBytes => "over-other-bytes",
             SignatureForm::OverDigest => "over-digest",
             SignatureForm::OverNothing => "over-nothing",
+            SignatureForm::OverHead => "over-head",
             SignatureForm::BitFlipped => "bit-flipped",
             SignatureForm::BitFlippedInS => "bit-flipped-in-s",
             SignatureForm::SPlusL => "s-plus-l",
@@ -130,6 +134,7 @@ pub fn sign_nonce(
         SignatureForm::OverOtherBytes => encode(&identity.sign(&other_bytes(nonce))),
         SignatureForm::OverDigest => encode(&identity.sign(&Sha256::digest(&nonce))),
         SignatureForm::OverNothing => encode(&identity.sign(b"")),
+        SignatureForm::OverHead => encode(&identity.sign(&nonce[..nonce.len().min(32)])),
         SignatureForm::BitFlipped => encode(&flipped(valid, 0)),
         SignatureForm::BitFlippedInS => encode(&flipped(valid, 32)),
         SignatureForm::SPlusL => encode(&s_plus_l(valid)),

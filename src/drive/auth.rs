@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::draft::{Draft, Mask};
 use super::lifetime::Lifetime;
 use super::world::{Token, World};
-use super::{Driver, Errand, Flow, blocked};
+use super::{Driver, Errand, Flow, blocked, not_applicable};
 use crate::case::NonceSource;
 use crate::case::model::{Challenge, KeyForm, Redeem};
 use crate::crypto::{self, SignatureForm};
@@ -188,6 +188,11 @@ impl Driver<'_> {
         }
         let signature = crypto::sign_nonce(&self.world.actor(signer).identity, &nonce, form)
             .map_err(|error| blocked(self.step, format!("{signer} cannot sign the nonce: {error}")))?;
+        let size = BASE64_STANDARD.decode(&nonce).map_or(0, |bytes| bytes.len());
+        if form == SignatureForm::OverHead && size <= 32 {
+            let reason = format!("a nonce carries {size} bytes here, so that its head is all of it");
+            return Err(not_applicable(self.step, reason));
+        }
         // Whatever becomes of the body, its signature is one.
         self.secrets.signature(&signature);
         let nonce = match &redeem.nonce {

@@ -10,6 +10,7 @@ mod draft;
 mod finder;
 mod forge;
 mod held;
+mod forgery;
 mod jwt;
 mod lifetime;
 mod race;
@@ -475,6 +476,10 @@ impl Driver<'_> {
             None => self.own_token(who).await?,
             Some(TokenForm::Of(other)) => self.own_token(other).await?,
             Some(TokenForm::OtherServer) => self.foreign_token(who).await?,
+            Some(form @ TokenForm::Forged(forgery)) => {
+                let (own, shown) = self.own_token(who).await?;
+                (self.forge(*forgery, &own, who).await?, format!("{shown}, {form}"))
+            }
             Some(form) => {
                 let (own, shown) = self.own_token(who).await?;
                 (own, format!("{shown}, {form}"))

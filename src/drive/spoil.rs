@@ -90,7 +90,7 @@ fn change(world: &mut World<'_>, changes: &Changes, repo: &str, mut draft: Draft
         draft
             .headers
             .retain(|(known, _)| !known.eq_ignore_ascii_case(name));
-        draft.headers.push((name.clone(), value.clone()));
+        draft.headers.push((name.clone(), fill_text(world, value)));
         draft.spoil(format!("header {name}: {value}"));
     }
     change_path(world, changes, repo, &mut draft);
@@ -165,6 +165,10 @@ fn with_form(mut draft: Draft, form: BodyForm) -> Draft {
         BodyForm::TrailingBytes => draft.content = bytes(format!("{text} trailing").into_bytes()),
         BodyForm::DuplicateKeys => draft.content = bytes(duplicate_first_key(&text).into_bytes()),
         BodyForm::InvalidUtf8 => draft.content = bytes(invalid_utf8(&valid)),
+        BodyForm::LoneSurrogate => draft.content = bytes(text.replacen(":\"", ":\"\\ud800", 1).into_bytes()),
+        BodyForm::NotANumber => draft.content = bytes(with_number(&text, "NaN").into_bytes()),
+        BodyForm::Infinity => draft.content = bytes(with_number(&text, "Infinity").into_bytes()),
+        BodyForm::HugeExponent => draft.content = bytes(with_number(&text, "1e400").into_bytes()),
         BodyForm::Utf16 => draft.content = bytes(text.encode_utf16().flat_map(u16::to_be_bytes).collect()),
         BodyForm::Reformatted => draft.content = bytes(reformat(&text).into_bytes()),
         BodyForm::WrongContentType => {
@@ -192,6 +196,10 @@ fn about_form(form: BodyForm) -> &'static str {
         BodyForm::TrailingBytes => "text stands behind the body",
         BodyForm::DuplicateKeys => "a key stands twice in the body",
         BodyForm::InvalidUtf8 => "the body is not UTF-8",
+        BodyForm::LoneSurrogate => "half of a surrogate pair stands in a text",
+        BodyForm::NotANumber => "a number is NaN",
+        BodyForm::Infinity => "a number is Infinity",
+        BodyForm::HugeExponent => "a number is 1e400",
         BodyForm::Utf16 => "the body is UTF-16",
         BodyForm::Reformatted => "white space, key order and escapes of the body differ (legal)",
         BodyForm::WrongContentType => "the body is called text/html",
@@ -204,6 +212,18 @@ fn duplicate_first_key(text: &str) -> String {
     let first = text.find(',').unwrap_or(text.len().saturating_sub(1));
     let field = text.get(1..first).unwrap_or_default();
     format!("{{{field},{}", text.get(1..).unwrap_or_default())
+}
+
+/// The text with another number in place of the first one that is a field's.
+fn with_number(text: &str, number: &str) -> String {
+    let begins =
+        |(at, _): &(usize, &str)| text[at + 1..].starts_with(|c: char| c.is_ascii_digit() || c == '-');
+    let Some((colon, _)) = text.match_indices(':').find(begins) else {
+        return text.to_owned();
+    };
+    let (before, after) = text.split_at(colon + 1);
+    let rest = after.trim_start_matches(|c: char| c.is_ascii_digit() || c == '-');
+    format!("{before}{number}{rest}")
 }
 
 /// The first character of the first string value becomes a byte that UTF-8 does not have.
@@ -266,7 +286,11 @@ fn spoil_field(body: &Value, field: &Field, spoil: FieldSpoil) -> Vec<(String, V
         FieldSpoil::Null if !field.nullable => vec![as_value(Value::Null)],
         FieldSpoil::Mistyped => other_types(&field.kind).into_iter().map(as_value).collect(),
         FieldSpoil::BrokenBase64 => match &field.kind {
-            FieldKind::Base64 { len } => broken_base64(*len).into_iter().map(as_value).collect(),
+            FieldKind::Base64 { len } => {
+                let known = body.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+                let broken = broken_base64(*len).into_iter().chain(respelt_base64(known));
+                broken.map(as_value).collect()
+            }
             _ => Vec::new(),
         },
         FieldSpoil::Fractional if matches!(field.kind, FieldKind::Int64) => vec![as_value(json!(1.5))],
@@ -319,6 +343,24 @@ fn broken_base64(len: Option<usize>) -> Vec<Value> {
     broken
 }
 
+/// The same base64 in spellings that a strict decoder refuses and a lenient one reads: with a character of no alphabet inside, in
+/// the URL-safe alphabet, without padding where it has some.
+fn respelt_base64(known: &str) -> Vec<Value> {
+    let half = known.len() / 2;
+    let (Some(head), Some(tail)) = (known.get(..half), known.get(half..)) else {
+        return Vec::new();
+    };
+    let url_safe = match known.contains(['+', '/']) {
+        true => known.replace('+', "-").replace('/', "_"),
+        // It would be spelt alike in both.
+        false => format!("-{}", known.get(1..).unwrap_or_default()),
+    };
+    let bare = known.trim_end_matches('=');
+    let mut spellings = vec![format!("{head}!{tail}"), url_safe];
+    spellings.extend((bare != known).then(|| bare.to_owned()));
+    spellings.into_iter().map(Value::from).collect()
+}
+
 /// Fills in the names of repositories and members wherever text stands.
 fn fill(world: &mut World<'_>, value: Value) -> Value {
     match value {
@@ -334,7 +376,7 @@ fn fill(world: &mut World<'_>, value: Value) -> Value {
     }
 }
 
-fn fill_text(world: &mut World<'_>, text: &str) -> String {
+pub(super) fn fill_text(world: &mut World<'_>, text: &str) -> String {
     let mut text = text.to_owned();
     for name in ["repo", "other"] {
         let mark = format!("{{{name}}}");
@@ -348,6 +390,15 @@ fn fill_text(world: &mut World<'_>, text: &str) -> String {
             break;
         };
         text = format!("{before}{}{after}", world.member_id(name));
+    }
+    while let Some((before, rest)) = text.split_once("{x25519:") {
+        let Some((name, after)) = rest.split_once('}') else {
+            break;
+        };
+        text = format!(
+            "{before}{}{after}",
+            world.actor(name).identity.x25519_public_key()
+        );
     }
     if let Some((before, rest)) = text.split_once("{long:")
         && let Some((length, after)) = rest.split_once('}')

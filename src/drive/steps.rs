@@ -186,7 +186,15 @@ impl Driver<'_> {
             }
             Action::Request(request) => {
                 let id = encode_segment(&self.world.ensure_repo(repo).id);
-                let mut draft = Draft::new(Operation::Pull, request.path.replace("{repo}", &id), None);
+                let path = request
+                    .path
+                    .split('/')
+                    .map(|segment| match segment.starts_with("{id:") {
+                        true => encode_segment(&spoil::fill_text(&mut self.world, segment)),
+                        false => segment.replace("{repo}", &id),
+                    });
+                let path = path.collect::<Vec<_>>().join("/");
+                let mut draft = Draft::new(Operation::Pull, path, None);
                 draft.operation = None;
                 draft.method.clone_from(&request.method);
                 if let Some(body) = &request.body {
@@ -389,6 +397,7 @@ impl Driver<'_> {
             members: if after > before { after } else { 0 },
             repos,
             id: known.id.chars().count(),
+            is_crowded: creates && after > 1,
             is_odd: creates && (known.id.contains(odd) || known.style.scheme.is_some()),
         };
     }
@@ -528,7 +537,7 @@ pub(super) fn authorization(form: &TokenForm, own: &str, member_id: &str) -> Opt
         // A token without letters is spoiled in another way: as it is, it would be a good one.
         TokenForm::CaseSwapped if own.chars().all(|c| !c.is_ascii_alphabetic()) => format!("{own}x"),
         TokenForm::CaseSwapped => own.chars().map(swap_case).collect(),
-        TokenForm::OtherServer | TokenForm::Of(_) => own.to_owned(),
+        TokenForm::OtherServer | TokenForm::Forged(_) | TokenForm::Of(_) => own.to_owned(),
     };
     match form {
         TokenForm::NoScheme => Some(token),

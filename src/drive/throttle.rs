@@ -55,14 +55,17 @@ pub(super) struct Demand {
     pub(super) repos: usize,
     /// Characters of the repository id.
     pub(super) id: usize,
+    /// Whether it creates a repository with more members than its creator, which is refused for one reason or another.
+    pub(super) is_crowded: bool,
     /// Whether it creates a repository under an id or a wrap scheme that a policy may not want.
     pub(super) is_odd: bool,
 }
 
 impl Demand {
-    /// Whether a limit may stand before it: more than two members, a second repository, a large body, a long id.
+    /// Whether a limit may stand before it: more than two members, or more than one from the start, a second repository, a large
+    /// body, a long id.
     pub(super) fn is_unusual(&self) -> bool {
-        self.body > 8 * 1024 || self.members > 2 || self.repos > 1 || self.id > 64
+        self.body > 8 * 1024 || self.members > 2 || self.is_crowded || self.repos > 1 || self.id > 64
     }
 
     /// Whether an answer refuses it for a limit or policy of the target's own (section 7 of the protocol page).

@@ -76,6 +76,13 @@ pub fn unique(seed: &Seed, scope: &str) -> String {
     unique[..10].iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
+/// Twenty decimal digits made of a text's bytes; the first is not 0.
+fn digits(text: &str) -> String {
+    let bytes = text.bytes().take(19);
+    let tail: String = bytes.map(|byte| char::from(b'0' + byte % 10)).collect();
+    format!("7{tail}")
+}
+
 /// The identity of an actor of a case.
 ///
 /// That of a name that ends in `+/` has both characters in its member id, where every id has a `=`: all that must be escaped.
@@ -250,7 +257,9 @@ impl<'a> World<'a> {
     fn repo_id(&self, name: &str, style: &Create) -> String {
         let unique = unique(self.seed, &self.scope);
         let template = style.id.clone().unwrap_or_else(|| format!("{{id}}-{name}"));
-        let mut id = template.replace("{id}", &unique);
+        let mut id = template
+            .replace("{id}", &unique)
+            .replace("{digits}", &digits(&unique));
         // The default has the name in it; any other is told apart like the name is.
         if let (Some((_, turn)), Some(_)) = (name.rsplit_once(STAND_IN), &style.id) {
             id = format!("{id}{STAND_IN}{turn}");

@@ -143,6 +143,7 @@ impl Audit {
         if self.spoilt {
             let finding = broken(&differences, frame.actor());
             report(walk, frame, self.step, name, sentence, &requirements, finding);
+            self.growth(walk, frame, body);
             self.seen = base.observed(body).or(self.seen.take());
             return;
         }
@@ -180,6 +181,28 @@ impl Audit {
             self.shuts(walk, frame, body);
         }
         self.seen = base.observed(body).or(self.seen.take());
+    }
+
+    /// Whatever a push had to be refused for, the version does not go back.
+    fn growth(&self, walk: &mut Walk<'_, '_>, frame: &Frame<'_>, body: &Value) {
+        let before = self.before.as_ref().filter(|_| self.operation == Operation::Push);
+        let version = body.pointer("/manifest/payloadVersion").and_then(Value::as_i64);
+        if let (Some(before), Some(version)) = (before, version)
+            && version < before.version
+        {
+            let got = format!("version {version}, when it was {} before", before.version);
+            let finding = Finding::broken_at("/manifest/payloadVersion", got);
+            let sentence = "the version of a repository only grows";
+            report(
+                walk,
+                frame,
+                self.step,
+                "growth",
+                sentence,
+                &["AVP-10-02"],
+                finding,
+            );
+        }
     }
 
     /// After a removal the wrapped key that a member was served before opens nothing that is served now.

@@ -1,6 +1,6 @@
 //! Tokens and signatures that are wrong on purpose, as shell.
 
-use crate::case::TokenForm;
+use crate::case::{Forgery, TokenForm};
 use crate::crypto::SignatureForm;
 
 /// The value of an `Authorization` field, in double quotes, for a spoiled token; the variable holds the good one. `None`
@@ -33,6 +33,7 @@ pub(super) fn authorization(form: &TokenForm, token: &str) -> Option<String> {
         | TokenForm::InQuery
         | TokenForm::OtherServer
         | TokenForm::MemberId
+        | TokenForm::Forged(_)
         | TokenForm::Unsigned => return None,
     })
 }
@@ -55,7 +56,9 @@ pub(super) fn token_form(shown: &str) -> Option<TokenForm> {
         TokenForm::MemberId,
         TokenForm::Unsigned,
     ];
-    fixed.into_iter().find(|form| form.to_string() == shown)
+    let forged = Forgery::ALL.map(TokenForm::Forged);
+    let mut known = fixed.into_iter().chain(forged);
+    known.find(|form| form.to_string() == shown)
 }
 
 /// Commands that put the signature of `signer` over the nonce in `$nonce` into `$signature`. `None` where a script cannot
@@ -84,6 +87,7 @@ pub(super) fn signature(form: SignatureForm, signer: &str) -> Option<String> {
         SignatureForm::Unpadded => text("tr -d '='"),
         SignatureForm::OverOtherBytes
         | SignatureForm::OverNothing
+        | SignatureForm::OverHead
         | SignatureForm::BitFlipped
         | SignatureForm::BitFlippedInS
         | SignatureForm::SPlusL

@@ -9,15 +9,19 @@ use serde_json::{Value, json};
 
 use super::answer::Refusal;
 use super::deviation::Name;
+use super::faults::malformed::BASE64_LENIENT;
 use super::faults::tokens::SUBJECT_FOLDED;
 use super::faults::{auth as fault, races};
 use super::state::{State, now};
 use super::variations::identity;
 use super::vault::text;
-use super::{keys, nonces, tokens};
+use super::{keys, nonces, shape, tokens};
 
 /// The bytes of a nonce; none where its text is no base64.
 fn nonce_bytes(state: &State, text: &str) -> Vec<u8> {
+    if state.is(BASE64_LENIENT) {
+        return lenient_bytes(text);
+    }
     let strict = STANDARD.decode(text);
     match strict {
         Err(_) if state.is(fault::NONCE_BY_TEXT) => {
@@ -26,6 +30,11 @@ fn nonce_bytes(state: &State, text: &str) -> Vec<u8> {
         }
         strict => strict.unwrap_or_default(),
     }
+}
+
+/// What a decoder makes of a text that reads base64 in any spelling.
+fn lenient_bytes(text: &str) -> Vec<u8> {
+    STANDARD.decode(shape::respelt(text)).unwrap_or_default()
 }
 
 /// The last second of the year 9999, epoch milliseconds.
@@ -68,7 +77,10 @@ pub(super) fn token(state: &State, body: &Value) -> Result<Value, Refusal> {
         key: keys::public_key(state, member_id).map_err(|reason| bad_key(state, reason))?,
         nonce_text: text(body, "nonce"),
         nonce: nonce_bytes(state, text(body, "nonce")),
-        signature: STANDARD.decode(text(body, "signature")).unwrap_or_default(),
+        signature: match state.is(BASE64_LENIENT) {
+            true => lenient_bytes(text(body, "signature")),
+            false => STANDARD.decode(text(body, "signature")).unwrap_or_default(),
+        },
     };
     redeem(state, &claim)?;
     refuse_second(state, fault::LOGIN_ONCE, member_id)?;
@@ -189,12 +201,14 @@ fn is_forgiven(state: &State, claim: &Claim<'_>, over_text: bool) -> bool {
         Some(keys::verifies(state, &key, &claim.nonce, &claim.signature))
     };
     let head = claim.signature.get(..64).unwrap_or_default();
+    let over_head = |nonce: &[u8]| keys::verifies(state, &claim.key, nonce, &claim.signature);
     let reduced = keys::reduce(&claim.signature);
     let seen = state.recall(&format!("seen {}", claim.member_id)).is_some();
     let verifies = |signature: &[u8]| keys::verifies(state, &claim.key, &claim.nonce, signature);
     state.deviates(fault::SIGNATURE_UNCHECKED)
         || seen && state.deviates(fault::SIGNATURE_CHECKED_ONCE)
         || over_text && state.deviates(fault::SIGNATURE_TEXT_TOO)
+        || claim.nonce.get(..32).is_some_and(over_head) && state.deviates(fault::SIGNATURE_HEAD)
         || claim.signature.is_empty() && state.deviates(fault::SIGNATURE_EMPTY)
         || verifies(head) && state.deviates(fault::SIGNATURE_LONGER)
         || reduced.is_some_and(|signature| verifies(&signature)) && state.deviates(fault::SIGNATURE_MALLEABLE)

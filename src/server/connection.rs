@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderName};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, EXPECT, HOST, HeaderName, TRANSFER_ENCODING, UPGRADE};
 use http_body_util::BodyExt;
 use hyper::body::{Body as _, Incoming};
 use hyper::server::conn::http1;
@@ -22,7 +22,7 @@ use super::answer::{Answer, Manner, Script, Step, Then};
 use super::byhand::{self, Rewound};
 use super::core;
 use super::faults::authorization::BEFORE_THE_BODY;
-use super::faults::transport::UNREAD;
+use super::faults::transport::{EXPECT_HANGS, UNREAD, UNREAD_CHUNKS, UPGRADE_HANGS};
 use super::outbound::{self, Pieces};
 use super::request::{Body, Request};
 use super::state::State;
@@ -36,6 +36,10 @@ const SHORT_IDLE: Duration = Duration::from_millis(500);
 
 /// How long a client may take for a body.
 const BODY_TIME: Duration = Duration::from_secs(30);
+
+/// A server that speaks HTTP/2 in the clear takes the upgrade, and begins with its settings: none.
+const SWITCHED: &[u8] = b"HTTP/1.1 101 Switching Protocols\r\nconnection: Upgrade\r\nupgrade: h2c\r\n\r\n\
+    \x00\x00\x00\x04\x00\x00\x00\x00\x00";
 
 /// How many times the limit of a body is read, and thrown away, before the connection is given up.
 const DRAIN_FACTOR: usize = 4;
@@ -144,9 +148,15 @@ async fn respond(
     Ok(outbound::response(&answer))
 }
 
-/// What a server answers that does not wait for the body: to a request without a good token, where that is its fault.
+/// What a server answers that does not wait for the body: to a request without a good token, where that is its fault, and to
+/// one that offers or expects more of HTTP than it is prepared for.
 fn early(state: &State, incoming: &http::Request<Incoming>) -> Option<Script> {
-    if !state.is(UNREAD) || incoming.body().is_end_stream() || !incoming.uri().path().starts_with("/v1/") {
+    if let Some(script) = beyond(state, incoming) {
+        return Some(script);
+    }
+    let chunked = incoming.headers().contains_key(TRANSFER_ENCODING);
+    let unread = state.is(UNREAD) || chunked && state.is(UNREAD_CHUNKS);
+    if !unread || incoming.body().is_end_stream() || !incoming.uri().path().starts_with("/v1/") {
         return None;
     }
     let refusal = core::caller(state, &head(incoming)).err()?;
@@ -156,6 +166,24 @@ fn early(state: &State, incoming: &http::Request<Incoming>) -> Option<Script> {
     Some(Script {
         steps: vec![Step::Write(bytes)],
         then: Then::KeepAlive,
+    })
+}
+
+/// What becomes of a request that offers an upgrade to HTTP/2, or that expects to be told to go on.
+fn beyond(state: &State, incoming: &http::Request<Incoming>) -> Option<Script> {
+    let headers = incoming.headers();
+    let hangs = headers.contains_key(UPGRADE) && state.deviates(UPGRADE_HANGS)
+        || headers.contains_key(EXPECT) && state.deviates(EXPECT_HANGS);
+    if hangs {
+        return Some(Script {
+            steps: Vec::new(),
+            then: Then::Hang,
+        });
+    }
+    let offered = headers.get(UPGRADE).is_some_and(|value| value == "h2c");
+    (offered && state.deviates(transport::H2C_SPOKEN)).then(|| Script {
+        steps: vec![Step::Write(SWITCHED.to_vec())],
+        then: Then::Hang,
     })
 }
 
@@ -177,6 +205,7 @@ fn head(incoming: &http::Request<Incoming>) -> Request {
         authorization: header(AUTHORIZATION),
         content_type: header(CONTENT_TYPE),
         host: header(HOST),
+        headers: incoming.headers().clone(),
         body: Body::Whole(Vec::new()),
         admitted: false,
     }

@@ -5,18 +5,20 @@
 
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::answer::{Answer, Manner, Refusal, Script, Then};
 use super::deviation::{Edge, Scene};
 use super::faults::auth as signatures;
+use super::faults::push::NO_ENVELOPE;
+use super::faults::transport::CHUNKED_EMPTY;
 use super::faults::{authorization, errors, fidelity, malformed, races, routes, tokens as fault};
 use super::request::Request;
 use super::route::Route;
 use super::shape::Laxity;
 use super::shapes::Shape;
 use super::state::State;
-use super::variations::{identity, rules};
+use super::variations::{identity, rules, transport};
 use super::{auth, bent, create, discovery, limits, members, pull, push, removal, shape, shapes, tokens};
 use crate::protocol::Operation;
 
@@ -62,6 +64,10 @@ pub(super) fn handle(state: &State, request: &Request) -> Answer {
 
 fn grant(state: &State, request: &Request, place: &mut Option<Place>) -> Result<Value, Refusal> {
     limits::check_rate(state)?;
+    let asks_for_head = request.method == "HEAD" && request.path.starts_with("/v1/");
+    if asks_for_head && state.deviates(fault::HEAD_OPEN) {
+        return Ok(Value::Null);
+    }
     let path = routes::path(state, &request.path);
     let around = path
         .strip_suffix('/')
@@ -160,6 +166,13 @@ fn anonymous(state: &State, request: &Request, route: &Route, refusal: Refusal) 
         let checked = request.json(state).and_then(|body| shape::check(shape, &body));
         checked.inspect_err(|_| state.fire())?;
     }
+    let user = request
+        .header("x-forwarded-user")
+        .filter(|_| request.authorization.is_none());
+    if let (Some(user), true) = (user, state.is(fault::PROXY_HEADER)) {
+        state.fire();
+        return Ok(user.to_owned());
+    }
     let open = request.authorization.is_none()
         && authorization::open_without_token(*operation).is_some_and(|name| state.deviates(name));
     if open { Ok(String::new()) } else { Err(refusal) }
@@ -191,6 +204,14 @@ fn body(state: &State, place: &Place, request: &Request) -> Result<Value, Refusa
         return Ok(Value::Null);
     };
     let mut value = request.json(state)?;
+    if request.header("transfer-encoding").is_some() {
+        if state.deviates(transport::LENGTH_REQUIRED) {
+            return Err(Refusal::failure(411, "the body needs a Content-Length"));
+        }
+        if place.operation == Operation::Pull && state.deviates(CHUNKED_EMPTY) {
+            return Ok(json!({ "repoId": place.repo_id, "knownPayloadVersion": 0 }));
+        }
+    }
     if state.is_plain() {
         shape::check(shape, &value)?;
         return Ok(value);
@@ -238,6 +259,7 @@ fn excuse(
         Operation::Token if text("ed25519PublicKey") && state.deviates(identity::BAD_TOKEN_KEY_401) => {
             Err(refusal.under(401, "unauthorized"))
         }
+        Operation::Push if body["envelope"].is_null() && state.is(NO_ENVELOPE) => Ok(()),
         _ => {
             bent::do_half(state, place, body);
             Err(refusal)

@@ -62,6 +62,15 @@ fn check_roster(state: &State, manifest: &Value, caller: &str) -> Result<Kept, R
         [_, _, ..] if has_caller && state.deviates(fault::ROSTER_TRIMMED) => return Ok(Kept::Caller),
         _ => {}
     }
+    if roster.len() > 1 {
+        let full = "a new repository holds one member here";
+        if state.deviates(rules::CROWDED_CREATE_413) {
+            return Err(Refusal::quota_exceeded(full).under(413, "too_large"));
+        }
+        if state.deviates(rules::CROWDED_CREATE_429) {
+            return Err(Refusal::quota_exceeded(full));
+        }
+    }
     let refusal = Refusal::forbidden("the roster of a new repository is exactly its creator");
     match state.deviates(rules::BAD_CREATE_400) {
         true => Err(refusal.under(400, "bad_request")),

@@ -5,6 +5,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
 use super::answer::Refusal;
+use super::faults::jwts;
 use super::request::Request;
 use super::state::State;
 use super::variations::identity;
@@ -36,7 +37,7 @@ pub(super) fn beside(state: &State, request: &Request) -> Option<Value> {
 }
 
 fn has_keys(state: &State) -> bool {
-    state.is(identity::DISCOVERY_FULL) || state.is(identity::JWT_TOKENS)
+    state.is(identity::DISCOVERY_FULL) || state.is(identity::JWT_TOKENS) || jwts::are_issued(state)
 }
 
 fn check_offered(state: &State) -> Result<(), Refusal> {

@@ -8,6 +8,7 @@ pub(super) mod authorization;
 pub(super) mod create;
 pub(super) mod errors;
 pub(super) mod fidelity;
+pub(super) mod jwts;
 pub(super) mod malformed;
 pub(super) mod members;
 pub(super) mod messages;
@@ -27,6 +28,7 @@ pub(super) fn all() -> Vec<Fault> {
     [
         auth::ALL,
         tokens::ALL,
+        jwts::ALL,
         authorization::ALL,
         create::ALL,
         pull::ALL,

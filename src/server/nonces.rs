@@ -142,7 +142,7 @@ impl Nonces {
 pub(super) fn write(state: &State, member_id: &str) -> Vec<u8> {
     match () {
         () if state.is_plain() => random(32),
-        () if state.deviates(identity::LONG_NONCES) => random(64),
+        () if state.is(fault::SIGNATURE_HEAD) || state.deviates(identity::LONG_NONCES) => random(64),
         () if state.deviates(fault::NONCE_SHORT) => random(16),
         () if state.deviates(fault::NONCE_31) => random(31),
         () if state.deviates(fault::NONCE_HEX) => hex_text(&random(16)),

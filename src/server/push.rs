@@ -56,6 +56,12 @@ fn is_stale(state: &State, repo: &Repo, body: &Value) -> bool {
     let taken = match expected.cmp(&repo.version) {
         Ordering::Equal => true,
         _ if expected == -1 && state.deviates(fault::MINUS_ONE_FORCES) => true,
+        _ if repo.last_removal.is_some()
+            && expected == repo.version - 1
+            && state.deviates(fault::STALE_AFTER_REMOVAL) =>
+        {
+            true
+        }
         _ if low_bits(expected) == low_bits(repo.version) && state.deviates(fault::EXPECTED_32_BIT) => true,
         _ if state.deviates(fault::IGNORES_EXPECTED) => true,
         Ordering::Less => state.deviates(fault::OLDER_TAKEN),
@@ -75,6 +81,7 @@ fn takes_any_version(state: &State, repo: &Repo, version: i64) -> bool {
         fault::OLDER_TAKEN,
         fault::EXPECTED_32_BIT,
         fault::MINUS_ONE_FORCES,
+        fault::NO_ENVELOPE,
     ];
     let ignores = lax.into_iter().any(|name| state.is(name));
     ignores
@@ -136,6 +143,9 @@ fn check_rotation(state: &State, repo: &Repo, caller: &str, body: &Value) -> Res
     let rotates = !body["rotatedMembers"].is_null();
     let known = repo.epoch.max(count(&repo.envelope, "keyEpoch"));
     let ahead = epoch > known && !rotates && !state.deviates(rules::INCONSISTENT_ACCEPTED);
+    if body["envelope"].is_null() && state.deviates(fault::NO_ENVELOPE) {
+        return Ok(());
+    }
     if epoch < repo.epoch || ahead {
         return Err(Refusal::bad_request(
             "the key epoch grows, and with a rotated roster only",

@@ -1,9 +1,10 @@
 //! A request as the core sees it: plain data, the body read as far as it could be.
 
+use http::HeaderMap;
 use serde_json::Value;
 
 use super::answer::Refusal;
-use super::faults::errors;
+use super::faults::{errors, malformed};
 use super::json;
 use super::state::State;
 use super::variations::{limits, rules};
@@ -24,6 +25,8 @@ pub(super) struct Request {
     pub(super) content_type: Option<String>,
     /// The `Host` header, for documents that name this server.
     pub(super) host: Option<String>,
+    /// All header fields.
+    pub(super) headers: HeaderMap,
     /// The body.
     pub(super) body: Body,
     /// Whether a server that looks before it reads the body has let the caller in.
@@ -66,12 +69,20 @@ impl Request {
         if !lenient {
             self.check_content_type()?;
         }
+        if let Some(numbers) = malformed::numbers_mended(state, bytes) {
+            return json::parse(&numbers).map_err(|_| Refusal::bad_request("the body is not JSON"));
+        }
         let value = if lenient {
             json::parse_leniently(bytes)
         } else {
             json::parse(bytes)
         };
         value.map_err(|error| Refusal::bad_request("the body is not JSON").with_detail(error))
+    }
+
+    /// The value of a header field, by its name in small letters; none where it is not there, or no text.
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
     }
 
     /// The body's bytes, or the refusal that their absence calls for.

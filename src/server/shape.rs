@@ -14,6 +14,8 @@ use super::shapes::{Field, Kind, Need, Shape};
 pub(super) struct Laxity {
     /// Any string for base64.
     pub(super) base64: bool,
+    /// Base64 in a lax spelling.
+    pub(super) spelling: bool,
     /// Base64 of any length.
     pub(super) lengths: bool,
     /// Null for anything.
@@ -139,7 +141,15 @@ fn check_kind(kind: &Kind, value: &Value, at: &str, lax: Laxity) -> Result<(), S
         Kind::Id if text(value, at)?.is_empty() => Err(format!("{at} is empty")),
         Kind::Id => Ok(()),
         Kind::Base64(_) if lax.base64 => text(value, at).map(drop),
-        Kind::Base64(length) => check_base64(text(value, at)?, length.filter(|_| !lax.lengths), at),
+        Kind::Base64(length) => {
+            let text = text(value, at)?;
+            let spelt = if lax.spelling {
+                respelt(text)
+            } else {
+                text.to_owned()
+            };
+            check_base64(&spelt, length.filter(|_| !lax.lengths), at)
+        }
         Kind::Integer => integer(value, at).map(drop),
         Kind::Counter if integer(value, at)? < 0 => Err(format!("{at} is negative")),
         Kind::Counter => Ok(()),
@@ -166,6 +176,19 @@ fn check_base64(text: &str, length: Option<usize>, at: &str) -> Result<(), Strin
         }
         _ => Ok(()),
     }
+}
+
+/// The standard spelling of what a lenient decoder reads.
+pub(super) fn respelt(text: &str) -> String {
+    let standard = text.replace('-', "+").replace('_', "/");
+    let mut known: String = standard
+        .chars()
+        .filter(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '/'))
+        .collect();
+    while !known.len().is_multiple_of(4) {
+        known.push('=');
+    }
+    known
 }
 
 fn text<'a>(value: &'a Value, at: &str) -> Result<&'a str, String> {

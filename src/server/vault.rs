@@ -8,7 +8,8 @@ use super::admission;
 use super::answer::Refusal;
 use super::bent::{self, History};
 use super::core::Place;
-use super::faults::{neighbours, races};
+use super::faults::push::NO_ENVELOPE;
+use super::faults::{neighbours, races, routes};
 use super::state::State;
 use super::variations::rules;
 
@@ -171,7 +172,8 @@ pub(super) fn answer(repo: &Repo, said: Said) -> Value {
 
 /// Refuses a body that names another repository than the path.
 pub(super) fn same_repo(state: &State, place: &Place, body: &Value) -> Result<(), Refusal> {
-    let same = text(body, "repoId") == place.repo_id || admission::takes_both(state, place);
+    let same =
+        routes::is_same(state, text(body, "repoId"), &place.repo_id) || admission::takes_both(state, place);
     match same || state.deviates(rules::PATH_DECIDES) {
         true => Ok(()),
         false => Err(Refusal::bad_request("path and body name different repositories")),
@@ -180,7 +182,11 @@ pub(super) fn same_repo(state: &State, place: &Place, body: &Value) -> Result<()
 
 /// Refuses an envelope of another repository than this.
 pub(super) fn same_envelope(state: &State, envelope: &Value, repo_id: &str) -> Result<(), Refusal> {
-    let is_taken = || state.is(neighbours::ENVELOPE_ID) || state.deviates(rules::INCONSISTENT_ACCEPTED);
+    let is_taken = || {
+        state.is(neighbours::ENVELOPE_ID)
+            || envelope.is_null() && state.is(NO_ENVELOPE)
+            || state.deviates(rules::INCONSISTENT_ACCEPTED)
+    };
     match text(envelope, "repoId") == repo_id || is_taken() {
         true => Ok(()),
         false => Err(Refusal::bad_request("the envelope is of another repository")),

@@ -4,6 +4,7 @@ use http_body_util::BodyExt;
 use hyper::body::{Body as _, Incoming};
 use hyper::http::HeaderMap;
 use hyper::{Response, StatusCode};
+use serde::de::IgnoredAny;
 use tokio::sync::Semaphore;
 
 use super::link::Link;
@@ -52,7 +53,9 @@ pub(super) async fn collect(
             "the server switched protocols without being asked",
         ));
     }
-    let body = collect_body(link, body, caps).await?;
+    let framed = |name: &str| head.headers.contains_key(name);
+    let until_closed = !framed("content-length") && !framed("transfer-encoding");
+    let body = collect_body(link, body, caps, until_closed).await?;
     Ok(Answer {
         status: head.status.as_u16(),
         headers: headers(&head.headers),
@@ -60,7 +63,23 @@ pub(super) async fn collect(
     })
 }
 
-async fn collect_body(link: &mut Link, mut body: Incoming, caps: &Caps) -> Result<Vec<u8>, Failure> {
+/// An answer that is all head: what follows it is in another protocol.
+pub(super) fn head_only(response: &Response<Incoming>) -> Answer {
+    Answer {
+        status: response.status().as_u16(),
+        headers: headers(response.headers()),
+        body: Vec::new().into(),
+    }
+}
+
+/// A body that goes on until the connection closes is whole where it is one JSON value, even if the connection was reset then:
+/// a server that closes before it has read all that it was sent makes its system reset it.
+async fn collect_body(
+    link: &mut Link,
+    mut body: Incoming,
+    caps: &Caps,
+    until_closed: bool,
+) -> Result<Vec<u8>, Failure> {
     let expected = body.size_hint().exact();
     if body.size_hint().lower() > caps.max_body as u64 {
         return Err(caps.too_large());
@@ -68,7 +87,11 @@ async fn collect_body(link: &mut Link, mut body: Incoming, caps: &Caps) -> Resul
     let (mut got, mut permit) = (Vec::new(), None);
     while let Some(frame) = link.drive(body.frame()).await {
         let phase = Phase::Body(got.len() as u64, expected);
-        let frame = frame.map_err(|error| link.trouble(&error, phase))?;
+        let frame = match frame {
+            Ok(frame) => frame,
+            Err(_) if until_closed && serde_json::from_slice::<IgnoredAny>(&got).is_ok() => break,
+            Err(error) => return Err(link.trouble(&error, phase)),
+        };
         let Ok(data) = frame.into_data() else { continue };
         if got.len() + data.len() > caps.max_body {
             return Err(caps.too_large());

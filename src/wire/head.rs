@@ -16,6 +16,8 @@ pub(super) struct Message {
     pub(super) is_head: bool,
     /// Whether the request has a body that a server might leave unread.
     pub(super) has_body: bool,
+    /// Whether the request offers to go on in another protocol.
+    pub(super) offers_upgrade: bool,
 }
 
 impl Message {
@@ -35,6 +37,7 @@ impl Message {
             head: length,
             is_head: request.method.eq_ignore_ascii_case("HEAD"),
             has_body: !body.is_empty(),
+            offers_upgrade: has(&request.headers, "upgrade"),
         })
     }
 
@@ -46,6 +49,7 @@ impl Message {
             head: bytes.len(),
             is_head,
             has_body: true,
+            offers_upgrade: false,
         }
     }
 }

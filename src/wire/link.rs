@@ -12,12 +12,12 @@ use bytes::{Buf, Bytes};
 use http_body_util::Empty;
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{Builder, Connection, SendRequest};
-use hyper::{Method, Response};
+use hyper::{Method, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use rustix::fd::OwnedFd;
 use rustix::net::{RecvFlags, SendFlags, recv, send};
 
-use super::answer::{Caps, collect};
+use super::answer::{Caps, collect, head_only};
 use super::head::Message;
 use super::tap::{Stream, Tap, Tapped};
 use super::trouble::{self, Phase};
@@ -85,6 +85,9 @@ impl Link {
             return Err(self.ended_early());
         }
         let response = self.respond(message).await?;
+        if message.offers_upgrade && response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            return Ok(head_only(&response));
+        }
         let answer = collect(self, response, caps).await?;
         self.engine.run(ready(())).await;
         Ok(answer)

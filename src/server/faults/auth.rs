@@ -73,6 +73,10 @@ faults! { "auth";
         "A nonce is judged by the time stamp in its last bytes, and not looked up.",
         "Whoever knows the layout makes nonces of their own.",
         "Look the nonce up among those that were issued, or authenticate it with a key of the server.";
+    Rule(SIGNATURE_HEAD) "signature-over-the-head", Must "AVP-3-07",
+        "Nonces carry 64 bytes, and a signature over the first 32 of them is taken as well.",
+        "Half of a nonce is enough: what was signed for one login may serve for another.",
+        "Verify over all bytes of the nonce.";
     Rule(SIGNATURE_UNCHECKED) "signature-unchecked", Must "AVP-3-08",
         "The signature is not looked at.",
         "Anybody logs in as anybody.",
@@ -97,7 +101,7 @@ faults! { "auth";
         "An empty signature is taken for a good one.",
         "Anybody logs in as anybody.",
         "Refuse signatures that are not 64 bytes before anything else.";
-    Rule(SIGNATURE_LONGER) "signature-tail-ignored", Must "AVP-3-08",
+    Rule(SIGNATURE_LONGER) "signature-tail-ignored", Should "AVP-3-14",
         "Of a signature the first 64 bytes count, and whatever follows is ignored.",
         "Nothing at once; records that name logins by their signature can be fooled.",
         "Refuse signatures that are not exactly 64 bytes.";

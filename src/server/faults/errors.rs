@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use crate::protocol::Operation;
 use crate::server::answer::{Answer, Body};
 use crate::server::deviation::{Scene, faults};
+use crate::server::route::decode;
 use crate::server::walk;
 
 faults! { "errors";
@@ -68,6 +69,22 @@ faults! { "errors";
         "A 409 carries the code conflict.",
         "Clients take it for a stale push.",
         "The code is duplicate_repo.";
+    Answer(code_null) "code-null", Must "AVP-6-19",
+        "Errors carry a code that is null.",
+        "Clients that look the code up find nothing.",
+        "Leave the field out where there is no code.";
+    Answer(detail_null) "detail-null", Must "AVP-6-18",
+        "Errors carry a detail that is null.",
+        "Clients that show the detail show nothing, or fail.",
+        "Leave the field out where there is no detail.";
+    Answer(escape_text) "bad-escape-answers-text", Must "AVP-6-18",
+        "A path with a broken percent escape is answered in plain text, before any handler of the server's is asked.",
+        "Clients cannot tell people what is wrong.",
+        "Answer an error object from the framework's own error handler too.";
+    Answer(escape_500) "bad-escape-answers-500", Must "AVP-6-18",
+        "A path with a broken percent escape ends in a 500.",
+        "Clients retry what can never work.",
+        "Catch what the decoder throws, and answer 400.";
     Answer(detail_object) "detail-an-object", Must "AVP-6-18",
         "The detail of an error is a list of objects.",
         "Clients cannot read the error.",
@@ -226,6 +243,40 @@ fn code(answer: &mut Answer, change: impl Fn(&str) -> Value) -> bool {
         *code = change(code.as_str().unwrap_or_default());
         true
     })
+}
+
+fn code_null(_: &Scene<'_>, answer: &mut Answer) -> bool {
+    walk::error(answer).is_some_and(|error| {
+        error.insert("code".to_owned(), Value::Null);
+        true
+    })
+}
+
+fn detail_null(_: &Scene<'_>, answer: &mut Answer) -> bool {
+    walk::error(answer).is_some_and(|error| {
+        error.insert("detail".to_owned(), Value::Null);
+        true
+    })
+}
+
+fn escape_text(scene: &Scene<'_>, answer: &mut Answer) -> bool {
+    let here = decode(&scene.request.path).is_none();
+    if here {
+        answer.status = 400;
+        answer.body = Body::Text {
+            content_type: "text/plain".to_owned(),
+            bytes: b"Bad Request".to_vec(),
+        };
+    }
+    here
+}
+
+fn escape_500(scene: &Scene<'_>, answer: &mut Answer) -> bool {
+    let here = decode(&scene.request.path).is_none();
+    if here {
+        *answer = Answer::new(500, json!({ "error": "URI malformed" }));
+    }
+    here
 }
 
 fn detail_object(_: &Scene<'_>, answer: &mut Answer) -> bool {

@@ -5,13 +5,21 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use crate::protocol::Operation;
-use crate::server::answer::{Answer, Body};
+use crate::server::answer::{Answer, Body, Refusal};
 use crate::server::core::Place;
 use crate::server::deviation::{Scene, faults};
 use crate::server::vault::Repo;
 use crate::server::walk;
 
 faults! { "fidelity";
+    Answer(dates_revived) "dates-revived", Must "AVP-6-03",
+        "An id that looks like a date is read as one, and served in another spelling.",
+        "Clients are served a repository that they did not ask for.",
+        "Turn date revival off: ids are text.";
+    Answer(long_id_500) "long-ids-answer-500", Must "AVP-6-03",
+        "An id of more than 255 characters ends in a 500, since the column does not hold it.",
+        "Clients retry what can never work.",
+        "Check the length first, and answer 400.";
     Write(scheme_cut) "scheme-cut-at-64", Must "AVP-4-01",
         "Scheme names are cut at 64 characters.",
         "Members cannot tell how their keys are wrapped.",
@@ -128,6 +136,37 @@ const BINARY: [&str; 6] = [
 ];
 
 const COUNTERS: [&str; 2] = ["payloadVersion", "keyEpoch"];
+
+fn dates_revived(_: &Scene<'_>, answer: &mut Answer) -> bool {
+    let id = walk::manifest(answer).and_then(|manifest| manifest.get_mut("repoId"));
+    id.is_some_and(|id| {
+        let text = id.as_str().unwrap_or_default();
+        let shape = text
+            .bytes()
+            .map(|byte| if byte.is_ascii_digit() { b'0' } else { byte });
+        let date = shape.eq(*b"0000-00-00T00:00:00Z");
+        if date {
+            *id = Value::from(text.replace('Z', ".000Z"));
+        }
+        date
+    })
+}
+
+fn long_id_500(scene: &Scene<'_>, answer: &mut Answer) -> bool {
+    let sent = scene.sent();
+    let id = sent
+        .pointer("/manifest/repoId")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
+    let here = scene.on(Operation::CreateRepo) && id.chars().count() > 255;
+    if here {
+        *answer = Answer::from(Refusal::failure(
+            500,
+            "value too long for type character varying(255)",
+        ));
+    }
+    here
+}
 
 fn scheme_cut(_: &Place, _: &Repo, repo: &mut Repo) -> bool {
     let cut: String = repo.scheme.chars().take(64).collect();

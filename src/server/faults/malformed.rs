@@ -38,6 +38,22 @@ faults! { "malformed";
         "A body that is nearly JSON, with bytes behind it or in another encoding, ends in a 500.",
         "Clients retry what can never work.",
         "Catch what the parser throws, whatever it is, and answer 400.";
+    Rule(NOT_A_NUMBER_TAKEN) "not-a-number-taken", Must "AVP-6-20",
+        "NaN and Infinity are taken for numbers, as some readers of JSON do, and end as zero.",
+        "Clients with a mistake are answered as if they had asked for version 0.",
+        "Tell the reader to take what JSON has, and nothing more.";
+    Rule(EXPONENTS_SATURATED) "huge-exponents-saturated", Should "AVP-6-21",
+        "A counter like 1e400 is taken for the largest that there is.",
+        "Versions are not what the client sent.",
+        "Refuse numbers that are no 64-bit integers.";
+    Rule(BASE64_LENIENT) "base64-read-leniently", Should "AVP-6-21",
+        "Base64 is read with characters in it that are not of its alphabet, in the URL-safe one, and without padding.",
+        "Other members are served text that their own decoders refuse.",
+        "Decode strictly: some libraries have a mode for that.";
+    Answer(surrogate_500) "lone-surrogate-answers-500", Should "AVP-6-21",
+        "Half of a surrogate pair in a text ends in a 500, since it cannot be written as UTF-8.",
+        "Clients retry what can never work.",
+        "Refuse it with 400 where the body is read.";
     Rule(MISSING_DEFAULTED) "missing-fields-defaulted", Should "AVP-6-21",
         "A missing field is taken for zero or the empty string.",
         "Repositories with empty keys and payloads; Go's zero values are the usual cause.",
@@ -90,6 +106,33 @@ fn nul_500(scene: &Scene<'_>, answer: &mut Answer) -> bool {
         *answer = Answer::from(Refusal::failure(500, "invalid byte sequence for encoding"));
     }
     holds_nul
+}
+
+fn surrogate_500(scene: &Scene<'_>, answer: &mut Answer) -> bool {
+    let bytes = scene.request.bytes().unwrap_or_default();
+    let here = String::from_utf8_lossy(bytes).contains("\\ud800");
+    if here {
+        *answer = Answer::from(Refusal::failure(500, "surrogates not allowed"));
+    }
+    here
+}
+
+/// The body with other numbers where it has some that JSON does not have, or that no counter holds; `None` where a server takes
+/// them for what they are, or where there are none.
+pub(in crate::server) fn numbers_mended(state: &State, bytes: &[u8]) -> Option<Vec<u8>> {
+    let swaps: &[(&str, &str)] = match () {
+        () if state.is(NOT_A_NUMBER_TAKEN) => &[(":NaN", ":0"), (":Infinity", ":0")],
+        () if state.is(EXPONENTS_SATURATED) => &[(":1e400", ":9223372036854775807")],
+        () => return None,
+    };
+    let text = std::str::from_utf8(bytes).ok()?;
+    let mended = swaps
+        .iter()
+        .fold(text.to_owned(), |text, (from, to)| text.replace(from, to));
+    (mended != text).then(|| {
+        state.fire();
+        mended.into_bytes()
+    })
 }
 
 fn not_json_500(scene: &Scene<'_>, answer: &mut Answer) -> bool {
@@ -215,6 +258,7 @@ pub(in crate::server) fn half_done(operation: Operation) -> Option<Name> {
 pub(in crate::server) fn laxity(state: &State) -> Laxity {
     Laxity {
         base64: state.is(BASE64_UNCHECKED),
+        spelling: state.is(BASE64_LENIENT),
         lengths: state.is(LENGTHS_UNCHECKED),
         nulls: state.is(NULLS_TAKEN),
         unknown: state.is(UNKNOWN_KEPT),

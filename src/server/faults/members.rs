@@ -41,6 +41,14 @@ faults! { "members";
         "An entry is held against the epoch of the creation, and refused once the key was rotated.",
         "Nobody can be invited any more once somebody was removed.",
         "Hold entries against the current epoch, or against none.";
+    Write(shared_key_dropped) "add-drops-a-shared-key", Must "AVP-6-11",
+        "A member whose X25519 key is that of another member is answered and not recorded, since the column is unique.",
+        "Somebody with two identities on one device cannot be invited.",
+        "Only the member id tells members apart.";
+    Write(binding_trimmed) "add-trims-the-binding", Must "AVP-9-01",
+        "A keyBindingSig loses the blanks at its ends.",
+        "What was signed is not what is served.",
+        "Store the text as it came.";
     Write(bumps_version) "add-moves-version", Must "AVP-6-17",
         "addMember moves the version.",
         "Clients pull what did not change, and fail to decrypt it.",
@@ -153,6 +161,34 @@ faults! { "members";
         "An unknown member ends in a 500.",
         "Clients retry for ever; a null that nobody expected is the usual cause.",
         "Answer 404.";
+}
+
+fn shared_key_dropped(_: &Place, before: &Repo, repo: &mut Repo) -> bool {
+    let known = |entry: &Value| {
+        before
+            .roster
+            .iter()
+            .any(|old| old["x25519PublicKey"] == entry["x25519PublicKey"])
+    };
+    let added = repo.roster.len() > before.roster.len();
+    let here = added && repo.roster.last().is_some_and(known);
+    if here {
+        repo.roster.pop();
+    }
+    here
+}
+
+fn binding_trimmed(_: &Place, _: &Repo, repo: &mut Repo) -> bool {
+    let mut trimmed = false;
+    for entry in &mut repo.roster {
+        let binding = entry["keyBindingSig"].as_str().unwrap_or_default();
+        let bare = binding.trim().to_owned();
+        if bare != binding {
+            entry["keyBindingSig"] = json!(bare);
+            trimmed = true;
+        }
+    }
+    trimmed
 }
 
 fn bumps_version(place: &Place, _: &Repo, repo: &mut Repo) -> bool {

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::protocol::Operation;
-use crate::server::answer::{Answer, Body};
+use crate::server::answer::{Answer, Body, Refusal};
 use crate::server::deviation::{Scene, faults};
 use crate::server::vault::{count, id_of};
 use crate::server::walk;
@@ -65,6 +65,14 @@ faults! { "pull";
         "Of the roster the first two entries are served.",
         "The third member is invisible; a page size is the usual cause.",
         "Serve the whole roster.";
+    Answer(roster_paged) "pull-roster-cut-at-100", Must "AVP-6-06",
+        "Of the roster the first hundred entries are served.",
+        "Later members are invisible; the page size of a database client is the usual cause.",
+        "Read all pages.";
+    Answer(negative_refused) "pull-negative-refused", Must "AVP-6-06",
+        "A pull that knows a negative version is refused with 400.",
+        "A client that holds nothing and says -1 never gets anything.",
+        "Compare for equality: any other version is answered with the envelope.";
     Rule(STALE_ENVELOPE) "pull-previous-envelope", Must "AVP-6-09",
         "The manifest is the current one, the envelope the one before.",
         "Clients cannot decrypt what they are served.",
@@ -128,6 +136,19 @@ fn roster_filtered(scene: &Scene<'_>, answer: &mut Answer) -> bool {
 
 fn roster_capped(scene: &Scene<'_>, answer: &mut Answer) -> bool {
     roster(scene, answer, |members| members.truncate(2))
+}
+
+fn roster_paged(scene: &Scene<'_>, answer: &mut Answer) -> bool {
+    roster(scene, answer, |members| members.truncate(100))
+}
+
+fn negative_refused(scene: &Scene<'_>, answer: &mut Answer) -> bool {
+    let here =
+        scene.on(Operation::Pull) && answer.status == 200 && count(&scene.sent(), "knownPayloadVersion") < 0;
+    if here {
+        *answer = Answer::from(Refusal::bad_request("knownPayloadVersion must be 0 or more"));
+    }
+    here
 }
 
 fn roster(scene: &Scene<'_>, answer: &mut Answer, cut: impl Fn(&mut Vec<Value>)) -> bool {

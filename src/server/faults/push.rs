@@ -26,6 +26,14 @@ faults! { "push";
         "Versions are compared as text, so that 10 is less than 9.",
         "Nobody can save once a repository has reached version 9.",
         "Compare numbers, and keep them in a column of numbers.";
+    Rule(STALE_AFTER_REMOVAL) "push-compares-with-a-cache", Must "AVP-6-07",
+        "After a removal the expected version is compared with the one before it, which a cache still holds.",
+        "What was written before the removal comes back, under a key that the removed member holds.",
+        "Compare with the stored version, in the step that writes.";
+    Rule(NO_ENVELOPE) "push-without-envelope-resets", Must "AVP-10-02",
+        "A push without an envelope is applied: the payload is gone, and version and epoch are 0.",
+        "Versions come again, and nobody can read the repository.",
+        "Ask for the envelope before you write, and let versions only grow.";
     Rule(IGNORES_EXPECTED) "push-ignores-expected", Must "AVP-6-07",
         "A push is applied whatever version it expects.",
         "Two clients overwrite each other without noticing.",

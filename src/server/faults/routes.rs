@@ -47,6 +47,18 @@ faults! { "routes";
         "Repository ids are compared without regard to case.",
         "Two repositories whose ids differ in case are one; a case-insensitive collation is the usual cause.",
         "Give the column a binary collation.";
+    Rule(IDS_AS_PATTERNS) "ids-matched-as-patterns", Must "AVP-6-16",
+        "A repository id is looked up with LIKE: a percent sign stands for any characters, an underscore for one.",
+        "Whoever sends wildcards reaches repositories whose ids they do not know.",
+        "Compare ids for equality.";
+    Rule(IDS_AS_NUMBERS) "ids-of-digits-as-numbers", Must "AVP-6-16",
+        "An id of digits alone is taken for a number, so that zeros in front of it do not count.",
+        "Two ids are one.",
+        "Ids are text: keep the driver and the column from converting them.";
+    Rule(IDS_CUT_AT_NUL) "ids-cut-at-nul", Must "AVP-6-16",
+        "Of an id what stands behind a NUL character is lost.",
+        "Two ids are one.",
+        "Pass lengths along with strings, or refuse a NUL.";
     Rule(IDS_CUT) "ids-compared-by-64-characters", Must "AVP-4-01",
         "Of a repository id the first 64 characters count.",
         "Two repositories whose ids begin alike are one.",
@@ -82,12 +94,45 @@ pub(in crate::server) fn id<'a>(state: &State, id: &'a str) -> Cow<'a, str> {
     let changed = match () {
         () if state.is(IDS_FOLDED) => id.to_lowercase(),
         () if state.is(IDS_CUT) => id.chars().take(64).collect(),
+        () if state.is(IDS_AS_PATTERNS) => matching(state, id),
+        () if state.is(IDS_AS_NUMBERS) && id.bytes().all(|byte| byte.is_ascii_digit()) => {
+            id.trim_start_matches('0').to_owned()
+        }
+        () if state.is(IDS_CUT_AT_NUL) => id.split('\0').next().unwrap_or_default().to_owned(),
         () => return Cow::Borrowed(id),
     };
     if changed != id {
         state.fire();
     }
     Cow::Owned(changed)
+}
+
+/// Whether an id is that of a repository, on a server that mistreats ids. Takes no lock, and so can be asked under one.
+pub(in crate::server) fn is_same(state: &State, named: &str, known: &str) -> bool {
+    match state.is(IDS_AS_PATTERNS) {
+        true => is_like(known.as_bytes(), named.as_bytes()),
+        false => id(state, named) == known,
+    }
+}
+
+/// The id of a repository that a pattern of SQL matches; the pattern itself where there is none.
+fn matching(state: &State, pattern: &str) -> String {
+    let vault = state.vault();
+    let found = vault
+        .repos
+        .keys()
+        .find(|id| is_like(id.as_bytes(), pattern.as_bytes()));
+    found.map_or_else(|| pattern.to_owned(), String::clone)
+}
+
+fn is_like(text: &[u8], pattern: &[u8]) -> bool {
+    match (pattern, text) {
+        ([], text) => text.is_empty(),
+        ([b'%', rest @ ..], text) => (0..=text.len()).any(|at| is_like(&text[at..], rest)),
+        ([b'_', rest @ ..], [_, text @ ..]) => is_like(text, rest),
+        ([wanted, rest @ ..], [byte, text @ ..]) => wanted == byte && is_like(text, rest),
+        _ => false,
+    }
 }
 
 /// A path decoded once whose slashes are still where they were: segment by segment, slashes escaped again.
@@ -143,6 +188,13 @@ mod tests {
     fn bytes_become_characters_of_their_own() {
         assert_eq!(latin("/a%C3%A9%2Fb").as_deref(), Some("/a%C3%83%C2%A9%2Fb"));
         assert_eq!(latin("/a%C"), None);
+    }
+
+    #[test]
+    fn wildcards_stand_for_what_they_stand_for_in_sql() {
+        let like = |text: &str, pattern: &str| is_like(text.as_bytes(), pattern.as_bytes());
+        assert!(like("abc", "a_c") && like("abc", "a%") && like("abc", "%") && like("abc", "abc"));
+        assert!(!like("abc", "a_") && !like("abc", "b%") && !like("abc", "abd"));
     }
 
     #[test]

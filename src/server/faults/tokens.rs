@@ -15,6 +15,14 @@ faults! { "tokens";
         "A member id is taken for a token of that member.",
         "Everybody who sees a roster acts in the name of everybody in it.",
         "Look tokens up among those that were issued.";
+    Rule(PROXY_HEADER) "proxy-header-taken-for-a-login", Must "AVP-3-10",
+        "Without a token the caller is whom the header X-Forwarded-User names, as if only a proxy could set it.",
+        "Anybody acts in the name of anybody.",
+        "Take callers from tokens alone, or drop such headers where requests come in.";
+    Rule(HEAD_OPEN) "head-before-token", Must "AVP-3-10",
+        "HEAD is answered before the token is looked at.",
+        "Anybody can find out which repositories and members exist.",
+        "Guard every method, or refuse those that no route has.";
     Rule(TRAILED) "token-first-word-counts", Must "AVP-3-11",
         "Of what stands behind Bearer the first word is the token, and the rest is ignored.",
         "Altered headers work.",

@@ -111,6 +111,7 @@ impl Stage {
             authorization,
             content_type: None,
             host: None,
+            headers: http::HeaderMap::new(),
             body: Body::Whole(body.to_vec()),
             admitted: false,
         };

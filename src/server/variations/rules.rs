@@ -4,6 +4,10 @@ use crate::server::deviation::variations;
 
 variations! { "rules";
     Rule(BAD_CREATE_400) "bad-create-400", "A create whose roster is not exactly the caller is refused with 400.";
+    Rule(CROWDED_CREATE_413) "crowded-create-413",
+        "A create with more members than the caller is refused for its size, with 413.";
+    Rule(CROWDED_CREATE_429) "crowded-create-429",
+        "A create with more members than the caller is refused for its size, with 429 and without Retry-After.";
     Rule(PATH_DECIDES) "path-decides", "A body that names another repository than the path is applied to the path's.";
     Rule(STRICT_STEPS) "strict-steps", "A push whose envelope is not of the next version is refused with 400.";
     Rule(STEPS_FIRST) "strict-steps-first",
