@@ -463,6 +463,8 @@ impl Changes {
 pub enum FieldSpoil {
     /// A required field is left out.
     Dropped,
+    /// A required field whose name begins with a capital.
+    Capitalised,
     /// A field that may not be null is null.
     Null,
     /// A value of another JSON type, one request for each other type.

@@ -317,6 +317,10 @@ pub enum Forgery {
     ZeroSignature,
     /// HS256 with the empty secret.
     EmptySecret,
+    /// HS256 with the secret `secret`.
+    WeakSecret,
+    /// HS256 with the secret `your-256-bit-secret`, which examples have.
+    ExampleSecret,
     /// HS256 with the empty secret, and a `kid` that names an empty file.
     KidFile,
     /// HS256 with the secret that an SQL query in `kid` answers.
@@ -336,7 +340,7 @@ pub enum Forgery {
 }
 
 /// Each forgery with its name in case files and what it is, for people.
-const FORGERIES: [(Forgery, &str, &str); 17] = [
+const FORGERIES: [(Forgery, &str, &str); 19] = [
     (
         Forgery::EmptySignature,
         "jwt-empty-signature",
@@ -381,6 +385,16 @@ const FORGERIES: [(Forgery, &str, &str); 17] = [
         Forgery::EmptySecret,
         "jwt-empty-secret",
         "the JWT under HS256 with the empty secret",
+    ),
+    (
+        Forgery::WeakSecret,
+        "jwt-weak-secret",
+        "the JWT under HS256 with the word secret as the secret",
+    ),
+    (
+        Forgery::ExampleSecret,
+        "jwt-example-secret",
+        "the JWT under HS256 with a secret that stands in examples",
     ),
     (
         Forgery::KidFile,

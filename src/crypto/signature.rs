@@ -249,7 +249,7 @@ mod tests {
     }
 
     fn nonce(of: u8) -> String {
-        encode(&[of; 32])
+        encode(&[of; 40])
     }
 
     fn signed(form: SignatureForm) -> String {
@@ -259,7 +259,7 @@ mod tests {
     #[test]
     fn only_the_valid_form_verifies() {
         for form in SignatureForm::ALL {
-            let verified = verify_ed25519(alice().member_id(), &[7; 32], &signed(form));
+            let verified = verify_ed25519(alice().member_id(), &[7; 40], &signed(form));
             assert_eq!(verified, form == SignatureForm::Valid, "{form}");
         }
     }
@@ -276,12 +276,13 @@ mod tests {
     #[test]
     fn signatures_over_something_else_are_good_ones() {
         let verifies = |message: &[u8], form| verify_ed25519(alice().member_id(), message, &signed(form));
-        let mut other = [7; 32];
+        let mut other = [7; 40];
         other[0] = 6;
         assert!(verifies(nonce(7).as_bytes(), SignatureForm::OverBase64Text));
         assert!(verifies(&other, SignatureForm::OverOtherBytes));
-        assert!(verifies(&Sha256::digest([7; 32]), SignatureForm::OverDigest));
+        assert!(verifies(&Sha256::digest([7; 40]), SignatureForm::OverDigest));
         assert!(verifies(b"", SignatureForm::OverNothing));
+        assert!(verifies(&[7; 32], SignatureForm::OverHead));
     }
 
     #[test]
@@ -307,7 +308,7 @@ mod tests {
             let text = sign_nonce(&alice(), &nonce(of), SignatureForm::UrlSafeBase64).unwrap();
             assert!(text.contains(['-', '_']), "{text}");
             let standard = text.replace('-', "+").replace('_', "/");
-            assert!(verify_ed25519(alice().member_id(), &[of; 32], &standard));
+            assert!(verify_ed25519(alice().member_id(), &[of; 40], &standard));
         }
     }
 

@@ -165,9 +165,15 @@ fn forged(forgery: Forgery, parts: &Parts<'_>, secret: &[u8], forger: &SigningKe
         Forgery::NoneTitle => unsigned("None"),
         Forgery::NoneUpper => unsigned("NONE"),
         Forgery::NoneMixed => unsigned("nOnE"),
-        Forgery::OtherAlgorithm => format!("{}.{}", header(&[of("HS256")]), parts.signature),
+        Forgery::OtherAlgorithm => {
+            let known = parts.header.get("alg").and_then(Value::as_str);
+            let other = if known == Some("HS256") { "HS384" } else { "HS256" };
+            format!("{}.{}", header(&[of(other)]), parts.signature)
+        }
         Forgery::ZeroSignature => format!("{}.{}", header(&[of("ES256")]), BASE64_URL.encode([0; 64])),
         Forgery::EmptySecret => hmac(&[], b""),
+        Forgery::WeakSecret => hmac(&[], b"secret"),
+        Forgery::ExampleSecret => hmac(&[], b"your-256-bit-secret"),
         Forgery::KidFile => hmac(&[("kid", json!(EMPTY_FILE))], b""),
         Forgery::KidQuery => hmac(&[("kid", json!(INJECTED))], INJECTED_SECRET),
         Forgery::OwnKey => own_key(&[]),
@@ -298,6 +304,20 @@ mod tests {
             assert_eq!(forged.split('.').nth(1), Some(claims), "{forgery:?}");
             assert_ne!(forged, token);
         }
+    }
+
+    #[test]
+    fn another_algorithm_is_another() {
+        let part = |value: Value| BASE64_URL.encode(value.to_string());
+        let token = format!("{}.{}.c2ln", part(json!({"alg": "HS256"})), part(json!({})));
+        let parts = take_apart(&token).unwrap();
+        let forged = forged(
+            Forgery::OtherAlgorithm,
+            &parts,
+            b"",
+            &SigningKey::from_bytes(&[3; 32]),
+        );
+        assert_ne!(forged, token);
     }
 
     #[test]

@@ -283,6 +283,16 @@ fn spoil_field(body: &Value, field: &Field, spoil: FieldSpoil) -> Vec<(String, V
             json::remove(&mut body, pointer);
             vec![(format!("`{pointer}` left out"), body)]
         }
+        FieldSpoil::Capitalised if field.required => {
+            let mut body = body.clone();
+            let value = body.pointer(pointer).cloned().unwrap_or_default();
+            json::remove(&mut body, pointer);
+            let (object, name) = pointer.rsplit_once('/').unwrap_or_default();
+            let (first, rest) = name.split_at(name.len().min(1));
+            let name = format!("{}{rest}", first.to_ascii_uppercase());
+            json::set(&mut body, &format!("{object}/{name}"), value);
+            vec![(format!("`{pointer}` is called {name}"), body)]
+        }
         FieldSpoil::Null if !field.nullable => vec![as_value(Value::Null)],
         FieldSpoil::Mistyped => other_types(&field.kind).into_iter().map(as_value).collect(),
         FieldSpoil::BrokenBase64 => match &field.kind {

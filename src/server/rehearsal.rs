@@ -375,12 +375,45 @@ fn come_back(stage: &Stage) {
     stage.ask("POST", "/v1/repos/back/pull/", None, body);
 }
 
+/// Ids, numbers, paths and methods of which no client makes any.
+fn stray(stage: &Stage) {
+    let nonce = stage.nonce("alice");
+    let raw = STANDARD.decode(&nonce).unwrap_or_default();
+    stage.redeem("alice", &nonce, &sign("alice", raw.get(..32).unwrap_or_default()));
+    let token = || Some("Bearer token-of-alice-and-more".to_owned());
+    stage.ask("HEAD", "/v1/repos/stray/member/x", None, b"");
+    stage.ask("POST", "/v1/repos/%zz/pull", token(), b"{}");
+    stage.create("stray");
+    let mut blank = bound("dave", 2);
+    blank["keyBindingSig"] = json!(" c2ln ");
+    stage.to("alice", Operation::AddMember, &adding("stray", &blank));
+    let removal = removing("stray", "bob", 9, 9, &["alice"]);
+    stage.to("alice", Operation::RemoveMember, &removal);
+    stage.to("alice", Operation::Push, &pushing("stray", 8, 10));
+    let empty = json!({ "repoId": "stray", "expectedPayloadVersion": 9 });
+    stage.to("alice", Operation::Push, &empty);
+    for id in ["2024-01-02T03:04:05Z", "0042", &"long".repeat(80)] {
+        stage.post("alice", "/v1/repos", &creation(id, "alice"));
+    }
+    stage.create("crowd");
+    let crowd: Vec<String> = (0..101).map(|at| format!("n{at}")).collect();
+    let names: Vec<&str> = crowd.iter().map(String::as_str).chain(["alice"]).collect();
+    stage.to("alice", Operation::Push, &rotating("crowd", 3, &names));
+    for id in ["crowd", "cro%", "crowd\0x"] {
+        stage.pull("alice", id, 0);
+    }
+    for known in ["NaN", "1e400", "\"\\ud800\""] {
+        let body = format!("{{\"repoId\":\"crowd\",\"knownPayloadVersion\":{known}}}");
+        stage.ask("POST", "/v1/repos/crowd/pull", token(), body.as_bytes());
+    }
+}
+
 fn perform(behaviour: Behaviour) -> u64 {
     let stage = Stage::new(behaviour);
     let fired = || behaviour.name().map_or(0, |name| stage.state.fired(name));
     // One effect is enough: the scenes after it need not be played.
     [
-        create, read, write, join, leave, trespass, mangle, log_in, come_back,
+        create, read, write, join, leave, trespass, mangle, log_in, come_back, stray,
     ]
     .into_iter()
     .any(|scene| {
@@ -415,6 +448,8 @@ fn shows_elsewhere(name: &str) -> bool {
             "h2c-spoken",
             "length-required",
             "proxy-header-taken-for-a-login",
+            "fetch-cached-by-its-address",
+            "names-read-without-case",
             "title-case-headers",
             "idle-close",
             "short-tokens",

@@ -23,6 +23,10 @@ faults! { "jwts";
         "A JWT under HS256 is verified with the empty secret, since none is configured.",
         "Anybody writes a token for anybody.",
         "Allow the one algorithm that you issue.";
+    Rule(WEAK_SECRET) "token-jwt-weak-secret", Must "AVP-3-11",
+        "Tokens under HS256 are taken as well, with the secret of the example that the code was copied from.",
+        "Anybody who knows the example writes a token for anybody.",
+        "Take the secret from the deployment, 32 random bytes of it, and refuse to start without.";
     Rule(PUBLIC_RAW) "token-jwt-public-key-as-secret", Must "AVP-3-11",
         "The bytes of the issuer's public key verify whatever the token's own algorithm is, HS256 among them.",
         "Everybody who reads the published keys writes a token for anybody.",
@@ -63,6 +67,7 @@ pub(in crate::server) fn is_believed(state: &State, token: &str) -> bool {
     state.is(UNCHECKED_IF_EMPTY) && is_empty && algorithm != "none"
         || state.is(NONE_IN_CAPITALS) && is_empty && none(algorithm)
         || state.is(EMPTY_SECRET) && token.holds_under(b"")
+        || state.is(WEAK_SECRET) && token.holds_under(b"secret")
         || state.is(PUBLIC_RAW) && token.holds_under(public.as_bytes())
         || state.is(PUBLIC_PEM) && token.holds_under(&file(&public))
         || state.is(HEADER_KEY) && token.holds_by_its_own_key() == Some(true)

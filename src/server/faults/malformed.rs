@@ -46,6 +46,10 @@ faults! { "malformed";
         "A counter like 1e400 is taken for the largest that there is.",
         "Versions are not what the client sent.",
         "Refuse numbers that are no 64-bit integers.";
+    Rule(NAMES_FOLDED) "names-read-without-case", Should "AVP-6-21",
+        "The names of fields are matched without regard to the case of their first letter.",
+        "Clients with a mistake work here and nowhere else.",
+        "Refuse fields that the message does not have.";
     Rule(BASE64_LENIENT) "base64-read-leniently", Should "AVP-6-21",
         "Base64 is read with characters in it that are not of its alphabet, in the URL-safe one, and without padding.",
         "Other members are served text that their own decoders refuse.",
@@ -115,6 +119,35 @@ fn surrogate_500(scene: &Scene<'_>, answer: &mut Answer) -> bool {
         *answer = Answer::from(Refusal::failure(500, "surrogates not allowed"));
     }
     here
+}
+
+/// The body with small letters at the beginning of every name; `None` on a server that tells them apart, or where all are so.
+pub(in crate::server) fn names_mended(state: &State, value: &Value) -> Option<Value> {
+    if !state.is(NAMES_FOLDED) {
+        return None;
+    }
+    let mended = uncapitalised(value);
+    (mended != *value).then(|| {
+        state.fire();
+        mended
+    })
+}
+
+fn uncapitalised(value: &Value) -> Value {
+    let small = |name: &String| {
+        let (first, rest) = name.split_at(name.chars().next().map_or(0, char::len_utf8));
+        format!("{}{rest}", first.to_lowercase())
+    };
+    match value {
+        Value::Object(fields) => {
+            let fields = fields
+                .iter()
+                .map(|(name, value)| (small(name), uncapitalised(value)));
+            Value::Object(fields.collect())
+        }
+        Value::Array(items) => items.iter().map(uncapitalised).collect(),
+        other => other.clone(),
+    }
 }
 
 /// The body with other numbers where it has some that JSON does not have, or that no counter holds; `None` where a server takes

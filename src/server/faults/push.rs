@@ -34,6 +34,10 @@ faults! { "push";
         "A push without an envelope is applied: the payload is gone, and version and epoch are 0.",
         "Versions come again, and nobody can read the repository.",
         "Ask for the envelope before you write, and let versions only grow.";
+    Refusal(envelope_deleted) "push-without-envelope-deletes", Must "AVP-6-06",
+        "A push without an envelope is refused with 400, and the stored envelope is gone.",
+        "Nobody can read the repository any more.",
+        "Validate before you write, and write in one step.";
     Rule(IGNORES_EXPECTED) "push-ignores-expected", Must "AVP-6-07",
         "A push is applied whatever version it expects.",
         "Two clients overwrite each other without noticing.",
@@ -174,6 +178,14 @@ faults! { "push";
         "A push of more than 32 KiB is answered as a conflict.",
         "Clients pull, merge and retry for ever.",
         "Answer 413.";
+}
+
+fn envelope_deleted(place: &Place, body: &Value, repo: &mut Repo) -> bool {
+    let here = place.operation == Operation::Push && body.get("envelope").is_none();
+    if here {
+        repo.envelope = Value::Null;
+    }
+    here
 }
 
 fn stores_envelope(place: &Place, body: &Value, repo: &mut Repo) -> bool {
