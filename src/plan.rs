@@ -137,16 +137,16 @@ pub fn plan(suite: &Suite, filters: &[Filter], spec: SpecVersion, slow: bool) ->
         .collect()
 }
 
-/// The cases that are no races, and the races, which run when nothing else does: those last that fill the target with
-/// repositories.
+/// The cases that run beside each other, and those that run when nothing else does, races among them: those last that fill
+/// the target with repositories.
 pub fn apart(suite: &Suite, selected: &[usize]) -> (Vec<usize>, Vec<usize>) {
-    let is_race = |index: &usize| suite.cases[*index].case.is_race();
-    let (mut races, others): (Vec<usize>, Vec<usize>) = selected.iter().copied().partition(is_race);
-    races.sort_by_key(|index| {
+    let alone = |index: &usize| suite.cases[*index].case.runs_alone();
+    let (mut lone, others): (Vec<usize>, Vec<usize>) = selected.iter().copied().partition(alone);
+    lone.sort_by_key(|index| {
         let mut steps = suite.cases[*index].case.steps.iter();
         steps.any(|step| step.get_ref().is_race() && step.get_ref().create.is_some())
     });
-    (others, races)
+    (others, lone)
 }
 
 /// The part of the time for all selected races that one of them has.
@@ -272,14 +272,15 @@ mod tests {
     }
 
     #[test]
-    fn races_are_apart_and_share_their_time_by_what_they_are_worth() {
+    fn some_cases_run_alone_and_races_share_their_time_by_what_they_are_worth() {
         let steps = [
             "as = ['bob', 'carol']\nrounds = 10\npush = {}",
             "pull = {}\nanswer = 'unchanged'",
             "as = ['bob', 'carol', 'bob']\nrounds = 20\npush = {}",
+            "push = {}\nanswer = 'refused'\nmeanwhile = { as = 'bob', push = {} }",
         ];
         let suite = demo(&steps);
-        assert_eq!(apart(&suite, &[0, 1, 2]), (vec![1], vec![0, 2]));
+        assert_eq!(apart(&suite, &[0, 1, 2, 3]), (vec![1], vec![0, 2, 3]));
         let time = |index| race_time(&suite, &[0, 1, 2], index, Duration::from_secs(8));
         assert_eq!(
             (time(0), time(2)),

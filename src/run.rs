@@ -115,7 +115,7 @@ pub async fn run(run: &Run, observe: impl Fn(Event<'_>)) -> Record {
 pub async fn run_on(run: &Run, terms: Terms<'_>, observe: impl Fn(Event<'_>)) -> Record {
     let (started, clock) = (Timestamp::now(), Instant::now());
     let run = &with_concurrency(run);
-    let (others, races) = plan::apart(&run.suite, &run.selected);
+    let (others, lone) = plan::apart(&run.suite, &run.selected);
     let turns = |cases: Vec<usize>| cases.into_iter().map(|index| Turn { index, again: 0 }).collect();
     let mut crew = Crew {
         run,
@@ -133,7 +133,7 @@ pub async fn run_on(run: &Run, terms: Terms<'_>, observe: impl Fn(Event<'_>)) ->
     let watch = terms.deadline.map(|deadline| watch(run, deadline));
     crew.work().await;
     crew.one_at_a_time = true;
-    crew.waiting = turns(races);
+    crew.waiting = turns(lone);
     crew.work().await;
     if let Some(watch) = watch {
         watch.abort();

@@ -122,6 +122,12 @@ impl Case {
         self.steps.iter().any(|step| step.get_ref().is_race())
     }
 
+    /// Whether nothing may run beside it: what others do would spoil a race, and a body that is held back would keep others
+    /// waiting, where the target does one thing at a time.
+    pub fn runs_alone(&self) -> bool {
+        self.is_race() || self.steps.iter().any(|step| step.get_ref().meanwhile.is_some())
+    }
+
     /// How much of the time for races it is worth.
     pub fn race_weight(&self) -> u32 {
         let weights = self.steps.iter().map(|step| step.get_ref().race_weight());

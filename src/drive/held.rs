@@ -13,7 +13,7 @@ use crate::reading::Reading;
 use crate::wire::{Body, Failure, FailureKind, Role};
 
 /// So long a target has to look at the head of a request before something else is done: it says nothing when it has.
-const HEAD_TIME: Duration = Duration::from_millis(50);
+const HEAD_TIME: Duration = Duration::from_millis(25);
 
 impl Driver<'_> {
     pub(super) async fn held(&mut self, step: &Step, index: usize, action: Action<'_>) -> Flow<()> {
