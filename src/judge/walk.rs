@@ -380,7 +380,20 @@ impl Walk<'_, '_> {
             self.token_refused(frame, Some(index));
         }
         self.hitches.entry(index).or_default().count(frames);
+        let throttled = frames.iter().any(|frame| frame.reading.status() == Some(429));
         let ends = match race::orders(before.as_ref(), &runners) {
+            // Who was let through is for the limit to say, and not for the race.
+            _ if throttled => {
+                let reason = format!(
+                    "round {}: the target's rate of requests was met",
+                    first.exchange.round + 1
+                );
+                let verdict = Verdict::NotApplicable;
+                let subject = self.subject(index, "race", RACE);
+                self.checks
+                    .note(subject, first.index, Finding::Unknown { reason, verdict });
+                Vec::new()
+            }
             Orders::Ends(ends) => {
                 self.ordered(
                     before.as_ref(),

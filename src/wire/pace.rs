@@ -23,6 +23,8 @@ const LEAST_IN_A_ROW: usize = 4;
 const LEAST_GRANTED: usize = 5;
 /// The part of what was granted that is kept to, percent: clocks and counts do not fit exactly.
 const KEPT: u32 = 97;
+/// And the part of a rate that is kept to once it was refused as well, percent.
+const SLOWER: u32 = 90;
 /// Nobody waits longer than this for a rate to be granted again.
 const LONGEST: Duration = Duration::from_secs(60);
 
@@ -43,6 +45,8 @@ struct State {
     /// When the answers of the last period came that were not 429, and those that were.
     granted: VecDeque<Instant>,
     refused: VecDeque<Instant>,
+    /// Until then what is refused was sent before the rate was found, and tells nothing new.
+    held: Option<Instant>,
     /// The refusals since anything was granted.
     in_a_row: usize,
 }
@@ -136,6 +140,9 @@ impl State {
     }
 
     fn refuse(&mut self, now: Instant, wait: Duration) -> bool {
+        if self.held.is_some_and(|until| now < until) {
+            return false;
+        }
         self.forget(now);
         self.refused.push_back(now);
         self.in_a_row += 1;
@@ -146,10 +153,13 @@ impl State {
         }
         let rate = u32::try_from(granted).unwrap_or(u32::MAX);
         let gap = PERIOD * 100 / KEPT / rate;
-        // Where the rate that was found is refused as well, it was too much.
-        let slower = self.found.map_or(gap, |found| gap.max(found * 100 / KEPT));
-        self.found = Some(slower);
-        self.next = Some(now + wait.min(LONGEST));
+        // Where the rate that was found is refused as well, it was too much, but not by far.
+        self.found = Some(match self.found {
+            None => gap,
+            Some(found) => found * 100 / SLOWER,
+        });
+        let until = now + wait.min(LONGEST);
+        (self.next, self.held) = (Some(until), Some(until));
         self.granted.clear();
         self.refused.clear();
         self.in_a_row = 0;
@@ -204,6 +214,13 @@ mod tests {
         assert!((47.0..=50.0).contains(&found), "{found}");
         let (turn, is_found) = pace.reserve(Instant::now());
         assert!(is_found && turn > Instant::now(), "all wait as the target asked");
+    }
+
+    #[test]
+    fn what_was_under_way_when_a_rate_was_found_does_not_lower_it() {
+        let pace = play(1000, |answer| answer >= 50);
+        let found = pace.found().unwrap();
+        assert!((47.0..=50.0).contains(&found), "{found}");
     }
 
     #[test]
