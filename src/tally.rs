@@ -88,7 +88,11 @@ fn one(requirement: &Requirement, cases: &[CaseRecord], slow: &[&str]) -> Requir
         concerned.push(case.id.clone());
         if verdict.is_none_or(|known| rank(worst) > rank(known)) {
             verdict = Some(worst);
-            reason = Some(check.got.clone()).filter(|got| !got.is_empty());
+            let got = Some(check.got.clone()).filter(|got| !got.is_empty());
+            reason = match worst {
+                Verdict::Blocked | Verdict::Error => got.map(|got| format!("{}: {got}", place(case, check))),
+                _ => got,
+            };
         }
     }
     let (verdict, reason) = match verdict {
@@ -109,6 +113,14 @@ fn one(requirement: &Requirement, cases: &[CaseRecord], slow: &[&str]) -> Requir
     }
 }
 
+/// Where something was to be shown: `push/applied, step 2`.
+fn place(case: &CaseRecord, check: &CheckRecord) -> String {
+    match check.step {
+        Some(step) => format!("{}, step {}", case.id, step + 1),
+        None => case.id.clone(),
+    }
+}
+
 /// What becomes of a requirement that no check looked at.
 fn unseen(id: &str, slow: &[&str]) -> (Verdict, &'static str) {
     if let Some((_, why)) = CONDITIONAL.iter().find(|(conditional, _)| *conditional == id) {
@@ -120,9 +132,17 @@ fn unseen(id: &str, slow: &[&str]) -> (Verdict, &'static str) {
     }
 }
 
-/// What was seen broken is worse than what could not be looked at, whatever the level.
-fn rank(verdict: Verdict) -> (bool, Verdict) {
-    (matches!(verdict, Verdict::Fail | Verdict::Warn), verdict)
+/// What counts most of a requirement: that it was seen broken; then that it was seen to hold, whatever could not be looked at
+/// elsewhere; then why nothing showed it.
+fn rank(verdict: Verdict) -> u8 {
+    match verdict {
+        Verdict::Fail => 5,
+        Verdict::Warn => 4,
+        Verdict::Pass => 3,
+        Verdict::Error => 2,
+        Verdict::Blocked => 1,
+        Verdict::NotApplicable => 0,
+    }
 }
 
 /// What a check means for one of its requirements: a check that breaks a must and a should warns of the latter.
@@ -300,6 +320,28 @@ mod tests {
         assert_eq!(
             tally(checks, &[], false),
             (vec![Verdict::Warn], RunVerdict::Conformant)
+        );
+    }
+
+    #[test]
+    fn what_was_seen_to_hold_is_verified_whatever_was_not_reached_elsewhere() {
+        let checks = vec![
+            check(&["AVP-6-04"], Verdict::Blocked),
+            check(&["AVP-6-04"], Verdict::Pass),
+            check(&["AVP-6-06"], Verdict::Blocked),
+        ];
+        let cases = [case(checks)];
+        let found = requirements(&cases, &[], &[], SpecVersion::V0_4);
+        let found: Vec<(Verdict, Option<&str>)> = found
+            .iter()
+            .map(|it| (it.verdict, it.reason.as_deref()))
+            .collect();
+        assert_eq!(
+            found,
+            [
+                (Verdict::Pass, Some("y")),
+                (Verdict::Blocked, Some("demo/case: y"))
+            ]
         );
     }
 

@@ -83,6 +83,8 @@ impl Driver<'_> {
     pub(super) fn build_on(&self, sight: Sight) -> Flow<()> {
         match sight {
             Sight::AsKnown | Sight::Other => Ok(()),
+            // After the set-up: no step may need it.
+            Sight::Unreadable if self.step.is_none() => Ok(()),
             Sight::Unreadable => {
                 let reason = "what members are served is no manifest that a request could build on";
                 Err(blocked(self.step.map(|step| step + 1), reason))

@@ -43,20 +43,19 @@ impl Driver<'_> {
         for (name, repo) in [("repo", &case.repo), ("other", &case.other)] {
             if let Some(repo) = repo {
                 self.make_repo(name, repo).await?;
+                self.look_once(name, &repo.by).await?;
             }
         }
-        self.look_once().await
+        Ok(())
     }
 
-    /// A case that neither pulls nor writes would prove nothing: nobody would see that the target remembers anything.
-    async fn look_once(&mut self) -> Flow<()> {
-        let case = &self.case.case;
-        let looks = |operation: Operation| operation == Operation::Pull || operation.writes();
-        let mut steps = case.steps.iter().map(|step| step.get_ref());
-        let looked = steps.any(|step| step.repo == "repo" && step.action().operation().is_some_and(looks));
-        match &case.repo {
-            Some(repo) if !looked => self.audit("repo", &repo.by, Eyes::One(0), 0).await,
-            _ => Ok(()),
+    /// What the set-up left behind: whatever is wrong with it is no step's fault. And a case that neither pulls nor writes
+    /// would prove nothing: nobody would see that the target remembers anything.
+    async fn look_once(&mut self, repo: &str, creator: &str) -> Flow<()> {
+        match self.case.case.steps.iter().all(|step| step.get_ref().is_race()) {
+            // Each round of a race has a repository of its own.
+            true => Ok(()),
+            false => self.audit(repo, creator, Eyes::All, 0).await,
         }
     }
 
@@ -437,6 +436,10 @@ impl Driver<'_> {
             Wait::NonceExpiry => tokio::time::sleep(NONCE_LIFETIME).await,
             Wait::TokenExpiry => {
                 let token = self.world.actor(step.actor_names()[0]).token.clone();
+                if token.as_ref().is_some_and(|token| token.lifetime.most <= 0) {
+                    let reason = "by its `expiresAt` the token was over when it was issued, which is a finding of its own";
+                    return Err(blocked(self.step, reason));
+                }
                 if token.as_ref().is_some_and(|token| !token.lifetime.is_certain) {
                     let reason =
                         "the target's answers have no Date, so nobody can tell what time it is there";

@@ -4,9 +4,10 @@ use std::borrow::Cow;
 
 use serde_json::Value;
 
+use super::blame;
 use super::check::{Finding, Subject};
 use super::compare::{self, Difference, Kind};
-use super::stored::{Expected, aspects, broken};
+use super::stored::{Expected, aspects, broken, grouped};
 use super::tape::Frame;
 use super::walk::Walk;
 use crate::case::model::Step;
@@ -14,6 +15,7 @@ use crate::json;
 use crate::ledger::Stored;
 use crate::protocol::Operation;
 use crate::reading::Reading;
+use crate::verdict::Verdict;
 
 /// Notes a finding under a step, or as a standing check where there is none.
 pub(super) fn report(
@@ -42,12 +44,32 @@ pub(super) fn pointers(walk: &mut Walk<'_, '_>, frame: &Frame<'_>, index: usize,
     for (pointer, wanted) in &step.body {
         let wanted = crate::case::to_json(wanted);
         let seen = frame.json().and_then(|body| body.pointer(pointer));
+        let mut subject = walk.subject(index, "body", format!("`{pointer}` is {wanted}"));
+        let is_sound = frame.reading.granted().is_some() && frame.breach().is_none();
         let finding = match seen {
             Some(seen) if json::equal(seen, &wanted) => Finding::Holds,
-            Some(seen) => Finding::broken_at(pointer, format!("{seen}")),
-            None => Finding::broken_at("", format!("nothing at {pointer}")),
+            // What is missing or of another type breaks the schema, or is an answer of another kind.
+            None if pointer.ends_with("shareRefreshTokens") && is_sound => {
+                Finding::broken_at("", format!("nothing at {pointer}"))
+            }
+            Some(seen) if seen.is_string() == wanted.is_string() && frame.breach().is_none() => {
+                Finding::broken_at(pointer, format!("{seen}"))
+            }
+            _ => Finding::Unknown {
+                reason: format!("nothing to compare at {pointer}, which is a finding of its own"),
+                verdict: Verdict::Blocked,
+            },
         };
-        let subject = walk.subject(index, "body", format!("`{pointer}` is {wanted}"));
+        let finding = match (finding, walk.is_deviated(frame)) {
+            (Finding::Broken { .. }, true) => Finding::Unknown {
+                reason: "what is stored is not what was asked for, which is a finding of its own".to_owned(),
+                verdict: Verdict::Blocked,
+            },
+            (finding, _) => finding,
+        };
+        if let (Finding::Broken { .. }, Some(operation)) = (&finding, frame.exchange.operation) {
+            subject.requirements = blame::pointer(operation, pointer, &wanted, &subject.requirements);
+        }
         walk.checks.note(subject, frame.index, finding);
     }
 }
@@ -71,7 +93,11 @@ pub(super) fn granted(
         (Operation::Push, Reading::Granted(body)) => {
             let finding = applied(body, expected);
             let sentence = "an applied push answers the new version, the epoch and `conflict: false`";
-            report(walk, frame, step, "answer body", sentence, requirements, finding);
+            let rules = match (&finding, expected.above) {
+                (Finding::Broken { .. }, None) => vec![of_applied(body, expected)],
+                _ => requirements.to_vec(),
+            };
+            report(walk, frame, step, "answer body", sentence, &rules, finding);
         }
         (Operation::Push, Reading::Conflict(body)) => {
             let finding = before.map_or(Finding::Holds, |before| conflict(body, before));
@@ -118,18 +144,36 @@ fn answered_manifest(
         return;
     }
     let candidates = expected.states.iter().flatten();
-    let compared = candidates.map(|state| (state, compare::manifest(state, before, body, "")));
-    let Some((state, differences)) = compared.min_by_key(|(_, differences)| differences.len()) else {
+    let compared = candidates.map(|it| (it, compare::manifest(it, before, body, "")));
+    let Some((state_of, differences)) = compared.min_by_key(|(_, differences)| differences.len()) else {
         return;
     };
+    let differences = walk.stale_or_altered(differences, body);
+    if let Some(operation) = frame.exchange.operation {
+        let sentence = "the answer is the manifest as it is stored now";
+        let is_again = walk.is_again(frame);
+        let rule = |it: &Difference| vec![blame::granted(operation, it, requirements, is_again, before)];
+        state(walk, frame, step, sentence, requirements, &differences, rule);
+        aspects(walk, frame, state_of, operation, &differences, None);
+    }
+}
+
+/// Differences of state, each group under the rule that it breaks; that none is there shows all that is asked of the answer.
+fn state(
+    walk: &mut Walk<'_, '_>,
+    frame: &Frame<'_>,
+    step: Option<usize>,
+    sentence: &'static str,
+    requirements: &[&'static str],
+    differences: &[Difference],
+    rule: impl Fn(&Difference) -> Vec<&'static str>,
+) {
     let wrong: Vec<Difference> = differences
         .iter()
-        .filter(|it| it.kind == Kind::State)
+        .filter(|it| it.kind.is_state())
         .cloned()
         .collect();
-    let verbatim = differences.iter().any(|it| it.kind == Kind::Verbatim);
-    if !wrong.is_empty() || !verbatim {
-        let sentence = "the answer is the manifest as it is stored now";
+    if wrong.is_empty() && differences.iter().all(|it| it.kind != Kind::Verbatim) {
         report(
             walk,
             frame,
@@ -137,11 +181,13 @@ fn answered_manifest(
             "answer body",
             sentence,
             requirements,
-            broken(&wrong, frame.actor()),
+            Finding::Holds,
         );
     }
-    if let Some(operation) = frame.exchange.operation {
-        aspects(walk, frame, state, operation, &differences);
+    for (rule, of_rule) in grouped(wrong, rule) {
+        let finding = broken(&of_rule, frame.actor());
+        report(walk, frame, step, "answer body", sentence, &rule, finding);
+        walk.deviates(frame);
     }
 }
 
@@ -150,6 +196,24 @@ pub(super) fn not_above(version: Option<i64>, above: i64) -> String {
     match version {
         Some(version) => format!("version {version}, which is not above {above}"),
         None => format!("no version, where one above {above} was expected"),
+    }
+}
+
+/// The rule that the answer to an applied push breaks.
+fn of_applied(body: &Value, expected: &Expected) -> &'static str {
+    let counters = ["payloadVersion", "keyEpoch"].map(|name| body.get(name).and_then(Value::as_i64));
+    let mut states = expected.states.iter().flatten();
+    let is_rounded = states.any(|state| {
+        let wanted = [Some(state.version), Some(state.epoch)];
+        wanted != counters
+            && wanted
+                .iter()
+                .flatten()
+                .any(|wanted| *wanted > i64::from(i32::MAX))
+    });
+    match is_rounded {
+        true => "AVP-2-04",
+        false => Operation::Push.rule(),
     }
 }
 
@@ -223,22 +287,41 @@ fn pulled(
     if let Some(envelope) = body.get("envelope").filter(|envelope| envelope.is_object()) {
         differences.extend(compare::envelope(&before.envelope, None, envelope, "/envelope"));
     }
-    let wrong: Vec<Difference> = differences
+    let differences = walk.stale_or_altered(differences, body);
+    let pending = walk.pending(frame);
+    let told = walk.told(frame);
+    let rules: Vec<Vec<&'static str>> = differences
         .iter()
-        .filter(|it| it.kind == Kind::State)
-        .cloned()
+        .map(|it| match &pending {
+            Some(made_by) => vec![blame::set_up(walk, it, made_by, told.as_ref())],
+            None if blame::is_rounded(it, None) => vec!["AVP-2-04"],
+            // The case is about who may touch this repository: somebody has.
+            None if requirements.contains(&"AVP-6-15") => vec!["AVP-6-15"],
+            None => vec![Operation::Pull.rule()],
+        })
         .collect();
-    let sentence = "a pull answers what is stored";
-    report(
+    let rule = |it: &Difference| {
+        let at = differences.iter().position(|other| other == it).unwrap_or(0);
+        rules[at].clone()
+    };
+    state(
         walk,
         frame,
         step,
-        "answer body",
-        sentence,
+        "a pull answers what is stored",
         requirements,
-        broken(&wrong, frame.actor()),
+        &differences,
+        rule,
     );
-    aspects(walk, frame, before, Operation::Pull, &differences);
+    aspects(
+        walk,
+        frame,
+        before,
+        Operation::Pull,
+        &differences,
+        pending.as_deref(),
+    );
+    walk.adopt(frame, before, body);
     let known = frame
         .request
         .as_ref()
@@ -258,7 +341,11 @@ fn unchanged(walk: &mut Walk<'_, '_>, frame: &Frame<'_>, step: Option<usize>, bo
         ),
     };
     let sentence = "a pull at the current version answers `unchanged: true`";
+    let is_said = finding == Finding::Holds;
     report(walk, frame, step, "unchanged", sentence, &["AVP-6-04"], finding);
+    if !is_said {
+        return;
+    }
     let finding = match body.get("envelope") {
         None | Some(Value::Null) => Finding::Holds,
         Some(_) => Finding::broken_at("/envelope", "an envelope that the client holds already"),
@@ -307,26 +394,15 @@ fn fetched(
     });
     let Some(wanted) = wanted else { return };
     let differences = compare::entry(wanted, None, body, "");
-    let wrong: Vec<Difference> = differences
-        .iter()
-        .filter(|it| it.kind == Kind::State)
-        .cloned()
-        .collect();
+    let differences = walk.stale_or_altered(differences, body);
+    let rule = |it: &Difference| match blame::is_rounded(it, None) {
+        true => vec!["AVP-2-04"],
+        false => vec![Operation::FetchMemberKey.rule()],
+    };
     let sentence = "the answer is the member's entry as it is stored";
-    report(
-        walk,
-        frame,
-        step,
-        "answer body",
-        sentence,
-        requirements,
-        broken(&wrong, frame.actor()),
-    );
-    let fields: Vec<Difference> = differences
-        .into_iter()
-        .filter(|it| it.kind != Kind::State)
-        .collect();
-    aspects(walk, frame, before, Operation::FetchMemberKey, &fields);
+    state(walk, frame, step, sentence, requirements, &differences, rule);
+    let fields: Vec<Difference> = differences.into_iter().filter(|it| !it.kind.is_state()).collect();
+    aspects(walk, frame, before, Operation::FetchMemberKey, &fields, None);
 }
 
 /// An id as clients put it into a path that leave `+` and `=` as they are.

@@ -10,14 +10,31 @@ use crate::ledger::{Stored, member_id};
 /// What a difference is about; each kind is another requirement's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// Ids, versions, epochs, who is a member, which envelope: the operation did not do what it says.
-    State,
-    /// The right thing, but not byte for byte.
+    /// The repository's id.
+    Id,
+    /// The manifest's version.
+    Version,
+    /// The manifest's epoch.
+    Epoch,
+    /// Who is a member.
+    Members,
+    /// An entry of the roster that is another one than should be.
+    Entry,
+    /// An envelope that is another one than should be.
+    Envelope,
+    /// The right thing, but not byte for byte: nothing that was ever sent for its place.
     Verbatim,
     /// `shareRefreshTokens`.
     Policy,
     /// `keyBindingSig`.
     Binding,
+}
+
+impl Kind {
+    /// Whether the operation did not do what it says: which envelope, which versions, who is a member.
+    pub(super) fn is_state(self) -> bool {
+        !matches!(self, Kind::Verbatim | Kind::Policy | Kind::Binding)
+    }
 }
 
 /// One difference.
@@ -28,6 +45,27 @@ pub(super) struct Difference {
     pub(super) pointer: String,
     /// What came, against what was expected.
     pub(super) got: String,
+    /// The counter that was expected and the one that came, where it is one.
+    pub(super) counters: Option<(i64, i64)>,
+    /// The member id whose entry it is about.
+    pub(super) member: Option<String>,
+}
+
+impl Difference {
+    pub(super) fn new(kind: Kind, pointer: impl Into<String>, got: impl Into<String>) -> Difference {
+        Difference {
+            kind,
+            pointer: pointer.into(),
+            got: got.into(),
+            counters: None,
+            member: None,
+        }
+    }
+
+    fn of(mut self, member: &str) -> Difference {
+        self.member = Some(member.to_owned());
+        self
+    }
 }
 
 /// The differences of a served manifest; `at` is where it stands in the answer.
@@ -39,9 +77,9 @@ pub(super) fn manifest(
 ) -> Vec<Difference> {
     let mut differences = Vec::new();
     for (field, value, kind) in [
-        ("repoId", expected.repo_id.as_str().into(), Kind::State),
-        ("keyEpoch", expected.epoch.into(), Kind::State),
-        ("payloadVersion", expected.version.into(), Kind::State),
+        ("repoId", expected.repo_id.as_str().into(), Kind::Id),
+        ("keyEpoch", expected.epoch.into(), Kind::Epoch),
+        ("payloadVersion", expected.version.into(), Kind::Version),
         ("schemeId", expected.scheme.as_str().into(), Kind::Verbatim),
     ] {
         compare(&mut differences, kind, (at, field), &value, seen.get(field));
@@ -57,7 +95,7 @@ pub(super) fn envelope(expected: &Value, before: Option<&Value>, seen: &Value, a
     for field in ["repoId", "payloadVersion", "keyEpoch"] {
         compare(
             &mut differences,
-            Kind::State,
+            Kind::Envelope,
             (at, field),
             expected.get(field).unwrap_or(&Value::Null),
             seen.get(field),
@@ -66,7 +104,7 @@ pub(super) fn envelope(expected: &Value, before: Option<&Value>, seen: &Value, a
     for field in ["iv", "ciphertext"] {
         let old = before.and_then(|before| before.get(field));
         let kind = if seen.get(field).is_some() && seen.get(field) == old {
-            Kind::State
+            Kind::Envelope
         } else {
             Kind::Verbatim
         };
@@ -87,13 +125,13 @@ pub(super) fn entry(expected: &Value, before: Option<&Value>, seen: &Value, at: 
     let id = "ed25519PublicKey";
     compare(
         &mut differences,
-        Kind::State,
+        Kind::Members,
         (at, id),
         field(expected, id),
         seen.get(id),
     );
     let stale = before.is_some_and(|before| field(before, "wrappedDataKey") == field(seen, "wrappedDataKey"));
-    let kind = if stale { Kind::State } else { Kind::Verbatim };
+    let kind = if stale { Kind::Entry } else { Kind::Verbatim };
     let key = "x25519PublicKey";
     compare(
         &mut differences,
@@ -105,7 +143,7 @@ pub(super) fn entry(expected: &Value, before: Option<&Value>, seen: &Value, at: 
     wrapped_key(&mut differences, kind, expected, seen, at);
     compare(
         &mut differences,
-        Kind::State,
+        Kind::Entry,
         (at, "keyEpoch"),
         field(expected, "keyEpoch"),
         seen.get("keyEpoch"),
@@ -113,11 +151,7 @@ pub(super) fn entry(expected: &Value, before: Option<&Value>, seen: &Value, at: 
     let (wanted, got) = (field(expected, "keyBindingSig"), field(seen, "keyBindingSig"));
     if wanted != got {
         let got = format!("{} where {} was stored", show(got), show(wanted));
-        differences.push(Difference {
-            kind: Kind::Binding,
-            pointer: format!("{at}/keyBindingSig"),
-            got,
-        });
+        differences.push(Difference::new(Kind::Binding, format!("{at}/keyBindingSig"), got));
     }
     differences
 }
@@ -161,11 +195,7 @@ fn policy(differences: &mut Vec<Difference>, expected: &Stored, seen: &Value, at
             Some(_) => format!("{at}/shareRefreshTokens"),
             None => at.to_owned(),
         };
-        differences.push(Difference {
-            kind: Kind::Policy,
-            pointer,
-            got,
-        });
+        differences.push(Difference::new(Kind::Policy, pointer, got));
     }
 }
 
@@ -178,44 +208,34 @@ fn roster(
     at: &str,
 ) {
     let pointer = format!("{at}/members");
-    let Some(entries) = seen.get("members").and_then(Value::as_array) else {
-        let got = "no roster".to_owned();
-        differences.push(Difference {
-            kind: Kind::State,
-            pointer: at.to_owned(),
-            got,
-        });
+    // A roster that is none, or holds what is no entry, breaks the schema: that is not a difference of state as well.
+    let entries = seen.get("members").and_then(Value::as_array);
+    let Some(entries) = entries.filter(|entries| entries.iter().all(|entry| member_id(entry).is_some()))
+    else {
         return;
     };
     let ids: Vec<Option<&str>> = entries.iter().map(member_id).collect();
     let wanted: Vec<Option<&str>> = expected.members.iter().map(|entry| member_id(entry)).collect();
     for (index, (seen, id)) in entries.iter().zip(&ids).enumerate() {
-        let state = |got: String| Difference {
-            kind: Kind::State,
-            pointer: format!("{pointer}/{index}"),
-            got,
-        };
+        let state = |got: String| Difference::new(Kind::Members, format!("{pointer}/{index}"), got);
         let id = id.unwrap_or_default();
         let twins = wanted.iter().filter(|other| **other == Some(id)).count();
         if ids[..index].contains(&Some(id)) && twins < 2 {
-            differences.push(state(format!("the member {id} stands twice in the roster")));
+            differences.push(state(format!("the member {id} stands twice in the roster")).of(id));
         } else if twins == 0 {
-            differences.push(state(format!("{id} is in the roster and must not be")));
+            differences.push(state(format!("{id} is in the roster and must not be")).of(id));
         } else if expected.members.get(index).is_none_or(|same| **same != *seen) {
             let old = before.and_then(|before| before.member(id));
             let place = format!("{pointer}/{index}");
-            differences.extend(nearest_entry(expected, id, old, seen, &place));
+            let found = nearest_entry(expected, id, old, seen, &place);
+            differences.extend(found.into_iter().map(|difference| difference.of(id)));
         }
     }
     for id in wanted {
         let id = id.unwrap_or_default();
         if !ids.contains(&Some(id)) {
             let got = format!("the member {id} is missing from the roster");
-            differences.push(Difference {
-                kind: Kind::State,
-                pointer: pointer.clone(),
-                got,
-            });
+            differences.push(Difference::new(Kind::Members, pointer.clone(), got).of(id));
         }
     }
 }
@@ -246,15 +266,28 @@ fn compare(
 ) {
     let got = match seen {
         Some(seen) if json::equal(seen, expected) => return,
-        None if expected.is_null() => return,
+        // What is missing or of another type breaks the schema: that is not a difference of state as well.
+        Some(seen) if !expected.is_null() && type_of(seen) != type_of(expected) => return,
+        None => return,
         Some(seen) => format!("{} where {} was stored", show(seen), show(expected)),
-        None => format!("nothing where {} was stored", show(expected)),
     };
     differences.push(Difference {
-        kind,
-        pointer: format!("{at}/{field}"),
-        got,
+        counters: expected.as_i64().zip(seen.and_then(Value::as_i64)),
+        ..Difference::new(kind, format!("{at}/{field}"), got)
     });
+}
+
+/// The type of a value, as the message schema tells types apart.
+fn type_of(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "boolean",
+        Value::Number(number) if number.as_f64().is_some_and(|float| float.fract() != 0.0) => "fraction",
+        Value::Number(_) => "integer",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+    }
 }
 
 fn field<'a>(value: &'a Value, name: &str) -> &'a Value {
@@ -315,14 +348,14 @@ mod tests {
 
     #[test]
     fn each_difference_has_its_kind() {
-        assert_eq!(kinds(|seen| seen["payloadVersion"] = 1.into()), [Kind::State]);
+        assert_eq!(kinds(|seen| seen["payloadVersion"] = 1.into()), [Kind::Version]);
         assert_eq!(
             kinds(|seen| seen["members"].as_array_mut().unwrap().truncate(1)),
-            [Kind::State]
+            [Kind::Members]
         );
         assert_eq!(
             kinds(|seen| seen["members"][1] = seen["members"][0].clone()),
-            [Kind::State, Kind::State]
+            [Kind::Members, Kind::Members]
         );
         assert_eq!(
             kinds(|seen| seen["members"][0]["x25519PublicKey"] = "X".into()),
@@ -339,6 +372,21 @@ mod tests {
     }
 
     #[test]
+    fn what_breaks_the_schema_is_no_difference_of_state_as_well() {
+        assert_eq!(kinds(|seen| seen["payloadVersion"] = "2".into()), []);
+        assert_eq!(kinds(|seen| seen["keyEpoch"] = 1.5.into()), []);
+        assert_eq!(kinds(|seen| seen["members"] = json!({})), []);
+        assert_eq!(
+            kinds(|seen| seen["members"][0]["ed25519PublicKey"] = json!(7)),
+            []
+        );
+        assert_eq!(
+            kinds(|seen| seen["members"][0]["wrappedDataKey"] = Value::Null),
+            []
+        );
+    }
+
+    #[test]
     fn an_old_envelope_is_not_an_altered_one() {
         let old =
             json!({"repoId": "r", "payloadVersion": 1, "keyEpoch": 1, "iv": "old", "ciphertext": "old"});
@@ -348,7 +396,7 @@ mod tests {
                 .map(|difference| difference.kind)
                 .collect()
         };
-        assert!(kinds(&old).iter().all(|kind| *kind == Kind::State));
+        assert!(kinds(&old).iter().all(|kind| *kind == Kind::Envelope));
         let mut altered = Value::clone(&stored().envelope);
         altered["ciphertext"] = "neW".into();
         assert_eq!(kinds(&altered), [Kind::Verbatim]);

@@ -5,12 +5,14 @@
 //! shares no code with the reference server.
 
 mod answers;
+mod blame;
 mod cast;
 mod check;
 mod compare;
 mod hitches;
 mod proof;
 mod race;
+mod sent;
 mod standing;
 mod stored;
 mod tape;

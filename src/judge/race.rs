@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::compare::{self, Kind};
+use super::compare;
 use super::tape::Frame;
 use super::walk::epoch_left;
 use crate::ledger::{Stored, member_id};
@@ -315,9 +315,7 @@ fn saw(state: &Stored, answer: &Value) -> bool {
     if let Some(envelope) = envelope {
         differences.extend(compare::envelope(&state.envelope, None, envelope, ""));
     }
-    differences
-        .iter()
-        .all(|difference| difference.kind != Kind::State)
+    differences.iter().all(|difference| !difference.kind.is_state())
 }
 
 /// The state after a request that was done, where it may be done and its answer says what it must. `None` otherwise.

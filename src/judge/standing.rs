@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::Transport;
 use super::check::{Checks, Finding, Subject};
+use super::sent::Sent;
 use super::tape::Frame;
 use super::walk::Spoilt;
 use crate::advice;
@@ -119,10 +120,11 @@ fn own_request(checks: &mut Checks<'_>, frame: &Frame<'_>) {
     };
     let wrong = match &frame.request {
         None => Some("it is not JSON".to_owned()),
+        // A nonce is the target's own, whatever it is.
         Some(request) => schema::violations(message, request)
             .into_iter()
             .chain(schema::base64_violations(message, request))
-            .next()
+            .find(|violation| violation.pointer != "/nonce")
             .map(|violation| format!("{}: {}", violation.pointer, violation.message)),
     };
     if let Some(wrong) = wrong {
@@ -164,6 +166,15 @@ fn status(checks: &mut Checks<'_>, frame: &Frame<'_>) {
 fn body(checks: &mut Checks<'_>, frames: &[Frame<'_>], frame: &Frame<'_>) {
     let Some(answer) = frame.answer() else { return };
     match frame.exchange.operation {
+        Some(_) if frame.is_refusal_in_disguise() => {
+            let expected = "an error object comes with a status that is not 2xx";
+            let finding = Finding::broken(format!("status {} with an error object", answer.status));
+            checks.note(
+                standing("error object", "AVP-6-18", expected),
+                frame.index,
+                finding,
+            );
+        }
         Some(operation) if (200..300).contains(&answer.status) => success(checks, frames, frame, operation),
         _ if answer.status < 300 => {}
         operation => error_object(checks, frame, operation, answer.status),
@@ -225,13 +236,21 @@ fn base64(checks: &mut Checks<'_>, frames: &[Frame<'_>], frame: &Frame<'_>, mess
             .any(|body| body.contains(&quoted))
     };
     let mut sound = true;
-    for violation in schema::base64_violations(message, body) {
+    let violations = schema::base64_violations(message, body);
+    let sent = match violations.is_empty() {
+        true => Sent::default(),
+        false => Sent::of(frames),
+    };
+    for violation in violations {
         let text = body
             .pointer(&violation.pointer)
             .and_then(Value::as_str)
             .unwrap_or_default();
-        let short_nonce = message == "AuthChallenge" && BASE64_STANDARD.decode(text).is_ok();
-        if !short_nonce && !ours(text) {
+        // Of another length is another value: that of a nonce has a rule of its own, and all the others are held against
+        // what was sent.
+        let is_another =
+            BASE64_STANDARD.decode(text).is_ok() || (altered(message) && !sent.is_respelt("", text));
+        if !is_another && !ours(text) {
             sound = false;
             checks.note(
                 subject(),
@@ -243,6 +262,11 @@ fn base64(checks: &mut Checks<'_>, frames: &[Frame<'_>], frame: &Frame<'_>, mess
     if sound && !schema::base64_fields(message).is_empty() {
         checks.note(subject(), frame.index, Finding::Holds);
     }
+}
+
+/// Whether the binary values of a message are the client's own: what else they hold is altered.
+fn altered(message: &str) -> bool {
+    message != "AuthChallenge"
 }
 
 fn nonce_length(checks: &mut Checks<'_>, frame: &Frame<'_>, body: &Value) {
@@ -264,7 +288,7 @@ fn nonce_length(checks: &mut Checks<'_>, frame: &Frame<'_>, body: &Value) {
 fn error_object(checks: &mut Checks<'_>, frame: &Frame<'_>, operation: Option<Operation>, status: u16) {
     // Discovery is optional: a server without it answers whatever it answers to unknown routes. Outside the route table a
     // refusal with no body at all is as good as any.
-    let outside = operation.is_none_or(|operation| operation == Operation::Discovery);
+    let outside = operation.is_none_or(|operation| operation == Operation::Discovery) || status == 304;
     if outside && (frame.body.is_none() || operation.is_some()) {
         return;
     }
@@ -481,6 +505,10 @@ fn tokens(checks: &mut Checks<'_>, frame: &Frame<'_>, began_ms: i64, transport: 
         finding,
     );
     let finding = match expires > now {
+        _ if unit.is_some() => Finding::Unknown {
+            reason: "expiresAt is in another unit, which is a finding of its own".to_owned(),
+            verdict: Verdict::Blocked,
+        },
         true => Finding::Holds,
         false if is_told || expires < now - CLOCKS_MS => {
             Finding::broken_at("/expiresAt", format!("{expires}, when it was {now}"))

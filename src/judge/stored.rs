@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::answers::{self, report};
+use super::blame;
 use super::check::{self, Finding};
 use super::compare::{self, Difference, Kind};
 use super::tape::Frame;
@@ -12,6 +13,7 @@ use crate::crypto::{DataKey, OpenError, open_payload};
 use crate::ledger::{Stored, member_id};
 use crate::protocol::{DEFAULT_SCHEME, EncryptedEnvelope, Level, Operation, WrappedKey};
 use crate::reading::Reading;
+use crate::verdict::Verdict;
 
 /// What may be stored.
 #[derive(Debug, Clone)]
@@ -48,6 +50,20 @@ pub(super) struct Audit {
     pub(super) spoilt: bool,
     /// Whether the request was changed on purpose: what it says may then not fit together.
     pub(super) altered: bool,
+    /// Whether the request was sent before, word by word.
+    pub(super) is_again: bool,
+    /// Whether it was answered as a conflict.
+    pub(super) is_conflict: bool,
+    /// Whether several requests were made at once.
+    pub(super) is_race: bool,
+    /// Whether members are served different rosters at the same time.
+    pub(super) is_split: bool,
+    /// The case's name for the repository.
+    pub(super) repo: Option<String>,
+    /// The writes of the set-up, where this is the first look after it.
+    pub(super) made_by: Option<Vec<Operation>>,
+    /// What the write, or the create of the set-up, was answered with.
+    pub(super) told: Option<Value>,
 }
 
 impl Audit {
@@ -71,12 +87,11 @@ impl Audit {
             (reading, None) if reading.is(Word::Status(404)) || reading.is(Word::Status(403)) => {
                 Finding::Holds
             }
-            (reading, None) => Finding::broken(reading.describe()),
-            (reading, Some(_)) => Finding::broken(format!(
-                "{}, a member, cannot pull: {}",
-                frame.actor(),
-                reading.describe()
-            )),
+            (reading, None) => Finding::Unknown {
+                reason: format!("{}: that says nothing of whether it exists", reading.describe()),
+                verdict: Verdict::Blocked,
+            },
+            (reading, Some(_)) => return self.shut_out(walk, frame, reading),
         };
         report(
             walk,
@@ -94,6 +109,30 @@ impl Audit {
         let id = walk.member_id(frame.actor());
         let seen = self.seen.as_ref();
         frame.reading.granted().is_some() || seen.is_some_and(|seen| seen.member(&id).is_some())
+    }
+
+    /// A member who is not served at all: the write is to blame where nothing is there or nobody is let in, and else the pull.
+    fn shut_out(&self, walk: &mut Walk<'_, '_>, frame: &Frame<'_>, reading: &Reading) {
+        let (name, sentence) = self.sentence();
+        let got = format!("{}, a member, cannot pull: {}", frame.actor(), reading.describe());
+        let (rule, finding) = match reading.status() {
+            _ if frame.breach().is_some() || walk.is_deviated(frame) => (
+                self.requirements.clone(),
+                Finding::Unknown {
+                    reason: format!("{got}, which is a finding of its own"),
+                    verdict: Verdict::Blocked,
+                },
+            ),
+            Some(401) => (vec!["AVP-3-09"], Finding::broken(got)),
+            Some(403 | 404) if self.is_race => (self.requirements.clone(), Finding::broken(got)),
+            Some(403 | 404) if self.granted => (vec![self.operation.rule()], Finding::broken(got)),
+            Some(403 | 404) => (self.requirements.clone(), Finding::broken(got)),
+            _ => (vec![Operation::Pull.rule()], Finding::broken(got)),
+        };
+        if matches!(reading.status(), Some(403 | 404)) {
+            walk.deviates(frame);
+        }
+        report(walk, frame, self.step, name, sentence, &rule, finding);
     }
 
     /// What this look is held against: what the first one saw, or else what is expected.
@@ -121,56 +160,53 @@ impl Audit {
     }
 
     fn compare(&mut self, walk: &mut Walk<'_, '_>, frame: &Frame<'_>, body: &Value, base: &Stored) {
-        let differences = self.differences(body);
+        let differences = walk.stale_or_altered(self.differences(body), body);
         let (name, sentence) = self.sentence();
-        let of = |kinds: &[Kind]| -> Vec<Difference> {
-            differences
-                .iter()
-                .filter(|difference| kinds.contains(&difference.kind))
-                .cloned()
-                .collect()
-        };
-        let state = of(&[Kind::State]);
+        let state: Vec<Difference> = differences
+            .iter()
+            .filter(|it| it.kind.is_state())
+            .cloned()
+            .collect();
         let requirements = self.requirements.clone();
-        // Whatever recommendation a refusal follows, what it writes all the same breaks the rule of the operation. Where it was
-        // granted instead, the recommendation alone is broken.
-        if !self.granted && !self.spoilt && !state.is_empty() && check::level(&requirements) != Level::Must {
+        if self.spoilt {
+            let finding = broken(&differences, frame.actor());
+            report(walk, frame, self.step, name, sentence, &requirements, finding);
+            self.binds(walk, frame, body);
+            self.growth(walk, frame, body);
+            self.seen = base.observed(body).or(self.seen.take());
+            return;
+        }
+        // Whatever recommendation a refusal follows, what it writes all the same breaks the rule of the operation.
+        if !self.granted && !state.is_empty() && check::level(&requirements) != Level::Must {
             let rule = [self.operation.rule()];
             let sentence = "what is refused is not written";
             let finding = broken(&state, frame.actor());
             report(walk, frame, self.step, "refusal", sentence, &rule, finding);
         }
-        if self.spoilt {
-            let finding = broken(&differences, frame.actor());
-            report(walk, frame, self.step, name, sentence, &requirements, finding);
-            self.growth(walk, frame, body);
-            self.seen = base.observed(body).or(self.seen.take());
-            return;
-        }
-        if state.is_empty() {
-            if of(&[Kind::Verbatim]).is_empty() {
-                report(
-                    walk,
-                    frame,
-                    self.step,
-                    name,
-                    sentence,
-                    &requirements,
-                    Finding::Holds,
-                );
-            }
-        } else {
+        if state.is_empty() && differences.iter().all(|it| it.kind != Kind::Verbatim) {
             report(
                 walk,
                 frame,
                 self.step,
                 name,
-                sentence,
+                sentence.clone(),
                 &requirements,
-                broken(&state, frame.actor()),
+                Finding::Holds,
             );
         }
-        aspects(walk, frame, base, self.operation, &differences);
+        for (rule, of_rule) in grouped(state.clone(), |it| self.rule(walk, it)) {
+            let finding = broken(&of_rule, frame.actor());
+            report(walk, frame, self.step, name, sentence.clone(), &rule, finding);
+            walk.deviates(frame);
+        }
+        aspects(
+            walk,
+            frame,
+            base,
+            self.operation,
+            &differences,
+            self.made_by.as_deref(),
+        );
         self.pull_rules(walk, frame, body);
         let removed = self.operation == Operation::RemoveMember && self.granted;
         if removed && !self.altered && !walk.is_spoilt(frame) {
@@ -202,6 +238,59 @@ impl Audit {
                 &["AVP-10-02"],
                 finding,
             );
+        }
+    }
+
+    /// What a difference of state breaks.
+    fn rule(&self, walk: &Walk<'_, '_>, difference: &Difference) -> Vec<&'static str> {
+        if let (Some(made_by), false) = (&self.made_by, self.is_split) {
+            return vec![blame::set_up(walk, difference, made_by, self.told.as_ref())];
+        }
+        if self.is_race {
+            return self.requirements.clone();
+        }
+        if self.is_split && difference.kind == Kind::Members {
+            return vec![Operation::Pull.rule()];
+        }
+        if self.granted && self.expected.above.is_some() {
+            return self.requirements.clone();
+        }
+        if self.granted {
+            let before = self.before.as_ref();
+            return vec![blame::granted(
+                self.operation,
+                difference,
+                &self.requirements,
+                self.is_again,
+                before,
+            )];
+        }
+        let is_roster = matches!(difference.kind, Kind::Members | Kind::Entry);
+        match (self.is_conflict, is_roster) {
+            (true, true) => vec!["AVP-6-10"],
+            (true, false) => vec!["AVP-6-08"],
+            (false, _) => self.requirements.clone(),
+        }
+    }
+
+    /// An answer binds, whatever the request was: who was told that a version is applied must be served it.
+    fn binds(&self, walk: &mut Walk<'_, '_>, frame: &Frame<'_>, body: &Value) {
+        let told = self
+            .told
+            .as_ref()
+            .and_then(|told| told.get("payloadVersion")?.as_i64());
+        let served = body.pointer("/manifest/payloadVersion").and_then(Value::as_i64);
+        if let (Operation::Push, Some(told), Some(served)) = (self.operation, told, served) {
+            let finding = match told == served {
+                true => return,
+                false => Finding::broken_at(
+                    "/manifest/payloadVersion",
+                    format!("{served}, where the push was answered as applied with version {told}"),
+                ),
+            };
+            let sentence = "what a push is answered as is what is served";
+            let rule = [self.operation.rule()];
+            report(walk, frame, self.step, "answer binds", sentence, &rule, finding);
         }
     }
 
@@ -251,11 +340,7 @@ impl Audit {
                 Some(above) => answers::not_above(version, above),
                 None => "a repository where there is none".to_owned(),
             };
-            vec![Difference {
-                kind: Kind::State,
-                pointer: "/manifest/payloadVersion".to_owned(),
-                got,
-            }]
+            vec![Difference::new(Kind::Version, "/manifest/payloadVersion", got)]
         })
     }
 
@@ -284,6 +369,22 @@ fn differences(expected: &Stored, before: Option<&Stored>, body: &Value) -> Vec<
     differences
 }
 
+/// Differences by what they break, in the order of the first of each.
+pub(super) fn grouped(
+    differences: Vec<Difference>,
+    rule: impl Fn(&Difference) -> Vec<&'static str>,
+) -> Vec<(Vec<&'static str>, Vec<Difference>)> {
+    let mut groups: Vec<(Vec<&'static str>, Vec<Difference>)> = Vec::new();
+    for difference in differences {
+        let broken = rule(&difference);
+        match groups.iter_mut().find(|(known, _)| *known == broken) {
+            Some((_, group)) => group.push(difference),
+            None => groups.push((broken, vec![difference])),
+        }
+    }
+    groups
+}
+
 /// One finding of several differences.
 pub(super) fn broken(differences: &[Difference], who: &str) -> Finding {
     let Some(first) = differences.first() else {
@@ -306,6 +407,7 @@ pub(super) fn aspects(
     expected: &Stored,
     operation: Operation,
     differences: &[Difference],
+    made_by: Option<&[Operation]>,
 ) {
     let of = |kind: Kind| -> Vec<Difference> {
         differences
@@ -314,34 +416,33 @@ pub(super) fn aspects(
             .cloned()
             .collect()
     };
-    let mut note =
-        |name: &'static str, requirements: &[&'static str], sentence: &'static str, found: &[Difference]| {
-            report(
-                walk,
-                frame,
-                None,
-                name,
-                sentence,
-                requirements,
-                broken(found, frame.actor()),
-            );
-        };
+    let told = walk.told(frame);
+    let mut note = |name: &'static str, rule: &'static str, sentence: &'static str, found: &[Difference]| {
+        let finding = broken(found, frame.actor());
+        report(walk, frame, None, name, sentence, &[rule], finding);
+    };
     let verbatim = "envelopes, keys, scheme names and signatures are served byte for byte as they were sent";
-    note("verbatim", &["AVP-4-01"], verbatim, &of(Kind::Verbatim));
+    note("verbatim", "AVP-4-01", verbatim, &of(Kind::Verbatim));
     let policy = of(Kind::Policy);
-    if expected.policy == Some(true) || !policy.is_empty() {
-        let preserved = match operation {
-            Operation::Push => "AVP-5.1-02",
-            Operation::AddMember => "AVP-5.1-03",
-            Operation::RemoveMember => "AVP-5.1-04",
-            _ => "AVP-5.1-01",
-        };
-        note(
-            "policy",
-            &[preserved, "AVP-5.1-05"],
-            "shareRefreshTokens stays what it was sent as",
-            &policy,
-        );
+    let preserved = match (
+        made_by,
+        told.as_ref().and_then(|told| told.get("shareRefreshTokens")),
+    ) {
+        // The create told it rightly, so that an addition after it dropped it.
+        (Some(made_by), Some(Value::Bool(true))) if made_by.contains(&Operation::AddMember) => "AVP-5.1-03",
+        (Some(_), _) => "AVP-5.1-01",
+        (None, _) => blame::preserves_policy(operation),
+    };
+    // Who was given true and serves none dropped it; who serves true for anything else made it up.
+    let sentence = "shareRefreshTokens stays what it was sent as";
+    match (expected.policy, policy.is_empty()) {
+        (Some(true), true) => {
+            note("policy", preserved, sentence, &[]);
+            note("policy", "AVP-5.1-05", sentence, &[]);
+        }
+        (Some(true), false) => note("policy", preserved, sentence, &policy),
+        (_, false) => note("policy", "AVP-5.1-05", sentence, &policy),
+        (_, true) => {}
     }
     let binding = of(Kind::Binding);
     let bound = expected
@@ -349,12 +450,15 @@ pub(super) fn aspects(
         .iter()
         .any(|member| member.get("keyBindingSig").is_some_and(Value::is_string));
     if bound || !binding.is_empty() {
-        note(
-            "key binding",
-            &["AVP-9-01"],
-            "keyBindingSig is served as it was sent",
-            &binding,
-        );
+        let sentence = "keyBindingSig is served as it was sent";
+        let rule = match operation {
+            Operation::FetchMemberKey => "AVP-6-14",
+            _ => "AVP-9-01",
+        };
+        note("key binding", rule, sentence, &binding);
+    }
+    if !policy.is_empty() {
+        walk.deviates(frame);
     }
 }
 

@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use crate::case::TokenForm;
 use crate::drive::SIGNATURE_MARK;
 use crate::json;
+use crate::protocol::schema;
 use crate::reading::{self, Reading};
 use crate::transcript::{Read, Transcript};
 use crate::wire::{Answer, Exchange};
@@ -28,6 +30,45 @@ impl<'a> Frame<'a> {
 
     pub(super) fn actor(&self) -> &str {
         self.exchange.actor.as_deref().unwrap_or("nobody")
+    }
+
+    /// Why a success is none that the route table knows: its status or its body says something else. That is said once, of
+    /// the answer itself, and not of what the answer was to show.
+    pub(super) fn breach(&self) -> Option<String> {
+        let status = self.answer()?.status;
+        let message = self.exchange.operation?.answer_message();
+        if !(200..300).contains(&status) {
+            return None;
+        }
+        match &self.reading {
+            Reading::Unreadable(why) => Some(why.clone()),
+            _ => {
+                let wrong = schema::violations(message, self.json()?).into_iter().next()?;
+                Some(format!("{}: {}", wrong.pointer, wrong.message))
+            }
+        }
+    }
+
+    /// Whether the request carried something that could be a bearer token.
+    pub(super) fn has_token(&self) -> bool {
+        let none = [
+            TokenForm::None,
+            TokenForm::Empty,
+            TokenForm::Basic,
+            TokenForm::NoScheme,
+            TokenForm::InQuery,
+        ];
+        let how = self.exchange.spoiled.as_deref().unwrap_or_default();
+        !none.iter().any(|form| how.contains(&form.to_string()))
+    }
+
+    /// Whether an error object came with a status of success.
+    pub(super) fn is_refusal_in_disguise(&self) -> bool {
+        let is_success = self
+            .answer()
+            .is_some_and(|answer| (200..300).contains(&answer.status));
+        let error = self.json().and_then(|body| body.get("error"));
+        is_success && error.is_some_and(Value::is_string) && self.breach().is_some()
     }
 
     /// The answer's body as JSON.

@@ -1,18 +1,23 @@
 //! Walks through the exchanges of a case, keeping the state that the target's answers commit it to.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::cell::OnceCell;
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
 
 use super::cast::Cast;
 use super::check::{Checks, Finding, Subject};
+use super::compare::{Difference, Kind};
 use super::hitches::{self, Hitches};
 use super::race::Orders;
+use super::sent::Sent;
 use super::stored::{Audit, Expected};
 use super::tape::Frame;
-use super::{Context, Transport, answers, race};
+use super::{Context, Transport, answers, blame, race};
 use crate::case::model::{Step, Stored as StoredWord};
 use crate::case::{Action, LoadedCase, Word};
-use crate::ledger::Stored;
+use crate::ledger::{Stored, member_id};
 use crate::protocol::{Operation, catalogue, schema};
 use crate::reading::Reading;
 use crate::record::{ADVICE, Stopped};
@@ -40,6 +45,21 @@ pub(super) struct Walk<'a, 'c> {
     hitches: BTreeMap<usize, Hitches>,
     /// The operations that were answered somewhere in the case.
     answered: Vec<Operation>,
+    frames: &'a [Frame<'a>],
+    sent: OnceCell<Sent>,
+    /// The writes of the set-up that nobody has looked at yet, by repository.
+    pending: BTreeMap<String, Vec<Operation>>,
+    /// What the create of each repository was answered with.
+    told: BTreeMap<String, Value>,
+    /// Who created each repository.
+    creators: BTreeMap<String, String>,
+    /// Who was granted something in a repository.
+    access: BTreeSet<(String, String)>,
+    /// The repositories in which something else was served than should be: that is a finding, and what is refused there
+    /// afterwards may follow from it.
+    deviated: BTreeSet<String>,
+    /// The repositories in which a request was granted that had to be refused.
+    wronged: BTreeSet<String>,
 }
 
 /// Repositories that hold what should have been refused: what is served of them from that exchange on may be of the
@@ -47,11 +67,11 @@ pub(super) struct Walk<'a, 'c> {
 pub(super) type Spoilt = BTreeMap<String, usize>;
 
 /// Judges steps and audits, in order.
-pub(super) fn walk(
-    case: &LoadedCase,
-    frames: &[Frame<'_>],
-    context: &Context<'_>,
-    cast: &Cast<'_>,
+pub(super) fn walk<'a>(
+    case: &'a LoadedCase,
+    frames: &'a [Frame<'a>],
+    context: &'a Context<'a>,
+    cast: &'a Cast<'a>,
     checks: &mut Checks<'_>,
     stopped: Option<&Stopped>,
 ) -> Spoilt {
@@ -76,16 +96,28 @@ pub(super) fn walk(
         checks,
         repos: BTreeMap::new(),
         audit: None,
+        frames,
+        sent: OnceCell::new(),
+        pending: BTreeMap::new(),
+        told: BTreeMap::new(),
+        creators: BTreeMap::new(),
+        access: BTreeSet::new(),
+        deviated: BTreeSet::new(),
+        wronged: BTreeSet::new(),
     };
     let mut at = 0;
     while at < frames.len() {
         let frame = &frames[at];
-        at += match frame.exchange.role {
+        let taken = match frame.exchange.role {
             Role::Throttled | Role::Abandoned => 1,
             Role::Setup => walk.set_up(frame),
             Role::Audit => walk.look(frame),
             Role::Step => walk.step(&frames[at..], stopped),
         };
+        frames[at..at + taken]
+            .iter()
+            .for_each(|frame| walk.remember(frame));
+        at += taken;
     }
     walk.say_hitches(frames);
     walk.not_reached(stopped);
@@ -100,6 +132,13 @@ impl Walk<'_, '_> {
         self.token_refused(frame, None);
         let before = self.stored(frame).cloned();
         if let (Reading::Granted(_), Some(request)) = (&frame.reading, &frame.request) {
+            if let Some(repo) = &frame.exchange.repo {
+                let pending = self.pending.entry(repo.clone()).or_default();
+                if operation == Operation::CreateRepo {
+                    pending.clear();
+                }
+                pending.push(operation);
+            }
             let after = Stored::after(operation, before.as_ref(), request);
             let expected = Expected::exactly(after.clone());
             let requirements = [operation.rule()];
@@ -171,15 +210,7 @@ impl Walk<'_, '_> {
             (Some(advice), false) => self.advise(frame, subject, advice),
             (None, false)
                 if !words.iter().all(|word| word.is_refusal()) && self.token_refused(frame, Some(index)) => {}
-            (None, false) => {
-                let finding = Finding::broken(frame.reading.describe());
-                let requirements = self.silenced(frame).unwrap_or(subject.requirements);
-                let subject = Subject {
-                    requirements,
-                    ..subject
-                };
-                self.checks.note(subject, frame.index, finding);
-            }
+            (None, false) => self.wrong_answer(frame, step, &requirements, subject),
         }
         if !matches!(frame.reading, Reading::Failed(_)) {
             answers::pointers(self, frame, index, step);
@@ -192,15 +223,24 @@ impl Walk<'_, '_> {
         {
             return self.wrongly_granted(frame, index, requirements, before);
         }
-        let expected = self.expected(frame, step, before.as_ref());
-        answers::granted(
-            self,
-            frame,
-            Some(index),
-            &requirements,
-            before.as_ref(),
-            &expected,
-        );
+        let mut expected = self.expected(frame, step, before.as_ref());
+        let is_told = holds || !matches!(frame.reading, Reading::Conflict(_));
+        if is_told {
+            answers::granted(
+                self,
+                frame,
+                Some(index),
+                &requirements,
+                before.as_ref(),
+                &expected,
+            );
+        } else if let Some(request) = &frame.request {
+            // It was to be granted, and says that it was not: what is stored may be either.
+            let operation = frame.exchange.operation.unwrap_or(Operation::Push);
+            expected
+                .states
+                .push(Stored::after(operation, before.as_ref(), request));
+        }
         self.settle(frame, Some(index), requirements, before, expected);
     }
 
@@ -212,6 +252,39 @@ impl Walk<'_, '_> {
             .filter(|operation| operation.needs_token())?;
         let failed = matches!(frame.reading, Reading::Failed(_));
         (failed && !self.answered.contains(&operation)).then(|| vec![operation.rule()])
+    }
+
+    /// Notes an answer that is not as expected under what it breaks, or why it breaks nothing.
+    fn wrong_answer(&mut self, frame: &Frame<'_>, step: &Step, own: &[&'static str], subject: Subject) {
+        let next = self.frames.get(frame.index + 1);
+        let next = next.filter(|next| next.exchange.role == Role::Audit);
+        let (requirements, finding) = match self
+            .silenced(frame)
+            .map_or_else(|| blame::answer(self, frame, step, own, next), Ok)
+        {
+            Ok(broken) => (broken, Finding::broken(frame.reading.describe())),
+            Err(reason) => {
+                let verdict = Verdict::Blocked;
+                (own.to_vec(), Finding::Unknown { reason, verdict })
+            }
+        };
+        let subject = Subject {
+            requirements,
+            ..subject
+        };
+        self.checks.note(subject, frame.index, finding);
+    }
+
+    /// What an exchange says beside what it was made for: who created what, and who is let in.
+    fn remember(&mut self, frame: &Frame<'_>) {
+        let (Some(repo), Some(body)) = (&frame.exchange.repo, frame.reading.granted()) else {
+            return;
+        };
+        if frame.exchange.operation == Some(Operation::CreateRepo) {
+            self.creators.insert(repo.clone(), frame.actor().to_owned());
+            self.told.insert(repo.clone(), body.clone());
+        }
+        self.access.insert((repo.clone(), frame.actor().to_owned()));
     }
 
     /// A write that is no valid message was granted: what is served of the repository from then on may be of our making.
@@ -240,6 +313,10 @@ impl Walk<'_, '_> {
         let Some(operation) = frame.exchange.operation.filter(|operation| operation.writes()) else {
             return;
         };
+        if let Some(repo) = &frame.exchange.repo {
+            self.wronged.insert(repo.clone());
+            self.deviated.insert(repo.clone());
+        }
         let expected = Expected::exactly(before.clone());
         let (step, granted) = (Some(index), false);
         self.audit = Some(Audit {
@@ -252,6 +329,13 @@ impl Walk<'_, '_> {
             seen: None,
             spoilt: true,
             altered: true,
+            is_again: false,
+            is_conflict: false,
+            is_race: false,
+            is_split: false,
+            repo: frame.exchange.repo.clone(),
+            made_by: None,
+            told: frame.reading.granted().cloned(),
         });
     }
 
@@ -313,6 +397,13 @@ impl Walk<'_, '_> {
             seen: None,
             spoilt: false,
             altered: frame.exchange.spoiled.is_some(),
+            is_again: self.is_again(frame),
+            is_conflict: matches!(frame.reading, Reading::Conflict(_)),
+            is_race: false,
+            is_split: false,
+            repo: frame.exchange.repo.clone(),
+            made_by: None,
+            told: None,
         });
     }
 
@@ -379,6 +470,7 @@ impl Walk<'_, '_> {
         for frame in frames {
             self.token_refused(frame, Some(index));
         }
+        let alone = frames.iter().find_map(|frame| blame::alone(self, frame));
         self.hitches.entry(index).or_default().count(frames);
         let throttled = frames.iter().any(|frame| frame.reading.status() == Some(429));
         let ends = match race::orders(before.as_ref(), &runners) {
@@ -400,6 +492,7 @@ impl Walk<'_, '_> {
                     &runners,
                     (index, first.exchange.round),
                     !ends.is_empty(),
+                    alone,
                 );
                 ends
             }
@@ -436,6 +529,13 @@ impl Walk<'_, '_> {
             seen: None,
             spoilt: false,
             altered: false,
+            is_again: false,
+            is_conflict: false,
+            is_race: true,
+            is_split: false,
+            repo: first.exchange.repo.clone(),
+            made_by: None,
+            told: None,
         });
     }
 
@@ -446,11 +546,18 @@ impl Walk<'_, '_> {
         runners: &[race::Runner<'_>],
         (step, round): (usize, usize),
         explained: bool,
+        alone: Option<(&'static str, usize, String)>,
     ) {
-        let subject = self.subject(step, "race", RACE);
+        let mut subject = self.subject(step, "race", RACE);
         if explained {
             let index = runners.first().map_or(0, |runner| runner.index);
             return self.checks.note(subject, index, Finding::Holds);
+        }
+        // One answer that is wrong by itself, whatever the others are.
+        if let Some((rule, exchange, got)) = alone {
+            subject.requirements = vec![rule];
+            let got = format!("round {}: {got}", round + 1);
+            return self.checks.note(subject, exchange, Finding::broken(got));
         }
         let found = race::contradiction(before, runners);
         let requirements = match found.requirement {
@@ -550,7 +657,17 @@ impl Walk<'_, '_> {
     }
 
     fn look(&mut self, frame: &Frame<'_>) -> usize {
-        if let Some(mut audit) = self.audit.take() {
+        let audit = match frame.exchange.step {
+            // What was looked at after the set-up is over with the first step.
+            Some(_) => self.audit.take().filter(|audit| audit.step.is_some()),
+            None => {
+                let going_on = |audit: &Audit| audit.repo == frame.exchange.repo;
+                self.of_set_up(frame)
+                    .or_else(|| self.audit.take().filter(going_on))
+            }
+        };
+        if let Some(mut audit) = audit {
+            audit.is_split = audit.is_split || self.is_split(frame);
             audit.look(self, frame);
             if let Some(seen) = &audit.seen {
                 self.store(frame, Some(seen.clone()));
@@ -558,6 +675,160 @@ impl Walk<'_, '_> {
             self.audit = Some(audit);
         }
         1
+    }
+
+    /// Whether the members who look from here on are served different rosters.
+    fn is_split(&self, frame: &Frame<'_>) -> bool {
+        let of_look = |other: &&Frame<'_>| {
+            let (a, b) = (&frame.exchange, &other.exchange);
+            (a.step, a.round, &a.role, &a.repo) == (b.step, b.round, &b.role, &b.repo)
+        };
+        let roster = |other: &Frame<'_>| -> Option<BTreeSet<String>> {
+            let entries = other
+                .reading
+                .granted()?
+                .pointer("/manifest/members")?
+                .as_array()?;
+            Some(entries.iter().filter_map(member_id).map(str::to_owned).collect())
+        };
+        let looks = self.frames[frame.index..].iter().take_while(of_look);
+        let mut rosters = looks.filter_map(roster);
+        let first = rosters.next();
+        rosters.any(|other| Some(other) != first)
+    }
+
+    /// The first look after the set-up: what is served is the state from then on.
+    fn of_set_up(&mut self, frame: &Frame<'_>) -> Option<Audit> {
+        let expected = self.stored(frame).cloned()?;
+        let made_by = self.pending(frame)?;
+        self.pending.remove(frame.exchange.repo.as_ref()?);
+        let operation = Operation::CreateRepo;
+        Some(Audit {
+            step: None,
+            requirements: vec![operation.rule()],
+            operation,
+            granted: true,
+            before: None,
+            expected: Expected::exactly(Some(expected)),
+            seen: None,
+            spoilt: false,
+            altered: false,
+            is_again: false,
+            is_conflict: false,
+            is_race: false,
+            is_split: false,
+            repo: frame.exchange.repo.clone(),
+            made_by: Some(made_by),
+            told: self.told(frame),
+        })
+    }
+
+    /// What differs because something is altered, and what because it is old or somebody else's: that was sent for its place
+    /// as well. What is but spelt otherwise is the business of base64.
+    pub(super) fn stale_or_altered(&self, differences: Vec<Difference>, body: &Value) -> Vec<Difference> {
+        let sort = |mut difference: Difference| {
+            let field = difference.pointer.rsplit('/').next().unwrap_or_default();
+            let seen = body.pointer(&difference.pointer).and_then(Value::as_str);
+            let (Kind::Verbatim, Some(seen), true) = (difference.kind, seen, field != "schemeId") else {
+                return Some(difference);
+            };
+            let sent = self.sent.get_or_init(|| Sent::of(self.frames));
+            if sent.is_respelt(field, seen) {
+                return None;
+            }
+            if sent.has(field, seen) {
+                difference.kind = match difference.pointer.starts_with("/envelope") {
+                    true => Kind::Envelope,
+                    false => Kind::Entry,
+                };
+            }
+            Some(difference)
+        };
+        differences.into_iter().filter_map(sort).collect()
+    }
+
+    /// Whether the same request was made before in this case.
+    pub(super) fn is_again(&self, frame: &Frame<'_>) -> bool {
+        let is_same = |other: &&Frame<'_>| {
+            other.exchange.operation == frame.exchange.operation && other.request == frame.request
+        };
+        frame.request.is_some() && self.frames[..frame.index].iter().any(|other| is_same(&other))
+    }
+
+    /// The writes of the set-up that a repository has had and nobody has looked at.
+    pub(super) fn pending(&self, frame: &Frame<'_>) -> Option<Vec<Operation>> {
+        self.pending.get(frame.exchange.repo.as_deref()?).cloned()
+    }
+
+    /// What the create of a repository was answered with.
+    pub(super) fn told(&self, frame: &Frame<'_>) -> Option<Value> {
+        self.told.get(frame.exchange.repo.as_deref()?).cloned()
+    }
+
+    /// Takes what a pull serves for the state from then on.
+    pub(super) fn adopt(&mut self, frame: &Frame<'_>, before: &Stored, body: &Value) {
+        let Some(repo) = frame.exchange.repo.as_deref() else {
+            return;
+        };
+        self.pending.remove(repo);
+        self.store(frame, before.observed(body));
+    }
+
+    /// Whether who asks is a member, by what was served last.
+    pub(super) fn is_member(&self, frame: &Frame<'_>) -> bool {
+        let id = self.member_id(frame.actor());
+        self.stored(frame)
+            .is_some_and(|stored| stored.member(&id).is_some())
+    }
+
+    /// Whether who asks created the repository.
+    pub(super) fn is_creator(&self, frame: &Frame<'_>) -> bool {
+        let repo = frame.exchange.repo.as_deref().unwrap_or_default();
+        self.creators
+            .get(repo)
+            .is_some_and(|creator| creator == frame.actor())
+    }
+
+    /// Whether something else was served of the repository than should be.
+    pub(super) fn is_deviated(&self, frame: &Frame<'_>) -> bool {
+        let repo = frame.exchange.repo.as_deref();
+        repo.is_some_and(|repo| self.deviated.contains(repo))
+    }
+
+    /// Notes that something else is served of the repository than should be.
+    pub(super) fn deviates(&mut self, frame: &Frame<'_>) {
+        self.deviated.extend(frame.exchange.repo.clone());
+    }
+
+    /// Whether something was granted in the repository that had to be refused.
+    pub(super) fn is_wronged(&self, frame: &Frame<'_>) -> bool {
+        let repo = frame.exchange.repo.as_deref();
+        repo.is_some_and(|repo| self.wronged.contains(repo))
+    }
+
+    /// Whether somebody is removed in the round of a race.
+    pub(super) fn removes_in_round(&self, frame: &Frame<'_>) -> bool {
+        let of_round = |other: &&Frame<'_>| {
+            (other.exchange.step, other.exchange.round) == (frame.exchange.step, frame.exchange.round)
+        };
+        let mut others = self.frames.iter().filter(of_round);
+        others.any(|other| other.exchange.operation == Some(Operation::RemoveMember))
+    }
+
+    /// Whether who asks was granted something in this repository before.
+    pub(super) fn had_access(&self, frame: &Frame<'_>) -> bool {
+        let repo = frame.exchange.repo.clone().unwrap_or_default();
+        self.access.contains(&(repo, frame.actor().to_owned()))
+    }
+
+    /// Whether a valid request of this operation was granted before in the case.
+    pub(super) fn was_granted(&self, operation: Operation, before: usize) -> bool {
+        let granted = |frame: &Frame<'_>| {
+            frame.exchange.operation == Some(operation)
+                && frame.exchange.spoiled.is_none()
+                && frame.reading.granted().is_some()
+        };
+        self.frames[..before].iter().any(granted)
     }
 
     /// Steps that driving never came to, and steps that send nothing.

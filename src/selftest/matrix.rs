@@ -199,8 +199,8 @@ pub struct Unproven {
     pub requirements: Vec<String>,
     /// Cases.
     pub cases: Vec<String>,
-    /// Checks of a must: the case, or the standing check, and the check's name. The same check at several steps of a case
-    /// is one: what is to be shown is that the case can see it break.
+    /// Musts: each in the cases that are about it, and each somewhere. Several checks of one in a case are one: what is to be
+    /// shown is that the case can see it break.
     pub checks: Vec<String>,
 }
 
@@ -435,7 +435,7 @@ fn unproven(suite: &Suite, selected: &[usize], observations: &[Observation]) -> 
         .collect();
     let broke: BTreeSet<Sight> = faulty()
         .flat_map(|observation| &observation.broke)
-        .map(Look::sight)
+        .flat_map(|look| look.sights(suite))
         .collect();
     let broken: BTreeSet<&str> = faulty()
         .flat_map(|observation| &observation.requirements)
@@ -458,9 +458,8 @@ fn unproven(suite: &Suite, selected: &[usize], observations: &[Observation]) -> 
     let cases = selected.iter().map(|index| suite.cases[*index].id());
     let checks: BTreeSet<Sight> = held
         .iter()
-        .filter(|look| look.is_must())
-        .map(|look| look.sight())
-        .filter(|sight| !broke.iter().any(|other| other.is_of(sight)))
+        .flat_map(|look| look.sights(suite))
+        .filter(|sight| sight.is_must() && !broke.contains(sight))
         .collect();
     Unproven {
         requirements: requirements.map(|it| it.id.clone()).collect(),

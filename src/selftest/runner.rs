@@ -138,45 +138,39 @@ impl Look {
         }
     }
 
-    /// What has to be seen to break once.
-    pub fn sight(&self) -> Sight {
-        Sight {
-            case: self.step.map(|_| self.case.clone()),
-            name: self.name.clone(),
-            requirements: self.requirements.clone(),
-        }
-    }
-
-    /// Whether one of its requirements is a must.
-    pub fn is_must(&self) -> bool {
-        self.requirements
-            .iter()
-            .filter_map(|id| catalogue().get(id))
-            .any(|requirement| requirement.level == Level::Must)
+    /// What has to be seen to break once: each requirement that a case is about in that case, and any other somewhere.
+    pub fn sights(&self, suite: &Suite) -> Vec<Sight> {
+        let case = suite.get(&self.case);
+        let decides = |index: usize| case.is_some_and(|case| case.decides(index));
+        let is_about = self.step.is_some_and(decides);
+        let sight = |requirement: &String| Sight {
+            case: is_about.then(|| self.case.clone()),
+            requirement: requirement.clone(),
+        };
+        self.requirements.iter().map(sight).collect()
     }
 }
 
-/// A check of a case at whichever step, or one that is made on every exchange of every case.
+/// A requirement as a case shows it that is about it, or as any does.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Sight {
     case: Option<String>,
-    name: String,
-    requirements: Vec<String>,
+    requirement: String,
 }
 
 impl Sight {
-    /// Whether the check that this one was seen to break is that of another. One that verifies several rules, and names the
-    /// one that is broken, is the same.
-    pub fn is_of(&self, other: &Sight) -> bool {
-        let shared = self.requirements.iter().any(|id| other.requirements.contains(id));
-        self.case == other.case && self.name == other.name && shared
+    /// Whether the requirement is a must.
+    pub fn is_must(&self) -> bool {
+        catalogue()
+            .get(&self.requirement)
+            .is_some_and(|requirement| requirement.level == Level::Must)
     }
 }
 
 impl fmt::Display for Sight {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let case = self.case.as_deref().unwrap_or("every exchange");
-        write!(f, "{case}: {} ({})", self.name, self.requirements.join(" "))
+        let case = self.case.as_deref().unwrap_or("any case");
+        write!(f, "{case}: {}", self.requirement)
     }
 }
 

@@ -33,15 +33,15 @@ faults! { "auth";
         "Nonces are 32 hexadecimal digits served as if they were base64, and so carry 24 bytes.",
         "Clients that check the length of a nonce refuse to sign.",
         "Encode the random bytes as base64 and not as hexadecimal digits.";
-    Rule(NONCE_FIXED) "nonce-fixed", Must "AVP-3-02",
+    Rule(NONCE_FIXED) "nonce-fixed", Must "AVP-3-02" and "AVP-3-09",
         "Every challenge is the same nonce.",
         "A login that was overheard can be used again.",
         "Take fresh random bytes for each challenge.";
-    Rule(NONCE_OF_KEY) "nonce-of-key", Must "AVP-3-02",
+    Rule(NONCE_OF_KEY) "nonce-of-key", Must "AVP-3-02" and "AVP-3-03",
         "The nonce is a hash of the key that asks.",
         "A login that was overheard can be used again.",
         "Take fresh random bytes for each challenge; derive nothing.";
-    Rule(NONCE_OF_TIME) "nonce-of-second", Must "AVP-3-02",
+    Rule(NONCE_OF_TIME) "nonce-of-second", Must "AVP-3-02" and "AVP-3-09",
         "The nonce is a hash of the current second.",
         "Two logins in one second share a nonce, and one of them fails.",
         "Take fresh random bytes for each challenge; the clock is not random.";
@@ -65,11 +65,11 @@ faults! { "auth";
         "A redemption that is refused puts the nonce back, used or not.",
         "A login that was overheard can be replayed at the second try.",
         "Roll back what the request did, and not what it found: the nonce was gone before.";
-    Rule(NONCE_UNISSUED) "nonce-unissued", Must "AVP-3-06",
+    Rule(NONCE_UNISSUED) "nonce-unissued", Must "AVP-3-06" and "AVP-3-03",
         "Any nonce is taken, whether it was issued or not.",
         "Who has one signature of a member over anything can log in as them.",
         "Look the nonce up among those that were issued.";
-    Rule(NONCE_BY_AGE) "nonce-checked-by-age", Must "AVP-3-06",
+    Rule(NONCE_BY_AGE) "nonce-checked-by-age", Must "AVP-3-06" and "AVP-3-03",
         "A nonce is judged by the time stamp in its last bytes, and not looked up.",
         "Whoever knows the layout makes nonces of their own.",
         "Look the nonce up among those that were issued, or authenticate it with a key of the server.";
@@ -77,11 +77,11 @@ faults! { "auth";
         "Nonces carry 64 bytes, and a signature over the first 32 of them is taken as well.",
         "Half of a nonce is enough: what was signed for one login may serve for another.",
         "Verify over all bytes of the nonce.";
-    Rule(SIGNATURE_UNCHECKED) "signature-unchecked", Must "AVP-3-08",
+    Rule(SIGNATURE_UNCHECKED) "signature-unchecked", Must "AVP-3-08" and "AVP-3-07",
         "The signature is not looked at.",
         "Anybody logs in as anybody.",
         "Verify the signature over the decoded nonce under the presented key.";
-    Rule(SIGNATURE_CHECKED_ONCE) "signature-checked-once", Must "AVP-3-08",
+    Rule(SIGNATURE_CHECKED_ONCE) "signature-checked-once", Must "AVP-3-08" and "AVP-3-07",
         "The signature is checked at the first login of a key, and never again.",
         "Whoever has logged in once can be impersonated by anybody.",
         "Verify each signature; that a key is known proves nothing about who presents it.";
@@ -89,7 +89,7 @@ faults! { "auth";
         "A signature over the base64 text of the nonce is taken as well.",
         "Clients with the classic mistake work here and nowhere else.",
         "Verify over the decoded bytes alone.";
-    Rule(SIGNATURE_TEXT_ONLY) "signature-over-text-only", Must "AVP-3-07",
+    Rule(SIGNATURE_TEXT_ONLY) "signature-over-text-only", Must "AVP-3-09" and "AVP-3-07",
         "The signature is verified over the base64 text of the nonce.",
         "No correct client can log in.",
         "Decode the nonce before you verify.";

@@ -7,23 +7,23 @@ use crate::server::answer::Answer;
 use crate::server::deviation::{Name, Scene, faults};
 
 faults! { "authorization";
-    Rule(OPEN_PULL) "open-pull", Must "AVP-6-15",
+    Rule(OPEN_PULL) "open-pull", Must "AVP-6-15" and "AVP-10-03",
         "Anybody with a token may pull from any repository.",
         "Strangers read rosters and payloads.",
         "Check the roster in pull too.";
-    Rule(OPEN_PUSH) "open-push", Must "AVP-6-15",
+    Rule(OPEN_PUSH) "open-push", Must "AVP-6-15" and "AVP-10-03",
         "Anybody with a token may push to any repository.",
         "Strangers replace payloads.",
         "Check the roster in push too.";
-    Rule(OPEN_ADD) "open-add-member", Must "AVP-6-15",
+    Rule(OPEN_ADD) "open-add-member", Must "AVP-6-15" and "AVP-10-03",
         "Anybody with a token may add members to any repository.",
         "Strangers let themselves in.",
         "Check the roster in addMember too.";
-    Rule(OPEN_REMOVE) "open-remove-member", Must "AVP-6-15",
+    Rule(OPEN_REMOVE) "open-remove-member", Must "AVP-6-15" and "AVP-10-03",
         "Anybody with a token may remove members from any repository.",
         "Strangers lock members out.",
         "Check the roster in removeMember too.";
-    Rule(OPEN_FETCH) "open-fetch-member-key", Must "AVP-6-15",
+    Rule(OPEN_FETCH) "open-fetch-member-key", Must "AVP-6-15" and "AVP-10-03",
         "Anybody with a token may fetch the entry of any member.",
         "Strangers read who shares with whom.",
         "Check the roster on GET routes too.";
@@ -99,7 +99,7 @@ faults! { "authorization";
         "Only the creator of a repository may remove members.",
         "Members cannot leave, and a lost creator blocks every removal.",
         "Treat all members alike: the protocol has no owner.";
-    Rule(OWN_KEY_ONLY) "fetch-own-key-only", Must "AVP-6-12",
+    Rule(OWN_KEY_ONLY) "fetch-own-key-only", Must "AVP-6-12" and "AVP-6-14",
         "Members may fetch their own entry and no other.",
         "Members cannot check each other's keys.",
         "Let every member fetch every entry.";

@@ -57,7 +57,7 @@ faults! { "create";
         "A create under an existing id ends in a 500.",
         "Clients retry for ever; an uncaught constraint violation is the usual cause.",
         "Catch the violation, and answer 409.";
-    Write(envelope_dropped) "create-drops-the-envelope", Must "AVP-6-03",
+    Write(envelope_dropped) "create-drops-the-envelope", Must "AVP-6-03" and "AVP-6-06",
         "The initial envelope is not stored.",
         "The first pull has nothing to decrypt.",
         "Store manifest and envelope together.";

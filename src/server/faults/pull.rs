@@ -73,11 +73,11 @@ faults! { "pull";
         "A pull that knows a negative version is refused with 400.",
         "A client that holds nothing and says -1 never gets anything.",
         "Compare for equality: any other version is answered with the envelope.";
-    Rule(STALE_ENVELOPE) "pull-previous-envelope", Must "AVP-6-09",
+    Rule(STALE_ENVELOPE) "pull-previous-envelope", Must "AVP-6-09" and "AVP-6-13" and "AVP-10-05",
         "The manifest is the current one, the envelope the one before.",
         "Clients cannot decrypt what they are served.",
         "Load both in one transaction.";
-    Rule(FIRST_ENVELOPE) "pull-first-envelope", Must "AVP-6-09",
+    Rule(FIRST_ENVELOPE) "pull-first-envelope", Must "AVP-6-09" and "AVP-6-13" and "AVP-10-05",
         "The envelope served is the one that the repository was created with.",
         "Nothing that is saved ever arrives.",
         "Overwrite the envelope in place, or order by version descending.";

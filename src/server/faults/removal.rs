@@ -18,11 +18,11 @@ faults! { "removal";
         "The removed member stays in the roster.",
         "Who was removed goes on reading the roster, and can write.",
         "Replace the roster; do not merge the rewrapped entries into it.";
-    Write(old_wraps) "remove-keeps-old-wrapped-keys", Must "AVP-10-05",
+    Write(old_wraps) "remove-keeps-old-wrapped-keys", Must "AVP-10-05" and "AVP-6-13",
         "The removed member goes, and those who stay keep their old wrapped keys.",
         "Nobody can decrypt what is served.",
         "Replace the roster by rewrappedMembers.";
-    Write(envelope_kept) "remove-keeps-the-envelope", Must "AVP-10-05",
+    Write(envelope_kept) "remove-keeps-the-envelope", Must "AVP-10-05" and "AVP-6-13",
         "A removal leaves the envelope under the old key.",
         "Who was removed can decrypt what is served, and who stays cannot.",
         "Store the rotated envelope in the same step.";

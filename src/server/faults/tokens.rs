@@ -43,7 +43,7 @@ faults! { "tokens";
         "The last character of a token is not compared.",
         "Altered tokens work.",
         "Compare whole tokens; a lenient base64 decoder is the usual cause.";
-    Rule(LAST_SESSION) "token-falls-back-to-last-session", Must "AVP-3-11",
+    Rule(LAST_SESSION) "token-falls-back-to-last-session", Must "AVP-3-11" and "AVP-3-10",
         "An unknown token is taken for the session that was opened last.",
         "Strangers act in the name of whoever logged in before them.",
         "Answer 401 where the token is not found.";
@@ -51,7 +51,7 @@ faults! { "tokens";
         "Tokens are JWTs whose subject is read and whose signature is not verified.",
         "Anybody writes a token for anybody.",
         "Verify the signature before you read a claim.";
-    Rule(EMPTY) "token-empty-taken", Must "AVP-3-11",
+    Rule(EMPTY) "token-empty-taken", Must "AVP-3-10",
         "An empty bearer token is taken for the session that was opened last.",
         "Clients that lost their token act in somebody's name.",
         "Answer 401 where the token is empty.";
