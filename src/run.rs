@@ -30,6 +30,10 @@ use suspects::{Proven, Trouble, troubles};
 /// How long races may take together, unless told.
 pub const RACE_TIME: Duration = Duration::from_secs(1);
 
+/// Why a run ends whose target answers nothing at all.
+const SILENT: &str = "the target accepts connections and has not answered anything in time, twice with nothing beside it; \
+    if it is only slow, raise --timeout";
+
 /// Cases that are driven once more use seeds of their own, so far above any other.
 const DRIVEN_AGAIN: u32 = 1 << 18;
 
@@ -405,6 +409,10 @@ impl<F: Fn(Event<'_>)> Crew<'_, F> {
             }
             if !both.is_empty() {
                 patience.concurrency().excuse();
+            }
+            // Whoever never answers anything is not asked hundreds of times more.
+            if both.iter().any(Trouble::is_timeout) && !patience.was_answered() {
+                patience.halt().call(SILENT.to_owned());
             }
         }
         (record, death)

@@ -126,7 +126,7 @@ faults! { "auth";
         "Clients think that every token is over, and log in before each request.",
         "Add the lifetime to the current time.";
     Answer(expires_past) "expires-in-the-past", Must "AVP-3-12",
-        "The expiresAt of a token is its time of issue.",
+        "The expiresAt of a token lies a minute before its time of issue.",
         "Clients think that every token is over, and log in before each request.",
         "Add the lifetime to the current time.";
     Rule(KNOWN_KEYS_ONLY) "known-keys-only", Must "AVP-3-09",
@@ -164,7 +164,7 @@ fn expires_duration(_: &Scene<'_>, answer: &mut Answer) -> bool {
 }
 
 fn expires_past(_: &Scene<'_>, answer: &mut Answer) -> bool {
-    expires(answer, |_| now() - 1)
+    expires(answer, |_| now() - 60_000)
 }
 
 fn expires(answer: &mut Answer, change: impl Fn(i64) -> i64) -> bool {

@@ -38,7 +38,11 @@ fn http10(_: &Scene<'_>, answer: &mut Answer) -> bool {
     true
 }
 
-fn split(_: &Scene<'_>, answer: &mut Answer) -> bool {
+fn split(scene: &Scene<'_>, answer: &mut Answer) -> bool {
+    // An answer to HEAD has no body that could come by itself.
+    if scene.request.method == "HEAD" {
+        return false;
+    }
     answer.manner = Manner::ByHand(Script {
         steps: vec![
             Step::Write(outbound::head(answer)),
