@@ -5,13 +5,14 @@
 
 use serde_json::Value;
 
+use super::check;
 use super::compare::{Difference, Kind};
 use super::tape::Frame;
 use super::walk::Walk;
 use crate::case::Word;
 use crate::case::model::Step;
 use crate::ledger::Stored;
-use crate::protocol::Operation;
+use crate::protocol::{Level, Operation};
 use crate::reading::Reading;
 
 /// Counters beyond this are what servers round that keep them in too small a type.
@@ -216,6 +217,10 @@ fn refusal(
     if frame.is_refusal_in_disguise() {
         return Err("it is a refusal, told with a status of success".to_owned());
     }
+    // A recommendation that is not kept is never a must that is broken.
+    if !own.is_empty() && check::level(own) != Level::Must {
+        return Ok(own.to_vec());
+    }
     let granted = frame.reading.granted().is_some();
     let is_login = frame.exchange.operation == Some(Operation::Token);
     let one_of = |wanted: &[&'static str], or: &'static str| -> Vec<&'static str> {
@@ -224,7 +229,7 @@ fn refusal(
     };
     Ok(match first {
         Word::Status(401) if is_login => {
-            one_of(&["AVP-3-03", "AVP-3-05", "AVP-3-06", "AVP-3-07"], "AVP-3-08")
+            one_of(&["AVP-3-03", "AVP-3-04", "AVP-3-06", "AVP-3-07"], "AVP-3-08")
         }
         Word::Status(401) if own.contains(&"AVP-3-13") => vec!["AVP-3-13"],
         Word::Status(401) => match frame.has_token() {
