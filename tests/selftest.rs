@@ -117,7 +117,7 @@ fn the_published_files_are_written_by_the_program() {
 
 /// So many checks of a must no declared fault breaks since a step that prepares is held to the rule of its own operation: for
 /// them `kills` were not declared anew yet. The number may fall, and nothing else of the matrix may be unsound.
-const UNPROVEN_CHECKS: usize = 150;
+const UNPROVEN_CHECKS: usize = 138;
 
 #[test]
 fn nothing_survives_and_every_requirement_is_proven() {
@@ -130,6 +130,7 @@ fn nothing_survives_and_every_requirement_is_proven() {
     );
     assert_eq!(matrix.false_alarms().count(), 0);
     assert_eq!(matrix.unproven.requirements, [""; 0]);
+    assert_eq!(matrix.unproven.cases, ["malformed/create-not-a-number"]);
     assert!(matrix.unproven.checks.len() <= UNPROVEN_CHECKS);
 }
 
