@@ -14,6 +14,7 @@ pub mod case;
 pub mod cli;
 pub mod command;
 pub mod config;
+pub mod consequences;
 pub mod console;
 pub mod crypto;
 pub mod drive;

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::case::Word;
 use crate::json;
-use crate::protocol::Operation;
+use crate::protocol::{Operation, schema};
 use crate::wire::{Answer, Failure, Outcome};
 
 /// An answer's body: JSON, or why it is none.
@@ -49,6 +49,9 @@ impl Reading {
             return Reading::Status(answer.status);
         }
         match body {
+            Some(Ok(body)) if operation.is_some_and(|operation| is_error_object(operation, body)) => {
+                Reading::Unreadable("the body is an error object".to_owned())
+            }
             Some(Ok(body)) if body.is_object() && operation == Some(Operation::Push) => {
                 match body.get("accepted") {
                     Some(Value::Bool(true)) => Reading::Granted(Arc::clone(body)),
@@ -108,6 +111,12 @@ impl Reading {
             Reading::Failed(failure) => failure.message.clone(),
         }
     }
+}
+
+/// Whether a body is what refusals are told with, and not what the operation answers.
+fn is_error_object(operation: Operation, body: &Value) -> bool {
+    body.get("error").is_some_and(Value::is_string)
+        && !schema::violations(operation.answer_message(), body).is_empty()
 }
 
 #[cfg(test)]

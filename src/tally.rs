@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::case::{LoadedCase, Suite};
+use crate::consequences;
 use crate::plan;
 use crate::protocol::{Level, Operation, Requirement, SpecVersion, catalogue};
 use crate::record::{CaseRecord, CheckRecord, Latency, Record, RequirementRecord, Summary};
@@ -19,6 +20,7 @@ const SLOW: &str = "it takes minutes to see: run with --slow";
 /// A record of the whole suite concerns every requirement in force, named by a case or not; what only cases verify that take
 /// minutes and did not run is not applicable. A filtered one, or a shard, concerns what its cases name.
 pub fn settle(record: &mut Record, suite: &Suite) {
+    consequences::settle(&mut record.cases);
     let ran = |case: &LoadedCase| record.cases.iter().any(|other| other.id == case.id());
     let named = |case| plan::requirements(case).into_iter();
     let mut selected: Vec<&str> = suite

@@ -44,6 +44,7 @@ impl Driver<'_> {
                 let failure = failed.ok().and_then(Result::err).unwrap_or_else(|| Failure {
                     kind: FailureKind::Connect,
                     message: "no connection in time".to_owned(),
+                    begun: false,
                 });
                 self.heed_failure(
                     CONNECTING,

@@ -9,19 +9,21 @@ use super::check;
 use super::compare::{Difference, Kind};
 use super::tape::Frame;
 use super::walk::Walk;
-use crate::case::Word;
 use crate::case::model::Step;
+use crate::case::{TokenForm, Word};
 use crate::ledger::Stored;
 use crate::protocol::{Level, Operation};
 use crate::reading::Reading;
+use crate::wire::{FailureKind, Role};
 
 /// Counters beyond this are what servers round that keep them in too small a type.
-const LARGE: i64 = i32::MAX as i64;
+pub(super) const LARGE: i64 = i32::MAX as i64;
 
 /// The rule that a difference breaks after a granted write, or in what is read, whatever the case is about.
 fn of_kind(operation: Operation, kind: Kind) -> &'static str {
     match (operation, kind) {
         (_, Kind::Verbatim) => "AVP-4-01",
+        (_, Kind::EntryEpoch) => "AVP-2-04",
         (Operation::FetchMemberKey, Kind::Binding) => "AVP-6-14",
         (_, Kind::Binding) => "AVP-9-01",
         (operation, Kind::Policy) => preserves_policy(operation),
@@ -42,12 +44,12 @@ pub(super) fn preserves_policy(operation: Operation) -> &'static str {
 }
 
 /// What a difference breaks after a granted write. `own` are the requirements of the step; `is_again` says that the request
-/// was sent before.
+/// was sent before, `is_first` that nothing was amiss in the repository until then.
 pub(super) fn granted(
     operation: Operation,
     difference: &Difference,
     own: &[&'static str],
-    is_again: bool,
+    (is_again, is_first): (bool, bool),
     before: Option<&Stored>,
 ) -> &'static str {
     let has = |id: &str| own.contains(&id);
@@ -55,7 +57,7 @@ pub(super) fn granted(
         .into_iter()
         .find(|id| has(id));
     match again {
-        Some(again) if is_again && difference.kind.is_state() => return again,
+        Some(again) if is_again && is_first && difference.kind.is_state() => return again,
         _ => {}
     }
     if difference.kind.is_state() && is_rounded(difference, before) {
@@ -73,9 +75,22 @@ pub(super) fn is_rounded(difference: &Difference, before: Option<&Stored>) -> bo
     let is_old = before.is_some_and(|before| {
         let envelope =
             ["payloadVersion", "keyEpoch"].map(|name| before.envelope.get(name).and_then(Value::as_i64));
-        [before.version, before.epoch].contains(&seen) || envelope.contains(&Some(seen))
+        // Or the next one, of a server that counts by itself.
+        let counted = [before.version, before.epoch].map(|count| count.saturating_add(1));
+        [before.version, before.epoch].contains(&seen)
+            || counted.contains(&seen)
+            || envelope.contains(&Some(seen))
     });
-    sent > LARGE && !is_old
+    sent > LARGE && !is_old && is_near(sent, seen)
+}
+
+/// Whether a number is what becomes of another one in too small a type: cut to its lower bits, held at a bound, or rounded.
+fn is_near(sent: i64, seen: i64) -> bool {
+    const MOST: [i64; 4] = [i32::MAX as i64, u32::MAX as i64, (1 << 53) - 1, 1 << 53];
+    let low_32 = sent & 0xffff_ffff;
+    let cut = [low_32, low_32 - ((low_32 >> 31) << 32)];
+    let is_rounded = sent.abs_diff(seen) <= sent.unsigned_abs() / 1_000_000;
+    sent != seen && (MOST.contains(&seen) || cut.contains(&seen) || is_rounded)
 }
 
 /// What a difference breaks that was there before the first step: set-up creates, and adds members.
@@ -132,6 +147,9 @@ pub(super) fn answer(
         .map(|answer| answer.get_ref().0.as_slice())
         .unwrap_or_default();
     let first = words.first().copied().unwrap_or(Word::Granted);
+    if is_no_http(&frame.reading) {
+        return Ok(vec!["AVP-12-02"]);
+    }
     if words.iter().all(|word| word.is_refusal()) {
         return refusal(walk, frame, first, own);
     }
@@ -139,6 +157,19 @@ pub(super) fn answer(
         return Err(why);
     }
     let is_sound = frame.exchange.spoiled.is_none();
+    match frame.reading.status() {
+        Some(304) if first == Word::Unchanged => return Ok(vec!["AVP-6-04"]),
+        Some(300..400) => return Ok(vec!["AVP-6-22"]),
+        // Nobody was served anything of the repository, though its creation was granted.
+        Some(404) if operation != Operation::CreateRepo && is_created(walk, frame) => {
+            return Ok(vec![match is_escaped(frame) {
+                true => "AVP-7-06",
+                false => Operation::CreateRepo.rule(),
+            }]);
+        }
+        _ if first != Word::Conflict && is_limit(walk, frame, operation) => return Ok(vec!["AVP-7-01"]),
+        _ => {}
+    }
     // A token that was issued a moment ago.
     if frame.reading.is(Word::Status(401)) && operation.needs_token() && is_sound {
         return Ok(vec!["AVP-3-09"]);
@@ -162,25 +193,83 @@ pub(super) fn answer(
         (Reading::Granted(_), Word::Unchanged | Word::Changed) => vec![rule],
         (Reading::Granted(body), Word::Conflict) => {
             let says_both = body.get("conflict").and_then(Value::as_bool) == Some(true);
-            match !says_both && is_applied(frame, next) {
-                true => only(&["AVP-6-07", "AVP-7-03", "AVP-10-02"], "AVP-6-07"),
+            match !says_both && is_applied(walk, frame, next) {
+                true if walk.is_again(frame) => vec!["AVP-7-03"],
+                true => only(&["AVP-6-07", "AVP-10-02"], "AVP-6-07"),
                 false => vec![rule],
             }
         }
+        (Reading::Conflict(body), Word::Conflict) if body.get("conflict").is_some() => vec![rule],
         (Reading::Conflict(body), _) => match body.get("conflict").and_then(Value::as_bool) {
             Some(true) => only(&["AVP-2-04", "AVP-7-01"], rule),
             _ => vec![rule],
         },
         (Reading::Status(403), _) if walk.is_member(frame) && !walk.is_creator(frame) => {
-            match walk.had_access(frame) {
+            match walk.was_served_to(frame) {
                 true => vec!["AVP-6-12"],
                 false => only(&["AVP-3-09", "AVP-6-10", "AVP-6-12"], "AVP-6-11"),
             }
         }
+        _ if first == Word::Conflict => vec![rule],
+        _ if own.contains(&"AVP-2-04") && has_large_counter(frame) => vec!["AVP-2-04"],
         // The like of it was granted before: what is special about this one is what the case is about.
         _ if walk.was_granted(operation, frame.index) || words.len() > 1 => only(REFUSED, rule),
         _ => vec![rule],
     })
+}
+
+/// Whether what came is no whole HTTP answer: something that was not asked for, or one that was not brought to its end.
+pub(super) fn is_no_http(reading: &Reading) -> bool {
+    matches!(reading, Reading::Failed(failure) if failure.begun || failure.kind == FailureKind::Malformed)
+}
+
+/// Whether the repository's id is percent-encoded in the path.
+pub(super) fn is_escaped(frame: &Frame<'_>) -> bool {
+    let path = frame.exchange.request.path.strip_prefix("/v1/repos/");
+    path.and_then(|path| path.split('/').next())
+        .is_some_and(|id| id.contains('%'))
+}
+
+/// Whether a repository was created by the target's own word, and nobody was served anything of it since.
+fn is_created(walk: &Walk<'_, '_>, frame: &Frame<'_>) -> bool {
+    walk.stored(frame).is_some() && !walk.was_served(frame) && frame.exchange.spoiled.is_none()
+}
+
+/// Requests beyond so many bytes are what servers have limits for.
+const BIG: usize = 16 * 1024;
+
+/// Whether what is refused is refused for its size, though not as a limit is to be refused: something smaller was granted.
+fn is_limit(walk: &Walk<'_, '_>, frame: &Frame<'_>, operation: Operation) -> bool {
+    let size = |frame: &Frame<'_>| {
+        let body = frame.exchange.request.body.as_ref();
+        body.map_or(0, |body| body.as_bytes().len())
+    };
+    let is_smaller_granted = walk.frames()[..frame.index].iter().any(|other| {
+        let writes = other.exchange.operation.is_some_and(Operation::writes);
+        writes && other.reading.granted().is_some() && size(other) < size(frame) / 2
+    });
+    let is_again = walk.is_again(frame);
+    match &frame.reading {
+        Reading::Status(413 | 429 | 403 | 401 | 404) => false,
+        Reading::Failed(failure) if failure.kind != FailureKind::Closed => false,
+        _ if size(frame) > BIG => is_smaller_granted,
+        Reading::Status(409) => {
+            operation != Operation::CreateRepo && walk.was_granted(operation, frame.index) && !is_again
+        }
+        _ => false,
+    }
+}
+
+/// Whether a request holds a counter that does not fit into 31 bits.
+fn has_large_counter(frame: &Frame<'_>) -> bool {
+    fn in_value(value: &Value) -> bool {
+        match value {
+            Value::Object(fields) => fields.values().any(in_value),
+            Value::Array(items) => items.iter().any(in_value),
+            other => other.as_i64().is_some_and(|number| number > LARGE),
+        }
+    }
+    frame.request.as_deref().is_some_and(in_value)
 }
 
 /// The requirements that may be contradicted where a request is refused, or not answered, that was to be granted: none that
@@ -221,6 +310,7 @@ fn refusal(
     if !own.is_empty() && check::level(own) != Level::Must {
         return Ok(own.to_vec());
     }
+    // A 2xx without a body of the operation's is no grant, but a refusal with the wrong status.
     let granted = frame.reading.granted().is_some();
     let is_login = frame.exchange.operation == Some(Operation::Token);
     let one_of = |wanted: &[&'static str], or: &'static str| -> Vec<&'static str> {
@@ -228,14 +318,12 @@ fn refusal(
         vec![found.unwrap_or(or)]
     };
     Ok(match first {
+        Word::Status(401) if is_login && !yields_token(frame) => vec!["AVP-3-08"],
         Word::Status(401) if is_login => {
             one_of(&["AVP-3-03", "AVP-3-04", "AVP-3-06", "AVP-3-07"], "AVP-3-08")
         }
         Word::Status(401) if own.contains(&"AVP-3-13") => vec!["AVP-3-13"],
-        Word::Status(401) => match frame.has_token() {
-            true => vec!["AVP-3-11"],
-            false => vec!["AVP-3-10"],
-        },
+        Word::Status(401) => vec![unauthorized(walk, frame)],
         Word::Status(403) if granted && frame.exchange.operation != Some(Operation::CreateRepo) => {
             if walk.is_member(frame) && frame.exchange.spoiled.is_none() {
                 let who = frame.actor();
@@ -253,6 +341,9 @@ fn refusal(
         Word::Status(404) if granted => one_of(&["AVP-4-01", "AVP-7-06"], "AVP-6-16"),
         Word::Status(404) => vec!["AVP-6-16"],
         Word::Status(409) => vec!["AVP-6-02"],
+        Word::Status(400) if frame.request.as_ref().is_some_and(|request| request.is_object()) => {
+            one_of(&["AVP-6-01", "AVP-6-20"], "AVP-6-21")
+        }
         Word::Status(400) => one_of(&["AVP-6-21"], "AVP-6-20"),
         _ => own
             .iter()
@@ -262,17 +353,54 @@ fn refusal(
     })
 }
 
-/// What a value breaks that a case wants at a place of the body, and that is not there.
+/// Whether what was granted is a token that could be used.
+fn yields_token(frame: &Frame<'_>) -> bool {
+    let token = frame.reading.granted().and_then(|body| body.get("token"));
+    token
+        .and_then(Value::as_str)
+        .is_some_and(|token| !token.is_empty())
+}
+
+/// What it breaks that a request without a valid token is not answered 401: that there must be one, where none is asked for;
+/// and else that it must be a valid one. A header that holds none is taken for the one or the other, as the server takes it.
+fn unauthorized(walk: &Walk<'_, '_>, frame: &Frame<'_>) -> &'static str {
+    let how = |frame: &Frame<'_>| frame.exchange.spoiled.clone().unwrap_or_default();
+    let is_bare = |frame: &Frame<'_>| how(frame).contains(&TokenForm::None.to_string());
+    let is_wrong = |frame: &&Frame<'_>| {
+        let same =
+            frame.exchange.operation.is_some_and(Operation::needs_token) && frame.exchange.role == Role::Step;
+        same && frame.exchange.spoiled.is_some() && !frame.reading.is(Word::Status(401))
+    };
+    let mut wrong = walk.frames().iter().filter(is_wrong);
+    let has_bare = wrong.clone().any(is_bare);
+    let has_token = wrong.any(|frame| !is_bare(frame) && frame.has_token());
+    match (has_bare, has_token, frame.has_token()) {
+        (true, _, _) | (false, false, false) => "AVP-3-10",
+        _ => "AVP-3-11",
+    }
+}
+
+/// What a value breaks that a case wants at a place of the body, and that is not there. `state` is what is stored.
 pub(super) fn pointer(
     operation: Operation,
+    is_conflict: bool,
     pointer: &str,
-    wanted: &Value,
+    (wanted, seen): (&Value, Option<&Value>),
+    state: Option<&Stored>,
     own: &[&'static str],
 ) -> Vec<&'static str> {
-    let is_large = wanted.as_i64().is_some_and(|wanted| wanted > LARGE);
+    let counters = wanted.as_i64().zip(seen.and_then(Value::as_i64));
+    let is_rounded = counters.is_some_and(|counters| {
+        let mut difference = Difference::new(Kind::Version, pointer, "");
+        difference.counters = Some(counters);
+        is_rounded(&difference, state)
+    });
     let name = pointer.rsplit('/').next().unwrap_or_default();
     match (name, operation) {
-        ("payloadVersion" | "keyEpoch", _) if is_large => vec!["AVP-2-04"],
+        ("payloadVersion" | "keyEpoch", _) if is_rounded => vec!["AVP-2-04"],
+        ("accepted" | "conflict" | "payloadVersion" | "keyEpoch", Operation::Push) if is_conflict => {
+            vec!["AVP-6-08"]
+        }
         ("payloadVersion" | "keyEpoch", Operation::AddMember) => vec!["AVP-6-17"],
         ("accepted" | "payloadVersion" | "keyEpoch", _) => vec![operation.rule()],
         ("conflict", _) => match wanted.as_bool() {
@@ -297,7 +425,10 @@ pub(super) fn alone(walk: &Walk<'_, '_>, frame: &Frame<'_>) -> Option<(&'static 
         Reading::Status(403)
             if walk.is_member(frame) && !walk.is_creator(frame) && !walk.removes_in_round(frame) =>
         {
-            "AVP-6-12"
+            match walk.was_served_to(frame) {
+                true => "AVP-6-12",
+                false => "AVP-6-11",
+            }
         }
         Reading::Granted(body) if operation == Operation::Push => {
             let sent = frame
@@ -320,12 +451,22 @@ pub(super) fn alone(walk: &Walk<'_, '_>, frame: &Frame<'_>) -> Option<(&'static 
     Some((rule, frame.index, got))
 }
 
-/// Whether the pull behind a push serves what the push asked for.
-fn is_applied(frame: &Frame<'_>, next: Option<&Frame<'_>>) -> bool {
+/// Whether the pull behind a push serves what the push asked for; where none follows, whether the answer says so.
+fn is_applied(walk: &Walk<'_, '_>, frame: &Frame<'_>, next: Option<&Frame<'_>>) -> bool {
     let sent = frame
         .request
         .as_ref()
         .and_then(|request| request.pointer("/envelope/iv").cloned());
     let served = next.and_then(|next| next.reading.granted()?.pointer("/envelope/iv").cloned());
-    sent.is_some() && sent == served
+    // A word by word repetition is stored already.
+    if walk.is_again(frame) {
+        let told = frame
+            .reading
+            .granted()
+            .and_then(|body| body.get("payloadVersion")?.as_i64());
+        return walk
+            .stored(frame)
+            .is_some_and(|stored| told.is_some_and(|told| told > stored.version));
+    }
+    sent.is_some() && (next.is_none() || sent == served)
 }

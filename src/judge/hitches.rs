@@ -204,6 +204,7 @@ mod tests {
         let silence = Outcome::Failure(Failure {
             kind: FailureKind::Timeout,
             message: "no answer within 5 s".to_owned(),
+            begun: false,
         });
         assert_eq!(verdict(said(1, &silence, false)), Some(Verdict::NotApplicable));
         assert_eq!(verdict(said(4, &silence, false)), Some(Verdict::Blocked));

@@ -79,6 +79,7 @@ pub fn judge(case: &LoadedCase, transcript: Transcript, context: &Context<'_>) -
     );
     standing::look(
         &mut checks,
+        case,
         &frames,
         &spoilt,
         transcript.began_ms,

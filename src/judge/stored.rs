@@ -4,14 +4,14 @@ use serde_json::Value;
 
 use super::answers::{self, report};
 use super::blame;
-use super::check::{self, Finding};
+use super::check::Finding;
 use super::compare::{self, Difference, Kind};
 use super::tape::Frame;
 use super::walk::Walk;
 use crate::case::Word;
 use crate::crypto::{DataKey, OpenError, open_payload};
 use crate::ledger::{Stored, member_id};
-use crate::protocol::{DEFAULT_SCHEME, EncryptedEnvelope, Level, Operation, WrappedKey};
+use crate::protocol::{DEFAULT_SCHEME, EncryptedEnvelope, Operation, WrappedKey};
 use crate::reading::Reading;
 use crate::verdict::Verdict;
 
@@ -52,8 +52,12 @@ pub(super) struct Audit {
     pub(super) altered: bool,
     /// Whether the request was sent before, word by word.
     pub(super) is_again: bool,
+    /// Whether nothing was amiss in the repository until then.
+    pub(super) is_first: bool,
     /// Whether it was answered as a conflict.
     pub(super) is_conflict: bool,
+    /// The status of its answer, where it was refused.
+    pub(super) refusal: Option<u16>,
     /// Whether several requests were made at once.
     pub(super) is_race: bool,
     /// Whether members are served different rosters at the same time.
@@ -83,6 +87,10 @@ impl Audit {
                 self.seen = Stored::served(body);
                 Finding::Holds
             }
+            (Reading::Granted(_), None) if frame.breach().is_some() => Finding::Unknown {
+                reason: "what is served is no repository, which is a finding of its own".to_owned(),
+                verdict: Verdict::Blocked,
+            },
             (Reading::Granted(_), None) => Finding::broken("the repository exists"),
             (reading, None) if reading.is(Word::Status(404)) || reading.is(Word::Status(403)) => {
                 Finding::Holds
@@ -93,15 +101,32 @@ impl Audit {
             },
             (reading, Some(_)) => return self.shut_out(walk, frame, reading),
         };
-        report(
-            walk,
-            frame,
-            self.step,
-            name,
-            sentence,
-            &self.requirements,
-            finding,
-        );
+        let rule = match &finding {
+            Finding::Broken { .. } if !self.spoilt => self.unwritten(walk),
+            _ => self.requirements.clone(),
+        };
+        report(walk, frame, self.step, name, sentence, &rule, finding);
+    }
+
+    /// What it breaks that something is written of a request that was refused.
+    fn unwritten(&self, walk: &Walk<'_, '_>) -> Vec<&'static str> {
+        let one_of = |wanted: &[&'static str], or: &'static str| {
+            let own = self.requirements.iter().copied();
+            own.into_iter().find(|id| wanted.contains(id)).unwrap_or(or)
+        };
+        let is_create = self.operation == Operation::CreateRepo;
+        let rule = match self.refusal {
+            _ if is_create && self.before.is_some() => "AVP-6-02",
+            _ if is_create && self.requirements.contains(&"AVP-6-01") => "AVP-6-01",
+            Some(401) => one_of(&["AVP-3-11"], "AVP-3-10"),
+            Some(403) if is_create => "AVP-6-01",
+            Some(403) => one_of(&["AVP-10-03"], "AVP-6-15"),
+            Some(404) => "AVP-6-16",
+            Some(400..500) if walk.in_force("AVP-6-20") => "AVP-6-20",
+            Some(_) => self.operation.rule(),
+            None => return self.requirements.clone(),
+        };
+        vec![rule]
     }
 
     /// Whether somebody who was refused is a member, as far as that can be told where anything may be stored.
@@ -123,16 +148,35 @@ impl Audit {
                     verdict: Verdict::Blocked,
                 },
             ),
+            Some(300..=399) => (vec!["AVP-6-22"], Finding::broken(got)),
             Some(401) => (vec!["AVP-3-09"], Finding::broken(got)),
             Some(403 | 404) if self.is_race => (self.requirements.clone(), Finding::broken(got)),
-            Some(403 | 404) if self.granted => (vec![self.operation.rule()], Finding::broken(got)),
-            Some(403 | 404) => (self.requirements.clone(), Finding::broken(got)),
+            _ if blame::is_escaped(frame) && !walk.was_served(frame) => {
+                (vec!["AVP-7-06"], Finding::broken(got))
+            }
+            Some(403 | 404) => (self.shut_out_by(walk, frame), Finding::broken(got)),
+            _ if blame::is_no_http(reading) => (vec!["AVP-12-02"], Finding::broken(got)),
             _ => (vec![Operation::Pull.rule()], Finding::broken(got)),
         };
         if matches!(reading.status(), Some(403 | 404)) {
             walk.deviates(frame);
         }
         report(walk, frame, self.step, name, sentence, &rule, finding);
+    }
+
+    /// What it breaks that a member is let in nowhere: what made him a member, where he never was let in, and else the
+    /// write that is looked at.
+    fn shut_out_by(&self, walk: &Walk<'_, '_>, frame: &Frame<'_>) -> Vec<&'static str> {
+        let by_roster = matches!(self.operation, Operation::Push | Operation::RemoveMember);
+        match (walk.was_served_to(frame), walk.is_creator(frame)) {
+            (false, true) => vec![Operation::CreateRepo.rule()],
+            (false, false) if self.granted && by_roster && self.made_by.is_none() => {
+                vec![self.operation.rule()]
+            }
+            (false, false) => vec![Operation::AddMember.rule()],
+            (true, _) if self.granted => vec![self.operation.rule()],
+            (true, _) => self.unwritten(walk),
+        }
     }
 
     /// What this look is held against: what the first one saw, or else what is expected.
@@ -160,7 +204,7 @@ impl Audit {
     }
 
     fn compare(&mut self, walk: &mut Walk<'_, '_>, frame: &Frame<'_>, body: &Value, base: &Stored) {
-        let differences = walk.stale_or_altered(self.differences(body), body);
+        let differences = walk.stale_or_altered(frame, self.differences(body), body);
         let (name, sentence) = self.sentence();
         let state: Vec<Difference> = differences
             .iter()
@@ -175,13 +219,6 @@ impl Audit {
             self.growth(walk, frame, body);
             self.seen = base.observed(body).or(self.seen.take());
             return;
-        }
-        // Whatever recommendation a refusal follows, what it writes all the same breaks the rule of the operation.
-        if !self.granted && !state.is_empty() && check::level(&requirements) != Level::Must {
-            let rule = [self.operation.rule()];
-            let sentence = "what is refused is not written";
-            let finding = broken(&state, frame.actor());
-            report(walk, frame, self.step, "refusal", sentence, &rule, finding);
         }
         if state.is_empty() && differences.iter().all(|it| it.kind != Kind::Verbatim) {
             report(
@@ -211,7 +248,7 @@ impl Audit {
         let removed = self.operation == Operation::RemoveMember && self.granted;
         if removed && !self.altered && !walk.is_spoilt(frame) {
             // What was bound to one version cannot be decrypted where the target gave it another.
-            if state.is_empty() && self.expected.above.is_none() {
+            if differences.is_empty() && self.expected.above.is_none() {
                 opens(walk, frame, body, self.step);
             }
             self.shuts(walk, frame, body);
@@ -261,7 +298,7 @@ impl Audit {
                 self.operation,
                 difference,
                 &self.requirements,
-                self.is_again,
+                (self.is_again, self.is_first),
                 before,
             )];
         }
@@ -269,7 +306,7 @@ impl Audit {
         match (self.is_conflict, is_roster) {
             (true, true) => vec!["AVP-6-10"],
             (true, false) => vec!["AVP-6-08"],
-            (false, _) => self.requirements.clone(),
+            (false, _) => self.unwritten(walk),
         }
     }
 
@@ -346,6 +383,9 @@ impl Audit {
 
     /// An audit asks with another version than the current one: the answer must bring the envelope.
     fn pull_rules(&self, walk: &mut Walk<'_, '_>, frame: &Frame<'_>, body: &Value) {
+        if walk.is_deviated(frame) {
+            return;
+        }
         let known = frame
             .request
             .as_ref()
@@ -417,18 +457,32 @@ pub(super) fn aspects(
             .collect()
     };
     let told = walk.told(frame);
+    let pull_drops_policy = walk.pull_drops_policy(frame);
+    let served = frame.reading.granted().unwrap_or(&Value::Null);
+    let has_policy = compare::has_policy(served.get("manifest").unwrap_or(served));
+    // What was said of a value once is not said again, whatever comes of it later.
+    let told_again = |walk: &mut Walk<'_, '_>, found: &[Difference]| {
+        let fresh = found.iter().filter(|it| walk.is_new(frame, it)).count();
+        fresh == 0 && !found.is_empty()
+    };
+    let (altered, policy, binding) = (of(Kind::Verbatim), of(Kind::Policy), of(Kind::Binding));
+    let was_altered = told_again(walk, &altered);
+    let was_dropped = told_again(walk, &policy);
+    let was_unbound = told_again(walk, &binding);
     let mut note = |name: &'static str, rule: &'static str, sentence: &'static str, found: &[Difference]| {
         let finding = broken(found, frame.actor());
         report(walk, frame, None, name, sentence, &[rule], finding);
     };
     let verbatim = "envelopes, keys, scheme names and signatures are served byte for byte as they were sent";
-    note("verbatim", "AVP-4-01", verbatim, &of(Kind::Verbatim));
-    let policy = of(Kind::Policy);
+    if !was_altered {
+        note("verbatim", "AVP-4-01", verbatim, &altered);
+    }
     let preserved = match (
         made_by,
         told.as_ref().and_then(|told| told.get("shareRefreshTokens")),
     ) {
         // The create told it rightly, so that an addition after it dropped it.
+        _ if pull_drops_policy => "AVP-5.1-01",
         (Some(made_by), Some(Value::Bool(true))) if made_by.contains(&Operation::AddMember) => "AVP-5.1-03",
         (Some(_), _) => "AVP-5.1-01",
         (None, _) => blame::preserves_policy(operation),
@@ -436,6 +490,7 @@ pub(super) fn aspects(
     // Who was given true and serves none dropped it; who serves true for anything else made it up.
     let sentence = "shareRefreshTokens stays what it was sent as";
     match (expected.policy, policy.is_empty()) {
+        _ if was_dropped || !has_policy => {}
         (Some(true), true) => {
             note("policy", preserved, sentence, &[]);
             note("policy", "AVP-5.1-05", sentence, &[]);
@@ -444,12 +499,11 @@ pub(super) fn aspects(
         (_, false) => note("policy", "AVP-5.1-05", sentence, &policy),
         (_, true) => {}
     }
-    let binding = of(Kind::Binding);
     let bound = expected
         .members
         .iter()
         .any(|member| member.get("keyBindingSig").is_some_and(Value::is_string));
-    if bound || !binding.is_empty() {
+    if !was_unbound && (bound || !binding.is_empty()) {
         let sentence = "keyBindingSig is served as it was sent";
         let rule = match operation {
             Operation::FetchMemberKey => "AVP-6-14",

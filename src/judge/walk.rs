@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::cast::Cast;
 use super::check::{Checks, Finding, Subject};
-use super::compare::{Difference, Kind};
+use super::compare::{self, Difference, Kind};
 use super::hitches::{self, Hitches};
 use super::race::Orders;
 use super::sent::Sent;
@@ -51,6 +51,16 @@ pub(super) struct Walk<'a, 'c> {
     pending: BTreeMap<String, Vec<Operation>>,
     /// What the create of each repository was answered with.
     told: BTreeMap<String, Value>,
+    /// The last manifest that a write was answered with, by repository.
+    answered_with: BTreeMap<String, Value>,
+    /// The repositories of which a pull has served `shareRefreshTokens: true`.
+    policy_served: BTreeSet<String>,
+    /// What a write was answered with that differs from what was asked for, by repository: either may be stored.
+    asked: BTreeMap<String, Stored>,
+    /// Values that were found to be another one than was sent: repository and field. Each is said once.
+    told_of: BTreeSet<(String, String)>,
+    /// Who was granted something other than a create in a repository.
+    served: BTreeSet<(String, String)>,
     /// Who created each repository.
     creators: BTreeMap<String, String>,
     /// Who was granted something in a repository.
@@ -100,6 +110,11 @@ pub(super) fn walk<'a>(
         sent: OnceCell::new(),
         pending: BTreeMap::new(),
         told: BTreeMap::new(),
+        answered_with: BTreeMap::new(),
+        policy_served: BTreeSet::new(),
+        asked: BTreeMap::new(),
+        told_of: BTreeSet::new(),
+        served: BTreeSet::new(),
         creators: BTreeMap::new(),
         access: BTreeSet::new(),
         deviated: BTreeSet::new(),
@@ -143,9 +158,29 @@ impl Walk<'_, '_> {
             let expected = Expected::exactly(after.clone());
             let requirements = [operation.rule()];
             answers::granted(self, frame, None, &requirements, before.as_ref(), &expected);
-            self.store(frame, after);
+            let other = self.answered_other(frame, after.as_ref());
+            self.store(frame, other.or(after));
         }
         1
+    }
+
+    /// The state that a granted answer says is stored, where that is another one than was asked for. From then on either
+    /// is expected: that they differ is said once, of the answer.
+    fn answered_other(&mut self, frame: &Frame<'_>, asked: Option<&Stored>) -> Option<Stored> {
+        let (asked, body) = (asked?, frame.reading.granted()?);
+        if !matches!(
+            frame.exchange.operation,
+            Some(Operation::CreateRepo | Operation::AddMember | Operation::RemoveMember)
+        ) {
+            return None;
+        }
+        let other = asked.observed(&serde_json::json!({ "manifest": body }))?;
+        let differences = self.stale_or_altered(frame, compare::manifest(asked, None, body, ""), body);
+        if !differences.iter().any(|it| it.kind.is_state()) {
+            return None;
+        }
+        self.asked.insert(frame.exchange.repo.clone()?, asked.clone());
+        Some(other)
     }
 
     /// A step's request, or all requests of one round of a race. Says how many exchanges it took.
@@ -177,7 +212,7 @@ impl Walk<'_, '_> {
     }
 
     fn single(&mut self, frame: &Frame<'_>, index: usize, step: &Step, stopped: Option<&Stopped>) {
-        let requirements = self.requirements(index);
+        let mut requirements = self.requirements(index);
         let subject = self.subject(index, "answer", answer_sentence(step, frame));
         if let Some(stopped) = stopped.filter(|_| self.stopped_at == Some(frame.index)) {
             let finding = Finding::Unknown {
@@ -210,7 +245,12 @@ impl Walk<'_, '_> {
             (Some(advice), false) => self.advise(frame, subject, advice),
             (None, false)
                 if !words.iter().all(|word| word.is_refusal()) && self.token_refused(frame, Some(index)) => {}
-            (None, false) => self.wrong_answer(frame, step, &requirements, subject),
+            (None, false) => {
+                let broken = self.wrong_answer(frame, step, &requirements, subject);
+                if frame.reading.granted().is_some() {
+                    requirements = broken;
+                }
+            }
         }
         if !matches!(frame.reading, Reading::Failed(_)) {
             answers::pointers(self, frame, index, step);
@@ -224,8 +264,12 @@ impl Walk<'_, '_> {
             return self.wrongly_granted(frame, index, requirements, before);
         }
         let mut expected = self.expected(frame, step, before.as_ref());
-        let is_told = holds || !matches!(frame.reading, Reading::Conflict(_));
-        if is_told {
+        let may_be_either = match &frame.reading {
+            Reading::Conflict(_) => !holds,
+            Reading::Unreadable(_) => true,
+            _ => false,
+        };
+        if !may_be_either {
             answers::granted(
                 self,
                 frame,
@@ -235,11 +279,15 @@ impl Walk<'_, '_> {
                 &expected,
             );
         } else if let Some(request) = &frame.request {
-            // It was to be granted, and says that it was not: what is stored may be either.
+            // It was to be granted, and says that it was not, or nothing: what is stored may be either.
             let operation = frame.exchange.operation.unwrap_or(Operation::Push);
             expected
                 .states
                 .push(Stored::after(operation, before.as_ref(), request));
+        }
+        let asked = expected.states.first().cloned().flatten();
+        if let Some(other) = self.answered_other(frame, asked.as_ref()) {
+            expected.states.push(Some(other));
         }
         self.settle(frame, Some(index), requirements, before, expected);
     }
@@ -255,16 +303,23 @@ impl Walk<'_, '_> {
     }
 
     /// Notes an answer that is not as expected under what it breaks, or why it breaks nothing.
-    fn wrong_answer(&mut self, frame: &Frame<'_>, step: &Step, own: &[&'static str], subject: Subject) {
+    /// Says which it is, none where it breaks nothing.
+    fn wrong_answer(
+        &mut self,
+        frame: &Frame<'_>,
+        step: &Step,
+        own: &[&'static str],
+        subject: Subject,
+    ) -> Vec<&'static str> {
         let next = self.frames.get(frame.index + 1);
         let next = next.filter(|next| next.exchange.role == Role::Audit);
-        let (requirements, finding) = match self
+        let broken = self
             .silenced(frame)
-            .map_or_else(|| blame::answer(self, frame, step, own, next), Ok)
-        {
-            Ok(broken) => (broken, Finding::broken(frame.reading.describe())),
+            .map_or_else(|| blame::answer(self, frame, step, own, next), Ok);
+        let (requirements, finding) = match &broken {
+            Ok(broken) => (broken.clone(), Finding::broken(frame.reading.describe())),
             Err(reason) => {
-                let verdict = Verdict::Blocked;
+                let (reason, verdict) = (reason.clone(), Verdict::Blocked);
                 (own.to_vec(), Finding::Unknown { reason, verdict })
             }
         };
@@ -273,6 +328,7 @@ impl Walk<'_, '_> {
             ..subject
         };
         self.checks.note(subject, frame.index, finding);
+        broken.unwrap_or_default()
     }
 
     /// What an exchange says beside what it was made for: who created what, and who is let in.
@@ -283,6 +339,23 @@ impl Walk<'_, '_> {
         if frame.exchange.operation == Some(Operation::CreateRepo) {
             self.creators.insert(repo.clone(), frame.actor().to_owned());
             self.told.insert(repo.clone(), body.clone());
+        }
+        let writes_manifest = matches!(
+            frame.exchange.operation,
+            Some(Operation::CreateRepo | Operation::AddMember | Operation::RemoveMember)
+        );
+        if writes_manifest {
+            self.answered_with.insert(repo.clone(), body.clone());
+        }
+        if body
+            .pointer("/manifest/shareRefreshTokens")
+            .and_then(Value::as_bool)
+            == Some(true)
+        {
+            self.policy_served.insert(repo.clone());
+        }
+        if frame.exchange.operation != Some(Operation::CreateRepo) {
+            self.served.insert((repo.clone(), frame.actor().to_owned()));
         }
         self.access.insert((repo.clone(), frame.actor().to_owned()));
     }
@@ -330,7 +403,9 @@ impl Walk<'_, '_> {
             spoilt: true,
             altered: true,
             is_again: false,
+            is_first: true,
             is_conflict: false,
+            refusal: None,
             is_race: false,
             is_split: false,
             repo: frame.exchange.repo.clone(),
@@ -398,7 +473,9 @@ impl Walk<'_, '_> {
             spoilt: false,
             altered: frame.exchange.spoiled.is_some(),
             is_again: self.is_again(frame),
+            is_first: !self.is_deviated(frame),
             is_conflict: matches!(frame.reading, Reading::Conflict(_)),
+            refusal: frame.reading.status(),
             is_race: false,
             is_split: false,
             repo: frame.exchange.repo.clone(),
@@ -530,7 +607,9 @@ impl Walk<'_, '_> {
             spoilt: false,
             altered: false,
             is_again: false,
+            is_first: true,
             is_conflict: false,
+            refusal: None,
             is_race: true,
             is_split: false,
             repo: first.exchange.repo.clone(),
@@ -659,7 +738,7 @@ impl Walk<'_, '_> {
     fn look(&mut self, frame: &Frame<'_>) -> usize {
         let audit = match frame.exchange.step {
             // What was looked at after the set-up is over with the first step.
-            Some(_) => self.audit.take().filter(|audit| audit.step.is_some()),
+            Some(step) => self.audit.take().filter(|audit| audit.step == Some(step)),
             None => {
                 let going_on = |audit: &Audit| audit.repo == frame.exchange.repo;
                 self.of_set_up(frame)
@@ -701,7 +780,10 @@ impl Walk<'_, '_> {
     fn of_set_up(&mut self, frame: &Frame<'_>) -> Option<Audit> {
         let expected = self.stored(frame).cloned()?;
         let made_by = self.pending(frame)?;
-        self.pending.remove(frame.exchange.repo.as_ref()?);
+        let repo = frame.exchange.repo.as_ref()?;
+        self.pending.remove(repo);
+        let mut either = Expected::exactly(Some(expected));
+        either.states.extend(self.asked.remove(repo).map(Some));
         let operation = Operation::CreateRepo;
         Some(Audit {
             step: None,
@@ -709,12 +791,14 @@ impl Walk<'_, '_> {
             operation,
             granted: true,
             before: None,
-            expected: Expected::exactly(Some(expected)),
+            expected: either,
             seen: None,
             spoilt: false,
             altered: false,
             is_again: false,
+            is_first: true,
             is_conflict: false,
+            refusal: None,
             is_race: false,
             is_split: false,
             repo: frame.exchange.repo.clone(),
@@ -725,23 +809,41 @@ impl Walk<'_, '_> {
 
     /// What differs because something is altered, and what because it is old or somebody else's: that was sent for its place
     /// as well. What is but spelt otherwise is the business of base64.
-    pub(super) fn stale_or_altered(&self, differences: Vec<Difference>, body: &Value) -> Vec<Difference> {
+    pub(super) fn stale_or_altered(
+        &self,
+        frame: &Frame<'_>,
+        differences: Vec<Difference>,
+        body: &Value,
+    ) -> Vec<Difference> {
+        let repo = frame.exchange.repo.as_deref().unwrap_or_default();
         let sort = |mut difference: Difference| {
-            let field = difference.pointer.rsplit('/').next().unwrap_or_default();
             let seen = body.pointer(&difference.pointer).and_then(Value::as_str);
-            let (Kind::Verbatim, Some(seen), true) = (difference.kind, seen, field != "schemeId") else {
+            let of_bytes = matches!(
+                difference.kind,
+                Kind::Verbatim | Kind::Envelope | Kind::Entry | Kind::Binding
+            );
+            let (true, Some(seen)) = (of_bytes, seen) else {
                 return Some(difference);
             };
             let sent = self.sent.get_or_init(|| Sent::of(self.frames));
-            if sent.is_respelt(field, seen) {
+            if sent.is_respelt(seen) {
                 return None;
             }
-            if sent.has(field, seen) {
-                difference.kind = match difference.pointer.starts_with("/envelope") {
-                    true => Kind::Envelope,
-                    false => Kind::Entry,
-                };
-            }
+            let (place, field) = difference.pointer.rsplit_once('/').unwrap_or_default();
+            let holder = body.pointer(place).unwrap_or(&Value::Null);
+            let entry = |at: &str| {
+                body.pointer(at)
+                    .and_then(member_id)
+                    .unwrap_or_default()
+                    .to_owned()
+            };
+            let (kind, is_old) = match (field, place.strip_suffix("/wrappedDataKey")) {
+                ("iv" | "ciphertext", None) => (Kind::Envelope, sent.has_envelope(repo, holder)),
+                (_, Some(at)) => (Kind::Entry, sent.has_wrapped(repo, &entry(at), holder)),
+                ("x25519PublicKey", None) => (Kind::Entry, sent.has_key(repo, &entry(place), holder)),
+                _ => return Some(difference),
+            };
+            difference.kind = if is_old { kind } else { Kind::Verbatim };
             Some(difference)
         };
         differences.into_iter().filter_map(sort).collect()
@@ -813,6 +915,54 @@ impl Walk<'_, '_> {
         };
         let mut others = self.frames.iter().filter(of_round);
         others.any(|other| other.exchange.operation == Some(Operation::RemoveMember))
+    }
+
+    /// Whether anybody was granted anything in this repository but its creation.
+    pub(super) fn was_served(&self, frame: &Frame<'_>) -> bool {
+        let repo = frame.exchange.repo.as_deref().unwrap_or_default();
+        self.served.iter().any(|(served, _)| served == repo)
+    }
+
+    /// Whether who asks was granted something in this repository other than its creation.
+    pub(super) fn was_served_to(&self, frame: &Frame<'_>) -> bool {
+        let repo = frame.exchange.repo.clone().unwrap_or_default();
+        self.served.contains(&(repo, frame.actor().to_owned()))
+    }
+
+    /// Whether this is the first time that a value of a repository is found to be another one than was sent.
+    pub(super) fn is_new(&mut self, frame: &Frame<'_>, difference: &Difference) -> bool {
+        let repo = frame.exchange.repo.clone().unwrap_or_default();
+        let field = difference.pointer.rsplit('/').next().unwrap_or_default();
+        let field = match difference.kind {
+            Kind::Policy => "shareRefreshTokens",
+            _ => field,
+        };
+        let place = format!("{} {field}", difference.member.as_deref().unwrap_or_default());
+        self.told_of.insert((repo, place))
+    }
+
+    /// Whether the last write of the repository was answered with a manifest whose policy is true, and no pull ever was:
+    /// then it is the pull that leaves it out.
+    pub(super) fn pull_drops_policy(&self, frame: &Frame<'_>) -> bool {
+        let repo = frame.exchange.repo.as_deref().unwrap_or_default();
+        let answered = self
+            .answered_with
+            .get(repo)
+            .and_then(|body| body.get("shareRefreshTokens"));
+        frame.exchange.operation == Some(Operation::Pull)
+            && answered.and_then(Value::as_bool) == Some(true)
+            && !self.policy_served.contains(repo)
+    }
+
+    /// The frames of the case.
+    pub(super) fn frames(&self) -> &[Frame<'_>] {
+        self.frames
+    }
+
+    /// Whether a requirement is in force in the version that the target claims.
+    pub(super) fn in_force(&self, id: &str) -> bool {
+        let found = catalogue().get(id);
+        found.is_some_and(|requirement| requirement.in_force(self.context.spec))
     }
 
     /// Whether who asks was granted something in this repository before.

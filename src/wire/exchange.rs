@@ -173,6 +173,9 @@ pub struct Failure {
     pub kind: FailureKind,
     /// One sentence for people; bytes from the wire are escaped in it.
     pub message: String,
+    /// Whether a part of an answer came: what was begun is not HTTP unless it is brought to its end.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub begun: bool,
 }
 
 /// What came of a request.

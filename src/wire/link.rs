@@ -237,7 +237,10 @@ impl Link {
             0 => format!("no answer within {limit}"),
             count => format!("no whole answer within {limit}; {} of it came", bytes(count)),
         };
-        failure(FailureKind::Timeout, message)
+        Failure {
+            begun: traffic.received > 0,
+            ..failure(FailureKind::Timeout, message)
+        }
     }
 }
 

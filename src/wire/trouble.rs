@@ -81,7 +81,10 @@ fn closed(how: &str, phase: Phase, traffic: &Traffic) -> Failure {
         Phase::Body(got, Some(expected)) => format!("after {got} of {expected} body bytes"),
         Phase::Body(got, None) => format!("after {got} body bytes, before the end of the body"),
     };
-    failure(FailureKind::Closed, format!("the connection was {how} {when}"))
+    Failure {
+        begun: traffic.received > 0 || matches!(phase, Phase::Body(..)),
+        ..failure(FailureKind::Closed, format!("the connection was {how} {when}"))
+    }
 }
 
 /// The first error of a type among the causes of `error`.

@@ -11,6 +11,7 @@ pub(super) fn failure(kind: FailureKind, message: impl Into<String>) -> Failure 
     Failure {
         kind,
         message: message.into(),
+        begun: false,
     }
 }
 
