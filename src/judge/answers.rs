@@ -60,9 +60,12 @@ pub(super) fn pointers(walk: &mut Walk<'_, '_>, frame: &Frame<'_>, index: usize,
                 verdict: Verdict::Blocked,
             },
         };
-        let finding = match (finding, walk.is_deviated(frame)) {
+        let words = step.answer.as_ref().map(|answer| answer.get_ref().0.as_slice());
+        let is_answered = words.is_none_or(|words| words.iter().any(|word| frame.reading.is(*word)));
+        let finding = match (finding, walk.is_deviated(frame) || !is_answered) {
             (Finding::Broken { .. }, true) => Finding::Unknown {
-                reason: "what is stored is not what was asked for, which is a finding of its own".to_owned(),
+                reason: "the answer, or what is stored, is another one, which is a finding of its own"
+                    .to_owned(),
                 verdict: Verdict::Blocked,
             },
             (finding, _) => finding,
@@ -70,11 +73,14 @@ pub(super) fn pointers(walk: &mut Walk<'_, '_>, frame: &Frame<'_>, index: usize,
         if let (Finding::Broken { .. }, Some(operation)) = (&finding, frame.exchange.operation) {
             let is_conflict = matches!(frame.reading, Reading::Conflict(_));
             let state = walk.stored(frame);
+            let is_known = seen
+                .and_then(Value::as_str)
+                .is_some_and(|seen| walk.was_sent(frame.index, seen));
             subject.requirements = blame::pointer(
                 operation,
                 is_conflict,
                 pointer,
-                (&wanted, seen),
+                (&wanted, seen, is_known),
                 state,
                 &subject.requirements,
             );
@@ -105,13 +111,14 @@ pub(super) fn granted(
             let is_stale = before.is_some_and(|before| is_stale(frame, before));
             let rules = match (&finding, expected.above) {
                 (Finding::Broken { .. }, None) if is_stale => vec!["AVP-6-08"],
-                (Finding::Broken { .. }, None) => vec![of_applied(body, expected)],
+                (Finding::Broken { .. }, None) => vec![of_applied(body, before, expected)],
                 _ => requirements.to_vec(),
             };
             report(walk, frame, step, "answer body", sentence, &rules, finding);
         }
         (Operation::Push, Reading::Conflict(body)) => {
             let finding = before.map_or(Finding::Holds, |before| conflict(body, before));
+            let finding = follow(walk.is_deviated(frame), finding);
             let sentence = "a conflict answers `conflict: true` with the current version and epoch";
             report(walk, frame, step, "answer body", sentence, &["AVP-6-08"], finding);
         }
@@ -151,7 +158,8 @@ fn answered_manifest(
     expected: &Expected,
     body: &Value,
 ) {
-    if expected.anything || expected.above.is_some() {
+    // What is no manifest breaks the schema, which is said once.
+    if expected.anything || expected.above.is_some() || body.get("repoId").is_none() {
         return;
     }
     let candidates = expected.states.iter().flatten();
@@ -203,10 +211,25 @@ fn state(
             Finding::Holds,
         );
     }
+    let follows = walk.is_deviated(frame);
+    let is_read = !frame.exchange.operation.is_some_and(Operation::writes);
     for (rule, of_rule) in grouped(wrong, rule) {
-        let finding = broken(&of_rule, frame.actor());
+        let finding = follow(follows, broken(&of_rule, frame.actor()));
         report(walk, frame, step, "answer body", sentence, &rule, finding);
-        walk.deviates(frame);
+        if is_read {
+            walk.deviates(frame);
+        }
+    }
+}
+
+/// A finding, or that it may follow from an earlier one.
+pub(super) fn follow(follows: bool, finding: Finding) -> Finding {
+    match finding {
+        Finding::Broken { got, .. } if follows => Finding::Unknown {
+            reason: format!("{got}, which may follow from what was found before"),
+            verdict: Verdict::Blocked,
+        },
+        other => other,
     }
 }
 
@@ -228,16 +251,13 @@ fn is_stale(frame: &Frame<'_>, before: &Stored) -> bool {
 }
 
 /// The rule that the answer to an applied push breaks.
-fn of_applied(body: &Value, expected: &Expected) -> &'static str {
-    let counters = ["payloadVersion", "keyEpoch"].map(|name| body.get(name).and_then(Value::as_i64));
-    let mut states = expected.states.iter().flatten();
-    let is_rounded = states.any(|state| {
-        let wanted = [Some(state.version), Some(state.epoch)];
-        wanted != counters
-            && wanted
-                .iter()
-                .flatten()
-                .any(|wanted| *wanted > i64::from(i32::MAX))
+fn of_applied(body: &Value, before: Option<&Stored>, expected: &Expected) -> &'static str {
+    let is_rounded = expected.states.iter().flatten().any(|state| {
+        let counters = [("payloadVersion", state.version), ("keyEpoch", state.epoch)];
+        counters.into_iter().any(|(name, wanted)| {
+            let seen = body.get(name).and_then(Value::as_i64);
+            seen.is_some_and(|seen| blame::is_rounding((wanted, seen), before))
+        })
     });
     match is_rounded {
         true => "AVP-2-04",
@@ -340,6 +360,7 @@ fn pulled(
             None if blame::is_rounded(it, None) => vec!["AVP-2-04"],
             // The case is about who may touch this repository: somebody has.
             None if requirements.contains(&"AVP-6-15") => vec!["AVP-6-15"],
+            None if walk.has_split(frame) => vec![Operation::Pull.rule()],
             None if it.kind == Kind::EntryEpoch => vec!["AVP-2-04"],
             None if body.get("unchanged").and_then(Value::as_bool) == Some(true) => vec!["AVP-6-04"],
             None => vec![Operation::Pull.rule()],
@@ -371,6 +392,9 @@ fn pulled(
         .request
         .as_ref()
         .and_then(|request| request.get("knownPayloadVersion")?.as_i64());
+    if walk.is_deviated(frame) {
+        return;
+    }
     match known == Some(before.version) {
         true => unchanged(walk, frame, step, body),
         false => changed(walk, frame, step, &["AVP-6-06"], body),
@@ -432,7 +456,11 @@ pub(super) fn changed(
     };
     let sentence = "a pull at another version answers the envelope and `unchanged: false`";
     // Two counters that are taken for one are rounded, where they are so large.
-    let is_broken_by_size = current(body).is_some_and(|version| version > blame::LARGE);
+    let stored = walk.stored(frame).map(|stored| stored.version);
+    let is_broken_by_size = [current(body), stored]
+        .into_iter()
+        .flatten()
+        .any(|version| version > blame::LARGE);
     let rule = match (&finding, is_broken_by_size) {
         (Finding::Broken { .. }, true) => vec!["AVP-2-04"],
         _ => requirements.to_vec(),
@@ -458,7 +486,10 @@ fn fetched(
         path.ends_with(&crate::protocol::encode_segment(id)) || path.ends_with(&loosely_encoded(id))
     });
     let Some(wanted) = wanted else { return };
-    let differences = compare::entry(wanted, None, body, "");
+    let mut differences = compare::entry(wanted, None, body, "");
+    for difference in &mut differences {
+        difference.member = crate::ledger::member_id(wanted).map(str::to_owned);
+    }
     let differences = walk.stale_or_altered(frame, differences, body);
     let rule = |it: &Difference| match blame::is_rounded(it, None) {
         true => vec!["AVP-2-04"],

@@ -12,7 +12,7 @@ use super::walk::Walk;
 use crate::case::model::Step;
 use crate::case::{TokenForm, Word};
 use crate::ledger::Stored;
-use crate::protocol::{Level, Operation};
+use crate::protocol::{Level, Operation, schema};
 use crate::reading::Reading;
 use crate::wire::{FailureKind, Role};
 
@@ -69,9 +69,13 @@ pub(super) fn granted(
 /// Whether a counter is another one than was sent, and was too large for what it was put into. One of an earlier state is not
 /// rounded, but old.
 pub(super) fn is_rounded(difference: &Difference, before: Option<&Stored>) -> bool {
-    let Some((sent, seen)) = difference.counters else {
-        return false;
-    };
+    difference
+        .counters
+        .is_some_and(|counters| is_rounding(counters, before))
+}
+
+/// Whether a counter is not the one that was sent because that was too large.
+pub(super) fn is_rounding((sent, seen): (i64, i64), before: Option<&Stored>) -> bool {
     let is_old = before.is_some_and(|before| {
         let envelope =
             ["payloadVersion", "keyEpoch"].map(|name| before.envelope.get(name).and_then(Value::as_i64));
@@ -139,46 +143,68 @@ pub(super) fn answer(
     next: Option<&Frame<'_>>,
 ) -> Result<Vec<&'static str>, String> {
     let Some(operation) = frame.exchange.operation else {
-        return Ok(own.to_vec());
+        return match &frame.reading {
+            Reading::Failed(failure) => Err(format!(
+                "no answer came, which breaks none of them: {}",
+                failure.message
+            )),
+            _ => Ok(own.to_vec()),
+        };
     };
-    let words = step
-        .answer
-        .as_ref()
-        .map(|answer| answer.get_ref().0.as_slice())
-        .unwrap_or_default();
+    let words = words(step);
     let first = words.first().copied().unwrap_or(Word::Granted);
     if is_no_http(&frame.reading) {
         return Ok(vec!["AVP-12-02"]);
     }
     if words.iter().all(|word| word.is_refusal()) {
-        return refusal(walk, frame, first, own);
+        return refusal(walk, frame, step, first, own);
     }
     if let Some(why) = frame.breach() {
         return Err(why);
     }
-    let is_sound = frame.exchange.spoiled.is_none();
-    match frame.reading.status() {
+    if walk.is_deviated(frame) {
+        return Err("what is stored is not what was asked for, which is a finding of its own".to_owned());
+    }
+    // What a target served otherwise than it was sent may be what it cannot read.
+    let message = operation.request_message();
+    let holds_wrong_base64 = message
+        .zip(frame.request.as_deref())
+        .is_some_and(|(message, request)| {
+            frame.exchange.spoiled.is_none() && !schema::base64_violations(message, request).is_empty()
+        });
+    if holds_wrong_base64 {
+        return Err("it holds what the target served, which is no base64: a finding of its own".to_owned());
+    }
+    let status = frame.reading.status();
+    let is_sound_token = frame.has_token() && operation.needs_token();
+    match status {
+        Some(401) if is_sound_token => return Ok(vec!["AVP-3-09"]),
+        Some(500..) if words.iter().any(|word| word.is_refusal()) && own.contains(&"AVP-3-09") => {
+            return Ok(vec!["AVP-6-21"]);
+        }
+        // Who may not create a repository of his own is taken for somebody else.
+        Some(403) if operation == Operation::CreateRepo => return Ok(vec!["AVP-3-09"]),
+        Some(400 | 422 | 500) if has_large_counter(frame) => return Ok(vec!["AVP-2-04"]),
+        Some(403) if own.contains(&"AVP-6-15") => return Ok(vec!["AVP-6-15"]),
+        Some(403) if walk.was_served_to(frame) && walk.removed_anywhere(frame.index) => {
+            return Ok(vec!["AVP-6-13"]);
+        }
+        Some(403) if operation == Operation::FetchMemberKey && !walk.was_served_to(frame) => {
+            return Ok(vec![operation.rule()]);
+        }
         Some(304) if first == Word::Unchanged => return Ok(vec!["AVP-6-04"]),
         Some(300..400) => return Ok(vec!["AVP-6-22"]),
         // Nobody was served anything of the repository, though its creation was granted.
+        Some(400 | 404) if is_escaped(frame) && is_created(walk, frame) => return Ok(vec!["AVP-7-06"]),
         Some(404) if operation != Operation::CreateRepo && is_created(walk, frame) => {
-            return Ok(vec![match is_escaped(frame) {
-                true => "AVP-7-06",
-                false => Operation::CreateRepo.rule(),
-            }]);
+            return Ok(vec![Operation::CreateRepo.rule()]);
         }
         _ if first != Word::Conflict && is_limit(walk, frame, operation) => return Ok(vec!["AVP-7-01"]),
         _ => {}
     }
-    // A token that was issued a moment ago.
-    if frame.reading.is(Word::Status(401)) && operation.needs_token() && is_sound {
-        return Ok(vec!["AVP-3-09"]);
-    }
-    if walk.is_deviated(frame) {
-        return Err("what is stored is not what was asked for, which is a finding of its own".to_owned());
-    }
     let rule = match first {
         Word::Unchanged => "AVP-6-04",
+        Word::Changed => "AVP-6-06",
         Word::Conflict => "AVP-6-08",
         _ => operation.rule(),
     };
@@ -190,7 +216,7 @@ pub(super) fn answer(
         }
     };
     Ok(match (&frame.reading, first) {
-        (Reading::Granted(_), Word::Unchanged | Word::Changed) => vec![rule],
+        (Reading::Granted(_), Word::Unchanged | Word::Changed) => only(&["AVP-12-02"], rule),
         (Reading::Granted(body), Word::Conflict) => {
             let says_both = body.get("conflict").and_then(Value::as_bool) == Some(true);
             match !says_both && is_applied(walk, frame, next) {
@@ -211,7 +237,10 @@ pub(super) fn answer(
             }
         }
         _ if first == Word::Conflict => vec![rule],
-        _ if own.contains(&"AVP-2-04") && has_large_counter(frame) => vec!["AVP-2-04"],
+        _ if operation == Operation::Pull => only(&["AVP-12-02", "AVP-7-06", "AVP-6-21"], rule),
+        (Reading::Status(400 | 422 | 500), _) if own.contains(&"AVP-9-01") => vec!["AVP-9-01"],
+        // A push is granted without a roster; what is refused is the roster.
+        _ if operation == Operation::Push && brings_roster(frame) => vec!["AVP-6-10"],
         // The like of it was granted before: what is special about this one is what the case is about.
         _ if walk.was_granted(operation, frame.index) || words.len() > 1 => only(REFUSED, rule),
         _ => vec![rule],
@@ -260,6 +289,15 @@ fn is_limit(walk: &Walk<'_, '_>, frame: &Frame<'_>, operation: Operation) -> boo
     }
 }
 
+/// Whether a push brings a roster.
+fn brings_roster(frame: &Frame<'_>) -> bool {
+    let roster = frame
+        .request
+        .as_deref()
+        .and_then(|request| request.get("rotatedMembers"));
+    roster.is_some_and(Value::is_array)
+}
+
 /// Whether a request holds a counter that does not fit into 31 bits.
 fn has_large_counter(frame: &Frame<'_>) -> bool {
     fn in_value(value: &Value) -> bool {
@@ -296,15 +334,43 @@ const REFUSED: &[&str] = &[
     "AVP-12-02",
 ];
 
+/// The acceptable answers of a step.
+fn words(step: &Step) -> &[Word] {
+    let answer = step.answer.as_ref();
+    answer
+        .map(|answer| answer.get_ref().0.as_slice())
+        .unwrap_or_default()
+}
+
 /// What is broken where a request was to be refused, by what came instead.
 fn refusal(
     walk: &Walk<'_, '_>,
     frame: &Frame<'_>,
+    step: &Step,
     first: Word,
     own: &[&'static str],
 ) -> Result<Vec<&'static str>, String> {
     if frame.is_refusal_in_disguise() {
         return Err("it is a refusal, told with a status of success".to_owned());
+    }
+    let is_login = frame.exchange.operation == Some(Operation::Token);
+    if is_login && frame.reading.granted().is_some() && !yields_token(frame) {
+        return Ok(vec!["AVP-3-08"]);
+    }
+    let words = words(step);
+    if is_login && words.len() > 1 && matches!(frame.reading.status(), Some(500..)) {
+        return Ok(vec!["AVP-6-21"]);
+    }
+    if walk.is_deviated(frame) {
+        return Err("what is stored is not what was asked for, which is a finding of its own".to_owned());
+    }
+    let is_sound_token = frame.has_token() && frame.exchange.operation.is_some_and(Operation::needs_token);
+    if frame.reading.is(Word::Status(401)) && is_sound_token && !words.contains(&Word::Status(401)) {
+        let rule = match own.contains(&"AVP-6-15") {
+            true => "AVP-6-15",
+            false => "AVP-3-09",
+        };
+        return Ok(vec![rule]);
     }
     // A recommendation that is not kept is never a must that is broken.
     if !own.is_empty() && check::level(own) != Level::Must {
@@ -312,13 +378,11 @@ fn refusal(
     }
     // A 2xx without a body of the operation's is no grant, but a refusal with the wrong status.
     let granted = frame.reading.granted().is_some();
-    let is_login = frame.exchange.operation == Some(Operation::Token);
     let one_of = |wanted: &[&'static str], or: &'static str| -> Vec<&'static str> {
         let found = own.iter().copied().find(|id| wanted.contains(id));
         vec![found.unwrap_or(or)]
     };
     Ok(match first {
-        Word::Status(401) if is_login && !yields_token(frame) => vec!["AVP-3-08"],
         Word::Status(401) if is_login => {
             one_of(&["AVP-3-03", "AVP-3-04", "AVP-3-06", "AVP-3-07"], "AVP-3-08")
         }
@@ -331,19 +395,31 @@ fn refusal(
                     "{who} is a member by what was served before, which is a finding of its own"
                 ));
             }
-            let was_member = walk.had_access(frame) && !walk.is_wronged(frame);
+            let was_member = walk.had_access(frame) && !walk.is_wronged(frame) && frame.breach().is_none();
             match was_member {
                 true => vec!["AVP-10-03"],
                 false => one_of(&["AVP-3-08"], "AVP-6-15"),
             }
         }
+        // Who was a member gets past the door, whatever he finds behind it.
+        Word::Status(403)
+            if walk.had_access(frame)
+                && !walk.is_wronged(frame)
+                && !walk.is_member(frame)
+                && !matches!(
+                    frame.reading,
+                    Reading::Status(401 | 404 | 500..) | Reading::Failed(_)
+                ) =>
+        {
+            vec!["AVP-10-03"]
+        }
         Word::Status(403) => one_of(&["AVP-6-01"], "AVP-6-15"),
+        Word::Status(404) if frame.reading.is(Word::Status(400)) && is_escaped(frame) => vec!["AVP-7-06"],
+        Word::Status(404) if frame.breach().is_some() => vec!["AVP-6-16"],
         Word::Status(404) if granted => one_of(&["AVP-4-01", "AVP-7-06"], "AVP-6-16"),
         Word::Status(404) => vec!["AVP-6-16"],
         Word::Status(409) => vec!["AVP-6-02"],
-        Word::Status(400) if frame.request.as_ref().is_some_and(|request| request.is_object()) => {
-            one_of(&["AVP-6-01", "AVP-6-20"], "AVP-6-21")
-        }
+        Word::Status(400) if frame.request.is_some() && !granted => one_of(&["AVP-6-01"], "AVP-6-21"),
         Word::Status(400) => one_of(&["AVP-6-21"], "AVP-6-20"),
         _ => own
             .iter()
@@ -354,7 +430,7 @@ fn refusal(
 }
 
 /// Whether what was granted is a token that could be used.
-fn yields_token(frame: &Frame<'_>) -> bool {
+pub(super) fn yields_token(frame: &Frame<'_>) -> bool {
     let token = frame.reading.granted().and_then(|body| body.get("token"));
     token
         .and_then(Value::as_str)
@@ -380,24 +456,23 @@ fn unauthorized(walk: &Walk<'_, '_>, frame: &Frame<'_>) -> &'static str {
     }
 }
 
-/// What a value breaks that a case wants at a place of the body, and that is not there. `state` is what is stored.
+/// What a value breaks that a case wants at a place of the body, and that is not there. `state` is what is stored, and
+/// `is_known` says that what came was sent before, for whatever place.
 pub(super) fn pointer(
     operation: Operation,
     is_conflict: bool,
     pointer: &str,
-    (wanted, seen): (&Value, Option<&Value>),
+    (wanted, seen, is_known): (&Value, Option<&Value>, bool),
     state: Option<&Stored>,
     own: &[&'static str],
 ) -> Vec<&'static str> {
     let counters = wanted.as_i64().zip(seen.and_then(Value::as_i64));
-    let is_rounded = counters.is_some_and(|counters| {
-        let mut difference = Difference::new(Kind::Version, pointer, "");
-        difference.counters = Some(counters);
-        is_rounded(&difference, state)
-    });
+    let is_rounded = counters.is_some_and(|counters| is_rounding(counters, state));
     let name = pointer.rsplit('/').next().unwrap_or_default();
     match (name, operation) {
-        ("payloadVersion" | "keyEpoch", _) if is_rounded => vec!["AVP-2-04"],
+        ("payloadVersion" | "keyEpoch", _) if is_rounded || pointer.contains("/members/") => vec!["AVP-2-04"],
+        // The entry of somebody else.
+        ("schemeId" | "x25519PublicKey", Operation::FetchMemberKey) if is_known => vec!["AVP-6-14"],
         ("accepted" | "conflict" | "payloadVersion" | "keyEpoch", Operation::Push) if is_conflict => {
             vec!["AVP-6-08"]
         }
@@ -421,6 +496,7 @@ pub(super) fn alone(walk: &Walk<'_, '_>, frame: &Frame<'_>) -> Option<(&'static 
     let operation = frame.exchange.operation?;
     let got = format!("{operation} by {}: {}", frame.actor(), frame.reading.describe());
     let rule = match &frame.reading {
+        Reading::Status(403) if operation == Operation::CreateRepo => "AVP-3-09",
         // Who is removed at the same moment may be refused rightly.
         Reading::Status(403)
             if walk.is_member(frame) && !walk.is_creator(frame) && !walk.removes_in_round(frame) =>

@@ -1,6 +1,6 @@
 //! What a case ever sent, by the place it was for: what comes back and was sent for its place once is old, but not altered.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 use serde_json::Value;
 
@@ -11,68 +11,86 @@ use crate::ledger::member_id;
 #[derive(Debug, Default)]
 pub(super) struct Sent {
     /// Every text, without what spellings of base64 differ in.
-    spelt: HashSet<String>,
-    exact: HashSet<String>,
+    spelt: First<String>,
+    exact: First<String>,
     /// Repository, iv, ciphertext.
-    envelopes: HashSet<[String; 3]>,
+    envelopes: First<[String; 3]>,
     /// Repository, member id, and the four parts of the key.
-    wrapped: HashSet<[String; 6]>,
+    wrapped: First<[String; 6]>,
     /// Repository, member id, X25519 key.
-    keys: HashSet<[String; 3]>,
+    keys: First<[String; 3]>,
 }
+
+/// What was sent, and the exchange that sent it first.
+type First<K> = HashMap<K, usize>;
 
 impl Sent {
     pub(super) fn of(frames: &[Frame<'_>]) -> Sent {
         let mut sent = Sent::default();
         for frame in frames {
             if let Some(request) = &frame.request {
-                sent.note(frame.exchange.repo.as_deref().unwrap_or_default(), request);
+                sent.note(
+                    frame.index,
+                    frame.exchange.repo.as_deref().unwrap_or_default(),
+                    request,
+                );
             }
         }
         sent
     }
 
-    fn note(&mut self, repo: &str, value: &Value) {
+    fn note(&mut self, at: usize, repo: &str, value: &Value) {
         match value {
             Value::Object(fields) => {
                 if value.get("ciphertext").is_some() && value.get("ephemeralPublicKey").is_none() {
-                    self.envelopes.insert(envelope(repo, value));
+                    self.envelopes.entry(envelope(repo, value)).or_insert(at);
                 }
                 if let Some(member) = member_id(value) {
                     if let Some(wrapped) = value.get("wrappedDataKey") {
-                        self.wrapped.insert(wrapped_key(repo, member, wrapped));
+                        self.wrapped
+                            .entry(wrapped_key(repo, member, wrapped))
+                            .or_insert(at);
                     }
-                    self.keys.insert(public_key(repo, member, value));
+                    self.keys.entry(public_key(repo, member, value)).or_insert(at);
                 }
-                fields.values().for_each(|value| self.note(repo, value));
+                fields.values().for_each(|value| self.note(at, repo, value));
             }
-            Value::Array(items) => items.iter().for_each(|value| self.note(repo, value)),
+            Value::Array(items) => items.iter().for_each(|value| self.note(at, repo, value)),
             Value::String(text) => {
-                self.spelt.insert(plain(text));
-                self.exact.insert(text.clone());
+                self.spelt.entry(plain(text)).or_insert(at);
+                self.exact.entry(text.clone()).or_insert(at);
             }
             _ => {}
         }
     }
 
-    /// Whether an envelope was sent for a repository, with that iv.
-    pub(super) fn has_envelope(&self, repo: &str, served: &Value) -> bool {
-        self.envelopes.contains(&envelope(repo, served))
+    /// Whether an envelope was sent for a repository before an exchange, with that iv.
+    pub(super) fn has_envelope(&self, before: usize, repo: &str, served: &Value) -> bool {
+        let first = self.envelopes.get(&envelope(repo, served));
+        first.is_some_and(|first| *first < before)
     }
 
-    /// Whether a wrapped key was sent for a member of a repository.
-    pub(super) fn has_wrapped(&self, repo: &str, member: &str, served: &Value) -> bool {
-        self.wrapped.contains(&wrapped_key(repo, member, served))
+    /// Whether a wrapped key was sent for a member of a repository before an exchange.
+    pub(super) fn has_wrapped(&self, before: usize, repo: &str, member: &str, served: &Value) -> bool {
+        let first = self.wrapped.get(&wrapped_key(repo, member, served));
+        first.is_some_and(|first| *first < before)
     }
 
-    /// Whether the X25519 key of an entry was sent for a member of a repository.
-    pub(super) fn has_key(&self, repo: &str, member: &str, entry: &Value) -> bool {
-        self.keys.contains(&public_key(repo, member, entry))
+    /// Whether the X25519 key of an entry was sent for a member of a repository before an exchange.
+    pub(super) fn has_key(&self, before: usize, repo: &str, member: &str, entry: &Value) -> bool {
+        let first = self.keys.get(&public_key(repo, member, entry));
+        first.is_some_and(|first| *first < before)
     }
 
-    /// Whether a text is one that was sent, with its base64 spelt otherwise.
-    pub(super) fn is_respelt(&self, text: &str) -> bool {
-        !self.exact.contains(text) && self.spelt.contains(&plain(text))
+    /// Whether a text was sent anywhere before an exchange.
+    pub(super) fn has(&self, before: usize, text: &str) -> bool {
+        self.exact.get(text).is_some_and(|first| *first < before)
+    }
+
+    /// Whether a text is one that was sent before an exchange, with its base64 spelt otherwise.
+    pub(super) fn is_respelt(&self, before: usize, text: &str) -> bool {
+        let spelt = self.spelt.get(&plain(text));
+        !self.has(before, text) && spelt.is_some_and(|first| *first < before)
     }
 }
 

@@ -295,7 +295,8 @@ fn base64(checks: &mut Checks<'_>, frames: &[Frame<'_>], frame: &Frame<'_>, mess
             .unwrap_or_default();
         // Of another length is another value: that of a nonce has a rule of its own, and all the others are held against
         // what was sent.
-        let is_another = BASE64_STANDARD.decode(text).is_ok() || (altered(message) && !sent.is_respelt(text));
+        let is_another =
+            BASE64_STANDARD.decode(text).is_ok() || (altered(message) && !sent.is_respelt(frame.index, text));
         if !is_another && !ours(text) {
             sound = false;
             checks.note(

@@ -11,7 +11,7 @@ use super::walk::Walk;
 use crate::case::Word;
 use crate::crypto::{DataKey, OpenError, open_payload};
 use crate::ledger::{Stored, member_id};
-use crate::protocol::{DEFAULT_SCHEME, EncryptedEnvelope, Operation, WrappedKey};
+use crate::protocol::{DEFAULT_SCHEME, EncryptedEnvelope, Operation, WrappedKey, schema};
 use crate::reading::Reading;
 use crate::verdict::Verdict;
 
@@ -35,6 +35,9 @@ impl Expected {
         }
     }
 }
+
+/// The requirements that speak of malformed bodies.
+const MALFORMED: [&str; 2] = ["AVP-6-20", "AVP-6-21"];
 
 /// The audits of one write.
 pub(super) struct Audit {
@@ -102,10 +105,18 @@ impl Audit {
             (reading, Some(_)) => return self.shut_out(walk, frame, reading),
         };
         let rule = match &finding {
+            Finding::Broken { .. } if self.operation != Operation::CreateRepo => self.aliased(),
             Finding::Broken { .. } if !self.spoilt => self.unwritten(walk),
             _ => self.requirements.clone(),
         };
         report(walk, frame, self.step, name, sentence, &rule, finding);
+    }
+
+    /// What it breaks that a repository is served that nobody created.
+    fn aliased(&self) -> Vec<&'static str> {
+        let mut own = self.requirements.iter().copied();
+        let found = own.find(|id| ["AVP-4-01", "AVP-7-06"].contains(id));
+        vec![found.unwrap_or("AVP-6-16")]
     }
 
     /// What it breaks that something is written of a request that was refused.
@@ -117,7 +128,9 @@ impl Audit {
         let is_create = self.operation == Operation::CreateRepo;
         let rule = match self.refusal {
             _ if is_create && self.before.is_some() => "AVP-6-02",
-            _ if is_create && self.requirements.contains(&"AVP-6-01") => "AVP-6-01",
+            _ if is_create && !self.requirements.iter().any(|id| MALFORMED.contains(id)) => {
+                one_of(&["AVP-3-10", "AVP-3-11"], "AVP-6-01")
+            }
             Some(401) => one_of(&["AVP-3-11"], "AVP-3-10"),
             Some(403) if is_create => "AVP-6-01",
             Some(403) => one_of(&["AVP-10-03"], "AVP-6-15"),
@@ -139,6 +152,13 @@ impl Audit {
     /// A member who is not served at all: the write is to blame where nothing is there or nobody is let in, and else the pull.
     fn shut_out(&self, walk: &mut Walk<'_, '_>, frame: &Frame<'_>, reading: &Reading) {
         let (name, sentence) = self.sentence();
+        // Whether he still is one, nobody knows, where the write may or may not have been done.
+        let id = walk.member_id(frame.actor());
+        let states = &self.expected.states;
+        let may_be_out = states.iter().flatten().any(|state| state.member(&id).is_none());
+        if states.len() > 1 && !self.is_race && may_be_out {
+            return;
+        }
         let got = format!("{}, a member, cannot pull: {}", frame.actor(), reading.describe());
         let (rule, finding) = match reading.status() {
             _ if frame.breach().is_some() || walk.is_deviated(frame) => (
@@ -151,7 +171,7 @@ impl Audit {
             Some(300..=399) => (vec!["AVP-6-22"], Finding::broken(got)),
             Some(401) => (vec!["AVP-3-09"], Finding::broken(got)),
             Some(403 | 404) if self.is_race => (self.requirements.clone(), Finding::broken(got)),
-            _ if blame::is_escaped(frame) && !walk.was_served(frame) => {
+            Some(403 | 404) if blame::is_escaped(frame) && !walk.was_served(frame) => {
                 (vec!["AVP-7-06"], Finding::broken(got))
             }
             Some(403 | 404) => (self.shut_out_by(walk, frame), Finding::broken(got)),
@@ -172,6 +192,9 @@ impl Audit {
             (false, true) => vec![Operation::CreateRepo.rule()],
             (false, false) if self.granted && by_roster && self.made_by.is_none() => {
                 vec![self.operation.rule()]
+            }
+            (false, false) if !self.granted && self.operation == Operation::RemoveMember => {
+                self.unwritten(walk)
             }
             (false, false) => vec![Operation::AddMember.rule()],
             (true, _) if self.granted => vec![self.operation.rule()],
@@ -231,27 +254,41 @@ impl Audit {
                 Finding::Holds,
             );
         }
-        for (rule, of_rule) in grouped(state.clone(), |it| self.rule(walk, it)) {
-            let finding = broken(&of_rule, frame.actor());
+        let version = state.iter().find(|it| it.kind == Kind::Version);
+        if version.is_some_and(|version| self.is_echo(walk, frame, version)) {
+            walk.notice_echo(frame);
+        }
+        for (rule, of_rule) in grouped(state.clone(), |it| self.rule(walk, frame, it)) {
+            let finding = answers::follow(!self.is_first, broken(&of_rule, frame.actor()));
             report(walk, frame, self.step, name, sentence.clone(), &rule, finding);
             walk.deviates(frame);
+            if self.altered && !self.granted {
+                walk.taint(frame);
+            }
         }
-        aspects(
-            walk,
-            frame,
-            base,
-            self.operation,
-            &differences,
-            self.made_by.as_deref(),
-        );
+        // Of a request that was refused nothing is to be stored, in whatever form.
+        if self.is_first && (self.granted || self.is_conflict || state.is_empty()) {
+            aspects(
+                walk,
+                frame,
+                base,
+                self.operation,
+                &differences,
+                self.made_by.as_deref(),
+            );
+        }
         self.pull_rules(walk, frame, body);
         let removed = self.operation == Operation::RemoveMember && self.granted;
         if removed && !self.altered && !walk.is_spoilt(frame) {
-            // What was bound to one version cannot be decrypted where the target gave it another.
-            if differences.is_empty() && self.expected.above.is_none() {
+            // What was bound to one version, or is spelt otherwise, cannot be decrypted.
+            let is_sound =
+                schema::base64_violations("PullResponse", body).is_empty() && !walk.is_altered(frame);
+            if differences.is_empty() && self.expected.above.is_none() && is_sound {
                 opens(walk, frame, body, self.step);
             }
-            self.shuts(walk, frame, body);
+            if state.is_empty() && self.is_first {
+                self.shuts(walk, frame, body);
+            }
         }
         self.seen = base.observed(body).or(self.seen.take());
     }
@@ -279,7 +316,19 @@ impl Audit {
     }
 
     /// What a difference of state breaks.
-    fn rule(&self, walk: &Walk<'_, '_>, difference: &Difference) -> Vec<&'static str> {
+    fn rule(&self, walk: &Walk<'_, '_>, frame: &Frame<'_>, difference: &Difference) -> Vec<&'static str> {
+        if difference.kind == Kind::Version && self.is_echo(walk, frame, difference) {
+            return vec![Operation::Pull.rule()];
+        }
+        // Who is let in is a member, whatever roster is served.
+        let is_let_in = difference
+            .member
+            .as_ref()
+            .is_some_and(|id| walk.is_let_in(frame, id));
+        let is_missing = difference.kind == Kind::Members && difference.pointer.ends_with("/members");
+        if walk.has_split(frame) && difference.kind == Kind::Members || is_missing && is_let_in {
+            return vec![Operation::Pull.rule()];
+        }
         if let (Some(made_by), false) = (&self.made_by, self.is_split) {
             return vec![blame::set_up(walk, difference, made_by, self.told.as_ref())];
         }
@@ -308,6 +357,17 @@ impl Audit {
             (true, false) => vec!["AVP-6-08"],
             (false, _) => self.unwritten(walk),
         }
+    }
+
+    /// Whether a pull answers the version that it was told in place of the one that a create was answered with.
+    fn is_echo(&self, walk: &Walk<'_, '_>, frame: &Frame<'_>, difference: &Difference) -> bool {
+        let known = frame
+            .request
+            .as_ref()
+            .and_then(|request| request.get("knownPayloadVersion")?.as_i64());
+        let is_known = difference.counters.is_some_and(|(_, seen)| Some(seen) == known);
+        let is_create = self.operation == Operation::CreateRepo && self.granted;
+        is_known && (is_create || walk.echoes(frame))
     }
 
     /// An answer binds, whatever the request was: who was told that a version is applied must be served it.

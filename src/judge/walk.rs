@@ -61,6 +61,10 @@ pub(super) struct Walk<'a, 'c> {
     told_of: BTreeSet<(String, String)>,
     /// Who was granted something other than a create in a repository.
     served: BTreeSet<(String, String)>,
+    /// The repositories whose members are served different rosters at a time.
+    split: BTreeSet<String>,
+    /// The repositories whose pulls answer the version that they are told, whatever the current one is.
+    echoing: BTreeSet<String>,
     /// Who created each repository.
     creators: BTreeMap<String, String>,
     /// Who was granted something in a repository.
@@ -115,6 +119,8 @@ pub(super) fn walk<'a>(
         asked: BTreeMap::new(),
         told_of: BTreeSet::new(),
         served: BTreeSet::new(),
+        split: BTreeSet::new(),
+        echoing: BTreeSet::new(),
         creators: BTreeMap::new(),
         access: BTreeSet::new(),
         deviated: BTreeSet::new(),
@@ -202,7 +208,10 @@ impl Walk<'_, '_> {
         // Among them may be some that came too late with their tokens, and are no part of it.
         let same = |other: &&Frame<'_>| {
             (other.exchange.step, other.exchange.round) == (exchange.step, exchange.round)
-                && matches!(other.exchange.role, Role::Step | Role::Throttled)
+                && matches!(
+                    other.exchange.role,
+                    Role::Step | Role::Throttled | Role::Abandoned
+                )
         };
         let length = frames.iter().take_while(same).count();
         // Driving that stopped in the middle of a round has nothing after it.
@@ -266,6 +275,7 @@ impl Walk<'_, '_> {
         let mut expected = self.expected(frame, step, before.as_ref());
         let may_be_either = match &frame.reading {
             Reading::Conflict(_) => !holds,
+            Reading::Granted(_) => words == [Word::Conflict] && !holds,
             Reading::Unreadable(_) => true,
             _ => false,
         };
@@ -284,6 +294,7 @@ impl Walk<'_, '_> {
             expected
                 .states
                 .push(Stored::after(operation, before.as_ref(), request));
+            expected.states.push(before.clone());
         }
         let asked = expected.states.first().cloned().flatten();
         if let Some(other) = self.answered_other(frame, asked.as_ref()) {
@@ -541,7 +552,8 @@ impl Walk<'_, '_> {
         let before = self.stored(first).cloned();
         let runners: Vec<race::Runner<'_>> = frames
             .iter()
-            .filter(|frame| frame.exchange.role == Role::Step)
+            // One that was given up may have been done all the same.
+            .filter(|frame| matches!(frame.exchange.role, Role::Step | Role::Abandoned))
             .filter_map(|frame| race::runner(frame, self.member_id(frame.actor())))
             .collect();
         for frame in frames {
@@ -715,7 +727,7 @@ impl Walk<'_, '_> {
 
     fn redemptions(&mut self, frames: &[Frame<'_>], index: usize) {
         self.hitches.entry(index).or_default().count(frames);
-        let granted = || frames.iter().filter(|frame| frame.reading.granted().is_some());
+        let granted = || frames.iter().filter(|frame| blame::yields_token(frame));
         let subject = self.subject(
             index,
             "race",
@@ -747,6 +759,9 @@ impl Walk<'_, '_> {
         };
         if let Some(mut audit) = audit {
             audit.is_split = audit.is_split || self.is_split(frame);
+            if audit.is_split {
+                self.split.extend(frame.exchange.repo.clone());
+            }
             audit.look(self, frame);
             if let Some(seen) = &audit.seen {
                 self.store(frame, Some(seen.clone()));
@@ -816,6 +831,7 @@ impl Walk<'_, '_> {
         body: &Value,
     ) -> Vec<Difference> {
         let repo = frame.exchange.repo.as_deref().unwrap_or_default();
+        let is_fetch = frame.exchange.operation == Some(Operation::FetchMemberKey);
         let sort = |mut difference: Difference| {
             let seen = body.pointer(&difference.pointer).and_then(Value::as_str);
             let of_bytes = matches!(
@@ -826,7 +842,8 @@ impl Walk<'_, '_> {
                 return Some(difference);
             };
             let sent = self.sent.get_or_init(|| Sent::of(self.frames));
-            if sent.is_respelt(seen) {
+            let at = frame.index;
+            if sent.is_respelt(at, seen) {
                 return None;
             }
             let (place, field) = difference.pointer.rsplit_once('/').unwrap_or_default();
@@ -838,15 +855,23 @@ impl Walk<'_, '_> {
                     .to_owned()
             };
             let (kind, is_old) = match (field, place.strip_suffix("/wrappedDataKey")) {
-                ("iv" | "ciphertext", None) => (Kind::Envelope, sent.has_envelope(repo, holder)),
-                (_, Some(at)) => (Kind::Entry, sent.has_wrapped(repo, &entry(at), holder)),
-                ("x25519PublicKey", None) => (Kind::Entry, sent.has_key(repo, &entry(place), holder)),
+                ("iv" | "ciphertext", None) => (Kind::Envelope, sent.has_envelope(at, repo, holder)),
+                // An entry of somebody else, or of another repository, is another entry, where one is asked for.
+                (_, _) if is_fetch && sent.has(at, seen) => (Kind::Entry, true),
+                (_, Some(of)) => (Kind::Entry, sent.has_wrapped(at, repo, &entry(of), holder)),
+                ("x25519PublicKey", None) => (Kind::Entry, sent.has_key(at, repo, &entry(place), holder)),
                 _ => return Some(difference),
             };
             difference.kind = if is_old { kind } else { Kind::Verbatim };
             Some(difference)
         };
-        differences.into_iter().filter_map(sort).collect()
+        let sorted: Vec<Difference> = differences.into_iter().filter_map(sort).collect();
+        // The signature of an entry that is another one is that of the other.
+        let others: Vec<&Difference> = sorted.iter().filter(|it| it.kind == Kind::Entry).collect();
+        let is_of_another = |it: &Difference| {
+            it.kind == Kind::Binding && others.iter().any(|other| other.member == it.member)
+        };
+        sorted.iter().filter(|it| !is_of_another(it)).cloned().collect()
     }
 
     /// Whether the same request was made before in this case.
@@ -927,6 +952,65 @@ impl Walk<'_, '_> {
     pub(super) fn was_served_to(&self, frame: &Frame<'_>) -> bool {
         let repo = frame.exchange.repo.clone().unwrap_or_default();
         self.served.contains(&(repo, frame.actor().to_owned()))
+    }
+
+    /// Whether a text was sent anywhere in the case before an exchange.
+    pub(super) fn was_sent(&self, before: usize, text: &str) -> bool {
+        self.sent.get_or_init(|| Sent::of(self.frames)).has(before, text)
+    }
+
+    /// Notes that a repository holds something of the harness's making that is no valid message.
+    pub(super) fn taint(&mut self, frame: &Frame<'_>) {
+        if let Some(repo) = &frame.exchange.repo {
+            self.spoilt.entry(repo.clone()).or_insert(frame.index);
+        }
+    }
+
+    /// Whether something of the repository was found to be served otherwise than it was sent.
+    pub(super) fn is_altered(&self, frame: &Frame<'_>) -> bool {
+        let repo = frame.exchange.repo.as_deref().unwrap_or_default();
+        self.told_of.iter().any(|(told, _)| told == repo)
+    }
+
+    /// Whether another member is let in, as far as he asks at the same time: the roster says who is.
+    pub(super) fn is_let_in(&self, frame: &Frame<'_>, member: &str) -> bool {
+        let of_look = |other: &&Frame<'_>| {
+            let (a, b) = (&frame.exchange, &other.exchange);
+            (a.step, a.round, &a.role, &a.repo) == (b.step, b.round, &b.role, &b.repo)
+        };
+        let mut looks = self.frames[frame.index..].iter().take_while(of_look);
+        looks.any(|look| look.reading.granted().is_some() && self.member_id(look.actor()) == member)
+    }
+
+    /// Whether a removal was granted somewhere in the case before an exchange.
+    pub(super) fn removed_anywhere(&self, before: usize) -> bool {
+        let is_removal = |frame: &Frame<'_>| {
+            frame.exchange.operation == Some(Operation::RemoveMember) && frame.reading.granted().is_some()
+        };
+        self.frames[..before].iter().any(is_removal)
+    }
+
+    /// Whether members of the repository are served rosters that differ.
+    pub(super) fn has_split(&self, frame: &Frame<'_>) -> bool {
+        frame
+            .exchange
+            .repo
+            .as_ref()
+            .is_some_and(|repo| self.split.contains(repo))
+    }
+
+    /// Whether pulls of the repository answer the version that they are told.
+    pub(super) fn echoes(&self, frame: &Frame<'_>) -> bool {
+        frame
+            .exchange
+            .repo
+            .as_ref()
+            .is_some_and(|repo| self.echoing.contains(repo))
+    }
+
+    /// Notes that a pull of the repository answered the version that it was told.
+    pub(super) fn notice_echo(&mut self, frame: &Frame<'_>) {
+        self.echoing.extend(frame.exchange.repo.clone());
     }
 
     /// Whether this is the first time that a value of a repository is found to be another one than was sent.

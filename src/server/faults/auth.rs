@@ -9,7 +9,7 @@ use crate::server::state::now;
 use crate::server::walk;
 
 faults! { "auth";
-    Rule(NONCE_BY_TEXT) "nonce-remembered-by-its-text", Must "AVP-3-03",
+    Rule(NONCE_BY_TEXT) "nonce-remembered-by-its-text", Must "AVP-3-03" and "AVP-6-21",
         "Of a used nonce the text is remembered, and base64 is read leniently.",
         "A login that was overheard can be replayed with a line break in it.",
         "Remember the bytes.";
@@ -77,11 +77,11 @@ faults! { "auth";
         "Nonces carry 64 bytes, and a signature over the first 32 of them is taken as well.",
         "Half of a nonce is enough: what was signed for one login may serve for another.",
         "Verify over all bytes of the nonce.";
-    Rule(SIGNATURE_UNCHECKED) "signature-unchecked", Must "AVP-3-08" and "AVP-3-07",
+    Rule(SIGNATURE_UNCHECKED) "signature-unchecked", Must "AVP-3-08" and "AVP-3-07" and "AVP-3-14" and "AVP-6-21",
         "The signature is not looked at.",
         "Anybody logs in as anybody.",
         "Verify the signature over the decoded nonce under the presented key.";
-    Rule(SIGNATURE_CHECKED_ONCE) "signature-checked-once", Must "AVP-3-08" and "AVP-3-07",
+    Rule(SIGNATURE_CHECKED_ONCE) "signature-checked-once", Must "AVP-3-08" and "AVP-3-07" and "AVP-3-14" and "AVP-6-21",
         "The signature is checked at the first login of a key, and never again.",
         "Whoever has logged in once can be impersonated by anybody.",
         "Verify each signature; that a key is known proves nothing about who presents it.";

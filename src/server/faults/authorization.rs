@@ -27,7 +27,7 @@ faults! { "authorization";
         "Anybody with a token may fetch the entry of any member.",
         "Strangers read who shares with whom.",
         "Check the roster on GET routes too.";
-    Rule(MEMBER_OF_ANY) "member-of-any-repository", Must "AVP-6-15",
+    Rule(MEMBER_OF_ANY) "member-of-any-repository", Must "AVP-6-15" and "AVP-10-03",
         "Whoever is a member of some repository is taken for a member of all.",
         "Strangers with a repository of their own read yours.",
         "Ask for membership of this repository; a join without its id is the usual cause.";
@@ -135,7 +135,7 @@ faults! { "authorization";
         "A caller who is no member is told that the token is not good.",
         "Clients log in again and again.",
         "Answer 403: the token is good, the caller is not allowed.";
-    Answer(stranger_empty) "stranger-told-nothing", Must "AVP-6-15",
+    Answer(stranger_empty) "stranger-told-nothing", Must "AVP-6-15" and "AVP-2-02",
         "A caller who is no member is answered with 200 and an empty object.",
         "Clients break on what they cannot read.",
         "Answer 403; a filter that yields nothing is not a refusal.";

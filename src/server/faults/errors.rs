@@ -37,7 +37,7 @@ faults! { "errors";
         "What went wrong is in a field called message.",
         "Clients show people nothing.",
         "Name the field error.";
-    Answer(problem) "errors-as-problem", Must "AVP-6-18",
+    Answer(problem) "errors-as-problem", Must "AVP-6-18" and "AVP-2-05",
         "Errors are problem documents (RFC 9457).",
         "Clients show people nothing.",
         "Add an error field; further ones are allowed.";

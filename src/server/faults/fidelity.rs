@@ -116,11 +116,11 @@ faults! { "fidelity";
         "Strings end before the first character beyond the basic plane.",
         "Repositories with such names are lost.",
         "Use four-byte UTF-8 in the database.";
-    Answer(backup) "plaintext-index-served", Must "AVP-10-01",
+    Answer(backup) "plaintext-index-served", Must "AVP-10-01" and "AVP-4-01",
         "The envelope's ciphertext comes back as an index of the accounts in plain text.",
         "The server knows the accounts.",
         "Store what the client encrypted, and nothing else.";
-    Answer(alts_beside) "plaintext-beside-manifest", Must "AVP-10-01",
+    Answer(alts_beside) "plaintext-beside-manifest", Must "AVP-10-01" and "AVP-2-02",
         "The manifest carries a list of the accounts in plain text.",
         "The server knows the accounts.",
         "Store no account data: it belongs into the payload.";

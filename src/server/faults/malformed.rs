@@ -14,7 +14,7 @@ faults! { "malformed";
         "A text with a NUL character ends in a 500, as it does in databases that take none.",
         "Clients retry what can never work.",
         "Refuse it with 400 before the database does.";
-    Answer(not_json_500) "not-json-answers-500", Must "AVP-6-20",
+    Answer(not_json_500) "not-json-answers-500", Must "AVP-6-20" and "AVP-6-21",
         "A body that is not JSON ends in a 500.",
         "Clients retry what can never work.",
         "Catch what the parser throws, and answer 400.";
@@ -22,11 +22,11 @@ faults! { "malformed";
         "A body that is not JSON is refused with 422.",
         "Clients do not know the status.",
         "Map the framework's validation errors to 400.";
-    Answer(not_json_200) "not-json-answers-200", Must "AVP-6-20",
+    Answer(not_json_200) "not-json-answers-200", Must "AVP-6-20" and "AVP-6-18",
         "A body that is not JSON is answered with 200 and an error object.",
         "Clients believe that it worked.",
         "Answer 400.";
-    Answer(not_json_page) "not-json-answers-page", Must "AVP-6-20",
+    Answer(not_json_page) "not-json-answers-page", Must "AVP-6-18",
         "A body that is not JSON is answered with the framework's own page.",
         "Clients cannot read what is wrong.",
         "Replace the framework's error handler on these routes.";
@@ -86,19 +86,19 @@ faults! { "malformed";
         "Fields that a message does not have are stored and served.",
         "One client's mistake breaks all the others.",
         "Refuse unknown fields, or drop them.";
-    Rule(ADD_HALF) "add-refused-but-stored", Must "AVP-6-20",
+    Rule(ADD_HALF) "add-refused-but-stored", Must "AVP-6-20" and "AVP-6-21",
         "An addMember whose entry is malformed is refused with 400, and the entry is stored.",
         "Members are served an entry that they cannot read.",
         "Validate before you write.";
-    Rule(PUSH_HALF) "push-refused-but-stored", Must "AVP-6-20",
+    Rule(PUSH_HALF) "push-refused-but-stored", Must "AVP-6-20" and "AVP-6-21",
         "A push whose rotated roster is malformed is refused with 400, and its envelope is stored.",
         "Nobody can decrypt what is served.",
         "Validate the whole request before you write any of it.";
-    Rule(REMOVE_HALF) "remove-refused-but-dropped", Should "AVP-6-21",
+    Rule(REMOVE_HALF) "remove-refused-but-dropped", Should "AVP-6-20",
         "A removal whose roster or envelope is malformed is refused with 400, and the member is dropped.",
         "Somebody is locked out, and nothing was rotated.",
         "Validate the whole request before you write any of it.";
-    Answer(deep_closes) "deep-nesting-closes", Must "AVP-6-20",
+    Answer(deep_closes) "deep-nesting-closes", Must "AVP-6-20" and "AVP-6-21",
         "A deeply nested body ends the connection without an answer.",
         "One request takes the process down, and all the others with it.",
         "Limit the depth in the parser.";

@@ -13,7 +13,7 @@ use crate::server::vault::Repo;
 use crate::server::walk;
 
 faults! { "members";
-    Rule(READD_UNGUARDED) "add-again-before-membership", Must "AVP-6-15",
+    Rule(READD_UNGUARDED) "add-again-before-membership", Must "AVP-6-15" and "AVP-10-03",
         "An entry that is there already is answered with the manifest before the caller is looked at.",
         "Whoever knows a member's public entry reads the whole roster.",
         "Look at the caller first.";
@@ -21,7 +21,7 @@ faults! { "members";
         "A member who is added again loses the keyBindingSig.",
         "Members cannot be verified any more after an invitation was repeated.",
         "Change nothing where the member is there already.";
-    Rule(FETCH_MISS_CACHED) "fetch-remembers-the-missing", Must "AVP-6-14",
+    Rule(FETCH_MISS_CACHED) "fetch-remembers-the-missing", Must "AVP-6-14" and "AVP-6-16",
         "That a member is unknown is remembered for two seconds.",
         "Who was just invited cannot be given keys.",
         "Drop what is remembered with every write, or remember hits alone.";
@@ -101,7 +101,7 @@ faults! { "members";
         "addMember answers the roster as it was before.",
         "Who invites believes that it failed.",
         "Build the answer after the write.";
-    Rule(READD_TWICE) "readd-lists-twice", Should "AVP-7-04",
+    Rule(READD_TWICE) "readd-lists-twice", Should "AVP-7-04" and "AVP-6-11",
         "A member who is added again is listed twice.",
         "Rosters grow with each retry, and removal leaves one of the two.",
         "Give the roster a key of repository and member.";
@@ -113,7 +113,7 @@ faults! { "members";
         "A member who is added again under the same keys is refused with 409.",
         "After a lost answer the retry looks like a failure.",
         "Answer the current manifest.";
-    Rule(READD_VERSION) "readd-moves-version", Must "AVP-6-17",
+    Rule(READD_VERSION) "readd-moves-version", Must "AVP-6-17" and "AVP-7-04",
         "A member who is added again moves the version.",
         "Clients pull what did not change, and fail to decrypt it.",
         "Write nothing where nothing changes.";
@@ -133,7 +133,7 @@ faults! { "members";
         "fetchMemberKey answers the public keys and leaves the wrapped key out.",
         "Clients cannot read the answer.",
         "Answer the whole entry.";
-    Rule(FETCH_CACHED) "fetch-cached", Must "AVP-6-14",
+    Rule(FETCH_CACHED) "fetch-cached", Must "AVP-6-14" and "AVP-6-16",
         "Entries are served from a cache for two seconds.",
         "After a rotation members unwrap an old key.",
         "Drop the cache's entries at each write of the roster.";

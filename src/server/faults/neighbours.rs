@@ -17,7 +17,7 @@ faults! { "repositories";
         "An entry that is written in one repository replaces that of the same member in every other one.",
         "Nobody can decrypt a repository once its members share another one.",
         "Make repository and member the key together.";
-    Rule(FETCHED_ANYWHERE) "fetch-answers-from-any-repository", Must "AVP-6-14",
+    Rule(FETCHED_ANYWHERE) "fetch-answers-from-any-repository", Must "AVP-6-14" and "AVP-6-16",
         "fetchMemberKey answers the entry that the member has in whatever repository was written last.",
         "Keys are wrapped for the wrong data key.",
         "Look the entry up by repository and member.";

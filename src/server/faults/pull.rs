@@ -13,7 +13,7 @@ faults! { "pull";
         "What is answered to a client that has the current version is remembered by that version.",
         "Nobody sees who was invited, until somebody saves.",
         "The roster changes without the version: do not remember manifests by it.";
-    Rule(TORN) "pull-torn", Must "AVP-6-06",
+    Rule(TORN) "pull-torn", Must "AVP-6-06" and "AVP-6-10" and "AVP-6-13",
         "A pull reads the manifest, and the envelope three milliseconds later.",
         "Once in a while a client is served keys and a payload that do not fit.",
         "Read both in one transaction.";
@@ -37,7 +37,7 @@ faults! { "pull";
         "A pull at a version above the current one is refused with 400.",
         "Clients that lost track never find back.",
         "Answer the current envelope to any other version.";
-    Rule(ZERO_REFUSED) "pull-zero-refused", Must "AVP-6-06",
+    Rule(ZERO_REFUSED) "pull-zero-refused", Must "AVP-6-06" and "AVP-6-04",
         "A knownPayloadVersion of 0 is taken for a missing one, and refused.",
         "New devices cannot pull; a test for truth where one for presence is meant is the usual cause.",
         "Ask whether the field is there, not whether it is true.";
@@ -49,7 +49,7 @@ faults! { "pull";
         "A pull that says that something changed carries no envelope.",
         "Clients learn of changes that they cannot read.",
         "Load the envelope together with the manifest.";
-    Answer(manifest_missing) "pull-unchanged-without-manifest", Must "AVP-6-04",
+    Answer(manifest_missing) "pull-unchanged-without-manifest", Must "AVP-6-04" and "AVP-2-02",
         "An unchanged pull carries no manifest.",
         "Clients do not see who joined.",
         "Answer the manifest always: the roster moves without the version.";
@@ -81,7 +81,7 @@ faults! { "pull";
         "The envelope served is the one that the repository was created with.",
         "Nothing that is saved ever arrives.",
         "Overwrite the envelope in place, or order by version descending.";
-    Rule(CACHED) "pull-cached", Must "AVP-6-09",
+    Rule(CACHED) "pull-cached", Must "AVP-6-09" and "AVP-6-06",
         "Pulls are answered from a cache for 300 milliseconds.",
         "What was just saved is not there yet.",
         "Drop the cache's entry at each write, or cache nothing.";

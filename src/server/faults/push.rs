@@ -14,11 +14,11 @@ faults! { "push";
         "Every push that would apply is answered as applied, and nothing of it is stored.",
         "Whatever is saved is gone at the next start.",
         "Store the envelope before you answer.";
-    Rule(EXPECTED_32_BIT) "push-compares-32-bits", Must "AVP-6-07",
+    Rule(EXPECTED_32_BIT) "push-compares-32-bits", Must "AVP-6-07" and "AVP-10-02",
         "Of the expected version and the current one the lower 32 bits are compared.",
         "A version that is 2^32 away is taken for the current one.",
         "Compare counters as 64-bit integers.";
-    Rule(MINUS_ONE_FORCES) "push-forced-by-minus-one", Must "AVP-6-07",
+    Rule(MINUS_ONE_FORCES) "push-forced-by-minus-one", Must "AVP-6-07" and "AVP-10-02",
         "A push that expects version -1 is applied to whatever is there.",
         "A client without a version overwrites everybody's work.",
         "There is no way to force a push: compare for equality.";
@@ -38,11 +38,11 @@ faults! { "push";
         "A push without an envelope is refused with 400, and the stored envelope is gone.",
         "Nobody can read the repository any more.",
         "Validate before you write, and write in one step.";
-    Rule(IGNORES_EXPECTED) "push-ignores-expected", Must "AVP-6-07",
+    Rule(IGNORES_EXPECTED) "push-ignores-expected", Must "AVP-6-07" and "AVP-10-02",
         "A push is applied whatever version it expects.",
         "Two clients overwrite each other without noticing.",
         "Compare expectedPayloadVersion with the current version, in the step that writes.";
-    Rule(OLDER_TAKEN) "push-takes-older-expected", Must "AVP-6-07",
+    Rule(OLDER_TAKEN) "push-takes-older-expected", Must "AVP-6-07" and "AVP-10-02",
         "A push that expects a version below the current one is applied.",
         "A client that was offline overwrites what came since.",
         "Compare for equality, not for at most.";
@@ -66,19 +66,19 @@ faults! { "push";
         "A push that is sent again is answered as applied, though its version is stale by then.",
         "Clients of other servers learn to rely on it.",
         "Answer a conflict: the client pulls, and finds its own payload.";
-    Refusal(stores_envelope) "push-conflict-stores-envelope", Must "AVP-6-08",
+    Refusal(stores_envelope) "push-conflict-stores-envelope", Must "AVP-6-08" and "AVP-6-20",
         "A push that is answered as a conflict is stored all the same.",
         "Two clients overwrite each other, and are told that they did not.",
         "Return before you write.";
-    Refusal(stores_roster) "push-conflict-stores-roster", Must "AVP-6-10",
+    Refusal(stores_roster) "push-conflict-stores-roster", Must "AVP-6-10" and "AVP-6-20",
         "A push that is answered as a conflict leaves its rotated roster behind.",
         "Members hold keys that open nothing.",
         "Write roster and envelope in one transaction, and roll it back on conflict.";
-    Refusal(bumps_version) "push-conflict-moves-version", Must "AVP-6-08",
+    Refusal(bumps_version) "push-conflict-moves-version", Must "AVP-6-08" and "AVP-6-20",
         "A push that is answered as a conflict moves the version.",
         "Conflicts breed conflicts.",
         "Count nothing that was not applied.";
-    Answer(conflict_409) "push-conflict-409", Must "AVP-6-08",
+    Answer(conflict_409) "push-conflict-409", Must "AVP-6-08" and "AVP-6-18",
         "A conflict is answered with 409.",
         "Clients take it for an error that ends their work.",
         "Answer 200 with conflict = true.";

@@ -71,7 +71,7 @@ faults! { "races";
         "Between the check of a nonce and its deletion the server waits a fifth of a millisecond for its database.",
         "A login that was overheard can be replayed at the same moment.",
         "Delete the nonce with the query that finds it, and ask whether it deleted one.";
-    Rule(CALLER_GLOBAL) "caller-in-a-global", Must "AVP-6-15",
+    Rule(CALLER_GLOBAL) "caller-in-a-global", Must "AVP-6-15" and "AVP-3-09",
         "Who calls is kept in one place for all requests, and read again a millisecond later.",
         "People act in each other's name when the server is busy.",
         "Carry the caller with the request.";

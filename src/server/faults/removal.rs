@@ -14,7 +14,7 @@ faults! { "removal";
         "removeMember answers the new manifest, and stores nothing.",
         "Who was removed goes on reading.",
         "Commit the transaction before you answer.";
-    Write(removed_kept) "remove-keeps-the-member", Must "AVP-10-03",
+    Write(removed_kept) "remove-keeps-the-member", Must "AVP-10-03" and "AVP-6-13",
         "The removed member stays in the roster.",
         "Who was removed goes on reading the roster, and can write.",
         "Replace the roster; do not merge the rewrapped entries into it.";
@@ -66,7 +66,7 @@ faults! { "removal";
         "A removal whose envelope is not above the current version is applied.",
         "Clients that poll never see the rotated payload.",
         "Refuse a version that does not grow.";
-    Rule(STILL_LISTED) "remove-keeps-who-is-rewrapped", Must "AVP-10-03",
+    Rule(STILL_LISTED) "remove-keeps-who-is-rewrapped", Must "AVP-10-03" and "AVP-6-13",
         "A removed member who is in the rewrapped roster stays a member.",
         "A removal that was built wrongly removes nobody.",
         "Drop the removed id from the roster, or refuse.";
@@ -86,7 +86,7 @@ faults! { "removal";
         "The identical removal sent again is answered before the caller is looked at.",
         "Who left can read the roster for as long as nobody writes.",
         "Look at the roster first, and for repetitions then.";
-    Rule(REPLAY_FOR_EVER) "remove-again-for-ever", Should "AVP-7-05",
+    Rule(REPLAY_FOR_EVER) "remove-again-for-ever", Should "AVP-10-02",
         "A removal sent again is answered as done, also after the member came back.",
         "Somebody is told to be removed who is there.",
         "Forget the last removal with every other write.";
@@ -102,7 +102,7 @@ faults! { "removal";
         "removeMember answers an object that says ok, and no manifest.",
         "Clients cannot read the answer.",
         "Answer the manifest.";
-    Rule(LAG) "remove-takes-effect-late", Must "AVP-10-03",
+    Rule(LAG) "remove-takes-effect-late", Must "AVP-10-03" and "AVP-6-13",
         "Who was removed keeps access for 60 milliseconds.",
         "Who was removed can still fetch the last state.",
         "Read the roster from where you write it.";

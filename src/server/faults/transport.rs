@@ -20,7 +20,7 @@ faults! { "transport";
         "fetchMemberKey is never answered.",
         "Clients wait until they give up.",
         "Answer on every path through the handler.";
-    Answer(hang_refusals) "forbidden-hangs", Must "AVP-6-15",
+    Answer(hang_refusals) "forbidden-hangs", Must "AVP-6-15" and "AVP-6-01",
         "A caller who is no member is never answered.",
         "Clients wait until they give up.",
         "End the response where the middleware refuses; a missing return is the usual cause.";
@@ -36,23 +36,23 @@ faults! { "transport";
         "What would be a 404 closes the connection without an answer.",
         "Clients see a network error, and retry for ever.",
         "Catch what the handler throws.";
-    Answer(glued) "bytes-after-the-answer", Must "AVP-2-02",
+    Answer(glued) "bytes-after-the-answer", Must "AVP-12-02",
         "After the body of a granted pull more bytes follow on the connection.",
         "The next answer on the connection is nonsense.",
         "Write as many bytes as Content-Length says.";
-    Answer(length_short) "length-too-short", Must "AVP-2-02",
+    Answer(length_short) "length-too-short", Must "AVP-12-02" and "AVP-2-02",
         "The Content-Length of a granted pull counts characters and not bytes, and is one short.",
         "Clients get half a JSON document, and nonsense after it.",
         "Count the bytes that are written.";
-    Answer(length_long) "length-too-long", Must "AVP-2-02",
+    Answer(length_long) "length-too-long", Must "AVP-12-02",
         "The Content-Length of a granted pull is sixteen more than what follows.",
         "Clients wait for bytes that never come.",
         "Count the bytes that are written.";
-    Answer(cut) "answers-cut-short", Must "AVP-2-02",
+    Answer(cut) "answers-cut-short", Must "AVP-12-02",
         "The connection closes in the middle of the answer to addMember.",
         "Clients do not know whether it worked.",
         "Flush before you close.";
-    Answer(chunk_cut) "chunks-without-end", Must "AVP-2-02",
+    Answer(chunk_cut) "chunks-without-end", Must "AVP-12-02",
         "A chunked answer to a pull ends without its last chunk.",
         "Clients cannot know whether they have it all.",
         "Finish the body before you close.";
