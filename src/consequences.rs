@@ -14,10 +14,10 @@ use crate::wire::Role;
 /// An operation is broken in itself where it breaks in so many cases without a race.
 const CASES: usize = 2;
 /// Or in such a part of those that use it: one of so many.
-const PART: usize = 8;
+const PART: usize = 16;
 
 /// The checks of what an operation does, and not of the form of its answer.
-const OWN: [&str; 8] = [
+const OWN: [&str; 10] = [
     "answer",
     "answer body",
     "answer binds",
@@ -26,6 +26,8 @@ const OWN: [&str; 8] = [
     "changed",
     "unchanged",
     "policy",
+    "verbatim",
+    "key binding",
 ];
 
 /// The answers of so many requests that are alike are wrong in the same way before they are taken for one fault.

@@ -62,7 +62,7 @@ pub(super) fn pointers(walk: &mut Walk<'_, '_>, frame: &Frame<'_>, index: usize,
         };
         let words = step.answer.as_ref().map(|answer| answer.get_ref().0.as_slice());
         let is_answered = words.is_none_or(|words| words.iter().any(|word| frame.reading.is(*word)));
-        let finding = match (finding, walk.is_deviated(frame) || !is_answered) {
+        let finding = match (finding, walk.is_another(frame) || !is_answered) {
             (Finding::Broken { .. }, true) => Finding::Unknown {
                 reason: "the answer, or what is stored, is another one, which is a finding of its own"
                     .to_owned(),
@@ -216,8 +216,9 @@ fn state(
     for (rule, of_rule) in grouped(wrong, rule) {
         let finding = follow(follows, broken(&of_rule, frame.actor()));
         report(walk, frame, step, "answer body", sentence, &rule, finding);
-        if is_read {
-            walk.deviates(frame);
+        match is_read {
+            true => walk.deviates(frame),
+            false => walk.unsettle(frame),
         }
     }
 }
@@ -392,7 +393,7 @@ fn pulled(
         .request
         .as_ref()
         .and_then(|request| request.get("knownPayloadVersion")?.as_i64());
-    if walk.is_deviated(frame) {
+    if walk.is_deviated(frame) || walk.is_wrong() && step.is_some() {
         return;
     }
     match known == Some(before.version) {

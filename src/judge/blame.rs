@@ -148,6 +148,7 @@ pub(super) fn answer(
                 "no answer came, which breaks none of them: {}",
                 failure.message
             )),
+            Reading::Granted(body) if body.get("error").is_some_and(Value::is_string) => Ok(vec!["AVP-6-18"]),
             _ => Ok(own.to_vec()),
         };
     };
@@ -162,18 +163,23 @@ pub(super) fn answer(
     if let Some(why) = frame.breach() {
         return Err(why);
     }
-    if walk.is_deviated(frame) {
+    if walk.is_another(frame) {
         return Err("what is stored is not what was asked for, which is a finding of its own".to_owned());
     }
     // What a target served otherwise than it was sent may be what it cannot read.
     let message = operation.request_message();
-    let holds_wrong_base64 = message
+    let is_ours = frame.exchange.spoiled.is_none();
+    let holds_what_is_wrong = message
         .zip(frame.request.as_deref())
         .is_some_and(|(message, request)| {
-            frame.exchange.spoiled.is_none() && !schema::base64_violations(message, request).is_empty()
+            let is_sound = schema::base64_violations(message, request).is_empty()
+                && schema::violations(message, request).is_empty();
+            is_ours && !is_sound
         });
-    if holds_wrong_base64 {
-        return Err("it holds what the target served, which is no base64: a finding of its own".to_owned());
+    if holds_what_is_wrong {
+        return Err(
+            "it holds what the target served, which is of the wrong form: a finding of its own".to_owned(),
+        );
     }
     let status = frame.reading.status();
     let is_sound_token = frame.has_token() && operation.needs_token();
@@ -189,7 +195,10 @@ pub(super) fn answer(
         Some(403) if walk.was_served_to(frame) && walk.removed_anywhere(frame.index) => {
             return Ok(vec!["AVP-6-13"]);
         }
-        Some(403) if operation == Operation::FetchMemberKey && !walk.was_served_to(frame) => {
+        Some(403)
+            if operation == Operation::FetchMemberKey
+                && (!walk.was_served_to(frame) || walk.is_creator(frame)) =>
+        {
             return Ok(vec![operation.rule()]);
         }
         Some(304) if first == Word::Unchanged => return Ok(vec!["AVP-6-04"]),
@@ -237,7 +246,7 @@ pub(super) fn answer(
             }
         }
         _ if first == Word::Conflict => vec![rule],
-        _ if operation == Operation::Pull => only(&["AVP-12-02", "AVP-7-06", "AVP-6-21"], rule),
+        _ if operation == Operation::Pull => only(&["AVP-12-02", "AVP-6-21"], rule),
         (Reading::Status(400 | 422 | 500), _) if own.contains(&"AVP-9-01") => vec!["AVP-9-01"],
         // A push is granted without a roster; what is refused is the roster.
         _ if operation == Operation::Push && brings_roster(frame) => vec!["AVP-6-10"],
@@ -361,12 +370,13 @@ fn refusal(
     if is_login && words.len() > 1 && matches!(frame.reading.status(), Some(500..)) {
         return Ok(vec!["AVP-6-21"]);
     }
-    if walk.is_deviated(frame) {
+    if walk.is_another(frame) {
         return Err("what is stored is not what was asked for, which is a finding of its own".to_owned());
     }
     let is_sound_token = frame.has_token() && frame.exchange.operation.is_some_and(Operation::needs_token);
     if frame.reading.is(Word::Status(401)) && is_sound_token && !words.contains(&Word::Status(401)) {
-        let rule = match own.contains(&"AVP-6-15") {
+        let is_stranger = first == Word::Status(403) && !walk.is_member(frame);
+        let rule = match own.contains(&"AVP-6-15") || is_stranger {
             true => "AVP-6-15",
             false => "AVP-3-09",
         };
@@ -497,6 +507,7 @@ pub(super) fn alone(walk: &Walk<'_, '_>, frame: &Frame<'_>) -> Option<(&'static 
     let got = format!("{operation} by {}: {}", frame.actor(), frame.reading.describe());
     let rule = match &frame.reading {
         Reading::Status(403) if operation == Operation::CreateRepo => "AVP-3-09",
+        Reading::Status(409) if operation == Operation::AddMember => "AVP-7-01",
         // Who is removed at the same moment may be refused rightly.
         Reading::Status(403)
             if walk.is_member(frame) && !walk.is_creator(frame) && !walk.removes_in_round(frame) =>

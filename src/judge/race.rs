@@ -470,7 +470,8 @@ fn strangers(before: Option<&Stored>, runners: &[Runner<'_>]) -> Option<Contradi
     let is_added = |id: &str| runners.iter().any(|runner| runner.added() == Some(id));
     let stranger = runners.iter().find(|runner| {
         let id = runner.caller.as_str();
-        runner.is_granted() && before.member(id).is_none() && !is_added(id)
+        let is_let_in = matches!(runner.answer, Said::Granted(_) | Said::Conflict(_));
+        is_let_in && before.member(id).is_none() && !is_added(id)
     })?;
     Some(Contradiction {
         index: stranger.index,
@@ -609,6 +610,10 @@ fn explained(before: Option<&Stored>, runners: &[Runner<'_>], odd: &Runner<'_>) 
     let knows = |id: &str| before.is_some_and(|before| before.member(id).is_some());
     let is_member = knows(&odd.caller) && !removed;
     let mixed = runners.iter().any(|runner| !knows(&runner.caller));
+    let mut pushes = runners
+        .iter()
+        .filter(|runner| runner.operation == Operation::Push);
+    let all_refused = pushes.all(|push| matches!(push.answer, Said::Refused(_)));
     let (requirement, why) = match (odd.operation, odd.answer) {
         (Operation::CreateRepo, _) => (
             "AVP-6-02",
@@ -643,6 +648,10 @@ fn explained(before: Option<&Stored>, runners: &[Runner<'_>], odd: &Runner<'_>) 
                 format!("{} is a member, and is refused as if no one", odd.actor),
             )
         }
+        (Operation::Push, Said::Refused(status)) if all_refused => (
+            "AVP-6-09",
+            format!("there is no reason to refuse the push with status {status}"),
+        ),
         (Operation::Push, _) => (
             "AVP-6-08",
             "a push that comes second is a conflict, and the first one is applied".to_owned(),

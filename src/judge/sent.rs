@@ -64,33 +64,33 @@ impl Sent {
         }
     }
 
-    /// Whether an envelope was sent for a repository before an exchange, with that iv.
+    /// Whether an envelope was sent for a repository with an exchange or before it, with that iv.
     pub(super) fn has_envelope(&self, before: usize, repo: &str, served: &Value) -> bool {
         let first = self.envelopes.get(&envelope(repo, served));
-        first.is_some_and(|first| *first < before)
+        first.is_some_and(|first| *first <= before)
     }
 
-    /// Whether a wrapped key was sent for a member of a repository before an exchange.
+    /// Whether a wrapped key was sent for a member of a repository with an exchange or before it.
     pub(super) fn has_wrapped(&self, before: usize, repo: &str, member: &str, served: &Value) -> bool {
         let first = self.wrapped.get(&wrapped_key(repo, member, served));
-        first.is_some_and(|first| *first < before)
+        first.is_some_and(|first| *first <= before)
     }
 
-    /// Whether the X25519 key of an entry was sent for a member of a repository before an exchange.
+    /// Whether the X25519 key of an entry was sent for a member of a repository with an exchange or before it.
     pub(super) fn has_key(&self, before: usize, repo: &str, member: &str, entry: &Value) -> bool {
         let first = self.keys.get(&public_key(repo, member, entry));
-        first.is_some_and(|first| *first < before)
+        first.is_some_and(|first| *first <= before)
     }
 
-    /// Whether a text was sent anywhere before an exchange.
+    /// Whether a text was sent anywhere with an exchange or before it.
     pub(super) fn has(&self, before: usize, text: &str) -> bool {
-        self.exact.get(text).is_some_and(|first| *first < before)
+        self.exact.get(text).is_some_and(|first| *first <= before)
     }
 
-    /// Whether a text is one that was sent before an exchange, with its base64 spelt otherwise.
+    /// Whether a text is one that was sent with an exchange or before it, with its base64 spelt otherwise.
     pub(super) fn is_respelt(&self, before: usize, text: &str) -> bool {
         let spelt = self.spelt.get(&plain(text));
-        !self.has(before, text) && spelt.is_some_and(|first| *first < before)
+        !self.has(before, text) && spelt.is_some_and(|first| *first <= before)
     }
 }
 

@@ -55,6 +55,8 @@ pub(super) struct Audit {
     pub(super) altered: bool,
     /// Whether the request was sent before, word by word.
     pub(super) is_again: bool,
+    /// Whether neither the version nor the envelope is the one that was written: then nothing else of the write is, either.
+    pub(super) is_undone: bool,
     /// Whether nothing was amiss in the repository until then.
     pub(super) is_first: bool,
     /// Whether it was answered as a conflict.
@@ -171,9 +173,17 @@ impl Audit {
             Some(300..=399) => (vec!["AVP-6-22"], Finding::broken(got)),
             Some(401) => (vec!["AVP-3-09"], Finding::broken(got)),
             Some(403 | 404) if self.is_race => (self.requirements.clone(), Finding::broken(got)),
-            Some(403 | 404) if blame::is_escaped(frame) && !walk.was_served(frame) => {
+            Some(400 | 403 | 404) if blame::is_escaped(frame) && !walk.was_served(frame) => {
                 (vec!["AVP-7-06"], Finding::broken(got))
             }
+            // Whether he was let in before, nothing shows.
+            Some(403 | 404) if self.is_untold(walk, frame) => (
+                self.requirements.clone(),
+                Finding::Unknown {
+                    reason: format!("{got}; whether he ever could, nothing shows"),
+                    verdict: Verdict::Blocked,
+                },
+            ),
             Some(403 | 404) => (self.shut_out_by(walk, frame), Finding::broken(got)),
             _ if blame::is_no_http(reading) => (vec!["AVP-12-02"], Finding::broken(got)),
             _ => (vec![Operation::Pull.rule()], Finding::broken(got)),
@@ -184,6 +194,12 @@ impl Audit {
         report(walk, frame, self.step, name, sentence, &rule, finding);
     }
 
+    /// Whether it may be the refused write that shuts a member out, or what made him a member.
+    fn is_untold(&self, walk: &Walk<'_, '_>, frame: &Frame<'_>) -> bool {
+        let is_new = !walk.was_served_to(frame) && !walk.is_creator(frame);
+        is_new && !self.granted && self.made_by.is_none() && self.seen.is_none()
+    }
+
     /// What it breaks that a member is let in nowhere: what made him a member, where he never was let in, and else the
     /// write that is looked at.
     fn shut_out_by(&self, walk: &Walk<'_, '_>, frame: &Frame<'_>) -> Vec<&'static str> {
@@ -192,9 +208,6 @@ impl Audit {
             (false, true) => vec![Operation::CreateRepo.rule()],
             (false, false) if self.granted && by_roster && self.made_by.is_none() => {
                 vec![self.operation.rule()]
-            }
-            (false, false) if !self.granted && self.operation == Operation::RemoveMember => {
-                self.unwritten(walk)
             }
             (false, false) => vec![Operation::AddMember.rule()],
             (true, _) if self.granted => vec![self.operation.rule()],
@@ -254,6 +267,12 @@ impl Audit {
                 Finding::Holds,
             );
         }
+        if state.is_empty() {
+            walk.settles(frame);
+        }
+        self.is_undone = state
+            .iter()
+            .any(|it| matches!(it.kind, Kind::Version | Kind::Envelope));
         let version = state.iter().find(|it| it.kind == Kind::Version);
         if version.is_some_and(|version| self.is_echo(walk, frame, version)) {
             walk.notice_echo(frame);
@@ -326,6 +345,13 @@ impl Audit {
             .as_ref()
             .is_some_and(|id| walk.is_let_in(frame, id));
         let is_missing = difference.kind == Kind::Members && difference.pointer.ends_with("/members");
+        if self.is_undone
+            && difference.kind == Kind::Entry
+            && self.granted
+            && self.operation == Operation::Push
+        {
+            return vec![self.operation.rule()];
+        }
         if walk.has_split(frame) && difference.kind == Kind::Members || is_missing && is_let_in {
             return vec![Operation::Pull.rule()];
         }
@@ -367,7 +393,8 @@ impl Audit {
             .and_then(|request| request.get("knownPayloadVersion")?.as_i64());
         let is_known = difference.counters.is_some_and(|(_, seen)| Some(seen) == known);
         let is_create = self.operation == Operation::CreateRepo && self.granted;
-        is_known && (is_create || walk.echoes(frame))
+        let is_back = !self.granted && difference.counters.is_some_and(|(wanted, seen)| seen < wanted);
+        is_known && (is_create || is_back || walk.echoes(frame))
     }
 
     /// An answer binds, whatever the request was: who was told that a version is applied must be served it.

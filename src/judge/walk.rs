@@ -72,6 +72,13 @@ pub(super) struct Walk<'a, 'c> {
     /// The repositories in which something else was served than should be: that is a finding, and what is refused there
     /// afterwards may follow from it.
     deviated: BTreeSet<String>,
+    /// The repositories of which a write was answered with another state than was asked for, until members are served one of
+    /// the two.
+    unsettled: BTreeSet<String>,
+    /// The repositories whose counters, or whose id, were never those that the case asked for.
+    rebased: BTreeSet<String>,
+    /// Whether the answer to the step that is looked at is another one than was due.
+    is_wrong: bool,
     /// The repositories in which a request was granted that had to be refused.
     wronged: BTreeSet<String>,
 }
@@ -124,6 +131,9 @@ pub(super) fn walk<'a>(
         creators: BTreeMap::new(),
         access: BTreeSet::new(),
         deviated: BTreeSet::new(),
+        unsettled: BTreeSet::new(),
+        rebased: BTreeSet::new(),
+        is_wrong: false,
         wronged: BTreeSet::new(),
     };
     let mut at = 0;
@@ -185,7 +195,9 @@ impl Walk<'_, '_> {
         if !differences.iter().any(|it| it.kind.is_state()) {
             return None;
         }
-        self.asked.insert(frame.exchange.repo.clone()?, asked.clone());
+        let repo = frame.exchange.repo.clone()?;
+        self.rebased.insert(repo.clone());
+        self.asked.insert(repo, asked.clone());
         Some(other)
     }
 
@@ -232,6 +244,7 @@ impl Walk<'_, '_> {
         }
         let words = words(step);
         let holds = words.iter().any(|word| frame.reading.is(*word));
+        self.is_wrong = !holds;
         self.shows(frame, index, holds);
         if let (true, Reading::Failed(failure)) = (step.meanwhile.is_some(), &frame.reading) {
             // Nobody has to wait for a body: what was written tells.
@@ -275,7 +288,7 @@ impl Walk<'_, '_> {
         let mut expected = self.expected(frame, step, before.as_ref());
         let may_be_either = match &frame.reading {
             Reading::Conflict(_) => !holds,
-            Reading::Granted(_) => words == [Word::Conflict] && !holds,
+            Reading::Granted(_) => words.first() == Some(&Word::Conflict) && !holds,
             Reading::Unreadable(_) => true,
             _ => false,
         };
@@ -414,6 +427,7 @@ impl Walk<'_, '_> {
             spoilt: true,
             altered: true,
             is_again: false,
+            is_undone: false,
             is_first: true,
             is_conflict: false,
             refusal: None,
@@ -484,7 +498,8 @@ impl Walk<'_, '_> {
             spoilt: false,
             altered: frame.exchange.spoiled.is_some(),
             is_again: self.is_again(frame),
-            is_first: !self.is_deviated(frame),
+            is_undone: false,
+            is_first: !self.has_deviated(frame),
             is_conflict: matches!(frame.reading, Reading::Conflict(_)),
             refusal: frame.reading.status(),
             is_race: false,
@@ -619,6 +634,7 @@ impl Walk<'_, '_> {
             spoilt: false,
             altered: false,
             is_again: false,
+            is_undone: false,
             is_first: true,
             is_conflict: false,
             refusal: None,
@@ -811,6 +827,7 @@ impl Walk<'_, '_> {
             spoilt: false,
             altered: false,
             is_again: false,
+            is_undone: false,
             is_first: true,
             is_conflict: false,
             refusal: None,
@@ -857,7 +874,9 @@ impl Walk<'_, '_> {
             let (kind, is_old) = match (field, place.strip_suffix("/wrappedDataKey")) {
                 ("iv" | "ciphertext", None) => (Kind::Envelope, sent.has_envelope(at, repo, holder)),
                 // An entry of somebody else, or of another repository, is another entry, where one is asked for.
-                (_, _) if is_fetch && sent.has(at, seen) => (Kind::Entry, true),
+                (_, _) if is_fetch && difference.kind != Kind::Binding && sent.has(at, seen) => {
+                    (Kind::Entry, true)
+                }
                 (_, Some(of)) => (Kind::Entry, sent.has_wrapped(at, repo, &entry(of), holder)),
                 ("x25519PublicKey", None) => (Kind::Entry, sent.has_key(at, repo, &entry(place), holder)),
                 _ => return Some(difference),
@@ -919,7 +938,36 @@ impl Walk<'_, '_> {
     /// Whether something else was served of the repository than should be.
     pub(super) fn is_deviated(&self, frame: &Frame<'_>) -> bool {
         let repo = frame.exchange.repo.as_deref();
+        repo.is_some_and(|repo| self.deviated.contains(repo) || self.unsettled.contains(repo))
+    }
+
+    /// Whether members were served something else of the repository than they should be.
+    fn has_deviated(&self, frame: &Frame<'_>) -> bool {
+        let repo = frame.exchange.repo.as_deref();
         repo.is_some_and(|repo| self.deviated.contains(repo))
+    }
+
+    /// Whether a repository is another one than the case speaks of: something else was served or answered of it.
+    pub(super) fn is_another(&self, frame: &Frame<'_>) -> bool {
+        let repo = frame.exchange.repo.as_deref();
+        self.is_deviated(frame) || repo.is_some_and(|repo| self.rebased.contains(repo))
+    }
+
+    /// Whether the answer to the step that is looked at is another one than was due.
+    pub(super) fn is_wrong(&self) -> bool {
+        self.is_wrong
+    }
+
+    /// Notes that a write was answered with another state than was asked for.
+    pub(super) fn unsettle(&mut self, frame: &Frame<'_>) {
+        self.unsettled.extend(frame.exchange.repo.clone());
+    }
+
+    /// Notes that members are served the state that is expected.
+    pub(super) fn settles(&mut self, frame: &Frame<'_>) {
+        if let Some(repo) = &frame.exchange.repo {
+            self.unsettled.remove(repo);
+        }
     }
 
     /// Notes that something else is served of the repository than should be.
