@@ -274,8 +274,9 @@ pub struct SelftestArgs {
     /// Write the matrix: json or markdown; `-` is standard output.
     #[arg(long, value_name = "FORMAT=PATH")]
     pub report: Vec<Destination>,
-    /// Publish the matrix: write reports/selftest.json and reports/selftest.md of the current directory.
-    #[arg(long, conflicts_with_all = ["filter", "cases", "full"])]
+    /// Publish the matrix: write reports/selftest.json and reports/selftest.md of the current directory; with --full, what is
+    /// blamed under each fault: reports/blame.md.
+    #[arg(long, conflicts_with_all = ["filter", "cases"])]
     pub accept: bool,
     /// Run all cases against every fault, and not only those that declare it, and try each variation alone: minutes, and
     /// every case that breaks.

@@ -1,8 +1,9 @@
-//! What follows from something else is not a finding of its own.
+//! What follows from another finding is no finding of its own: what only all cases together can tell.
 //!
-//! A race is judged by the rules of the operations that meet in it, and so is a body that is held back while something else
-//! happens. Where one of these operations is seen to break its rule all by itself, what comes of it beside others says
-//! nothing: that is noted, and counts for nothing. A pure function of what all cases came to.
+//! Cases are judged one by one. Some evidence is seen in another light beside what the other cases show: a race is judged
+//! by the rules of the operations that meet in it, and says nothing where one of them breaks its rule all by itself; an id
+//! with escapes in it that is not found says nothing of paths where no id is found. Such findings are taken back: the check
+//! is not verified, and says of what it may follow. A pure function of what the cases came to.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -160,7 +161,7 @@ fn together(cases: &mut [CaseRecord]) {
         for at in 0..case.checks.len() {
             let check = &case.checks[at];
             let follows = is_broken(check)
-                && is_of(check, &together)
+                && is_of(case, check, &together)
                 && check.requirements.iter().any(|id| !known.contains(id.as_str()));
             let cause = follows
                 .then(|| operations(case, check.step))
@@ -191,21 +192,20 @@ fn worst(case: &CaseRecord) -> Verdict {
 
 /// The steps in which requests meet: races, and requests whose body comes later.
 fn steps_together(case: &CaseRecord) -> BTreeSet<Option<usize>> {
-    let mut found: BTreeSet<Option<usize>> = case
-        .checks
-        .iter()
-        .filter(|check| check.name == "race")
-        .map(|check| check.step)
-        .collect();
-    if case.topic == "held" {
-        found.extend(case.checks.iter().map(|check| check.step).filter(Option::is_some));
-    }
-    found
+    let is_together = |check: &&CheckRecord| check.name == "race" || is_held(case);
+    let steps = case.checks.iter().filter(is_together).map(|check| check.step);
+    steps.filter(Option::is_some).collect()
 }
 
-/// Whether a check is about what came of requests that met, and not about the form of one answer.
-fn is_of(check: &CheckRecord, together: &BTreeSet<Option<usize>>) -> bool {
-    check.step.is_some() && together.contains(&check.step)
+/// Whether bodies are held back in a case, while something else happens.
+fn is_held(case: &CaseRecord) -> bool {
+    case.topic == "held"
+}
+
+/// Whether a check is about what came of requests that met. What a request is answered whose body came late is about that
+/// request; what is stored in the end is about both.
+fn is_of(case: &CaseRecord, check: &CheckRecord, together: &BTreeSet<Option<usize>>) -> bool {
+    together.contains(&check.step) && (!is_held(case) || check.name == "stored")
 }
 
 /// The operations that were made in a step, and in the set-up of its case.
@@ -227,7 +227,7 @@ fn broken_in_order(cases: &[CaseRecord]) -> BTreeSet<String> {
         let broken = case
             .checks
             .iter()
-            .filter(|check| is_broken(check) && !is_of(check, &together));
+            .filter(|check| is_broken(check) && !is_of(case, check, &together));
         known.extend(broken.flat_map(|check| check.requirements.clone()));
     }
     known
@@ -279,4 +279,182 @@ fn operation_of(case: &CaseRecord, check: &CheckRecord) -> Option<Operation> {
     of_step
         .or_else(|| looked_at(case, check))
         .filter(|operation| operation.needs_token())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::{Answer, Exchange, Outcome, Request, Service};
+
+    fn exchange(role: Role, step: Option<usize>, operation: Operation) -> Exchange {
+        let request = Request {
+            service: Service::Vault,
+            method: "POST".to_owned(),
+            path: "/".to_owned(),
+            headers: Vec::new(),
+            body: None,
+        };
+        let answer = Answer {
+            status: 200,
+            headers: Vec::new(),
+            body: "{}".into(),
+        };
+        Exchange {
+            step,
+            role,
+            round: 0,
+            actor: Some("alice".to_owned()),
+            operation: Some(operation),
+            repo: Some("repo".to_owned()),
+            spoiled: None,
+            request,
+            outcome: Outcome::Answer(answer),
+            at_us: 0,
+            took_us: 1,
+            jwt: None,
+            resent: false,
+            omitted: None,
+        }
+    }
+
+    fn check(name: &str, requirement: &str, got: &str) -> CheckRecord {
+        CheckRecord {
+            name: name.to_owned(),
+            requirements: vec![requirement.to_owned()],
+            verdict: Verdict::Fail,
+            step: Some(0),
+            line: 1,
+            exchanges: vec![0],
+            pointer: None,
+            expected: "push by alice is granted (200)".to_owned(),
+            got: got.to_owned(),
+            hint: None,
+            known: None,
+        }
+    }
+
+    /// A case of one step, that makes one request, with one check.
+    fn case(id: &str, operation: Operation, check: CheckRecord) -> CaseRecord {
+        CaseRecord {
+            id: id.to_owned(),
+            title: String::new(),
+            topic: id.split('/').next().unwrap_or_default().to_owned(),
+            file: String::new(),
+            line: 1,
+            generation: None,
+            verdict: check.verdict,
+            requirements: check.requirements.clone(),
+            reason: None,
+            known: None,
+            duration_ms: 0.0,
+            began_ms: 0,
+            throttled_ms: 0,
+            stopped: None,
+            checks: vec![check],
+            exchanges: vec![exchange(Role::Step, Some(0), operation)],
+        }
+    }
+
+    fn settled(mut cases: Vec<CaseRecord>) -> Vec<(Verdict, String)> {
+        settle(&mut cases);
+        let of_case = |case: &CaseRecord| {
+            assert_eq!(case.verdict, case.checks[0].verdict);
+            (case.verdict, case.checks[0].requirements[0].clone())
+        };
+        cases.iter().map(of_case).collect()
+    }
+
+    fn verdicts(cases: Vec<CaseRecord>) -> Vec<Verdict> {
+        settled(cases).into_iter().map(|(verdict, _)| verdict).collect()
+    }
+
+    fn race(requirement: &str) -> CaseRecord {
+        case(
+            "races/pushes",
+            Operation::Push,
+            check("race", requirement, "no order fits"),
+        )
+    }
+
+    fn stored(id: &str) -> CaseRecord {
+        case(
+            id,
+            Operation::Push,
+            check("stored", "AVP-6-09", "another version"),
+        )
+    }
+
+    #[test]
+    fn a_race_shows_nothing_where_its_operation_is_wrong_by_itself() {
+        assert_eq!(verdicts(vec![race("AVP-10-02")]), [Verdict::Fail]);
+        let with = |id| vec![stored("push/one"), stored(id), race("AVP-10-02")];
+        assert_eq!(
+            verdicts(with("push/two")),
+            [Verdict::Fail, Verdict::Fail, Verdict::Blocked]
+        );
+        assert_eq!(
+            verdicts(vec![stored("push/one"), race("AVP-10-02")]),
+            [Verdict::Fail; 2],
+            "one case may have a reason of its own"
+        );
+        assert_eq!(
+            verdicts(vec![stored("push/one"), stored("push/two"), race("AVP-6-09")]),
+            [Verdict::Fail; 3],
+            "what is broken anyway is named anyway"
+        );
+    }
+
+    #[test]
+    fn a_body_that_comes_late_and_is_taken_is_a_finding_whatever_else_is_wrong() {
+        let held = |name| {
+            case(
+                "held/push",
+                Operation::Push,
+                check(name, "AVP-10-03", "200, granted"),
+            )
+        };
+        let with = |name| verdicts(vec![stored("push/one"), stored("push/two"), held(name)]);
+        assert_eq!(with("answer")[2], Verdict::Fail);
+        assert_eq!(with("stored")[2], Verdict::Blocked);
+    }
+
+    #[test]
+    fn ids_with_escapes_say_nothing_where_plain_ids_are_not_found_either() {
+        let lost = |id: &str, rule: &str| {
+            let got = "alice, a member, cannot pull: status 404";
+            case(id, Operation::Pull, check("stored", rule, got))
+        };
+        let escaped = || lost("fidelity/id-with-space", "AVP-7-06");
+        assert_eq!(verdicts(vec![escaped()]), [Verdict::Fail]);
+        let plain = |id: &str| lost(id, "AVP-6-03");
+        assert_eq!(
+            verdicts(vec![escaped(), plain("create/one"), plain("create/two")]),
+            [Verdict::Blocked, Verdict::Fail, Verdict::Fail]
+        );
+        let fetch = case(
+            "members/one",
+            Operation::FetchMemberKey,
+            check("answer", "AVP-6-14", "status 404"),
+        );
+        assert_eq!(
+            verdicts(vec![escaped(), fetch]),
+            [Verdict::Fail, Verdict::Blocked]
+        );
+    }
+
+    #[test]
+    fn answers_that_are_wrong_alike_have_one_rule() {
+        let refused = |id: &str, rule: &str, got: &str| case(id, Operation::Push, check("answer", rule, got));
+        let plain = |id: &str| refused(id, "AVP-6-09", "status 500");
+        let cases = |got: &str| {
+            vec![
+                plain("push/one"),
+                plain("push/two"),
+                plain("push/three"),
+                refused("fidelity/text", "AVP-4-01", got),
+            ]
+        };
+        assert_eq!(settled(cases("status 500"))[3].1, "AVP-6-09");
+        assert_eq!(settled(cases("status 400"))[3].1, "AVP-4-01");
+    }
 }

@@ -311,6 +311,8 @@ pub enum Forgery {
     NoneUpper,
     /// The algorithm is `nOnE`.
     NoneMixed,
+    /// The algorithm is `none`, and a signature stands there all the same.
+    NoneSigned,
     /// The real signature under the name of another algorithm.
     OtherAlgorithm,
     /// A signature of zeros, called ES256.
@@ -340,7 +342,7 @@ pub enum Forgery {
 }
 
 /// Each forgery with its name in case files and what it is, for people.
-const FORGERIES: [(Forgery, &str, &str); 19] = [
+const FORGERIES: [(Forgery, &str, &str); 20] = [
     (
         Forgery::EmptySignature,
         "jwt-empty-signature",
@@ -370,6 +372,11 @@ const FORGERIES: [(Forgery, &str, &str); 19] = [
         Forgery::NoneMixed,
         "jwt-none-mixed",
         "the JWT under the algorithm nOnE, unsigned",
+    ),
+    (
+        Forgery::NoneSigned,
+        "jwt-none-signed",
+        "the JWT under the algorithm none, with a signature",
     ),
     (
         Forgery::OtherAlgorithm,

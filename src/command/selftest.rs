@@ -40,7 +40,7 @@ pub(super) fn selftest(args: &SelftestArgs) -> Result<u8, Error> {
         }
         console::out(&selftest::text(&matrix, paint))?;
     }
-    let written = write(&matrix, &outputs);
+    let written = write(&matrix, &outputs, args);
     console::err(&format!(
         "tried {} in {:.1} s\n",
         count(observations.len(), "behaviour"),
@@ -53,13 +53,14 @@ pub(super) fn selftest(args: &SelftestArgs) -> Result<u8, Error> {
     output::exit_code(code, written)
 }
 
-/// Writes every report, whatever becomes of the others.
-fn write(matrix: &Matrix, outputs: &[Output]) -> Result<(), Error> {
-    let one = |output: &Output| match output.format {
+/// Writes every report, whatever becomes of the others. What is published comes behind those that were asked for.
+fn write(matrix: &Matrix, outputs: &[Output], args: &SelftestArgs) -> Result<(), Error> {
+    let one = |(index, output): (usize, &Output)| match output.format {
         Format::Json => output.write(selftest::json(matrix).as_bytes()),
+        _ if args.full && index >= args.report.len() => output.write(selftest::blame(matrix).as_bytes()),
         _ => output.write(selftest::markdown(matrix).as_bytes()),
     };
-    let failed = outputs.iter().filter_map(|output| one(output).err());
+    let failed = outputs.iter().enumerate().filter_map(|output| one(output).err());
     let failures: Vec<String> = failed.map(|error| error.to_string()).collect();
     match failures.is_empty() {
         true => Ok(()),
@@ -125,12 +126,15 @@ fn outputs(args: &SelftestArgs) -> Result<Vec<Output>, Error> {
         )));
     }
     if args.accept {
-        let published = [
-            (Format::Json, selftest::JSON),
-            (Format::Markdown, selftest::MARKDOWN),
-        ];
-        destinations.extend(published.map(|(format, path)| Destination {
-            format,
+        let published: &[(Format, &str)] = match args.full {
+            true => &[(Format::Markdown, selftest::BLAME)],
+            false => &[
+                (Format::Json, selftest::JSON),
+                (Format::Markdown, selftest::MARKDOWN),
+            ],
+        };
+        destinations.extend(published.iter().map(|(format, path)| Destination {
+            format: *format,
             path: Some(PathBuf::from(path)),
         }));
     }

@@ -165,6 +165,7 @@ fn forged(forgery: Forgery, parts: &Parts<'_>, secret: &[u8], forger: &SigningKe
         Forgery::NoneTitle => unsigned("None"),
         Forgery::NoneUpper => unsigned("NONE"),
         Forgery::NoneMixed => unsigned("nOnE"),
+        Forgery::NoneSigned => format!("{}.{}", header(&[of("none")]), parts.signature),
         Forgery::OtherAlgorithm => {
             let known = parts.header.get("alg").and_then(Value::as_str);
             let other = if known == Some("HS256") { "HS384" } else { "HS256" };

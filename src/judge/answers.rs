@@ -60,9 +60,14 @@ pub(super) fn pointers(walk: &mut Walk<'_, '_>, frame: &Frame<'_>, index: usize,
                 verdict: Verdict::Blocked,
             },
         };
+        let is_another_entry = frame.exchange.operation == Some(Operation::FetchMemberKey)
+            && frame.json().is_some_and(|body| !is_asked_for(frame, body));
         let words = step.answer.as_ref().map(|answer| answer.get_ref().0.as_slice());
         let is_answered = words.is_none_or(|words| words.iter().any(|word| frame.reading.is(*word)));
-        let finding = match (finding, walk.is_another(frame) || !is_answered) {
+        let finding = match (
+            finding,
+            walk.is_another(frame) || is_another_entry || !is_answered,
+        ) {
             (Finding::Broken { .. }, true) => Finding::Unknown {
                 reason: "the answer, or what is stored, is another one, which is a finding of its own"
                     .to_owned(),
@@ -216,6 +221,9 @@ fn state(
     for (rule, of_rule) in grouped(wrong, rule) {
         let finding = follow(follows, broken(&of_rule, frame.actor()));
         report(walk, frame, step, "answer body", sentence, &rule, finding);
+        if of_rule.iter().any(|it| it.kind == Kind::Members) {
+            walk.doubts_roster(frame);
+        }
         match is_read {
             true => walk.deviates(frame),
             false => walk.unsettle(frame),
@@ -456,21 +464,39 @@ pub(super) fn changed(
         _ => Finding::broken_at("/unchanged", "not false, where the client holds another version"),
     };
     let sentence = "a pull at another version answers the envelope and `unchanged: false`";
-    // Two counters that are taken for one are rounded, where they are so large.
+    let known = frame
+        .request
+        .as_ref()
+        .and_then(|request| request.get("knownPayloadVersion")?.as_i64());
     let stored = walk.stored(frame).map(|stored| stored.version);
-    let is_broken_by_size = [current(body), stored]
-        .into_iter()
-        .flatten()
-        .any(|version| version > blame::LARGE);
-    let rule = match (&finding, is_broken_by_size) {
+    let is_rounded = body.get("unchanged") == Some(&Value::Bool(true))
+        && known
+            .zip(stored)
+            .is_some_and(|(known, stored)| collapse(known, stored));
+    let rule = match (&finding, is_rounded) {
         (Finding::Broken { .. }, true) => vec!["AVP-2-04"],
         _ => requirements.to_vec(),
     };
     report(walk, frame, step, "changed", sentence, &rule, finding);
 }
 
+/// Whether two counters are one in a type that is too small for them: 32 bits, or a floating point number.
+fn collapse(a: i64, b: i64) -> bool {
+    let is_large = a > blame::LARGE || b > blame::LARGE;
+    let is_one_float = (a as f64).to_bits() == (b as f64).to_bits();
+    is_large && (is_one_float || a & 0xffff_ffff == b & 0xffff_ffff)
+}
+
 fn current(body: &Value) -> Option<i64> {
     body.pointer("/manifest/payloadVersion")?.as_i64()
+}
+
+/// Whether an entry is that of the member whom the path names.
+fn is_asked_for(frame: &Frame<'_>, entry: &Value) -> bool {
+    let path = &frame.exchange.request.path;
+    crate::ledger::member_id(entry).is_some_and(|id| {
+        path.ends_with(&crate::protocol::encode_segment(id)) || path.ends_with(&loosely_encoded(id))
+    })
 }
 
 fn fetched(

@@ -192,7 +192,11 @@ pub(super) fn answer(
         Some(403) if operation == Operation::CreateRepo => return Ok(vec!["AVP-3-09"]),
         Some(400 | 422 | 500) if has_large_counter(frame) => return Ok(vec!["AVP-2-04"]),
         Some(403) if own.contains(&"AVP-6-15") => return Ok(vec!["AVP-6-15"]),
-        Some(403) if walk.was_served_to(frame) && walk.removed_anywhere(frame.index) => {
+        Some(403)
+            if operation == Operation::Pull
+                && walk.was_served_to(frame)
+                && walk.removed_anywhere(frame.index) =>
+        {
             return Ok(vec!["AVP-6-13"]);
         }
         Some(403)
@@ -208,7 +212,13 @@ pub(super) fn answer(
         Some(404) if operation != Operation::CreateRepo && is_created(walk, frame) => {
             return Ok(vec![Operation::CreateRepo.rule()]);
         }
-        _ if first != Word::Conflict && is_limit(walk, frame, operation) => return Ok(vec!["AVP-7-01"]),
+        // What may be refused for its size is refused otherwise.
+        Some(409 | 500..) if words.contains(&Word::Status(413)) => return Ok(vec!["AVP-7-01"]),
+        _ if (first != Word::Conflict || words.contains(&Word::Status(413)))
+            && is_limit(walk, frame, operation) =>
+        {
+            return Ok(vec!["AVP-7-01"]);
+        }
         _ => {}
     }
     let rule = match first {
@@ -225,7 +235,12 @@ pub(super) fn answer(
         }
     };
     Ok(match (&frame.reading, first) {
-        (Reading::Granted(_), Word::Unchanged | Word::Changed) => only(&["AVP-12-02"], rule),
+        (Reading::Granted(_), Word::Unchanged | Word::Changed) => {
+            match is_right_elsewhere(walk, operation, first) {
+                true => only(&["AVP-12-02"], rule),
+                false => vec![rule],
+            }
+        }
         (Reading::Granted(body), Word::Conflict) => {
             let says_both = body.get("conflict").and_then(Value::as_bool) == Some(true);
             match !says_both && is_applied(walk, frame, next) {
@@ -258,7 +273,11 @@ pub(super) fn answer(
 
 /// Whether what came is no whole HTTP answer: something that was not asked for, or one that was not brought to its end.
 pub(super) fn is_no_http(reading: &Reading) -> bool {
-    matches!(reading, Reading::Failed(failure) if failure.begun || failure.kind == FailureKind::Malformed)
+    let Reading::Failed(failure) = reading else {
+        return false;
+    };
+    // Where time ran out, the rest may have been on its way.
+    failure.kind == FailureKind::Malformed || (failure.kind == FailureKind::Closed && failure.begun)
 }
 
 /// Whether the repository's id is percent-encoded in the path.
@@ -277,7 +296,7 @@ fn is_created(walk: &Walk<'_, '_>, frame: &Frame<'_>) -> bool {
 const BIG: usize = 16 * 1024;
 
 /// Whether what is refused is refused for its size, though not as a limit is to be refused: something smaller was granted.
-fn is_limit(walk: &Walk<'_, '_>, frame: &Frame<'_>, operation: Operation) -> bool {
+pub(super) fn is_limit(walk: &Walk<'_, '_>, frame: &Frame<'_>, operation: Operation) -> bool {
     let size = |frame: &Frame<'_>| {
         let body = frame.exchange.request.body.as_ref();
         body.map_or(0, |body| body.as_bytes().len())
@@ -292,10 +311,23 @@ fn is_limit(walk: &Walk<'_, '_>, frame: &Frame<'_>, operation: Operation) -> boo
         Reading::Failed(failure) if failure.kind != FailureKind::Closed => false,
         _ if size(frame) > BIG => is_smaller_granted,
         Reading::Status(409) => {
-            operation != Operation::CreateRepo && walk.was_granted(operation, frame.index) && !is_again
+            let is_later = matches!(
+                operation,
+                Operation::Push | Operation::AddMember | Operation::RemoveMember
+            );
+            is_later && walk.was_granted(operation, frame.index) && !is_again
         }
         _ => false,
     }
+}
+
+/// Whether a plain request of an operation is answered as it should be somewhere in the case.
+fn is_right_elsewhere(walk: &Walk<'_, '_>, operation: Operation, word: Word) -> bool {
+    let is_right = |other: &Frame<'_>| {
+        let exchange = other.exchange;
+        exchange.operation == Some(operation) && exchange.spoiled.is_none() && other.reading.is(word)
+    };
+    walk.frames().iter().any(is_right)
 }
 
 /// Whether a push brings a roster.
@@ -370,7 +402,13 @@ fn refusal(
     if is_login && words.len() > 1 && matches!(frame.reading.status(), Some(500..)) {
         return Ok(vec!["AVP-6-21"]);
     }
-    if walk.is_another(frame) {
+    // Who may do what does not depend on what is stored, but on who is a member.
+    let follows = match first {
+        Word::Status(401) => false,
+        Word::Status(403 | 404) => walk.is_roster_doubtful(frame),
+        _ => walk.is_another(frame),
+    };
+    if follows {
         return Err("what is stored is not what was asked for, which is a finding of its own".to_owned());
     }
     let is_sound_token = frame.has_token() && frame.exchange.operation.is_some_and(Operation::needs_token);
@@ -482,7 +520,7 @@ pub(super) fn pointer(
     match (name, operation) {
         ("payloadVersion" | "keyEpoch", _) if is_rounded || pointer.contains("/members/") => vec!["AVP-2-04"],
         // The entry of somebody else.
-        ("schemeId" | "x25519PublicKey", Operation::FetchMemberKey) if is_known => vec!["AVP-6-14"],
+        ("x25519PublicKey", Operation::FetchMemberKey) if is_known => vec!["AVP-6-14"],
         ("accepted" | "conflict" | "payloadVersion" | "keyEpoch", Operation::Push) if is_conflict => {
             vec!["AVP-6-08"]
         }

@@ -2,19 +2,23 @@
 
 use std::collections::HashMap;
 
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use serde_json::Value;
 
 use super::tape::Frame;
 use crate::ledger::member_id;
 
+/// Texts of fewer characters are not taken for binary values: an iv has sixteen.
+const SHORTEST: usize = 16;
+
 /// The envelopes, wrapped keys and public keys of all requests of a case.
 #[derive(Debug, Default)]
 pub(super) struct Sent {
-    /// Every text, without what spellings of base64 differ in.
+    /// Every text that is base64, without what its spellings differ in.
     spelt: First<String>,
     exact: First<String>,
-    /// Repository, iv, ciphertext.
-    envelopes: First<[String; 3]>,
+    /// Iv and ciphertext: the envelope of another repository is not an altered one.
+    envelopes: First<[String; 2]>,
     /// Repository, member id, and the four parts of the key.
     wrapped: First<[String; 6]>,
     /// Repository, member id, X25519 key.
@@ -43,7 +47,7 @@ impl Sent {
         match value {
             Value::Object(fields) => {
                 if value.get("ciphertext").is_some() && value.get("ephemeralPublicKey").is_none() {
-                    self.envelopes.entry(envelope(repo, value)).or_insert(at);
+                    self.envelopes.entry(envelope(value)).or_insert(at);
                 }
                 if let Some(member) = member_id(value) {
                     if let Some(wrapped) = value.get("wrappedDataKey") {
@@ -57,16 +61,18 @@ impl Sent {
             }
             Value::Array(items) => items.iter().for_each(|value| self.note(at, repo, value)),
             Value::String(text) => {
-                self.spelt.entry(plain(text)).or_insert(at);
+                if text.len() >= SHORTEST && BASE64_STANDARD.decode(text).is_ok() {
+                    self.spelt.entry(plain(text)).or_insert(at);
+                }
                 self.exact.entry(text.clone()).or_insert(at);
             }
             _ => {}
         }
     }
 
-    /// Whether an envelope was sent for a repository with an exchange or before it, with that iv.
-    pub(super) fn has_envelope(&self, before: usize, repo: &str, served: &Value) -> bool {
-        let first = self.envelopes.get(&envelope(repo, served));
+    /// Whether an envelope was sent with an exchange or before it, with that iv.
+    pub(super) fn has_envelope(&self, before: usize, served: &Value) -> bool {
+        let first = self.envelopes.get(&envelope(served));
         first.is_some_and(|first| *first <= before)
     }
 
@@ -94,12 +100,8 @@ impl Sent {
     }
 }
 
-fn envelope(repo: &str, envelope: &Value) -> [String; 3] {
-    [
-        repo.to_owned(),
-        text(envelope, "iv"),
-        text(envelope, "ciphertext"),
-    ]
+fn envelope(envelope: &Value) -> [String; 2] {
+    [text(envelope, "iv"), text(envelope, "ciphertext")]
 }
 
 fn wrapped_key(repo: &str, member: &str, key: &Value) -> [String; 6] {

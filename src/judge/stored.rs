@@ -189,6 +189,7 @@ impl Audit {
             _ => (vec![Operation::Pull.rule()], Finding::broken(got)),
         };
         if matches!(reading.status(), Some(403 | 404)) {
+            walk.doubts_roster(frame);
             walk.deviates(frame);
         }
         report(walk, frame, self.step, name, sentence, &rule, finding);
@@ -281,6 +282,9 @@ impl Audit {
             let finding = answers::follow(!self.is_first, broken(&of_rule, frame.actor()));
             report(walk, frame, self.step, name, sentence.clone(), &rule, finding);
             walk.deviates(frame);
+            if of_rule.iter().any(|it| it.kind == Kind::Members) {
+                walk.doubts_roster(frame);
+            }
             if self.altered && !self.granted {
                 walk.taint(frame);
             }

@@ -75,6 +75,8 @@ pub(super) struct Walk<'a, 'c> {
     /// The repositories of which a write was answered with another state than was asked for, until members are served one of
     /// the two.
     unsettled: BTreeSet<String>,
+    /// The repositories of which others may be members than should be.
+    doubtful_rosters: BTreeSet<String>,
     /// The repositories whose counters, or whose id, were never those that the case asked for.
     rebased: BTreeSet<String>,
     /// Whether the answer to the step that is looked at is another one than was due.
@@ -132,6 +134,7 @@ pub(super) fn walk<'a>(
         access: BTreeSet::new(),
         deviated: BTreeSet::new(),
         unsettled: BTreeSet::new(),
+        doubtful_rosters: BTreeSet::new(),
         rebased: BTreeSet::new(),
         is_wrong: false,
         wronged: BTreeSet::new(),
@@ -322,8 +325,9 @@ impl Walk<'_, '_> {
             .exchange
             .operation
             .filter(|operation| operation.needs_token())?;
-        let failed = matches!(frame.reading, Reading::Failed(_));
-        (failed && !self.answered.contains(&operation)).then(|| vec![operation.rule()])
+        let failed = matches!(frame.reading, Reading::Failed(_)) && !blame::is_no_http(&frame.reading);
+        (failed && !self.answered.contains(&operation) && !blame::is_limit(self, frame, operation))
+            .then(|| vec![operation.rule()])
     }
 
     /// Notes an answer that is not as expected under what it breaks, or why it breaks nothing.
@@ -413,6 +417,7 @@ impl Walk<'_, '_> {
         if let Some(repo) = &frame.exchange.repo {
             self.wronged.insert(repo.clone());
             self.deviated.insert(repo.clone());
+            self.doubtful_rosters.insert(repo.clone());
         }
         let expected = Expected::exactly(before.clone());
         let (step, granted) = (Some(index), false);
@@ -872,9 +877,11 @@ impl Walk<'_, '_> {
                     .to_owned()
             };
             let (kind, is_old) = match (field, place.strip_suffix("/wrappedDataKey")) {
-                ("iv" | "ciphertext", None) => (Kind::Envelope, sent.has_envelope(at, repo, holder)),
+                ("iv" | "ciphertext", None) => (Kind::Envelope, sent.has_envelope(at, holder)),
                 // An entry of somebody else, or of another repository, is another entry, where one is asked for.
-                (_, _) if is_fetch && difference.kind != Kind::Binding && sent.has(at, seen) => {
+                ("x25519PublicKey" | "ephemeralPublicKey" | "iv" | "ciphertext", _)
+                    if is_fetch && sent.has(at, seen) =>
+                {
                     (Kind::Entry, true)
                 }
                 (_, Some(of)) => (Kind::Entry, sent.has_wrapped(at, repo, &entry(of), holder)),
@@ -973,6 +980,17 @@ impl Walk<'_, '_> {
     /// Notes that something else is served of the repository than should be.
     pub(super) fn deviates(&mut self, frame: &Frame<'_>) {
         self.deviated.extend(frame.exchange.repo.clone());
+    }
+
+    /// Notes that others may be members of the repository than should be.
+    pub(super) fn doubts_roster(&mut self, frame: &Frame<'_>) {
+        self.doubtful_rosters.extend(frame.exchange.repo.clone());
+    }
+
+    /// Whether others may be members of the repository than should be.
+    pub(super) fn is_roster_doubtful(&self, frame: &Frame<'_>) -> bool {
+        let repo = frame.exchange.repo.as_deref();
+        repo.is_some_and(|repo| self.doubtful_rosters.contains(repo))
     }
 
     /// Whether something was granted in the repository that had to be refused.

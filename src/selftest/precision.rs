@@ -1,8 +1,10 @@
 //! How rightly the suite blames: of each fault alone, the requirements that a report calls broken, against those it breaks.
 
+use std::fmt::Write as _;
+
 use serde::{Deserialize, Serialize};
 
-use super::matrix::FaultRow;
+use super::matrix::{FaultRow, Matrix};
 
 /// How rightly the whole suite blames, over all faults.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -56,4 +58,45 @@ pub(super) fn share(row: &FaultRow) -> Option<f64> {
 /// Cut to so many parts of one, never up.
 fn rounded(number: f64, parts: f64) -> f64 {
     (number * parts).floor() / parts
+}
+
+/// What reports of the whole suite blame under each fault, as Markdown; empty but for the heading where not all cases ran.
+pub fn blame(matrix: &Matrix) -> String {
+    let mut out = String::from(
+        "# What a report blames\n\n\
+         Made by `avp-conform selftest --full --accept`; not to be edited. Every case runs against the reference server with each \
+         of its faults, one at a time. What the report calls broken is held against what the fault breaks.\n\n",
+    );
+    let Some(precision) = &matrix.precision else {
+        return out;
+    };
+    _ = write!(
+        out,
+        "| | |\n|---|---|\n\
+         | faults | {} |\n\
+         | of what is called broken, is broken (mean) | {:.3} |\n\
+         | nothing but what the fault breaks | {} |\n\
+         | requirements called broken, median | {} |\n\
+         | in nine reports of ten at most | {} |\n\
+         | the first finding names what the fault breaks | {:.1} % |\n\n\
+         | fault | breaks | called broken | first |\n|---|---|---|---|\n",
+        precision.faults, precision.mean, precision.exact, precision.median, precision.most, precision.first
+    );
+    for row in &matrix.faults {
+        let Some(report) = &row.report else { continue };
+        let told = |id: &String| match row.breaks.contains(id) {
+            true => id.clone(),
+            false => format!("*{id}*"),
+        };
+        let broken: Vec<String> = report.broken.iter().map(told).collect();
+        let first = report.first.as_ref().map(told).unwrap_or_default();
+        _ = writeln!(
+            out,
+            "| `{}` | {} | {} | {first} |",
+            row.name,
+            row.breaks.join(", "),
+            broken.join(", ")
+        );
+    }
+    out
 }

@@ -150,6 +150,13 @@ pub(super) fn caller(state: &State, request: &Request) -> Result<String, Refusal
     let token = token.ok_or_else(|| Refusal::unauthorized("this is no bearer token"))?;
     let member = state.tokens().member(state, token);
     let member = member.ok_or_else(|| Refusal::unauthorized("the token is unknown or over"))?;
+    if let (Some(user), true) = (
+        request.header("x-forwarded-user"),
+        state.is(fault::PROXY_HEADER_BESIDE),
+    ) {
+        state.fire();
+        return Ok(user.to_owned());
+    }
     Ok(in_one_place(state, member))
 }
 

@@ -101,7 +101,7 @@ faults! { "errors";
         "An unknown repository ends in a 500.",
         "Clients retry for ever.",
         "Answer 404 where the lookup finds nothing.";
-    Answer(repo_empty) "unknown-repository-200", Must "AVP-6-16",
+    Answer(repo_empty) "unknown-repository-200", Must "AVP-6-16" and "AVP-2-02",
         "A pull from an unknown repository is answered with 200 and nulls.",
         "Clients take a repository that is gone for an empty one.",
         "Answer 404 where the lookup finds nothing.";

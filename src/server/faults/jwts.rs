@@ -19,6 +19,10 @@ faults! { "jwts";
         "The algorithm none is refused, but only where it is spelt in small letters.",
         "Anybody writes a token for anybody.",
         "Allow the one algorithm that you issue, instead of forbidding some.";
+    Rule(NONE_SIGNED) "token-jwt-none-with-a-signature", Must "AVP-3-11",
+        "A JWT under the algorithm none is refused where its signature is empty, and else taken unread.",
+        "Anybody writes a token for anybody, with any bytes behind the last dot.",
+        "Allow the one algorithm that you issue, instead of looking for an empty signature.";
     Rule(EMPTY_SECRET) "token-jwt-empty-secret", Must "AVP-3-11",
         "A JWT under HS256 is verified with the empty secret, since none is configured.",
         "Anybody writes a token for anybody.",
@@ -66,6 +70,7 @@ pub(in crate::server) fn is_believed(state: &State, token: &str) -> bool {
     let algorithm = token.header["alg"].as_str().unwrap_or_default();
     state.is(UNCHECKED_IF_EMPTY) && is_empty && algorithm != "none"
         || state.is(NONE_IN_CAPITALS) && is_empty && none(algorithm)
+        || state.is(NONE_SIGNED) && !is_empty && algorithm == "none"
         || state.is(EMPTY_SECRET) && token.holds_under(b"")
         || state.is(WEAK_SECRET) && token.holds_under(b"secret")
         || state.is(PUBLIC_RAW) && token.holds_under(public.as_bytes())

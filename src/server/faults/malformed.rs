@@ -94,7 +94,7 @@ faults! { "malformed";
         "A push whose rotated roster is malformed is refused with 400, and its envelope is stored.",
         "Nobody can decrypt what is served.",
         "Validate the whole request before you write any of it.";
-    Rule(REMOVE_HALF) "remove-refused-but-dropped", Should "AVP-6-20",
+    Rule(REMOVE_HALF) "remove-refused-but-dropped", Must "AVP-6-20",
         "A removal whose roster or envelope is malformed is refused with 400, and the member is dropped.",
         "Somebody is locked out, and nothing was rotated.",
         "Validate the whole request before you write any of it.";

@@ -86,7 +86,7 @@ faults! { "removal";
         "The identical removal sent again is answered before the caller is looked at.",
         "Who left can read the roster for as long as nobody writes.",
         "Look at the roster first, and for repetitions then.";
-    Rule(REPLAY_FOR_EVER) "remove-again-for-ever", Should "AVP-10-02",
+    Rule(REPLAY_FOR_EVER) "remove-again-for-ever", Must "AVP-10-02",
         "A removal sent again is answered as done, also after the member came back.",
         "Somebody is told to be removed who is there.",
         "Forget the last removal with every other write.";

@@ -19,6 +19,10 @@ faults! { "tokens";
         "Without a token the caller is whom the header X-Forwarded-User names, as if only a proxy could set it.",
         "Anybody acts in the name of anybody.",
         "Take callers from tokens alone, or drop such headers where requests come in.";
+    Rule(PROXY_HEADER_BESIDE) "proxy-header-beside-a-token", Must "AVP-6-15",
+        "With a good token of anybody the caller is whom the header X-Forwarded-User names.",
+        "Every member acts in the name of everybody.",
+        "Take callers from tokens alone, or drop such headers where requests come in.";
     Rule(CACHED_BY_ADDRESS) "fetch-cached-by-its-address", Must "AVP-3-10" and "AVP-6-15" and "AVP-6-14" and "AVP-6-16" and "AVP-10-03",
         "A cache in front of the server keeps what fetchMemberKey answered for two seconds, and serves it to whoever asks.",
         "Anybody reads what a member has just read.",

@@ -44,7 +44,7 @@ faults! { "transport";
         "The Content-Length of a granted pull counts characters and not bytes, and is one short.",
         "Clients get half a JSON document, and nonsense after it.",
         "Count the bytes that are written.";
-    Answer(length_long) "length-too-long", Must "AVP-12-02",
+    Answer(length_long) "length-too-long", Must "AVP-12-02" and "AVP-6-06",
         "The Content-Length of a granted pull is sixteen more than what follows.",
         "Clients wait for bytes that never come.",
         "Count the bytes that are written.";
