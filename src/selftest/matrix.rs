@@ -435,7 +435,7 @@ fn unproven(suite: &Suite, selected: &[usize], observations: &[Observation]) -> 
         .collect();
     let broke: BTreeSet<Sight> = faulty()
         .flat_map(|observation| &observation.broke)
-        .flat_map(|look| look.sights(suite))
+        .flat_map(Look::breaches)
         .collect();
     let broken: BTreeSet<&str> = faulty()
         .flat_map(|observation| &observation.requirements)

@@ -151,6 +151,19 @@ impl Look {
     }
 }
 
+impl Look {
+    /// What is seen to break, where this look broke: each requirement, in its case and as any case shows it.
+    pub fn breaches(&self) -> Vec<Sight> {
+        let sights = self.requirements.iter().map(|requirement| {
+            [Some(self.case.clone()), None].map(|case| Sight {
+                case,
+                requirement: requirement.clone(),
+            })
+        });
+        sights.flatten().collect()
+    }
+}
+
 /// A requirement as a case shows it that is about it, or as any does.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Sight {

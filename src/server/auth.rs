@@ -82,9 +82,19 @@ pub(super) fn token(state: &State, body: &Value) -> Result<Value, Refusal> {
             false => STANDARD.decode(text(body, "signature")).unwrap_or_default(),
         },
     };
+    let asker = state
+        .nonces()
+        .asker(&claim.nonce)
+        .filter(|asker| asker != member_id && state.is(fault::SUBJECT_ASKER));
     redeem(state, &claim)?;
     refuse_second(state, fault::LOGIN_ONCE, member_id)?;
-    let subject = subject(state, member_id);
+    let subject = match asker {
+        Some(asker) => {
+            state.fire();
+            asker
+        }
+        None => subject(state, member_id),
+    };
     let expires = now() + state.lifetimes.token;
     let token = tokens::write(state, &subject, expires);
     state.tokens().keep(token.clone(), &subject, expires);
@@ -158,7 +168,8 @@ fn is_excused(state: &State, claim: &Claim<'_>) -> bool {
         return true;
     }
     let nonces = state.nonces();
-    let lent = state.is(fault::SIGNATURE_ASKERS_KEY) && nonces.asker(&claim.nonce).is_some();
+    let is_lent = state.is(fault::SIGNATURE_ASKERS_KEY) || state.is(fault::SUBJECT_ASKER);
+    let lent = is_lent && nonces.asker(&claim.nonce).is_some();
     lent || nonces.is_excused(state, &claim.nonce, claim.member_id)
 }
 

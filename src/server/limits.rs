@@ -16,6 +16,8 @@ const SILENT_RATE: u64 = 50;
 
 /// How many members a repository holds where there is a limit.
 const MEMBERS: usize = 2;
+/// So many repositories a member has, where a server has that limit.
+const REPOS: usize = 3;
 
 /// Refuses every so many requests, where there is a rate limit.
 pub(super) fn check_rate(state: &State) -> Result<(), Refusal> {
@@ -55,6 +57,13 @@ pub(super) fn check_members(state: &State, count: usize) -> Result<(), Refusal> 
 
 /// Refuses another repository of this member, where there is a limit.
 pub(super) fn check_repos(state: &State, vault: &Vault, member: &str) -> Result<(), Refusal> {
+    if state.is(errors::REPOS_500) {
+        let own = vault.repos.values().filter(|repo| repo.entry(member).is_some());
+        if own.count() >= REPOS {
+            state.fire();
+            return Err(Refusal::failure(500, "a member has three repositories here"));
+        }
+    }
     let all = [
         limits::REPO_LIMIT,
         limits::REPO_LIMIT_FIRST,

@@ -97,6 +97,10 @@ faults! { "auth";
         "The signature is verified under the key that asked for the nonce, and the token is for the presented one.",
         "Anybody with a key of their own logs in as anybody.",
         "Verify under the presented key, and issue the token for the key that you verified under.";
+    Rule(SUBJECT_ASKER) "token-for-whoever-asked-for-the-nonce", Must "AVP-3-08",
+        "The signature is verified under the presented key, and the token is for the key that asked for the nonce.",
+        "Anybody who sees a nonce logs in as the one who asked for it.",
+        "Issue the token for the key that you verified under.";
     Rule(SIGNATURE_EMPTY) "signature-empty-taken", Must "AVP-3-08",
         "An empty signature is taken for a good one.",
         "Anybody logs in as anybody.",

@@ -89,6 +89,10 @@ faults! { "create";
         "An absent shareRefreshTokens is stored as true.",
         "Refresh tokens are shared against the will of the members.",
         "Store no value that was not sent.";
+    Write(policy_always) "create-stores-any-policy-as-true", Must "AVP-5.1-05",
+        "shareRefreshTokens is stored as true, also where it was false.",
+        "Refresh tokens are shared against the will of the members.",
+        "Store the value that was sent.";
     Answer(created_201) "create-answers-201", Must "AVP-6-22",
         "createRepo answers 201.",
         "Clients that ask for 200 report an error and try again, which is then a duplicate.",
@@ -140,6 +144,14 @@ fn policy_false(place: &Place, _: &Repo, repo: &mut Repo) -> bool {
 
 fn policy_true(place: &Place, _: &Repo, repo: &mut Repo) -> bool {
     let here = creates(place) && repo.policy.is_none();
+    if here {
+        repo.policy = Some(true);
+    }
+    here
+}
+
+fn policy_always(place: &Place, _: &Repo, repo: &mut Repo) -> bool {
+    let here = creates(place) && repo.policy == Some(false);
     if here {
         repo.policy = Some(true);
     }

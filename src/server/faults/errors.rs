@@ -117,6 +117,10 @@ faults! { "errors";
         "A third member ends in a 500.",
         "Clients retry for ever.",
         "Answer 403, 413 or 429.";
+    Rule(REPOS_500) "repository-limit-500", Must "AVP-7-01",
+        "The fourth repository of a member ends in a 500.",
+        "Clients retry for ever.",
+        "Answer 403, 413 or 429.";
     Rule(SIZE_500) "size-limit-500", Must "AVP-7-01",
         "A body of more than 32 KiB ends in a 500.",
         "Clients retry for ever; a parser's default limit is the usual cause.",

@@ -65,7 +65,7 @@ faults! { "pull";
         "Of the roster the first two entries are served.",
         "The third member is invisible; a page size is the usual cause.",
         "Serve the whole roster.";
-    Answer(roster_paged) "pull-roster-cut-at-100", Must "AVP-6-06",
+    Answer(roster_paged) "pull-roster-cut-at-100", Must "AVP-6-06" and "AVP-6-10",
         "Of the roster the first hundred entries are served.",
         "Later members are invisible; the page size of a database client is the usual cause.",
         "Read all pages.";
