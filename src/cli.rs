@@ -77,7 +77,7 @@ pub struct RunArgs {
     /// The server under test; the reference server that is built in, if none is given.
     #[arg(long, value_name = "URL", env = "AVP_TARGET", hide_env_values = true)]
     pub target: Option<String>,
-    /// The identity provider, where it is apart from the target.
+    /// URL of the identity provider, if it differs from --target.
     #[arg(long, value_name = "URL", env = "AVP_IDP", hide_env_values = true)]
     pub idp: Option<String>,
     /// Start the server under test with this shell command, and end it afterwards. {port} in it is replaced by a free port,
@@ -133,7 +133,7 @@ pub struct RunArgs {
     /// Where all keys, ids and ivs come from, 64 hexadecimal digits; random unless given.
     #[arg(long, value_name = "HEX")]
     pub seed: Option<Seed>,
-    /// Run only what matches: a glob over case ids, topics and requirement ids; `!` in front takes away.
+    /// Run only what matches: a glob over case ids, topics and requirement ids; prefix with `!` to exclude.
     #[arg(long, value_name = "EXPR", value_parser = Filter::parse)]
     pub filter: Vec<Filter>,
     /// The protocol version that the target claims: 0.2, 0.3 or 0.4 [default: 0.4].
@@ -410,7 +410,7 @@ pub struct ReproArgs {
     /// The server to run the case against; the reference server that is built in, if none is given.
     #[arg(long, value_name = "URL")]
     pub target: Option<String>,
-    /// The identity provider, where it is apart from the target.
+    /// URL of the identity provider, if it differs from --target.
     #[arg(long, value_name = "URL")]
     pub idp: Option<String>,
     /// Up to which step, from 1; the first that is broken unless told, else the last.

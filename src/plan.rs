@@ -12,7 +12,7 @@ use crate::case::{Action, LoadedCase, Suite, nearest};
 use crate::protocol::schema::{self, Field};
 use crate::protocol::{Operation, SpecVersion, catalogue};
 
-/// One `--filter`: a glob over case ids, topics and requirement ids; with a `!` in front it takes away.
+/// One `--filter`: a glob over case ids, topics and requirement ids; prefixed with `!` it excludes.
 #[derive(Debug, Clone)]
 pub struct Filter {
     text: String,

@@ -110,7 +110,7 @@ pub struct Summary {
     pub warn: usize,
     /// A must is not kept.
     pub fail: usize,
-    /// Optional and not offered, or behind a limit.
+    /// Optional and not offered, or the server's own limit refused the request first.
     pub not_applicable: usize,
     /// Not verified.
     pub blocked: usize,

@@ -12,13 +12,13 @@ use crate::protocol::Level;
 )]
 #[serde(rename_all = "kebab-case")]
 pub enum Verdict {
-    /// The target does not offer what is optional, or a limit of its own stands before it.
+    /// The target does not offer what is optional, or its own limit refused the request first.
     NotApplicable,
     /// Seen to hold.
     Pass,
     /// A should is not kept.
     Warn,
-    /// An earlier step did not deliver what the check needs, or nothing proved it: not verified.
+    /// Not verified: an earlier step did not deliver what the check needs, or nothing showed it.
     Blocked,
     /// The harness could not do its work.
     Error,
@@ -37,7 +37,7 @@ impl Verdict {
         Verdict::Error,
     ];
 
-    /// The verdict as reports write it: `not-applicable`.
+    /// The verdict as the JSON report writes it: `not-applicable`.
     pub fn as_str(self) -> &'static str {
         match self {
             Verdict::NotApplicable => "not-applicable",
@@ -46,6 +46,15 @@ impl Verdict {
             Verdict::Blocked => "blocked",
             Verdict::Error => "error",
             Verdict::Fail => "fail",
+        }
+    }
+
+    /// The verdict as people read it: `not applicable`.
+    pub fn words(self) -> &'static str {
+        match self {
+            Verdict::NotApplicable => "not applicable",
+            Verdict::Blocked => "not verified",
+            other => other.as_str(),
         }
     }
 
@@ -61,7 +70,7 @@ impl Verdict {
 
 impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
+        f.pad(self.words())
     }
 }
 
@@ -97,11 +106,11 @@ mod tests {
         assert_eq!(worst, Some(Verdict::Fail));
         assert!(
             Verdict::Blocked > Verdict::Warn,
-            "an unverified must outweighs a warning"
+            "a must that is not verified outweighs a warning"
         );
         assert!(
             Verdict::Pass > Verdict::NotApplicable,
-            "one proof outweighs a limit elsewhere"
+            "what was seen once outweighs a limit elsewhere"
         );
     }
 }

@@ -78,7 +78,7 @@ fn what_would_change_is_told() {
         "push/applied",
         "was fail",
         "checks of cases that stay as they are: 1",
-        "was not-applicable",
+        "was not applicable",
         "changed: 2 cases judged again, still conformant",
     ] {
         assert!(text.contains(part), "{part}\n{text}");

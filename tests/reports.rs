@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 use avp_conform::case::embedded_sources;
 use avp_conform::case::model::CaseFile;
 use avp_conform::protocol::SpecVersion;
-use avp_conform::record::Record;
+use avp_conform::record::{CaseRecord, Record};
 use avp_conform::report::{Destination, Format, Sources, Verbosity, View, diff, load, merge, render};
 use avp_conform::verdict::Verdict;
 
@@ -411,4 +411,177 @@ fn what_is_not_of_one_run_is_not_merged() {
         merge(Vec::new(), |_| {}).unwrap_err(),
         "there are no reports to merge"
     );
+}
+
+/// Breaks the second check of a case: what was expected, and what came.
+fn broken<'a>(record: &'a mut Record, id: &str, expected: &str, got: &str) -> &'a mut CaseRecord {
+    let case = fixture::find(record, id);
+    fixture::spoil(case, Verdict::Fail);
+    case.checks[1].expected = expected.to_owned();
+    case.checks[1].got = got.to_owned();
+    case
+}
+
+/// The lines of a report for the terminal that name each finding.
+fn overview(record: &Record) -> Vec<String> {
+    let text = text(record, &View::default());
+    let lines = text.lines().skip(2).take_while(|line| !line.is_empty());
+    lines.map(str::to_owned).collect()
+}
+
+#[test]
+fn what_differs_in_ids_names_and_numbers_is_one_finding_told_by_the_plainest_case() {
+    let mut record = fixture::conformant();
+    for (id, got) in [
+        ("push/6-07-by-the-rule", "alice is served version 3, not 2"),
+        ("push/6-08-by-the-rule", "bob is served version 9, not 8"),
+        (
+            "push/6-09-by-the-rule",
+            "alice is served version 4, not 1 (and 2 more differences)",
+        ),
+        ("push/6-10-by-the-rule", "alice is served version 5, not 4"),
+        ("push/6-11-by-the-rule", "bob is served version 7, not 4"),
+        ("push/6-12-by-the-rule", "alice is refused"),
+    ] {
+        broken(&mut record, id, "the version of the push is served", got).checks[1].requirements =
+            vec!["AVP-6-09".to_owned()];
+    }
+    fixture::find(&mut record, "push/6-07-by-the-rule").checks[1].requirements = vec!["AVP-6-07".to_owned()];
+    fixture::find(&mut record, "push/6-08-by-the-rule").checks[0].name = "race".to_owned();
+    fixture::find(&mut record, "push/6-09-by-the-rule").exchanges[0].spoiled = Some("half a body".to_owned());
+    fixture::find(&mut record, "push/6-10-by-the-rule").exchanges[0].actor = Some("carol".to_owned());
+    fixture::tally(&mut record);
+    let shown = overview(&record);
+    assert_eq!(shown.len(), 2, "{shown:?}");
+    assert!(
+        shown[0].contains("push/6-11-by-the-rule and 4 others") && shown[0].ends_with("AVP-6-09 AVP-6-07"),
+        "{shown:?}"
+    );
+    assert!(shown[1].contains("push/6-12-by-the-rule  "), "{shown:?}");
+    let text = text(&record, &View::default());
+    assert!(text.contains("     also: AVP-6-07 (1 case)\n"), "{text}");
+}
+
+#[test]
+fn what_is_not_printed_is_counted_and_can_be_asked_for() {
+    let mut record = fixture::conformant();
+    let ids: Vec<String> = record.cases.iter().map(|case| case.id.clone()).take(20).collect();
+    for (index, id) in ids.iter().enumerate() {
+        let letter = char::from(b'a' + u8::try_from(index).unwrap());
+        broken(&mut record, id, &format!("expected {letter}"), "something else");
+    }
+    let first = fixture::find(&mut record, &ids[0]);
+    for letter in ["v", "w", "x", "y", "z"] {
+        let mut more = first.checks[1].clone();
+        more.expected = format!("expected {letter}");
+        first.checks.push(more);
+    }
+    fixture::tally(&mut record);
+    assert_eq!(overview(&record).len(), 20);
+    let normal = text(&record, &View::default());
+    assert!(
+        normal.contains("\n8 more findings not shown in detail: run with -v to see all\n"),
+        "{normal}"
+    );
+    assert!(
+        normal.contains("      and: 3 more findings in this case: run it with -v to see all\n"),
+        "{normal}"
+    );
+    let verbose = View {
+        verbosity: Verbosity::Verbose,
+        ..View::default()
+    };
+    let verbose = text(&record, &verbose);
+    assert!(!verbose.contains("with -v"), "{verbose}");
+    assert_eq!(verbose.matches("\n expected: expected ").count(), 25);
+}
+
+/// What else a check names is more of the same: neither it nor anything in it is what the sentence is about.
+#[test]
+fn what_is_marked_is_the_exchange_that_the_sentence_is_about() {
+    let mut record = fixture::conformant();
+    let id = "push/6-08-by-the-rule";
+    let case = broken(
+        &mut record,
+        id,
+        "a conflict",
+        "accepted is true (and 1 more like it in this step)",
+    );
+    let mut later = case.exchanges[3].clone();
+    later.actor = Some("carol".to_owned());
+    case.exchanges.push(later);
+    case.checks[1].exchanges = vec![3, case.exchanges.len() - 1];
+    fixture::tally(&mut record);
+    let text = text(&record, &View::default());
+    assert!(text.contains(" exchange: bob POST"), "{text}");
+    assert!(shown(Format::Tap, &record).contains("exchange: \"bob POST"));
+    let page = shown(Format::Html, &record);
+    assert_eq!(page.matches("class=\"exchange concerned\"").count(), 1);
+    assert_eq!(page.matches("<mark>").count(), 1);
+    assert!(page.contains("<dt>In</dt><dd>exchange 4</dd>"), "{page}");
+}
+
+/// The exchange that decides is shown, however many there are before it.
+#[test]
+fn the_page_shows_the_deciding_exchange_of_a_long_case() {
+    let mut record = fixture::conformant();
+    let case = broken(
+        &mut record,
+        "push/6-08-by-the-rule",
+        "a conflict",
+        "accepted is true",
+    );
+    let (early, deciding) = (case.exchanges[0].clone(), case.exchanges[3].clone());
+    case.exchanges = vec![early; 300];
+    case.exchanges.push(deciding);
+    case.checks[1].exchanges = vec![300];
+    fixture::tally(&mut record);
+    let page = shown(Format::Html, &record);
+    assert!(page.contains("<span class=\"number\">301</span>"));
+    assert_eq!(page.matches("<mark>").count(), 1);
+    assert!(page.contains("241 exchanges left out"));
+}
+
+#[test]
+fn what_lacks_the_deciding_member_is_marked_in_its_stead() {
+    let whole = fixture::one_failure();
+    let mut lacking = whole.clone();
+    fixture::find(&mut lacking, "push/6-05-by-the-rule").checks[1].pointer = Some("/envelope/iv".to_owned());
+    assert_eq!(text(&lacking, &View::default()), text(&whole, &View::default()));
+}
+
+/// One word for what nothing showed, wherever people read. The JSON report and what is made for programs keep their values.
+#[test]
+fn what_nothing_showed_is_called_not_verified_everywhere() {
+    let record = every_standing();
+    for format in [
+        Format::Text,
+        Format::Markdown,
+        Format::Github,
+        Format::Junit,
+        Format::Tap,
+        Format::Html,
+    ] {
+        let whole = shown(format, &record);
+        let read = match format {
+            Format::Html => words_of(&whole),
+            _ => whole,
+        };
+        let lower = read.to_lowercase();
+        assert!(lower.contains("not verified"), "{read}");
+        for other in ["blocked", "unverified", "unproven"] {
+            assert!(!lower.contains(other), "{other} in {read}");
+        }
+    }
+    assert!(shown(Format::Json, &record).contains("\"blocked\""));
+}
+
+/// What a reader sees of a page: no style, no script, no tags.
+fn words_of(page: &str) -> String {
+    let body = page.split_once("<body>").unwrap().1;
+    let body = body.split_once("<script>").unwrap().0;
+    let pieces = body
+        .split('<')
+        .map(|piece| piece.split_once('>').map_or(piece, |(_, text)| text));
+    pieces.collect::<Vec<_>>().join(" ")
 }

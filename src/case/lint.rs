@@ -275,7 +275,7 @@ impl Lint<'_> {
         }
     }
 
-    /// A refusal proves nothing where the same operation is granted nowhere in the case.
+    /// A refusal verifies nothing where the same operation is granted nowhere in the case.
     fn witnesses(&mut self) {
         let case = &self.case.case;
         let granted = self.granted();
@@ -286,8 +286,9 @@ impl Lint<'_> {
                 continue;
             };
             if answer.get_ref().iter().all(|word| word.is_refusal()) && !granted.contains(&operation) {
-                let message =
-                    format!("the case shows no {operation} that is granted, so this refusal proves nothing");
+                let message = format!(
+                    "the case shows no {operation} that is granted, so this refusal verifies nothing"
+                );
                 let help = "add a step in which the same request, rightly made, is granted".to_owned();
                 self.problem(answer.span(), message, Some(help));
             }

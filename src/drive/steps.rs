@@ -363,7 +363,7 @@ impl Driver<'_> {
 
     /// More than the target offers was asked for.
     pub(super) fn limited(&self, status: u16) -> Stopped {
-        let reason = format!("a limit of the target's stands before it: status {status}");
+        let reason = format!("the server's own limit refused the request first: status {status}");
         not_applicable(self.step, reason)
     }
 

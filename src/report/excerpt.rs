@@ -1,6 +1,6 @@
 //! The decisive part of a body on one line, with a marker under the decisive place.
 
-use super::locate::locate;
+use super::locate::nearest;
 use crate::style::{visible, visible_block};
 use crate::wire::Body;
 
@@ -13,13 +13,13 @@ pub(super) struct Excerpt {
     pub(super) mark: Option<(usize, usize)>,
 }
 
-/// The part of `body` around `pointer`, or its beginning, in at most `width` characters.
+/// The part of `body` around `pointer` (or around what lacks that place), or its beginning, in at most `width` characters.
 pub(super) fn excerpt(body: &Body, pointer: Option<&str>, width: usize) -> Excerpt {
     let found = body
         .as_text()
-        .and_then(|text| Some((text, locate(text, pointer?)?)));
+        .and_then(|text| Some((text, nearest(text, pointer?)?)));
     match found {
-        Some((text, place)) if !pointer.is_some_and(str::is_empty) => around(
+        Some((text, place)) => around(
             &text[..place.start],
             &text[place.clone()],
             &text[place.end..],

@@ -82,7 +82,7 @@ pub(super) struct Totals {
     pub(super) verified: usize,
     pub(super) warned: usize,
     pub(super) failed: usize,
-    pub(super) unverified: usize,
+    pub(super) not_verified: usize,
     pub(super) requests: usize,
 }
 
@@ -98,7 +98,7 @@ impl Totals {
             verified: count(Verdict::Pass),
             warned: count(Verdict::Warn),
             failed: count(Verdict::Fail),
-            unverified: count(Verdict::Blocked) + count(Verdict::Error),
+            not_verified: count(Verdict::Blocked) + count(Verdict::Error),
             requests: record.cases.iter().map(|case| case.exchanges.len()).sum(),
         }
     }
@@ -109,7 +109,7 @@ impl Totals {
         for (number, what) in [
             (self.failed, "broken"),
             (self.warned, "with a warning"),
-            (self.unverified, "not verified"),
+            (self.not_verified, "not verified"),
         ] {
             if number > 0 {
                 parts.push(format!("{} {what}", thousands(number)));
@@ -321,7 +321,7 @@ pub(super) enum Standing {
     Known,
 }
 
-/// What a case counts as: a warning fails a strict run alone, and what is blocked fails where a must is left unverified.
+/// What a case counts as: a warning fails a strict run alone, and what is not verified fails where that is a must.
 pub(super) fn standing(record: &Record, case: &CaseRecord) -> Standing {
     match case.verdict {
         _ if case.known.is_some() => Standing::Known,
@@ -357,15 +357,12 @@ pub(super) fn requirement<'a>(record: &'a Record, id: &str) -> Option<&'a Requir
         .find(|requirement| requirement.id == id)
 }
 
-/// `AVP-6-07 (must)` and what conforms, for each requirement of a check that the record knows.
-pub(super) fn rules<'a>(
-    record: &'a Record,
-    check: &'a CheckRecord,
-) -> impl Iterator<Item = (String, &'a str)> {
-    check.requirements.iter().map(|id| match requirement(record, id) {
+/// `AVP-6-07 (must)` and what conforms, as far as the record knows the requirement.
+pub(super) fn rule<'a>(record: &'a Record, id: &str) -> (String, &'a str) {
+    match requirement(record, id) {
         Some(found) => (format!("{} ({})", visible(id), found.level), found.text.as_str()),
         None => (visible(id), ""),
-    })
+    }
 }
 
 /// The sentence that says why a case is as it is: its reason, or its worst check.

@@ -1,63 +1,158 @@
-//! What is wrong, each thing once: equal broken checks of many cases are one finding.
+//! What is wrong, each thing once: broken checks that say the same are one finding, told by the plainest of their cases.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap};
 
 use super::excerpt::cut;
 use super::facts::{got, reason};
+use super::outline::outline;
 use crate::record::{CaseRecord, CheckRecord, Record};
 use crate::verdict::Verdict;
-use crate::wire::Exchange;
+use crate::wire::{Exchange, Role};
 
-/// A check that fails or warns, with the first case in which it does, the others, and the requirements of all.
+/// One broken check of one case.
+type Seen<'a> = (&'a CaseRecord, &'a CheckRecord);
+
+/// What fails or warns alike in some cases.
 pub(super) struct Finding<'a> {
+    /// The check that speaks for all of them: that of the plainest case.
     pub(super) check: &'a CheckRecord,
+    /// The plainest case.
     pub(super) case: &'a CaseRecord,
+    /// The other cases, in suite order.
     pub(super) others: Vec<&'a CaseRecord>,
-    pub(super) requirements: BTreeSet<&'a str>,
+    /// The requirements that are broken, each with the number of cases that show it: what most of them show comes first.
+    pub(super) requirements: Vec<(&'a str, usize)>,
 }
 
 impl<'a> Finding<'a> {
-    pub(super) fn new(case: &'a CaseRecord, check: &'a CheckRecord) -> Finding<'a> {
-        let requirements = check.requirements.iter().map(String::as_str).collect();
-        Finding {
+    fn of(seen: &[Seen<'a>]) -> Option<Finding<'a>> {
+        let requirements = by_cases(seen);
+        let rule = requirements.first().map(|(id, _)| *id);
+        let is_of_rule =
+            |check: &CheckRecord| rule.is_none_or(|rule| check.requirements.iter().any(|id| id == rule));
+        let (case, check) = seen
+            .iter()
+            .filter(|(_, check)| is_of_rule(check))
+            .min_by_key(|(case, check)| plainness(case, check))?;
+        let mut others: Vec<&CaseRecord> = seen.iter().map(|(other, _)| *other).collect();
+        others.dedup_by_key(|other| &other.id);
+        others.retain(|other| other.id != case.id);
+        Some(Finding {
             check,
             case,
-            others: Vec::new(),
+            others,
             requirements,
-        }
+        })
     }
 
-    fn add(&mut self, case: &'a CaseRecord, check: &'a CheckRecord) {
-        self.requirements
-            .extend(check.requirements.iter().map(String::as_str));
-        let known = self.others.last().copied().unwrap_or(self.case);
-        if known.id != case.id {
-            self.others.push(case);
-        }
+    /// The requirement that it is about.
+    pub(super) fn rule(&self) -> &'a str {
+        self.requirements.first().map_or("", |(id, _)| id)
     }
 }
 
-/// The findings of a record: failures before warnings, each kind in suite order.
-pub(super) fn findings(record: &Record) -> Vec<Finding<'_>> {
-    let mut found: Vec<Finding<'_>> = Vec::new();
-    let mut places = HashMap::new();
-    for case in &record.cases {
-        for check in case.checks.iter().filter(|check| is_news(check)) {
-            let place = *places.entry(sameness(check)).or_insert(found.len());
-            match found.get_mut(place) {
-                None => found.push(Finding::new(case, check)),
-                Some(finding) => finding.add(case, check),
+/// Requirements with the number of cases that show each broken, the greatest first.
+fn by_cases<'a>(seen: &[Seen<'a>]) -> Vec<(&'a str, usize)> {
+    let mut found: Vec<(&str, BTreeSet<&str>)> = Vec::new();
+    for (case, check) in seen {
+        for id in &check.requirements {
+            match found.iter_mut().find(|(known, _)| known == id) {
+                Some((_, cases)) => _ = cases.insert(&case.id),
+                None => found.push((id, BTreeSet::from([case.id.as_str()]))),
             }
         }
     }
-    found.sort_by_key(|finding| std::cmp::Reverse(finding.check.verdict));
+    let mut counted: Vec<_> = found.into_iter().map(|(id, cases)| (id, cases.len())).collect();
+    counted.sort_by_key(|(_, cases)| Reverse(*cases));
+    counted
+}
+
+/// How much a reader has to take in before he sees what a check is about; the least is the plainest. Whether it takes a race,
+/// whether something is sent that is to be refused, how many steps, how many actors, and how many exchanges there are before the
+/// one that decides.
+fn plainness(case: &CaseRecord, check: &CheckRecord) -> (bool, bool, usize, usize, usize) {
+    let is_race = case.checks.iter().any(|check| check.name == "race");
+    let of_steps = case
+        .exchanges
+        .iter()
+        .filter(|exchange| exchange.role == Role::Step);
+    let steps = case.checks.iter().filter_map(|check| check.step);
+    let steps = steps.chain(of_steps.filter_map(|exchange| exchange.step));
+    let actors: BTreeSet<&str> = actors(case).collect();
+    (
+        is_race,
+        is_odd(case, check),
+        steps.max().map_or(0, |last| last + 1),
+        actors.len(),
+        check.exchanges.first().copied().unwrap_or(case.exchanges.len()),
+    )
+}
+
+/// Whether a case sends something that is to be refused, beside what decides the check: what is no valid request, or what was
+/// rightly refused.
+fn is_odd(case: &CaseRecord, check: &CheckRecord) -> bool {
+    let deciding = check.exchanges.first();
+    let mut exchanges = case.exchanges.iter().enumerate();
+    let is_spoiled =
+        exchanges.any(|(index, exchange)| Some(&index) != deciding && exchange.spoiled.is_some());
+    let mut answers = case
+        .checks
+        .iter()
+        .filter(|other| other.name == "answer" && other.verdict == Verdict::Pass)
+        .filter_map(|other| decisive(case, other));
+    is_spoiled
+        || answers.any(|(_, exchange)| {
+            let status = exchange.outcome.answer().map(|answer| answer.status);
+            status.is_some_and(|status| !(200..300).contains(&status))
+        })
+}
+
+/// The names of those who ask something in a case.
+fn actors(case: &CaseRecord) -> impl Iterator<Item = &str> {
+    case.exchanges
+        .iter()
+        .filter_map(|exchange| exchange.actor.as_deref())
+}
+
+/// The findings of a record: failures before warnings, and of each kind those first that most cases show.
+pub(super) fn findings(record: &Record) -> Vec<Finding<'_>> {
+    let mut found = gathered(&record.cases, is_news);
+    found.sort_by_key(|finding| {
+        (
+            Reverse(finding.check.verdict),
+            Reverse(finding.others.len()),
+            plainness(finding.case, finding.check),
+        )
+    });
     found
+}
+
+/// The findings of one case, known ones too, in the order of its checks.
+pub(super) fn findings_of(case: &CaseRecord) -> Vec<Finding<'_>> {
+    gathered(std::slice::from_ref(case), is_broken)
+}
+
+/// What checks of cases are about, in the order in which it first comes up.
+fn gathered(cases: &[CaseRecord], is_wanted: impl Fn(&CheckRecord) -> bool) -> Vec<Finding<'_>> {
+    let actors: BTreeSet<&str> = cases.iter().flat_map(actors).collect();
+    let mut alike: Vec<Vec<Seen<'_>>> = Vec::new();
+    let mut places = HashMap::new();
+    for case in cases {
+        for check in case.checks.iter().filter(|check| is_wanted(check)) {
+            let place = *places.entry(sameness(check, &actors)).or_insert(alike.len());
+            match alike.get_mut(place) {
+                None => alike.push(vec![(case, check)]),
+                Some(seen) => seen.push((case, check)),
+            }
+        }
+    }
+    alike.iter().filter_map(|seen| Finding::of(seen)).collect()
 }
 
 /// The requirement of the first finding of a record: what its reader is told first.
 pub fn first_broken(record: &Record) -> Option<&str> {
-    let first = findings(record).first()?.check;
-    first.requirements.first().map(String::as_str)
+    findings(record).first().map(Finding::rule)
 }
 
 /// Whether a check says that the target does something wrong.
@@ -87,22 +182,13 @@ pub(super) fn matter(case: &CaseRecord) -> String {
 }
 
 /// What two checks have in common that fail for one reason.
-fn sameness(check: &CheckRecord) -> (Verdict, &str, String, String) {
+fn sameness<'a>(check: &'a CheckRecord, actors: &BTreeSet<&str>) -> (Verdict, &'a str, String, String) {
     (
         check.verdict,
         &check.name,
-        outline(&check.expected),
-        outline(&check.got),
+        outline(&check.expected, actors),
+        outline(&check.got, actors),
     )
-}
-
-/// A sentence without its numbers and ids, which differ from case to case.
-fn outline(text: &str) -> String {
-    let word = |piece: &str| match piece {
-        _ if piece.len() >= 16 && !piece.contains('-') => "*".to_owned(),
-        _ => piece.replace(|character: char| character.is_ascii_digit(), "#"),
-    };
-    text.split(' ').map(word).collect::<Vec<_>>().join(" ")
 }
 
 /// Cases that could not be judged for one reason.
@@ -114,6 +200,7 @@ pub(super) struct Hindrance<'a> {
 
 /// Why cases are blocked, in error, or not applicable: errors first, each reason once.
 pub(super) fn hindrances(record: &Record) -> Vec<Hindrance<'_>> {
+    let actors: BTreeSet<&str> = record.cases.iter().flat_map(actors).collect();
     let mut found: Vec<Hindrance<'_>> = Vec::new();
     let mut places = HashMap::new();
     for case in record
@@ -123,7 +210,7 @@ pub(super) fn hindrances(record: &Record) -> Vec<Hindrance<'_>> {
     {
         let reason = reason(case);
         let place = *places
-            .entry((case.verdict, outline(&reason)))
+            .entry((case.verdict, outline(&reason, &actors)))
             .or_insert(found.len());
         match found.get_mut(place) {
             None => found.push(Hindrance {
@@ -134,7 +221,7 @@ pub(super) fn hindrances(record: &Record) -> Vec<Hindrance<'_>> {
             Some(hindrance) => hindrance.cases.push(case),
         }
     }
-    found.sort_by_key(|hindrance| std::cmp::Reverse(hindrance.verdict));
+    found.sort_by_key(|hindrance| Reverse(hindrance.verdict));
     found
 }
 
@@ -145,34 +232,9 @@ fn is_hindered(verdict: Verdict) -> bool {
     )
 }
 
-/// The exchange that decides a check: the last in whose answer the check's place is, else the last it names.
-pub(super) fn decisive<'a>(case: &'a CaseRecord, check: &CheckRecord) -> Option<&'a Exchange> {
-    let named = || {
-        check
-            .exchanges
-            .iter()
-            .rev()
-            .filter_map(|index| case.exchanges.get(*index))
-    };
-    let pointer = check.pointer.as_deref();
-    let has_place = |exchange: &&Exchange| {
-        let body = exchange.outcome.answer().and_then(|answer| answer.body.as_text());
-        body.zip(pointer)
-            .is_some_and(|(text, pointer)| super::locate::locate(text, pointer).is_some())
-    };
-    named().find(has_place).or_else(|| named().next())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numbers_and_ids_do_not_tell_sentences_apart() {
-        assert_eq!(
-            outline("version 12 of Zm9vYmFyYmF6cXV4Cg=="),
-            outline("version 47 of AAAAYmFyYmF6cXV4Cg==")
-        );
-        assert_ne!(outline("accepted is true"), outline("accepted is false"));
-    }
+/// The exchange that decides a check, with its place in the case: what came is what it was answered with. What else a broken
+/// check names is more of the same.
+pub(super) fn decisive<'a>(case: &'a CaseRecord, check: &CheckRecord) -> Option<(usize, &'a Exchange)> {
+    let index = *check.exchanges.first()?;
+    Some((index, case.exchanges.get(index)?))
 }

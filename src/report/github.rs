@@ -12,6 +12,9 @@ use crate::verdict::{RunVerdict, Verdict};
 /// How many annotations of a kind GitHub shows for a step.
 const OF_A_KIND: usize = 10;
 
+/// How many lines of a list one annotation has.
+const LINES: usize = 30;
+
 /// One annotation.
 struct Annotation {
     file: String,
@@ -56,19 +59,17 @@ pub(super) fn render(record: &Record) -> String {
 fn of_baseline(out: &mut String, record: &Record, baseline: &Baseline) {
     let known: Vec<_> = record.cases.iter().filter(|case| case.known.is_some()).collect();
     if !known.is_empty() {
-        let lines: Vec<_> = known
+        let lines = known
             .iter()
-            .take(30)
-            .map(|case| format!("{}: {}", visible(&case.id), reason(case)))
-            .collect();
+            .map(|case| format!("{}: {}", visible(&case.id), reason(case)));
+        let lines = some(lines.collect());
         let title = count(known.len(), "known failure");
         _ = writeln!(out, "::notice title={title}::{}", data(&lines.join("\n")));
     }
     if let Some(first) = baseline.out_of_date.first() {
-        let stale = baseline.out_of_date.iter().take(30);
-        let mut lines: Vec<_> = stale
-            .map(|it| format!("{}: {}", visible(&it.entry), sentence(&it.reason)))
-            .collect();
+        let stale = baseline.out_of_date.iter();
+        let lines = stale.map(|it| format!("{}: {}", visible(&it.entry), sentence(&it.reason)));
+        let mut lines = some(lines.collect());
         lines.push(repair(baseline));
         _ = writeln!(
             out,
@@ -80,13 +81,17 @@ fn of_baseline(out: &mut String, record: &Record, baseline: &Baseline) {
     }
 }
 
+/// At most [`LINES`] lines; what is left out is counted in the last.
+fn some(mut lines: Vec<String>) -> Vec<String> {
+    if let Some(left @ 1..) = lines.len().checked_sub(LINES) {
+        lines.truncate(LINES);
+        lines.push(format!("and {left} more: avp-conform -v lists all"));
+    }
+    lines
+}
+
 fn of_finding(record: &Record, finding: &Finding<'_>) -> Annotation {
-    let rule = finding
-        .check
-        .requirements
-        .first()
-        .map(String::as_str)
-        .unwrap_or_default();
+    let rule = finding.rule();
     Annotation {
         file: visible(&finding.case.file),
         line: finding.check.line,

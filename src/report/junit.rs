@@ -81,7 +81,7 @@ fn status(record: &Record, case: &CaseRecord) -> TestCaseStatus {
         Standing::Errored => NonSuccessKind::Error,
     };
     let mut status = TestCaseStatus::non_success(kind);
-    status.set_type(case.verdict.as_str());
+    status.set_type(case.verdict.words());
     status.set_message(text::case_summary(case));
     status.set_description(text::case_details(record, case));
     status

@@ -15,6 +15,19 @@ pub(super) fn locate(text: &str, pointer: &str) -> Option<Range<usize>> {
     Some(start..scan.at)
 }
 
+/// The place at `pointer`, or where there is none, the innermost around it: what lacks a member is marked whole. None where
+/// that is the whole text.
+pub(super) fn nearest(text: &str, pointer: &str) -> Option<Range<usize>> {
+    let mut pointer = pointer;
+    while !pointer.is_empty() {
+        if let Some(place) = locate(text, pointer) {
+            return Some(place);
+        }
+        pointer = &pointer[..pointer.rfind('/')?];
+    }
+    None
+}
+
 struct Scan<'a> {
     text: &'a str,
     at: usize,
@@ -141,6 +154,16 @@ mod tests {
         assert_eq!(at("/a/b~0~1/0"), Some("1"));
         assert_eq!(at("/a/b~0~1/1/x"), Some(r#""x":"}\"""#));
         assert_eq!(at("/a/b~0~1/2"), Some("true"));
+    }
+
+    #[test]
+    fn what_lacks_a_member_is_the_nearest_place() {
+        let near = |pointer: &str| nearest(BODY, pointer).map(|range| &BODY[range]);
+        assert_eq!(near("/c"), Some(r#""c":null"#));
+        assert_eq!(near("/a/b~0~1/1/y"), Some(r#"{"x":"}\""}"#));
+        assert_eq!(near("/a/b~0~1/9/y"), Some(r#""b~/":[1, {"x":"}\""} ,true]"#));
+        assert_eq!([near("/d"), near("/d/e"), near("")], [None; 3]);
+        assert_eq!(nearest("<html>", "/a"), None);
     }
 
     #[test]

@@ -30,7 +30,7 @@ pub(super) fn render(record: &Record) -> String {
     broken(&mut out, record);
     hindered(&mut out, record);
     known(&mut out, record);
-    unverified(&mut out, record);
+    not_verified(&mut out, record);
     advised(&mut out, record);
     notes(&mut out, record);
     out
@@ -105,7 +105,7 @@ fn broken(out: &mut String, record: &Record) {
     if shown < found.len() {
         _ = writeln!(
             out,
-            "\n{} not shown here; the other reports have them.\n",
+            "\n{} not shown here: `avp-conform -v` lists all.\n",
             count(found.len() - shown, "more finding")
         );
     }
@@ -121,12 +121,7 @@ fn details(record: &Record, finding: &Finding<'_>) -> String {
         0 => String::new(),
         number => format!(" and {}", count(number, "more case")),
     };
-    let rule = finding
-        .check
-        .requirements
-        .first()
-        .map(String::as_str)
-        .unwrap_or_default();
+    let rule = finding.rule();
     let rule_text = requirement(record, rule)
         .map(|found| found.text.as_str())
         .unwrap_or_default();
@@ -205,7 +200,7 @@ fn known(out: &mut String, record: &Record) {
     _ = writeln!(out, "\nMend the list: <code>{}</code>", html(&repair(baseline)));
 }
 
-fn unverified(out: &mut String, record: &Record) {
+fn not_verified(out: &mut String, record: &Record) {
     let groups = by_reason(record, |verdict| {
         matches!(verdict, Verdict::Blocked | Verdict::Error)
     });
@@ -233,7 +228,7 @@ fn advised(out: &mut String, record: &Record) {
 
 fn left_out(out: &mut String, length: usize) {
     if let Some(left @ 1..) = length.checked_sub(LISTED) {
-        _ = writeln!(out, "- and {} more", thousands(left));
+        _ = writeln!(out, "- and {} more: `avp-conform -v` lists all", thousands(left));
     }
 }
 

@@ -20,6 +20,7 @@ mod load;
 mod locate;
 mod markdown;
 mod merge;
+mod outline;
 mod rejudged;
 mod tap;
 mod text;

@@ -74,7 +74,7 @@ fn check(out: &mut String, case: &CaseRecord, check: &CheckRecord) {
     field(out, 6, "line", check.line);
     field(out, 6, "expected", sentence(&check.expected));
     field(out, 6, "got", got(check));
-    if let Some(exchange) = decisive(case, check) {
+    if let Some((_, exchange)) = decisive(case, check) {
         field(out, 6, "exchange", exchange_line(exchange));
     }
     if let Some(hint) = &check.hint {

@@ -16,7 +16,7 @@ pub const DEFAULT_MAX_BODY: usize = 4 << 20;
 pub struct ClientOptions {
     /// The vault server.
     pub vault: Endpoint,
-    /// The identity provider, where it is apart from the vault.
+    /// The identity provider, if it is not the vault server.
     pub idp: Option<Endpoint>,
     /// How long one exchange may take, connecting included, where the caller gives no limit.
     pub timeout: Duration,

@@ -5,10 +5,13 @@ use maud::{Markup, html};
 use super::exchanges::{self, Budget};
 use super::{ORDER, label, sign};
 use crate::record::{CaseRecord, CheckRecord, Record};
-use crate::report::facts::{again, got, known_sentence, reason, rules, sentence};
-use crate::report::findings::{is_broken, matter};
+use crate::report::facts::{again, got, known_sentence, reason, rule, sentence};
+use crate::report::findings::{decisive, is_broken, matter};
 use crate::style::{count, thousands, visible_cut};
 use crate::verdict::Verdict;
+
+/// How many rules of one broken check are told in words.
+const RULES: usize = 4;
 
 /// The cases.
 pub(super) fn write(record: &Record) -> Markup {
@@ -77,7 +80,7 @@ fn tools(record: &Record) -> Markup {
                 autocomplete="off" spellcheck="false";
             div.chips role="group" aria-label="Verdicts" {
                 @for verdict in present {
-                    button.chip.(verdict.as_str()) type="button" data-chip=(verdict) aria-pressed="false" {
+                    button.chip.(verdict.as_str()) type="button" data-chip=(verdict.as_str()) aria-pressed="false" {
                         (sign(verdict)) " " (verdict) " " b { (thousands(news(verdict))) }
                     }
                 }
@@ -173,10 +176,16 @@ fn broken_check(record: &Record, case: &CaseRecord, check: &CheckRecord) -> Mark
                 @if let Some(step) = check.step { " · step " (step + 1) }
                 " · " (visible_cut(&case.file, 200)) ":" (check.line)
             }
-            @for (id, text) in rules(record, check).take(4) { p.rule { b { (id) } " " (sentence(text)) } }
+            @for (id, text) in check.requirements.iter().take(RULES).map(|id| rule(record, id)) {
+                p.rule { b { (id) } " " (sentence(text)) }
+            }
+            @if check.requirements.len() > RULES {
+                p.rule { "and " b { (check.requirements[RULES..].iter().map(|id| visible_cut(id, 40)).collect::<Vec<_>>().join(" ")) } }
+            }
             dl.seen {
                 dt { "Expected" } dd { (sentence(&check.expected)) }
                 dt { "Got" } dd.got { (got(check)) }
+                @if let Some((at, _)) = decisive(case, check) { dt { "In" } dd { "exchange " (at + 1) } }
                 @if let Some(pointer) = &check.pointer { dt { "At" } dd { code { (visible_cut(pointer, 200)) } } }
                 @if let Some(hint) = &check.hint { dt { "What to do" } dd { (sentence(hint)) } }
             }

@@ -1,11 +1,13 @@
 //! The exchanges of a case: what was sent, what came, how long it took, the decisive place marked.
 
+use std::collections::BTreeSet;
+
 use maud::{Markup, html};
 
 use super::pretty::{Piece, pretty};
-use crate::record::CaseRecord;
+use crate::record::{CaseRecord, CheckRecord};
 use crate::report::facts::{sentence, took};
-use crate::report::findings::is_broken;
+use crate::report::findings::{decisive, is_broken};
 use crate::report::text::{exchange_outcome, exchange_place, short_path};
 use crate::style::{count, visible_cut};
 use crate::wire::{Body, Exchange, Headers, Outcome};
@@ -55,7 +57,8 @@ pub(super) fn write(case: &CaseRecord, full: bool, budget: &mut Budget) -> Marku
     if case.exchanges.is_empty() {
         return html! {};
     }
-    let mut one = |(index, exchange)| {
+    let mut one = |index: usize| {
+        let exchange = &case.exchanges[index];
         let shown = if full {
             budget.full(in_full(case, index, exchange))
         } else {
@@ -63,13 +66,7 @@ pub(super) fn write(case: &CaseRecord, full: bool, budget: &mut Budget) -> Marku
         };
         shown.or_else(|| budget.brief(in_brief(index, exchange)))
     };
-    let shown: Vec<Markup> = case
-        .exchanges
-        .iter()
-        .enumerate()
-        .take(EXCHANGES)
-        .map_while(&mut one)
-        .collect();
+    let shown: Vec<Markup> = chosen(case).into_iter().map_while(&mut one).collect();
     let hidden = case.exchanges.len() - shown.len();
     html! {
         h4 { "Exchanges" }
@@ -83,6 +80,24 @@ pub(super) fn write(case: &CaseRecord, full: bool, budget: &mut Budget) -> Marku
             p.quiet { "Bodies of passing cases are left out; the JSON report has them." }
         }
     }
+}
+
+/// The exchanges that decide what is broken, and as many of the first as there is room for besides.
+fn chosen(case: &CaseRecord) -> BTreeSet<usize> {
+    let mut chosen: BTreeSet<usize> = deciding(case).map(|(at, _)| at).take(EXCHANGES / 2).collect();
+    let room = EXCHANGES - chosen.len();
+    let first: Vec<usize> = (0..case.exchanges.len())
+        .filter(|index| !chosen.contains(index))
+        .take(room)
+        .collect();
+    chosen.extend(first);
+    chosen
+}
+
+/// The broken checks of a case with the exchange that decides each.
+fn deciding(case: &CaseRecord) -> impl Iterator<Item = (usize, &CheckRecord)> {
+    let broken = case.checks.iter().filter(|check| is_broken(check));
+    broken.filter_map(|check| decisive(case, check).map(|(at, _)| (at, check)))
 }
 
 fn in_brief(index: usize, exchange: &Exchange) -> Markup {
@@ -109,15 +124,15 @@ fn line(index: usize, exchange: &Exchange) -> Markup {
 }
 
 fn in_full(case: &CaseRecord, index: usize, exchange: &Exchange) -> Markup {
-    let mut broken = case
-        .checks
+    let decided: Vec<&CheckRecord> = deciding(case)
+        .filter(|(at, _)| *at == index)
+        .map(|(_, check)| check)
+        .collect();
+    let pointers: Vec<&str> = decided
         .iter()
-        .filter(|check| is_broken(check) && check.exchanges.contains(&index));
-    let pointers: Vec<&str> = broken
-        .clone()
         .filter_map(|check| check.pointer.as_deref())
         .collect();
-    let concerned = broken.next().is_some();
+    let concerned = !decided.is_empty();
     let request = &exchange.request;
     let first = format!(
         "{} {}",

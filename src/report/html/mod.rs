@@ -20,6 +20,9 @@ use crate::verdict::{RunVerdict, Verdict};
 const STYLE: &str = include_str!("style.css");
 const SCRIPT: &str = include_str!("app.js");
 
+/// How many entries of a list of known failures that is out of date are named.
+const STALE: usize = 20;
+
 /// The record as a page.
 pub(super) fn render(record: &Record) -> Vec<u8> {
     let title = format!(
@@ -166,10 +169,14 @@ fn notes(record: &Record) -> Vec<String> {
             .out_of_date
             .iter()
             .map(|it| format!("{}: {}", visible(&it.entry), sentence(&it.reason)));
+        let more = match baseline.out_of_date.len().saturating_sub(STALE) {
+            0 => String::new(),
+            left => format!("; and {} more", thousands(left)),
+        };
         notes.push(format!(
-            "{} is out of date: {}. Mend it: {}",
+            "{} is out of date: {}{more}. Mend it: {}",
             visible(&baseline.file),
-            entries.take(20).collect::<Vec<_>>().join("; "),
+            entries.take(STALE).collect::<Vec<_>>().join("; "),
             repair(baseline)
         ));
     }
@@ -244,7 +251,7 @@ fn label(verdict: Verdict) -> Markup {
     let name = if verdict == Verdict::NotApplicable {
         "n/a"
     } else {
-        verdict.as_str()
+        verdict.words()
     };
     html! { span.label.(verdict.as_str()) { (sign(verdict)) " " (name) } }
 }

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use serde::de::IgnoredAny;
 
-use crate::report::locate::locate;
+use crate::report::locate::nearest;
 use crate::style::visible_block;
 use crate::wire::Body;
 
@@ -22,17 +22,11 @@ pub(super) fn pretty(body: &Body, pointers: &[&str], limit: usize) -> Vec<Piece>
         .filter(|text| text.len() <= limit * 4 && is_json(text))
     {
         Some(text) => {
-            let places: Vec<_> = pointers.iter().filter(|pointer| !pointer.is_empty()).collect();
-            cut(
-                lay_out(
-                    text,
-                    &places
-                        .iter()
-                        .filter_map(|pointer| locate(text, pointer))
-                        .collect::<Vec<_>>(),
-                ),
-                limit,
-            )
+            let marks: Vec<_> = pointers
+                .iter()
+                .filter_map(|pointer| nearest(text, pointer))
+                .collect();
+            cut(lay_out(text, &marks), limit)
         }
         None => vec![Piece {
             text: visible_block(body.as_bytes(), limit),

@@ -4,7 +4,7 @@ use super::exchange;
 use super::page::{INDENT, Page};
 use crate::record::{CaseRecord, CheckRecord, Record};
 use crate::report::excerpt::{cut, excerpt};
-use crate::report::facts::{again, got, reason, rules, sentence};
+use crate::report::facts::{again, got, reason, rule, sentence};
 use crate::report::findings::{Finding, decisive};
 use crate::report::{Verbosity, View};
 use crate::style::{Tone, count, visible, visible_cut};
@@ -15,7 +15,7 @@ use crate::wire::{Exchange, Outcome};
 const CHECKS: usize = 3;
 /// How many rules of one check are quoted.
 const RULES: usize = 2;
-/// How many other cases are named.
+/// How many other cases, or the requirements of other cases, are named.
 const OTHERS: usize = 6;
 
 /// Writes the block of a case and the findings for which it stands.
@@ -45,12 +45,10 @@ pub(super) fn write(
         check(page, record, finding, view);
     }
     if !all && found.len() > CHECKS {
+        let left = count(found.len() - CHECKS, "more finding");
         page.labelled(
             "and",
-            &format!(
-                "{} broken in this case",
-                count(found.len() - CHECKS, "more check")
-            ),
+            &format!("{left} in this case: run it with -v to see all"),
             None,
         );
     }
@@ -80,29 +78,45 @@ fn check(page: &mut Page, record: &Record, finding: &Finding<'_>, view: &View) {
         None => format!(", {}", visible_cut(&check.name, 60)),
     };
     where_it_is(page, &finding.case.file, check.line, &what, view);
-    for (id, text) in rules(record, check).take(RULES) {
-        page.labelled("rule", &format!("{id} {}", sentence(text)), None);
-    }
-    if check.requirements.len() > RULES {
-        page.labelled(
-            "rules",
-            &check.requirements[RULES..]
-                .iter()
-                .map(|id| visible(id))
-                .collect::<Vec<_>>()
-                .join(" "),
-            None,
-        );
-    }
+    broken_rules(page, record, finding, view.verbosity);
     page.labelled("expected", &sentence(&check.expected), Some(Tone::Good));
     page.labelled("got", &got(check), Some(Tone::of(check.verdict)));
-    if let Some(exchange) = decisive(finding.case, check) {
+    if let Some((_, exchange)) = decisive(finding.case, check) {
         evidence(page, exchange, check);
     }
     if let Some(hint) = &check.hint {
         page.labelled("hint", &sentence(hint), None);
     }
     others(page, &finding.others, check.verdict, view.verbosity);
+}
+
+/// The requirements that the check breaks, the finding's own first, and those that its other cases break instead.
+fn broken_rules(page: &mut Page, record: &Record, finding: &Finding<'_>, verbosity: Verbosity) {
+    let (own, others): (Vec<_>, Vec<_>) = finding
+        .requirements
+        .iter()
+        .partition(|(id, _)| finding.check.requirements.iter().any(|own| own == id));
+    for (id, _) in own.iter().take(RULES) {
+        let (id, text) = rule(record, id);
+        page.labelled("rule", &format!("{id} {}", sentence(text)), None);
+    }
+    if own.len() > RULES {
+        let ids: Vec<_> = own[RULES..].iter().map(|(id, _)| visible(id)).collect();
+        page.labelled("rules", &ids.join(" "), None);
+    }
+    let shown = match verbosity {
+        Verbosity::Verbose => others.len(),
+        _ => others.len().min(OTHERS),
+    };
+    if shown > 0 {
+        let ids = others.iter().take(shown);
+        let ids = ids.map(|(id, cases)| format!("{} ({})", visible(id), count(*cases, "case")));
+        let mut text = ids.collect::<Vec<_>>().join(", ");
+        if shown < others.len() {
+            text.push_str(&format!(", and {} more (-v names all)", others.len() - shown));
+        }
+        page.labelled("also", &text, None);
+    }
 }
 
 /// `--> cases/push.toml:12, step 2`, and the line itself where the source is at hand.
@@ -159,7 +173,7 @@ fn others(page: &mut Page, others: &[&CaseRecord], verdict: Verdict, verbosity: 
     let mut text = format!("{} {fail} the same check: ", count(others.len(), "more case"));
     text.push_str(&super::ids(&others[..others.len().min(shown)]));
     if others.len() > shown {
-        text.push_str(", …");
+        text.push_str(", … (-v names all)");
     }
     page.labelled("and", &text, None);
 }

@@ -8,7 +8,7 @@ mod summary;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::facts::{got, reason, sentence, target, verdict_line};
-use super::findings::{Finding, Hindrance, findings, hindrances, is_broken};
+use super::findings::{Finding, Hindrance, findings, findings_of, hindrances, is_broken};
 use super::{Verbosity, View};
 use crate::record::{Baseline, CaseRecord, Record};
 use crate::style::{Tone, count, visible};
@@ -55,15 +55,9 @@ pub(super) fn case_summary(case: &CaseRecord) -> String {
 /// What one case came to in detail, without colours, for reports that hold text.
 pub(super) fn case_details(record: &Record, case: &CaseRecord) -> String {
     let mut page = Page::new(&View::default());
-    let broken = case.checks.iter().filter(|check| is_broken(check));
-    let found: Vec<_> = broken.map(|check| Finding::new(case, check)).collect();
-    block::write(
-        &mut page,
-        record,
-        case,
-        &found.iter().collect::<Vec<_>>(),
-        &View::default(),
-    );
+    let found = findings_of(case);
+    let found: Vec<_> = found.iter().collect();
+    block::write(&mut page, record, case, &found, &View::default());
     page.out
 }
 
@@ -88,6 +82,11 @@ fn headline(page: &mut Page, record: &Record) {
 }
 
 fn overview(page: &mut Page, found: &[Finding<'_>], hindered: &[Hindrance<'_>], verbosity: Verbosity) {
+    let found_verdicts = found.iter().map(|finding| finding.check.verdict);
+    let verdicts = found_verdicts.chain(hindered.iter().map(|hindrance| hindrance.verdict));
+    page.labels = verdicts
+        .map(|verdict| label(verdict).len())
+        .fold(page.labels, usize::max);
     // Two findings of a case may look alike until their details are told.
     let mut said = BTreeSet::new();
     for finding in found {
@@ -109,7 +108,7 @@ fn overview(page: &mut Page, found: &[Finding<'_>], hindered: &[Hindrance<'_>], 
             &hindrance.reason,
         );
         if verbosity == Verbosity::Verbose && hindrance.cases.len() > 1 {
-            page.wrapped(9, &ids(&hindrance.cases));
+            page.wrapped(page.labels + 1, &ids(&hindrance.cases));
         }
     }
     if !found.is_empty() || !hindered.is_empty() {
@@ -118,8 +117,8 @@ fn overview(page: &mut Page, found: &[Finding<'_>], hindered: &[Hindrance<'_>], 
 }
 
 /// The first requirements of a finding.
-fn some_ids(ids: &BTreeSet<&str>) -> String {
-    let mut shown: Vec<_> = ids.iter().take(3).map(|id| visible(id)).collect();
+fn some_ids(ids: &[(&str, usize)]) -> String {
+    let mut shown: Vec<_> = ids.iter().take(3).map(|(id, _)| visible(id)).collect();
     if ids.len() > 3 {
         shown.push(format!("and {} more", ids.len() - 3));
     }
@@ -155,11 +154,10 @@ fn details(page: &mut Page, record: &Record, found: &[Finding<'_>], view: &View)
             page.blank();
         }
     }
-    if let Some(left @ 1..) = blocks.len().checked_sub(limit) {
-        page.wrapped(
-            0,
-            &format!("{} not shown in detail: -v shows them", count(left, "more case")),
-        );
+    let left = blocks.iter().skip(limit).map(Vec::len).sum();
+    if left > 0 {
+        let left = count(left, "more finding");
+        page.wrapped(0, &format!("{left} not shown in detail: run with -v to see all"));
         page.blank();
     }
 }
@@ -185,7 +183,7 @@ fn label(verdict: Verdict) -> &'static str {
         Verdict::Warn => "WARN",
         Verdict::Fail => "FAIL",
         Verdict::NotApplicable => "N/A",
-        Verdict::Blocked => "BLOCKED",
+        Verdict::Blocked => "NOT VERIFIED",
         Verdict::Error => "ERROR",
     }
 }

@@ -8,6 +8,9 @@ use crate::verdict::Verdict;
 /// Where the text behind a label begins.
 pub(super) const INDENT: usize = 11;
 
+/// How wide the words in front of lines are, but for the longest.
+const LABELS: usize = 8;
+
 /// The narrowest page; what is narrower is not kept.
 const NARROWEST: usize = 40;
 
@@ -16,6 +19,8 @@ pub(in crate::report) struct Page {
     pub(in crate::report) out: String,
     pub(in crate::report) paint: Paint,
     pub(in crate::report) width: usize,
+    /// How wide the words in front of lines are.
+    pub(super) labels: usize,
 }
 
 impl Page {
@@ -24,6 +29,7 @@ impl Page {
             out: String::new(),
             paint: Paint { color: view.color },
             width: view.width.max(NARROWEST),
+            labels: LABELS,
         }
     }
 
@@ -64,10 +70,11 @@ impl Page {
     pub(in crate::report) fn verdict(&mut self, verdict: Verdict, what: &str, more: &str) {
         let label = self
             .paint
-            .tone(Tone::of(verdict), format!("{:<8}", label(verdict)));
-        let short = 9 + what.chars().count() + 2 + more.chars().count() <= self.width;
+            .tone(Tone::of(verdict), format!("{:<1$}", label(verdict), self.labels));
+        let before = self.labels + 1;
+        let short = before + what.chars().count() + 2 + more.chars().count() <= self.width;
         let padded = format!("{what:<44}  {more}");
-        if 9 + padded.chars().count() <= self.width {
+        if before + padded.chars().count() <= self.width {
             self.line(format!("{label} {padded}"));
         } else if short {
             self.line(format!("{label} {what}  {more}"));

@@ -71,9 +71,8 @@ fn compact(page: &mut Page, section: &Section<'_>) {
 
 fn part(section: &Section<'_>, verdict: Verdict) -> String {
     let name = match verdict {
-        Verdict::Blocked => "not verified",
         Verdict::NotApplicable => "n/a",
-        _ => verdict.as_str(),
+        _ => verdict.words(),
     };
     let numbers = section
         .requirements
@@ -99,9 +98,10 @@ fn every(page: &mut Page, section: &Section<'_>) {
             Tone::of(found.verdict),
             format!("  {:<8}", super::label(found.verdict)),
         );
-        for line in wrap(&format!("{what}{cases}"), page.width - INDENT) {
+        let indent = INDENT.max(super::label(found.verdict).len() + 3);
+        for line in wrap(&format!("{what}{cases}"), page.width - indent) {
             page.line(format!("{label} {line}"));
-            label = " ".repeat(INDENT - 1);
+            label = " ".repeat(indent - 1);
         }
     }
 }
