@@ -462,6 +462,21 @@ fn what_differs_in_ids_names_and_numbers_is_one_finding_told_by_the_plainest_cas
     assert!(text.contains("     also: AVP-6-07 (1 case)\n"), "{text}");
 }
 
+/// The page begins with what is wrong, and each entry opens its case.
+#[test]
+fn the_page_says_each_thing_once() {
+    let page = shown(Format::Html, &fixture::many_grouped());
+    let (_, rest) = page.split_once("<section id=\"findings\">").unwrap();
+    let (findings, _) = rest.split_once("</section>").unwrap();
+    assert_eq!(findings.matches("<dt>Expected</dt>").count(), 4, "{findings}");
+    assert!(
+        findings.contains("<a href=\"#case=push%2F6-01-for-a-second-member\">push/6-01-for-a-second-member</a> and 21 others"),
+        "{findings}"
+    );
+    assert!(findings.contains(" and 9 more cases"), "{findings}");
+    assert!(!shown(Format::Html, &fixture::conformant()).contains("What is wrong"));
+}
+
 #[test]
 fn what_is_not_printed_is_counted_and_can_be_asked_for() {
     let mut record = fixture::conformant();

@@ -158,6 +158,7 @@ pub(crate) fn blocked() -> Record {
     hung.exchanges[2].outcome = Outcome::Failure(Failure {
         kind: FailureKind::Connect,
         message: "connection refused by 127.0.0.1:8787".into(),
+        begun: false,
     });
     record
         .notes

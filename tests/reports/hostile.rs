@@ -79,6 +79,7 @@ fn large(record: &mut Record) {
     record.cases[9].exchanges[3].outcome = Outcome::Failure(Failure {
         kind: FailureKind::Malformed,
         message: long.clone(),
+        begun: false,
     });
     record.cases[12].reason = Some(long);
 }

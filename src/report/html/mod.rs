@@ -1,10 +1,11 @@
-//! One self-contained page: the verdict, the requirements, and every case with its exchanges.
+//! One self-contained page: the verdict, what is wrong, the requirements, and every case with its exchanges.
 //!
 //! The page needs no network and no script to be read; the script filters, searches and copies. Nothing of the record
 //! gets into it but as escaped text, and its policy lets nothing run but the one script that is in it.
 
 mod cases;
 mod exchanges;
+mod findings;
 mod pretty;
 mod sections;
 
@@ -47,6 +48,7 @@ pub(super) fn render(record: &Record) -> Vec<u8> {
                 (top(record))
                 main {
                     (verdict(record))
+                    (findings::write(record))
                     (sections::write(record))
                     (advised(record))
                     (latency(record))
