@@ -82,30 +82,26 @@ fn plainness(case: &CaseRecord, check: &CheckRecord) -> (bool, bool, usize, usiz
     let actors: BTreeSet<&str> = actors(case).collect();
     (
         is_race,
-        is_odd(case, check),
+        is_odd(case),
         steps.max().map_or(0, |last| last + 1),
         actors.len(),
         check.exchanges.first().copied().unwrap_or(case.exchanges.len()),
     )
 }
 
-/// Whether a case sends something that is to be refused, beside what decides the check: what is no valid request, or what was
-/// rightly refused.
-fn is_odd(case: &CaseRecord, check: &CheckRecord) -> bool {
-    let deciding = check.exchanges.first();
-    let mut exchanges = case.exchanges.iter().enumerate();
-    let is_spoiled =
-        exchanges.any(|(index, exchange)| Some(&index) != deciding && exchange.spoiled.is_some());
+/// Whether a case sends something that is to be refused: what is no valid request, or what was rightly refused.
+fn is_odd(case: &CaseRecord) -> bool {
+    let is_refused = |exchange: &Exchange| {
+        let status = exchange.outcome.answer().map(|answer| answer.status);
+        status.is_some_and(|status| !(200..300).contains(&status))
+    };
     let mut answers = case
         .checks
         .iter()
-        .filter(|other| other.name == "answer" && other.verdict == Verdict::Pass)
-        .filter_map(|other| decisive(case, other));
-    is_spoiled
-        || answers.any(|(_, exchange)| {
-            let status = exchange.outcome.answer().map(|answer| answer.status);
-            status.is_some_and(|status| !(200..300).contains(&status))
-        })
+        .filter(|check| check.name == "answer" && check.verdict == Verdict::Pass)
+        .filter_map(|check| decisive(case, check));
+    case.exchanges.iter().any(|exchange| exchange.spoiled.is_some())
+        || answers.any(|(_, exchange)| is_refused(exchange))
 }
 
 /// The names of those who ask something in a case.

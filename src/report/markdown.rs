@@ -2,8 +2,9 @@
 
 use std::fmt::Write as _;
 
+use super::excerpt::cut;
 use super::facts::{
-    Section, Totals, advice, known_sentence, repair, requirement, seconds, sections, sentence, target,
+    Section, Totals, advice, got, known_sentence, repair, seconds, sections, sentence, target,
     verdict_meaning,
 };
 use super::findings::{Finding, findings, hindrances};
@@ -17,6 +18,8 @@ use crate::verdict::{RunVerdict, Verdict};
 const LIMIT: usize = 1 << 20;
 /// Where details end, so that what follows still fits.
 const BUDGET: usize = LIMIT - (128 << 10);
+/// How much of what was expected, and of what came, stands in the line that unfolds a finding.
+const SHORT: usize = 120;
 /// How many findings are shown in detail.
 const DETAILED: usize = 50;
 /// How many entries any other list has.
@@ -122,14 +125,14 @@ fn details(record: &Record, finding: &Finding<'_>) -> String {
         number => format!(" and {}", count(number, "more case")),
     };
     let rule = finding.rule();
-    let rule_text = requirement(record, rule)
-        .map(|found| found.text.as_str())
-        .unwrap_or_default();
+    let check = finding.check;
+    let short = |text: &str| html(&cut(sentence(text), SHORT, false));
     format!(
-        "<details><summary>{mark} <code>{}</code>{others}: {} {}</summary>\n\n<pre>\n{}</pre>\n\n</details>\n\n",
+        "<details><summary>{mark} <code>{}</code>{others}: {}: expected <code>{}</code>, got <code>{}</code></summary>\n\n<pre>\n{}</pre>\n\n</details>\n\n",
         html(&visible(&finding.case.id)),
         html(&visible(rule)),
-        html(&sentence(rule_text)),
+        short(&check.expected),
+        short(&got(check)),
         html(&text::finding_details(record, finding)),
     )
 }

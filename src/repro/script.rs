@@ -56,7 +56,7 @@ fn head(plan: &Plan<'_>, left_out: &[String]) -> String {
         line(&format!("Got: {}", visible_cut(&check.got, 300)));
     }
     line("");
-    line("Usage: TARGET=http://localhost:8787 sh script.sh   (IDP=... where that is apart)");
+    line("Usage: TARGET=http://localhost:8787 sh script.sh   (IDP=... if the identity provider differs)");
     line(
         "Needs curl and openssl 3. Ends with 0 where the decisive answer has the recorded status, else with 1.",
     );

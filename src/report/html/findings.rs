@@ -14,7 +14,7 @@ const FINDINGS: usize = 30;
 /// How many rules of a finding are told in words.
 const RULES: usize = 2;
 /// How many of the other cases of a finding are named.
-const OTHERS: usize = 12;
+const OTHERS: usize = 6;
 
 /// The findings.
 pub(super) fn write(record: &Record) -> Markup {
@@ -50,6 +50,7 @@ fn one(record: &Record, finding: &Finding<'_>) -> Markup {
             dl.seen {
                 dt { "Expected" } dd { (sentence(&check.expected)) }
                 dt { "Got" } dd.got { (got(check)) }
+                @if let Some(pointer) = &check.pointer { dt { "At" } dd { code { (visible_cut(pointer, 200)) } } }
                 @if let Some((_, exchange)) = decisive(case, check) { dt { "Exchange" } dd { (exchange_line(exchange)) } }
                 @if let Some(hint) = &check.hint { dt { "What to do" } dd { (sentence(hint)) } }
                 @if !finding.others.is_empty() { dt { "Also in" } dd { (others(&finding.others)) } }
