@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::crypto::Seed;
 use crate::plan::{Filter, Shard};
@@ -34,6 +34,48 @@ pub struct Cli {
     /// How to run.
     #[command(flatten)]
     pub run: RunArgs,
+    /// When to colour: auto (a terminal; NO_COLOR, FORCE_COLOR and CLICOLOR are heeded), always or never.
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        value_name = "WHEN",
+        hide_possible_values = true,
+        hide_default_value = true
+    )]
+    #[arg(default_value_t = Color::Auto)]
+    pub color: Color,
+}
+
+/// When to colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum Color {
+    /// Where it can be seen and nobody said no.
+    #[default]
+    Auto,
+    /// Everywhere.
+    Always,
+    /// Nowhere.
+    Never,
+}
+
+impl Color {
+    /// What a command line asks for that could not be understood as a whole.
+    pub fn of_arguments(arguments: impl Iterator<Item = String>) -> Color {
+        let mut chosen = Color::Auto;
+        let mut is_next = false;
+        for argument in arguments {
+            let value = match is_next {
+                true => Some(argument.as_str()),
+                false => argument.strip_prefix("--color="),
+            };
+            chosen = value
+                .and_then(|value| Color::from_str(value, false).ok())
+                .unwrap_or(chosen);
+            is_next = argument == "--color";
+        }
+        chosen
+    }
 }
 
 /// What to do.
@@ -41,6 +83,8 @@ pub struct Cli {
 pub enum Command {
     /// Run the suite (what happens without a sub-command).
     Run(Box<RunArgs>),
+    /// Write a configuration, a first case of one's own and a file for CI. Nothing that is there is touched.
+    Init(InitArgs),
     /// Serve the reference server alone.
     Serve(ServeArgs),
     /// List the cases.
@@ -68,7 +112,7 @@ pub enum Command {
     /// Keep a list of known failures.
     Baseline(BaselineArgs),
     /// Print a shell script that makes the requests of a case again, with curl and openssl.
-    Repro(ReproArgs),
+    Repro(Box<ReproArgs>),
 }
 
 /// Options of a run.
@@ -108,6 +152,10 @@ pub struct RunArgs {
     /// Do not check certificates. Reports say so.
     #[arg(long)]
     pub insecure: bool,
+    /// Reach target and identity provider through this proxy, http://HOST:PORT, which must allow tunnels (CONNECT). None
+    /// unless told: HTTP_PROXY and the like are not read.
+    #[arg(long, value_name = "URL", env = "AVP_PROXY", hide_env_values = true)]
+    pub proxy: Option<String>,
     /// A should that is not kept makes the target nonconformant.
     #[arg(long)]
     pub strict: bool,
@@ -151,8 +199,8 @@ pub struct RunArgs {
     /// Read options from this file; else from the nearest avp-conform.toml, from the working directory upwards.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// More case files: the *.toml of a directory.
-    #[arg(long, value_name = "DIR")]
+    /// More case files: a file, or the *.toml of a directory.
+    #[arg(long, value_name = "PATH")]
     pub cases: Vec<PathBuf>,
     /// Failures that are known and do not fail the run.
     #[arg(long, value_name = "FILE")]
@@ -234,6 +282,34 @@ pub struct ServeArgs {
     pub tls_self_signed: bool,
 }
 
+/// What to begin with.
+#[derive(Debug, Args)]
+pub struct InitArgs {
+    /// Where the files go.
+    #[arg(default_value = ".")]
+    pub directory: PathBuf,
+    /// The address of the server under test.
+    #[arg(long, value_name = "URL", conflicts_with = "exec")]
+    pub target: Option<String>,
+    /// The command that starts the server under test.
+    #[arg(long, value_name = "CMD")]
+    pub exec: Option<String>,
+    /// Whose CI: github, gitlab or none.
+    #[arg(long, value_enum, hide_possible_values = true, default_value_t = Ci::Github)]
+    pub ci: Ci,
+}
+
+/// What runs the suite on every change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Ci {
+    /// GitHub Actions.
+    Github,
+    /// GitLab CI.
+    Gitlab,
+    /// Nothing.
+    None,
+}
+
 /// Options of commands that look at the suite.
 #[derive(Debug, Args)]
 pub struct ListArgs {
@@ -244,7 +320,7 @@ pub struct ListArgs {
     #[arg(long, value_name = "EXPR", value_parser = Filter::parse)]
     pub filter: Vec<Filter>,
     /// More case files.
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "PATH")]
     pub cases: Vec<PathBuf>,
 }
 
@@ -254,15 +330,29 @@ pub struct ExplainArgs {
     /// The id of a case or requirement, or the name of a fault.
     pub id: String,
     /// More case files.
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "PATH")]
     pub cases: Vec<PathBuf>,
 }
 
 /// What to check.
 #[derive(Debug, Args)]
 pub struct LintArgs {
-    /// Case files, or directories of them; the ones that are built in, if none are given.
+    /// Case files, or directories of them; `-` is standard input. The ones that are built in, if none are given.
     pub paths: Vec<PathBuf>,
+    /// How problems are told: text, json or github.
+    #[arg(long, value_enum, hide_possible_values = true, default_value_t = LintFormat::Text)]
+    pub format: LintFormat,
+}
+
+/// A form in which `lint` tells problems.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LintFormat {
+    /// Each at its place, with the line it is about.
+    Text,
+    /// One object, with file, line, column, message and help of each.
+    Json,
+    /// Workflow commands of GitHub.
+    Github,
 }
 
 /// Options of the self-test.
@@ -283,7 +373,7 @@ pub struct SelftestArgs {
     #[arg(long)]
     pub full: bool,
     /// More case files.
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "PATH")]
     pub cases: Vec<PathBuf>,
     /// How many servers are tried at once.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
@@ -306,7 +396,7 @@ pub struct ShowArgs {
     #[arg(long, value_name = "FORMAT=PATH")]
     pub report: Vec<Destination>,
     /// More case files, to quote from.
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "PATH")]
     pub cases: Vec<PathBuf>,
     /// Show every requirement and the exchanges of failing cases.
     #[arg(short, long, conflicts_with = "quiet")]
@@ -349,7 +439,7 @@ pub struct RejudgeArgs {
     #[arg(value_name = "REPORT")]
     pub record: PathBuf,
     /// More case files: those that the run had.
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "PATH")]
     pub cases: Vec<PathBuf>,
 }
 
@@ -391,7 +481,7 @@ pub struct BaselineUpdateArgs {
     #[arg(long, value_name = "URL")]
     pub issue: Option<String>,
     /// More case files: those that the run had.
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "PATH")]
     pub cases: Vec<PathBuf>,
     /// A JSON report; `-` is standard input.
     #[arg(value_name = "REPORT")]
@@ -420,6 +510,6 @@ pub struct ReproArgs {
     #[arg(long, value_name = "HEX")]
     pub seed: Option<Seed>,
     /// More case files.
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "PATH")]
     pub cases: Vec<PathBuf>,
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::baseline::Baseline;
-use crate::case::{Problem, Source, Suite, embedded_sources, read_directory, render};
+use crate::case::{Problem, Source, Suite, embedded_sources, read_path, render};
 use crate::cli::RunArgs;
 use crate::crypto::Seed;
 use crate::error::Error;
@@ -18,10 +18,10 @@ use crate::protocol::SpecVersion;
 use crate::report::{Destination, Input, Output, Verbosity};
 use crate::run::{Jobs, RACE_TIME};
 use crate::server;
-use crate::wire::{ClientOptions, Endpoint, Headers, TlsOptions};
+use crate::wire::{ClientOptions, Endpoint, Headers, Proxy, TlsOptions};
 
 pub use environment::unread;
-pub use file::{Completed, complete};
+pub use file::{Completed, complete, schema};
 
 /// The most cases that run at once unless told: by measurement (`cargo bench`) nearly as fast against a target 10 ms away as
 /// more of them, and large answers to all of them still fit into 128 MiB.
@@ -115,6 +115,8 @@ pub struct Config {
     pub baseline: Option<Baseline>,
     /// What a reader of the reports must know of the selection.
     pub notes: Vec<String>,
+    /// What target and identity provider are reached through.
+    pub proxy: Option<Proxy>,
     /// Reports, ready to be written.
     pub outputs: Vec<Output>,
 }
@@ -186,6 +188,7 @@ impl Config {
             verbosity: Verbosity::of(args.quiet, args.verbose),
             baseline: args.baseline.as_deref().map(Baseline::load).transpose()?,
             notes,
+            proxy: proxy(args)?,
             outputs: Destination::open_all(&args.report, &inputs(args)?)?,
             suite: Arc::new(suite),
         })
@@ -195,6 +198,7 @@ impl Config {
     pub fn client(&self, vault: Endpoint) -> ClientOptions {
         ClientOptions {
             idp: self.idp.clone(),
+            proxy: self.proxy.clone(),
             timeout: self.timeout,
             connect_timeout: self.timeout,
             tls: self.tls.clone(),
@@ -222,42 +226,51 @@ fn inputs(args: &RunArgs) -> Result<Vec<Input>, Error> {
     Ok(inputs)
 }
 
-/// The case files of more directories.
+/// The case files that are named, and those of directories.
 ///
 /// # Errors
-/// A directory cannot be read.
-pub fn case_files(directories: &[PathBuf]) -> Result<Vec<Input>, Error> {
-    let files = directories.iter().map(|directory| read_cases(directory));
+/// One cannot be read.
+pub fn case_files(paths: &[PathBuf]) -> Result<Vec<Input>, Error> {
+    let files = paths.iter().map(|path| read_cases(path));
     let files: Vec<Vec<Source>> = files.collect::<Result<_, _>>()?;
     let input = |source: Source| Input::new("a case file", source.name);
     Ok(files.into_iter().flatten().map(input).collect())
 }
 
-fn read_cases(directory: &Path) -> Result<Vec<Source>, Error> {
-    read_directory(directory)
-        .map_err(|error| Error::Usage(format!("cannot read cases from {}: {error}", directory.display())))
+/// A case file, or those of a directory.
+///
+/// # Errors
+/// One cannot be read, or there is none.
+pub fn read_cases(path: &Path) -> Result<Vec<Source>, Error> {
+    let cannot = |error| Error::Usage(format!("cannot read cases from {}: {error}", path.display()));
+    let sources = read_path(path).map_err(cannot)?;
+    match sources.is_empty() {
+        true => Err(Error::Usage(format!("there is no *.toml in {}", path.display()))),
+        false => Ok(sources),
+    }
 }
 
-/// The built-in cases and those of more directories, read and linted.
-pub fn load_suite(directories: &[PathBuf]) -> Result<Suite, Error> {
+/// The built-in cases and those of more files and directories, read and linted.
+pub fn load_suite(paths: &[PathBuf]) -> Result<Suite, Error> {
     let mut sources = embedded_sources();
-    for directory in directories {
-        let more = read_cases(directory)?;
-        if more.is_empty() {
-            return Err(Error::Usage(format!(
-                "there is no *.toml in {}",
-                directory.display()
-            )));
-        }
-        sources.extend(more);
+    for path in paths {
+        sources.extend(read_cases(path)?);
     }
     load(sources)
 }
 
 /// Reads and lints sources.
 pub fn load(sources: Vec<Source>) -> Result<Suite, Error> {
+    look_over(sources).map_err(|problems| Error::Cases(counted(&problems, "the case files")))
+}
+
+/// Reads and lints sources.
+///
+/// # Errors
+/// All that is wrong with them.
+pub fn look_over(sources: Vec<Source>) -> Result<Suite, Vec<Problem>> {
     let faults: Vec<&str> = server::faults().iter().map(|fault| fault.name).collect();
-    Suite::load(sources, &faults).map_err(|problems| Error::Cases(counted(&problems, "the case files")))
+    Suite::load(sources, &faults)
 }
 
 /// Problems of files at their places.
@@ -267,7 +280,8 @@ pub fn show(problems: &[Problem]) -> String {
     shown.join("\n")
 }
 
-fn counted(problems: &[Problem], place: &str) -> String {
+/// Problems of files at their places, and how many they are.
+pub fn counted(problems: &[Problem], place: &str) -> String {
     let count = crate::style::count(problems.len(), "problem");
     format!("{}\n{count} in {place}", show(problems))
 }
@@ -305,12 +319,26 @@ fn tls(args: &RunArgs) -> Result<TlsOptions, Error> {
     })
 }
 
+/// A proxy leads to a server that is elsewhere: the one that is built in, and the one that --exec starts, are here.
+fn proxy(args: &RunArgs) -> Result<Option<Proxy>, Error> {
+    let Some(url) = &args.proxy else {
+        return Ok(None);
+    };
+    if args.target.is_none() || args.exec.is_some() {
+        let why = "--proxy needs --target, the address of a server elsewhere";
+        return Err(Error::Usage(why.to_owned()));
+    }
+    let parsed = Proxy::parse(url).map_err(|error| Error::Usage(format!("--proxy: {error}")))?;
+    Ok(Some(parsed))
+}
+
 fn endpoint(option: &str, url: Option<&str>) -> Result<Option<Endpoint>, Error> {
     let parse = |url: &str| Endpoint::parse(url).map_err(|error| Error::Usage(format!("{option}: {error}")));
     url.map(parse).transpose()
 }
 
-fn nothing_selected(suite: &Suite, filters: &[Filter], spec: SpecVersion) -> Error {
+/// What is said where filters select no case at all.
+pub fn nothing_selected(suite: &Suite, filters: &[Filter], spec: SpecVersion) -> Error {
     let shown: Vec<String> = filters.iter().map(|filter| format!("'{filter}'")).collect();
     let near = filters.iter().find_map(|filter| plan::suggestion(suite, filter));
     Error::NothingSelected(format!(

@@ -1,7 +1,9 @@
 //! The terminal: the only place that writes to standard output and standard error.
 
 use std::io::{self, IsTerminal, Write};
+use std::sync::OnceLock;
 
+use crate::cli::Color;
 use crate::error::Error;
 
 /// Writes to standard output. That its reader went away is no error.
@@ -27,7 +29,15 @@ pub fn err(text: &str) {
     let _gone = stderr.write_all(text.as_bytes());
 }
 
-/// Whether standard output is to be coloured: a terminal, and nobody said no (<https://no-color.org>).
+/// What `--color` says. Chosen once, before anything is written.
+static COLOR: OnceLock<Color> = OnceLock::new();
+
+/// Says when to colour, for the rest of the program's time; the first to say so decides.
+pub fn choose_color(color: Color) {
+    COLOR.get_or_init(|| color);
+}
+
+/// Whether standard output is to be coloured.
 pub fn color() -> bool {
     is_colored(io::stdout().is_terminal())
 }
@@ -38,10 +48,31 @@ pub fn error_color() -> bool {
 }
 
 fn is_colored(is_terminal: bool) -> bool {
-    let unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
-        || std::env::var_os("TERM").is_some_and(|value| value == "dumb");
-    let forced = std::env::var_os("CLICOLOR_FORCE").is_some_and(|value| value != "0");
-    !unwanted && (forced || is_terminal && takes_colors())
+    let asked = COLOR.get().copied().unwrap_or_default();
+    let variable = |name: &str| std::env::var(name).ok();
+    decide(asked, variable, || is_terminal && takes_colors())
+}
+
+/// What was typed decides; then whoever says no to all programs (<https://no-color.org>), whoever wants colours everywhere
+/// (<https://force-color.org>), and what the terminal is.
+fn decide(
+    asked: Color,
+    variable: impl Fn(&str) -> Option<String>,
+    is_colored_terminal: impl Fn() -> bool,
+) -> bool {
+    let set = |name: &str| variable(name).filter(|value| !value.is_empty());
+    let is_no = |value: &String| value == "0" || value == "false";
+    let forced = [set("FORCE_COLOR"), set("CLICOLOR_FORCE")];
+    match asked {
+        Color::Always => true,
+        Color::Never => false,
+        Color::Auto if set("NO_COLOR").is_some() => false,
+        Color::Auto if forced.iter().flatten().any(|value| !is_no(value)) => true,
+        Color::Auto if set("FORCE_COLOR").is_some() => false,
+        Color::Auto if set("CLICOLOR").is_some_and(|value| is_no(&value)) => false,
+        Color::Auto if variable("TERM").is_some_and(|value| value == "dumb") => false,
+        Color::Auto => is_colored_terminal(),
+    }
 }
 
 /// Whether the terminal can be told to colour.
@@ -63,4 +94,55 @@ pub fn width() -> usize {
         .or_else(terminal)
         .filter(|columns| *columns >= 40)
         .unwrap_or(100)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn colours_are_where_they_are_wanted() {
+        for (asked, variables, terminal, colored) in [
+            (Color::Auto, &[] as &[(&str, &str)], true, true),
+            (Color::Auto, &[], false, false),
+            (Color::Always, &[("NO_COLOR", "1"), ("TERM", "dumb")], false, true),
+            (Color::Never, &[("FORCE_COLOR", "1")], true, false),
+            (
+                Color::Auto,
+                &[("NO_COLOR", "1"), ("FORCE_COLOR", "1")],
+                true,
+                false,
+            ),
+            (Color::Auto, &[("NO_COLOR", "")], true, true),
+            (
+                Color::Auto,
+                &[("FORCE_COLOR", "1"), ("TERM", "dumb")],
+                false,
+                true,
+            ),
+            (Color::Auto, &[("FORCE_COLOR", "true")], false, true),
+            (Color::Auto, &[("FORCE_COLOR", "0")], true, false),
+            (Color::Auto, &[("FORCE_COLOR", "")], false, false),
+            (
+                Color::Auto,
+                &[("CLICOLOR_FORCE", "1"), ("CLICOLOR", "0")],
+                false,
+                true,
+            ),
+            (Color::Auto, &[("CLICOLOR_FORCE", "0")], true, true),
+            (Color::Auto, &[("CLICOLOR", "0")], true, false),
+            (Color::Auto, &[("CLICOLOR", "1")], false, false),
+            (Color::Auto, &[("TERM", "dumb")], true, false),
+        ] {
+            let variable = |name: &str| {
+                let found = variables.iter().find(|(known, _)| *known == name);
+                found.map(|(_, value)| (*value).to_owned())
+            };
+            assert_eq!(
+                decide(asked, variable, || terminal),
+                colored,
+                "{asked:?} {variables:?} {terminal}"
+            );
+        }
+    }
 }

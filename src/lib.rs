@@ -20,6 +20,7 @@ pub mod crypto;
 pub mod drive;
 pub mod error;
 pub mod exit;
+pub mod input;
 pub mod json;
 pub mod judge;
 pub mod ledger;

@@ -2,14 +2,19 @@
 
 use std::process::ExitCode;
 
-use avp_conform::cli::Cli;
+use avp_conform::cli::{Cli, Color};
 use avp_conform::{command, console};
 use clap::Parser as _;
 
 fn main() -> ExitCode {
     let done = match Cli::try_parse() {
         Ok(cli) => command::execute(cli),
-        Err(other) => command::explain_usage(&other),
+        Err(other) => {
+            console::choose_color(Color::of_arguments(
+                std::env::args_os().filter_map(|it| it.into_string().ok()),
+            ));
+            command::explain_usage(&other)
+        }
     };
     match done {
         Ok(code) => ExitCode::from(code),

@@ -43,6 +43,16 @@ impl Filter {
         suite.cases.iter().any(|case| self.matches(case))
     }
 
+    /// Whether it takes away what it matches.
+    pub fn excludes(&self) -> bool {
+        self.excludes
+    }
+
+    /// Whether it matches the id of a requirement.
+    pub fn names_requirement(&self, id: &str) -> bool {
+        self.glob.is_match(id)
+    }
+
     fn matches(&self, case: &LoadedCase) -> bool {
         self.glob.is_match(case.id())
             || self.glob.is_match(case.topic())
@@ -219,13 +229,54 @@ pub fn idle(suite: &Suite, filters: &[Filter], selected: &[usize]) -> Vec<String
         .collect()
 }
 
-/// What somebody may have meant whose filter matches nothing.
+/// What somebody may have meant whose filter matches nothing: a filter that matches something.
 pub fn suggestion(suite: &Suite, filter: &Filter) -> Option<String> {
-    let known = suite.cases.iter().flat_map(|case| [case.id(), case.topic()]);
-    let ids = catalogue().iter().map(|requirement| requirement.id.as_str());
-    let near = nearest(filter.glob.glob().glob(), known.chain(ids))?;
+    let typed = filter.glob.glob().glob();
+    let known: Vec<&str> = names(suite).collect();
+    let near = match nearest(typed, known.iter().copied()) {
+        // Of many that begin so, none is nearer than the others.
+        Some(near) if near.contains(['/', '-']) && near.starts_with(typed) => {
+            let many = known.iter().filter(|name| name.starts_with(typed)).count() > 3;
+            Some(if many {
+                format!("{typed}*")
+            } else {
+                near.to_owned()
+            })
+        }
+        near => near.map(str::to_owned),
+    };
+    let near = near
+        .or_else(|| with_its_beginning_mended(typed, &known))
+        .or_else(|| with_more_around_it(typed, &known))?;
     let mark = if filter.excludes { "!" } else { "" };
-    Some(format!("{mark}{near}"))
+    let near = format!("{mark}{near}");
+    let matches = Filter::parse(&near).is_ok_and(|near| near.names_any(suite));
+    matches.then_some(near)
+}
+
+/// All that a filter can be about. That no case is about a requirement does not matter here.
+fn names(suite: &Suite) -> impl Iterator<Item = &str> {
+    let cases = suite.cases.iter().flat_map(|case| [case.id(), case.topic()]);
+    cases.chain(catalogue().iter().map(|requirement| requirement.id.as_str()))
+}
+
+/// For `pushs/*`: `push/*`.
+fn with_its_beginning_mended(typed: &str, known: &[&str]) -> Option<String> {
+    let (beginning, rest) = typed.split_at(typed.find(['*', '?', '[', '{'])?);
+    let ends = |name: &'_ str| -> Vec<usize> {
+        let ends = name.match_indices(['/', '-']).map(|(at, _)| at + 1);
+        ends.collect()
+    };
+    let beginnings = known
+        .iter()
+        .flat_map(|name| ends(name).into_iter().map(|end| &name[..end]));
+    Some(format!("{}{rest}", nearest(beginning, beginnings)?))
+}
+
+/// For `is-a-conflict`: `*is-a-conflict*`.
+fn with_more_around_it(typed: &str, known: &[&str]) -> Option<String> {
+    let is_within = typed.len() >= 4 && known.iter().any(|name| name.contains(typed));
+    is_within.then(|| format!("*{typed}*"))
 }
 
 #[cfg(test)]
@@ -326,6 +377,29 @@ mod tests {
         }
         for wrong in ["0/3", "4/3", "1", "1/0", "a/b", ""] {
             assert!(wrong.parse::<Shard>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_filter_that_matches_nothing_is_answered_with_one_that_does() {
+        let suite = suite();
+        for (typed, meant) in [
+            ("demo/on", Some("demo/one")),
+            ("demo/t", Some("demo/two")),
+            ("!demo/t", Some("!demo/two")),
+            ("AVP-6-", Some("AVP-6-*")),
+            ("dem", Some("demo")),
+            ("demos/*", Some("demo/*")),
+            ("demo/twos*", Some("demo/two")),
+            ("hree", Some("*hree*")),
+            ("AVP-6-4", Some("AVP-6-04")),
+            ("AVP-66-*", Some("AVP-6-*")),
+            ("avp-6-04", Some("AVP-6-04")),
+            ("nonsense", None),
+        ] {
+            let filter = Filter::parse(typed).unwrap();
+            assert!(!filter.names_any(&suite), "{typed} is to match nothing");
+            assert_eq!(suggestion(&suite, &filter).as_deref(), meant, "{typed}");
         }
     }
 

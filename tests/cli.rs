@@ -4,7 +4,7 @@
 
 use std::fs;
 use std::io::{Read as _, Write as _};
-use std::net::TcpListener;
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Output, Stdio};
 use std::sync::Arc;
@@ -25,7 +25,15 @@ fn command() -> Command {
     for name in ours.filter(|name| name.starts_with("AVP_")) {
         command.env_remove(name);
     }
-    for name in ["PORT", "NO_COLOR", "CLICOLOR_FORCE", "TERM", "COLUMNS"] {
+    for name in [
+        "PORT",
+        "NO_COLOR",
+        "FORCE_COLOR",
+        "CLICOLOR",
+        "CLICOLOR_FORCE",
+        "TERM",
+        "COLUMNS",
+    ] {
         command.env_remove(name);
     }
     command.timeout(Duration::from_secs(120));
@@ -125,6 +133,47 @@ fn the_exit_code_says_what_came_of_it() {
     assert_eq!((code, err.as_str()), (1, ""), "{out}");
     for part in ["expected: ", "got: ", "again: avp-conform --target "] {
         assert!(out.contains(part), "{part}: {out}");
+    }
+}
+
+#[test]
+fn every_command_that_takes_filters_heeds_them_and_says_what_was_meant() {
+    for command in ["list", "coverage"] {
+        let (code, out, err) = ran(&[command, "--filter", "push/stale-is-a-conflict"]);
+        assert_eq!((code, err.as_str()), (0, ""), "{command}");
+        assert!(
+            !out.contains("races/pushes") && !out.contains("AVP-9-01"),
+            "{out}"
+        );
+    }
+    let (_, out, _) = ran(&["coverage", "--filter", "AVP-2-02"]);
+    assert!(
+        out.starts_with("AVP-2-02 ") && out.contains("1 server requirement,"),
+        "{out}"
+    );
+    for (arguments, code, meant) in [
+        (
+            &["list", "--filter", "push/stale"] as &[&str],
+            5,
+            "did you mean 'push/stale-is-a-conflict'?",
+        ),
+        (
+            &["coverage", "--filter", "push/stale"],
+            2,
+            "did you mean 'push/stale-is-a-conflict'?",
+        ),
+        (&["--filter", "AVP-6"], 5, "did you mean 'AVP-6*'?"),
+        (&["--filter", "pushs/*"], 5, "did you mean 'push/*'?"),
+        (
+            &["selftest", "--filter", "nonce-shrt"],
+            5,
+            "did you mean 'nonce-short'?",
+        ),
+        (&["explain", "push"], 2, "`avp-conform list --filter push`"),
+    ] {
+        let (came, out, err) = ran(arguments);
+        assert_eq!((came, out.as_str()), (code, ""), "{arguments:?}: {err}");
+        assert!(err.contains(meant), "{arguments:?}: {err}");
     }
 }
 
@@ -876,4 +925,298 @@ fn help_says_what_there_is() {
         assert_eq!(code, 0);
         insta::assert_snapshot!(format!("help_{}", words.join("_")), out);
     }
+}
+
+#[test]
+fn colours_come_when_they_are_asked_for() {
+    let colored = |arguments: &[&str], variables: &[(&str, &str)]| {
+        let mut command = command();
+        command.args(arguments).envs(variables.iter().copied());
+        let (_, out, err) = said(&command.output().unwrap());
+        format!("{out}{err}").contains("\u{1b}[")
+    };
+    let home = cases("about = 7");
+    let wrong = shown(home.path());
+    for (arguments, variables, wanted) in [
+        (
+            &["--filter", "push/applied"] as &[&str],
+            &[] as &[(&str, &str)],
+            false,
+        ),
+        (&["--filter", "push/applied"], &[("FORCE_COLOR", "1")], true),
+        (
+            &["--filter", "push/applied", "--color", "never"],
+            &[("FORCE_COLOR", "1")],
+            false,
+        ),
+        (
+            &["--filter", "push/applied", "--color=always"],
+            &[("NO_COLOR", "1")],
+            true,
+        ),
+        (&["lint", wrong, "--color", "always"], &[], true),
+        (&["--color", "always", "--no-such-option"], &[], true),
+    ] {
+        assert_eq!(
+            colored(arguments, variables),
+            wanted,
+            "{arguments:?} {variables:?}"
+        );
+    }
+}
+
+#[test]
+fn one_case_file_is_as_good_as_a_directory_and_hidden_ones_are_left_alone() {
+    let home = cases(&format!("\u{feff}{}", CASE.replace('\n', "\r\n")));
+    fs::write(home.path().join(".demo.toml"), "what an editor left").unwrap();
+    fs::write(home.path().join("._demo.toml"), [0xff, 0xfe]).unwrap();
+    let file = home.path().join("demo.toml");
+    for path in [home.path(), &file] {
+        let (code, out, err) = ran(&["--cases", shown(path), "--filter", "demo/pull", "-q"]);
+        assert_eq!((code, err.as_str()), (0, ""), "{out}");
+        assert_eq!(
+            ran(&["lint", shown(path)]),
+            (0, "1 case in 1 file, no problems\n".to_owned(), String::new())
+        );
+    }
+}
+
+#[test]
+fn a_byte_order_mark_is_no_part_of_any_input() {
+    let home = tempfile::tempdir().unwrap();
+    let at = |name: &str| home.path().join(name).display().to_string();
+    let mark = |name: &str, text: &str| fs::write(at(name), format!("\u{feff}{text}")).unwrap();
+    mark("headers", "X-Demo: 1\n");
+    mark("known.toml", "# nothing yet\n");
+    mark("options.toml", "quiet = true\n");
+    let report = format!("json={}", at("report.json"));
+    let (code, out, err) = ran(&[
+        "--filter",
+        "push/applied",
+        "--config",
+        &at("options.toml"),
+        "--header-file",
+        &at("headers"),
+        "--baseline",
+        &at("known.toml"),
+        "--report",
+        &report,
+    ]);
+    assert_eq!((code, out.lines().count()), (0, 1), "{out}{err}");
+    mark("marked.json", &fs::read_to_string(at("report.json")).unwrap());
+    let (code, _, err) = ran(&["show", &at("marked.json"), "-q"]);
+    assert_eq!((code, err.as_str()), (0, ""));
+}
+
+#[test]
+fn lint_tells_everything_at_once_and_in_other_forms() {
+    let wrong = CASE
+        .replace("title", "titel")
+        .replace("AVP-6-06", "AVP-6-6")
+        .replace("'changed'", "'chaned'")
+        .replace("\"changed\"", "\"chaned\"")
+        + "\n[[case]]\nid = \"push/applied\"\ntitle = \"x\"\nchecks = [\"AVP-6-9\"]\n\
+           repo = { members = [\"bob\"] }\n[[case.step]]\nas = \"bbo\"\npush = {}\nanswer = \"granted\"\n";
+    let home = cases(&wrong);
+    let path = home.path().join("demo.toml");
+    let (code, out, err) = ran(&["lint", shown(&path)]);
+    assert_eq!((code, out.as_str()), (2, ""));
+    for part in [
+        "unknown field `titel`",
+        "did you mean \"changed\"?",
+        "the case id `push/applied` is taken",
+        "`push/applied` is no id of this file",
+        "did you mean `AVP-6-09`?",
+        "nobody else in the case is called `bbo`",
+        "did you mean `AVP-6-06`?",
+        "7 problems",
+    ] {
+        assert!(err.contains(part), "{part}: {err}");
+    }
+    let (code, out, err) = ran(&["lint", shown(&path), "--format", "json"]);
+    assert_eq!((code, err.as_str()), (2, ""));
+    let told: serde_json::Value = serde_json::from_str(&out).unwrap();
+    let problems = told["problems"].as_array().unwrap();
+    assert_eq!(problems.len(), 7, "{out}");
+    let first = &problems[0];
+    assert_eq!(
+        (
+            first["line"].as_u64(),
+            first["column"].as_u64(),
+            first["end_column"].as_u64()
+        ),
+        (Some(5), Some(1), Some(6)),
+        "{first}"
+    );
+    let lines: Vec<u64> = problems.iter().map(|it| it["line"].as_u64().unwrap()).collect();
+    assert!(lines.is_sorted(), "{lines:?}");
+    let (code, out, _) = ran(&["lint", shown(&path), "--format", "github"]);
+    assert_eq!((code, out.lines().count()), (2, 7), "{out}");
+    let begins = format!(
+        "::error file={},line=5,endLine=5,col=1,title=",
+        shown(&path).replace('\\', "/")
+    );
+    assert!(out.replace("%3A", ":").starts_with(&begins), "{out}");
+    assert!(
+        out.lines().next().unwrap().contains("%0Adid you mean `title`?"),
+        "{out}"
+    );
+    let (code, out, _) = ran(&["lint", "--format", "json"]);
+    assert_eq!(code, 0);
+    assert_eq!(
+        serde_json::from_str::<serde_json::Value>(&out).unwrap()["problems"],
+        serde_json::json!([])
+    );
+}
+
+#[test]
+fn lint_reads_standard_input() {
+    let lint = |text: &str| {
+        let output = command()
+            .args(["lint", "-"])
+            .write_stdin(text.to_owned())
+            .output();
+        said(&output.unwrap())
+    };
+    assert_eq!(
+        lint(CASE),
+        (0, "1 case in 1 file, no problems\n".to_owned(), String::new())
+    );
+    let (code, _, err) = lint(&CASE.replace("demo/pull", "demo/Pull"));
+    assert!(code == 2 && err.contains("--> -:4:6"), "{err}");
+}
+
+/// A proxy that tunnels for whoever knows the password, and how many tunnels it made.
+fn proxy() -> (String, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let tunnels = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&tunnels);
+    std::thread::spawn(move || {
+        for client in listener.incoming().flatten() {
+            let count = Arc::clone(&count);
+            std::thread::spawn(move || tunnel(client, &count));
+        }
+    });
+    (address, tunnels)
+}
+
+fn tunnel(mut client: TcpStream, count: &AtomicUsize) {
+    let mut head = Vec::new();
+    let mut byte = [0];
+    while !head.ends_with(b"\r\n\r\n") && client.read(&mut byte).is_ok_and(|read| read == 1) {
+        head.push(byte[0]);
+    }
+    let head = String::from_utf8(head).unwrap();
+    let place = head
+        .strip_prefix("CONNECT ")
+        .and_then(|rest| rest.split(' ').next());
+    // me:p@ss
+    let is_known = head.contains("Proxy-Authorization: Basic bWU6cEBzcw==\r\n");
+    let (Some(place), true) = (place, is_known) else {
+        let _ = client.write_all(b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n");
+        return;
+    };
+    count.fetch_add(1, Ordering::SeqCst);
+    let mut target = TcpStream::connect(place).unwrap();
+    client
+        .write_all(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        .unwrap();
+    let (mut back, mut forth) = (target.try_clone().unwrap(), client.try_clone().unwrap());
+    std::thread::spawn(move || {
+        let _ = std::io::copy(&mut back, &mut client);
+        let _ = client.shutdown(Shutdown::Both);
+    });
+    let _ = std::io::copy(&mut forth, &mut target);
+    let _ = target.shutdown(Shutdown::Write);
+}
+
+#[test]
+fn a_proxy_is_used_where_one_is_named_and_its_password_stays_hidden() {
+    let server = Server::start(Options::default()).unwrap();
+    let (address, tunnels) = proxy();
+    let url = server.url();
+    let run = ["--target", &url, "--filter", "push/applied"];
+    let plain = command()
+        .args(run)
+        .envs([("HTTP_PROXY", &address), ("ALL_PROXY", &address)])
+        .output()
+        .unwrap();
+    assert_eq!((said(&plain).0, tunnels.load(Ordering::SeqCst)), (0, 0));
+    let with = format!("http://me:p%40ss@{address}");
+    let (code, out, err) = ran(&[&run[..], &["--proxy", &with]].concat());
+    assert_eq!((code, err.as_str()), (0, ""), "{out}");
+    assert!(tunnels.load(Ordering::SeqCst) > 0);
+    assert!(
+        out.contains(&format!("through the proxy http://{address}")),
+        "{out}"
+    );
+    assert!(!out.contains("p%40ss") && !out.contains("p@ss"), "{out}");
+    let without = format!("http://{address}");
+    let (code, _, err) = ran(&[&run[..], &["--proxy", &without]].concat());
+    assert_eq!(code, 3);
+    assert!(
+        err.contains("it answered CONNECT") && err.contains("407 Proxy Authentication Required"),
+        "{err}"
+    );
+    let (code, _, err) = ran(&["--proxy", &with, "--filter", "push/applied"]);
+    assert!(code == 2 && err.contains("--proxy needs --target"), "{err}");
+}
+
+#[test]
+fn what_init_writes_can_be_used_at_once_and_nothing_is_overwritten() {
+    let server = Server::start(Options::default()).unwrap();
+    let url = server.url();
+    for (ci, file) in [
+        ("github", Some(".github/workflows/avp-conform.yml")),
+        ("gitlab", Some(".gitlab/avp-conform.yml")),
+        ("none", None),
+    ] {
+        let home = tempfile::tempdir().unwrap();
+        let within = |arguments: &[&str]| {
+            let output = command().current_dir(home.path()).args(arguments).output();
+            said(&output.unwrap())
+        };
+        let (code, out, err) = within(&["init", "--target", &url, "--ci", ci]);
+        assert_eq!((code, err.as_str()), (0, ""), "{out}");
+        assert_eq!(out.contains("OWNER"), file.is_some(), "{out}");
+        assert_eq!(
+            within(&["lint", "conformance"]),
+            (0, "1 case in 1 file, no problems\n".to_owned(), String::new())
+        );
+        let (code, out, err) = within(&["--filter", "first/stale-push", "-q"]);
+        assert_eq!((code, err.as_str()), (0, ""), "{out}");
+        assert!(out.contains(&url), "{out}");
+        assert!(home.path().join("avp-conform-report/report.html").exists());
+        if let Some(file) = file {
+            let text = fs::read_to_string(home.path().join(file)).unwrap();
+            assert!(text.contains(concat!("@v", env!("CARGO_PKG_VERSION"))), "{text}");
+        }
+        let before = fs::read(home.path().join("avp-conform.toml")).unwrap();
+        fs::remove_file(home.path().join("conformance/first.toml")).unwrap();
+        let (code, out, err) = within(&["init", "--exec", "server {port}"]);
+        assert_eq!((code, out.as_str()), (2, ""));
+        assert!(
+            err.contains("avp-conform.toml") && err.contains("nothing was written"),
+            "{err}"
+        );
+        assert_eq!(fs::read(home.path().join("avp-conform.toml")).unwrap(), before);
+        assert!(!home.path().join("conformance/first.toml").exists());
+    }
+    let home = tempfile::tempdir().unwrap();
+    let command = "sh -c \"serve 'here' {port}\"";
+    assert_eq!(
+        ran(&["init", shown(home.path()), "--exec", command, "--ci", "none"]).0,
+        0
+    );
+    let text = fs::read_to_string(home.path().join("avp-conform.toml")).unwrap();
+    let written: toml::Table = toml::from_str(&text).unwrap();
+    assert_eq!(written["exec"].as_str(), Some(command));
+    let schema: serde_json::Value = serde_json::from_str(
+        &fs::read_to_string(home.path().join("conformance/config.schema.json")).unwrap(),
+    )
+    .unwrap();
+    let written = serde_json::to_value(written).unwrap();
+    let wrong = jsonschema::validate(&schema, &written);
+    assert!(wrong.is_ok(), "{wrong:?}");
 }

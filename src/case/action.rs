@@ -4,6 +4,7 @@ use super::model::{
     AddMember, Case, Challenge, Create, Discover, FetchMember, Pull, Push, RawRequest, Redeem, RemoveMember,
     Rival, Step, Transport, Wait,
 };
+use super::words::{NonceSource, TokenForm};
 use crate::protocol::Operation;
 
 /// The one thing that a step does.
@@ -33,6 +34,31 @@ pub enum Action<'a> {
     Wait(Wait),
     /// Look at how the target is reached.
     Transport(&'a Transport),
+}
+
+impl<'a> Action<'a> {
+    /// The names that stand in it.
+    fn mentions(self) -> Vec<&'a str> {
+        let list = |names: &'a Option<Vec<String>>| names.iter().flatten().map(String::as_str);
+        match self {
+            Action::Create(create) => list(&create.members).collect(),
+            Action::Push(push) => list(&push.rotate).collect(),
+            // `{new}` and `{one}` are made up.
+            Action::AddMember(add) if add.member.starts_with('{') => Vec::new(),
+            Action::AddMember(add) => vec![&add.member],
+            Action::RemoveMember(remove) => list(&remove.rewrap).chain([remove.member.as_str()]).collect(),
+            Action::FetchMember(fetch) => vec![&fetch.member],
+            Action::Redeem(redeem) => {
+                let of = match &redeem.nonce {
+                    Some(NonceSource::Of(name) | NonceSource::UsedOf(name)) => Some(name),
+                    _ => None,
+                };
+                let all = [redeem.signer.as_ref(), redeem.key.as_ref(), of];
+                all.into_iter().flatten().map(String::as_str).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
 }
 
 impl Action<'_> {
@@ -90,6 +116,22 @@ impl Step {
             true => vec!["alice"],
             false => self.actors.iter().map(String::as_str).collect(),
         }
+    }
+
+    /// The name of everybody whom the step mentions, once for each place.
+    pub fn mentions(&self) -> Vec<&str> {
+        let mut names: Vec<&str> = self.actors.iter().map(String::as_str).collect();
+        for rival in [&self.against, &self.meanwhile].into_iter().flatten() {
+            names.extend(rival.actors.iter().map(String::as_str));
+            names.extend(rival.actions().into_iter().flat_map(Action::mentions));
+        }
+        names.extend(self.actions().into_iter().flat_map(Action::mentions));
+        let tokens = self.with.iter().flat_map(|with| with.token.iter());
+        names.extend(tokens.filter_map(|token| match token {
+            TokenForm::Of(name) => Some(name.as_str()),
+            _ => None,
+        }));
+        names
     }
 
     /// How many rounds it has: one, but for a race, which has ten unless it says otherwise.

@@ -10,13 +10,16 @@ use super::load::LoadedCase;
 use super::model::Step;
 use super::snippet::Problem;
 use super::words::{Word, nearest};
+use crate::input::STDIN;
 use crate::protocol::{Operation, Subject, catalogue, schema};
 
-/// Every problem of every case, in order.
-pub fn lint(cases: &[LoadedCase], faults: &[&str]) -> Vec<Problem> {
+/// Every problem of every case. Of those that could be read only in part, what they name is looked at: all else may be for
+/// want of what is missing.
+pub(super) fn lint(cases: &[LoadedCase], damaged: &[LoadedCase], faults: &[&str]) -> Vec<Problem> {
     let mut problems = Vec::new();
     let mut seen: BTreeMap<&str, &LoadedCase> = BTreeMap::new();
-    for case in cases {
+    let whole = cases.iter().map(|case| (case, true));
+    for (case, is_whole) in whole.chain(damaged.iter().map(|case| (case, false))) {
         let mut lint = Lint {
             case,
             faults,
@@ -30,7 +33,10 @@ pub fn lint(cases: &[LoadedCase], faults: &[&str]) -> Vec<Problem> {
                 Some(help),
             );
         }
-        lint.case();
+        lint.names();
+        if is_whole {
+            lint.case();
+        }
     }
     problems
 }
@@ -42,8 +48,21 @@ struct Lint<'a> {
 }
 
 impl Lint<'_> {
-    fn case(&mut self) {
+    /// The ids and names that must be those of something.
+    fn names(&mut self) {
         self.id();
+        let case = &self.case.case;
+        let steps = case.steps.iter().map(Spanned::get_ref);
+        let steps = steps.flat_map(|step| step.checks.iter().flatten().chain(&step.shows));
+        for id in case.checks.iter().chain(steps) {
+            self.requirement(id);
+        }
+        for fault in &case.kills {
+            self.fault(fault);
+        }
+    }
+
+    fn case(&mut self) {
         let case = &self.case.case;
         if case.checks.is_empty() {
             let message = "the case verifies no requirement".to_owned();
@@ -53,14 +72,6 @@ impl Lint<'_> {
                 Some("name them: checks = [\"AVP-6-07\"]".to_owned()),
             );
         }
-        let steps = case.steps.iter().map(Spanned::get_ref);
-        let steps = steps.flat_map(|step| step.checks.iter().flatten().chain(&step.shows));
-        for id in case.checks.iter().chain(steps) {
-            self.requirement(id);
-        }
-        for fault in &case.kills {
-            self.fault(fault);
-        }
         self.deciding();
         if case.steps.is_empty() {
             self.problem(self.case.span.clone(), "the case has no step".to_owned(), None);
@@ -68,7 +79,37 @@ impl Lint<'_> {
         for index in 0..case.steps.len() {
             self.step(index);
         }
+        self.actors();
         self.witnesses();
+    }
+
+    /// A name that stands in one place alone, and is nearly another one's, is a typing error: anybody may act, so that nothing
+    /// else would tell.
+    fn actors(&mut self) {
+        let case = &self.case.case;
+        let repos = [&case.repo, &case.other];
+        let members = repos.into_iter().flatten().flat_map(|repo| {
+            repo.members
+                .iter()
+                .chain([&repo.by])
+                .chain(repo.with.members.iter().flatten())
+        });
+        let mut all: Vec<&str> = members.map(String::as_str).collect();
+        let steps = || case.steps.iter().map(|step| (step, step.get_ref().mentions()));
+        all.extend(steps().flat_map(|(_, names)| names));
+        for (step, names) in steps() {
+            for name in names {
+                let is_alone = all.iter().filter(|other| **other == name).count() == 1;
+                let near = all.iter().find(|other| is_slip(name, other));
+                if let (true, Some(near)) = (is_alone, near) {
+                    self.problem(
+                        header(step.span()),
+                        format!("nobody else in the case is called `{name}`"),
+                        Some(format!("did you mean `{near}`?")),
+                    );
+                }
+            }
+        }
     }
 
     /// What no step decides stands under `checks` for nothing.
@@ -98,7 +139,12 @@ impl Lint<'_> {
     }
 
     fn id(&mut self) {
-        let (id, topic) = (self.case.id(), self.case.source.topic());
+        let id = self.case.id();
+        // A file that has no name yet may be about anything.
+        let topic = match self.case.source.name == STDIN {
+            true => id.split_once('/').map_or("topic", |(head, _)| head),
+            false => self.case.source.topic(),
+        };
         let plain = |text: &str| {
             !text.is_empty()
                 && text
@@ -106,7 +152,7 @@ impl Lint<'_> {
                     .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
         };
         match id.split_once('/') {
-            Some((head, tail)) if head == topic && plain(tail) => {}
+            Some((head, tail)) if head == topic && plain(head) && plain(tail) => {}
             _ => {
                 let message = format!("`{id}` is no id of this file");
                 let help = format!("an id is `{topic}/` and lower-case letters, digits and hyphens");
@@ -329,6 +375,13 @@ impl Lint<'_> {
             help,
         });
     }
+}
+
+/// Whether two names differ by one slip of the finger. Names that are numbered differ on purpose.
+fn is_slip(name: &str, other: &str) -> bool {
+    let bare = |name: &'_ str| name.trim_end_matches(|it: char| it.is_ascii_digit()).len();
+    let numbered = name[..bare(name)] == other[..bare(other)];
+    name.len() >= 3 && !numbered && strsim::damerau_levenshtein(name, other) == 1
 }
 
 /// Whether a request has a body of which half can be held back.

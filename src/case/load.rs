@@ -6,7 +6,7 @@ use std::fs;
 use std::io;
 use std::ops::Range;
 use std::panic::resume_unwind;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
 
@@ -14,9 +14,11 @@ use sha2::{Digest, Sha256};
 use toml::Spanned;
 
 use super::lint;
+use super::mistakes::{self, Remains};
 use super::model::{Case, CaseFile, Step};
 use super::snippet::Problem;
 use super::words::{Word, nearest};
+use crate::input;
 use crate::protocol::{Operation, catalogue};
 
 include!(concat!(env!("OUT_DIR"), "/embedded_cases.rs"));
@@ -38,6 +40,13 @@ impl Source {
             .filter(|b| **b == b'\n')
             .count()
             + 1
+    }
+
+    /// The column of a byte, in characters from 1.
+    pub fn column_of(&self, byte: usize) -> usize {
+        let before = &self.text.as_bytes()[..byte.min(self.text.len())];
+        let line = before.iter().rposition(|b| *b == b'\n').map_or(0, |at| at + 1);
+        String::from_utf8_lossy(&before[line..]).chars().count() + 1
     }
 
     /// The topic that its cases' ids begin with: the file's name without its ending.
@@ -165,18 +174,19 @@ impl Suite {
             hash: hash(&sources),
         };
         let mut problems = Vec::new();
+        let mut damaged = Vec::new();
         for read in read_all(&sources) {
-            match read {
-                Ok(cases) => suite.cases.extend(cases),
-                Err(problem) => problems.push(*problem),
-            }
+            suite.cases.extend(read.whole);
+            damaged.extend(read.damaged);
+            problems.extend(read.problems);
         }
-        problems.extend(lint::lint(&suite.cases, faults));
+        problems.extend(lint::lint(&suite.cases, &damaged, faults));
         if problems.is_empty() {
-            Ok(suite)
-        } else {
-            Err(problems)
+            return Ok(suite);
         }
+        let file = |problem: &Problem| sources.iter().position(|it| Arc::ptr_eq(it, &problem.source));
+        problems.sort_by_key(|problem| (file(problem), problem.span.start));
+        Err(problems)
     }
 
     /// The text of every case file, by its name.
@@ -200,30 +210,44 @@ pub fn embedded_sources() -> Vec<Source> {
     EMBEDDED_CASES.iter().map(source).collect()
 }
 
-/// The `*.toml` files of a directory, sorted by name.
-pub fn read_directory(directory: &Path) -> io::Result<Vec<Source>> {
+/// A case file, or the `*.toml` files of a directory, sorted by name. Hidden ones are what editors and systems leave behind.
+///
+/// # Errors
+/// Something cannot be read; the error names it.
+pub fn read_path(path: &Path) -> io::Result<Vec<Source>> {
+    if !path.is_dir() {
+        return Ok(vec![read_file(path)?]);
+    }
     let mut paths = Vec::new();
-    for entry in fs::read_dir(directory)? {
-        let path = entry?.path();
-        if path.extension().is_some_and(|ending| ending == "toml") {
+    for entry in fs::read_dir(path)? {
+        let entry = entry?;
+        let is_hidden = entry.file_name().as_encoded_bytes().starts_with(b".");
+        let path = entry.path();
+        if !is_hidden && path.extension().is_some_and(|ending| ending == "toml") {
             paths.push(path);
         }
     }
     paths.sort();
-    let read = |path: &std::path::PathBuf| {
-        let text = fs::read_to_string(path)
-            .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))?;
-        Ok(Source {
-            // Windows takes either, and reports name files alike everywhere.
-            name: path.display().to_string().replace(std::path::MAIN_SEPARATOR, "/"),
-            text,
-        })
+    let read = |path: &PathBuf| {
+        read_file(path).map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))
     };
     paths.iter().map(read).collect()
 }
 
-/// The cases of one file.
-type Cases = Result<Vec<LoadedCase>, Box<Problem>>;
+fn read_file(path: &Path) -> io::Result<Source> {
+    Ok(Source {
+        // Windows takes either, and reports name files alike everywhere.
+        name: path.display().to_string().replace(std::path::MAIN_SEPARATOR, "/"),
+        text: input::text(path)?,
+    })
+}
+
+/// The cases of one file: those that can be read, those that can be read in part, and what is wrong with these.
+struct Cases {
+    whole: Vec<LoadedCase>,
+    damaged: Vec<LoadedCase>,
+    problems: Vec<Problem>,
+}
 
 /// Reads all files, on as many cores as there are: it is most of what a run does before its first request.
 fn read_all(sources: &[Arc<Source>]) -> Vec<Cases> {
@@ -242,12 +266,16 @@ fn read_all(sources: &[Arc<Source>]) -> Vec<Cases> {
 }
 
 fn read(source: &Arc<Source>) -> Cases {
-    let file: CaseFile =
-        toml::from_str(&source.text).map_err(|error| Box::new(toml_problem(source, &error)))?;
+    let remains = match toml::from_str::<CaseFile>(&source.text) {
+        Ok(file) => Remains {
+            whole: file.cases.into_iter().map(Spanned::into_inner).collect(),
+            ..Remains::default()
+        },
+        Err(_) => mistakes::all(source),
+    };
     let breaks: Vec<usize> = source.text.match_indices('\n').map(|(at, _)| at).collect();
     let line_of = |byte: usize| breaks.partition_point(|at| *at < byte) + 1;
-    let load = |case: toml::Spanned<Case>| {
-        let case = case.into_inner();
+    let load = |case: Case| {
         let span = case.id.span();
         LoadedCase {
             line: line_of(span.start),
@@ -257,7 +285,11 @@ fn read(source: &Arc<Source>) -> Cases {
             source: source.clone(),
         }
     };
-    Ok(file.cases.into_iter().map(load).collect())
+    Cases {
+        whole: remains.whole.into_iter().map(load).collect(),
+        damaged: remains.damaged.into_iter().map(load).collect(),
+        problems: remains.problems,
+    }
 }
 
 /// What the reader of TOML says, at its place, with a suggestion where a name is nearly right.

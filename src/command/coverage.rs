@@ -7,6 +7,7 @@ use serde_json::json;
 use crate::case::{LoadedCase, Suite};
 use crate::cli::ListArgs;
 use crate::error::Error;
+use crate::plan::Filter;
 use crate::protocol::{Level, Requirement, SpecVersion, catalogue};
 use crate::{config, console, exit, judge, plan};
 
@@ -47,13 +48,48 @@ pub(super) fn rows(suite: &Suite) -> Vec<Row<'_>> {
 
 pub(super) fn coverage(args: &ListArgs) -> Result<u8, Error> {
     let suite = config::load_suite(&args.cases)?;
-    let rows = rows(&suite);
+    let rows = chosen(&suite, &args.filter)?;
     console::out(&if args.json { json(&rows) } else { text(&rows) })?;
     Ok(if rows.iter().any(Row::is_gap) {
         exit::NOT_CONFORMANT
     } else {
         exit::OK
     })
+}
+
+/// The requirements that filters name, and those that the cases verify which they name.
+fn chosen<'a>(suite: &'a Suite, filters: &[Filter]) -> Result<Vec<Row<'a>>, Error> {
+    let all = rows(suite);
+    if filters.is_empty() {
+        return Ok(all);
+    }
+    let names = |filter: &Filter| {
+        all.iter()
+            .any(|row| filter.names_requirement(&row.requirement.id))
+    };
+    let others: Vec<Filter> = filters.iter().filter(|filter| !names(filter)).cloned().collect();
+    config::check_filters(suite, &others)?;
+    let selected = plan::plan(suite, filters, SpecVersion::default(), true);
+    let cases: Vec<&str> = selected.iter().map(|index| suite.cases[*index].id()).collect();
+    let is_named = |row: &Row<'_>| {
+        let names = |excludes| {
+            let id = &row.requirement.id;
+            filters
+                .iter()
+                .any(|it| it.excludes() == excludes && it.names_requirement(id))
+        };
+        names(false) && !names(true)
+    };
+    let only = |mut row: Row<'a>| {
+        let is_named = is_named(&row);
+        row.cases.retain(|id| cases.contains(id));
+        (is_named || !row.cases.is_empty()).then_some(row)
+    };
+    let chosen: Vec<Row<'_>> = all.into_iter().filter_map(only).collect();
+    match chosen.is_empty() {
+        true => Err(Error::NothingSelected("no requirement matches".to_owned())),
+        false => Ok(chosen),
+    }
 }
 
 fn json(rows: &[Row<'_>]) -> String {
@@ -92,8 +128,8 @@ fn text(rows: &[Row<'_>]) -> String {
     let gaps = rows.iter().filter(|row| row.is_gap()).count();
     let _ = writeln!(
         text,
-        "\n{} server requirements, {gaps} must or should without a check",
-        rows.len()
+        "\n{}, {gaps} must or should without a check",
+        crate::style::count(rows.len(), "server requirement")
     );
     text
 }

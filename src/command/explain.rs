@@ -26,6 +26,11 @@ pub(super) fn explain(args: &ExplainArgs) -> Result<u8, Error> {
 }
 
 fn unknown(id: &str, suite: &Suite) -> Error {
+    if suite.cases.iter().any(|case| case.topic() == id) {
+        return Error::Usage(format!(
+            "{id:?} is a topic; `avp-conform list --filter {id}` lists its cases"
+        ));
+    }
     let cases = suite.cases.iter().map(LoadedCase::id);
     let requirements = catalogue().iter().map(|requirement| requirement.id.as_str());
     let names = faults().iter().map(|fault| fault.name);

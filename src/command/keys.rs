@@ -33,6 +33,7 @@ async fn check(client: &Client, config: &Config, url: &str) -> String {
     }
     let options = ClientOptions {
         tls: config.tls.clone(),
+        proxy: config.proxy.clone(),
         timeout: config.timeout,
         ..ClientOptions::new(place)
     };

@@ -12,7 +12,11 @@ pub(super) fn list(args: &ListArgs) -> Result<u8, Error> {
     let suite = config::load_suite(&args.cases)?;
     let selected = plan::plan(&suite, &args.filter, SpecVersion::default(), true);
     if selected.is_empty() {
-        return Err(Error::NothingSelected("no case matches".to_owned()));
+        return Err(config::nothing_selected(
+            &suite,
+            &args.filter,
+            SpecVersion::default(),
+        ));
     }
     config::check_filters(&suite, &args.filter)?;
     let cases: Vec<&LoadedCase> = selected.iter().map(|index| &suite.cases[*index]).collect();

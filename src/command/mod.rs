@@ -5,6 +5,7 @@ mod contact;
 mod coverage;
 mod diff;
 mod explain;
+mod init;
 mod keys;
 mod lint;
 mod list;
@@ -53,11 +54,13 @@ pub fn explain_usage(said: &clap::Error) -> Result<u8, Error> {
 /// # Errors
 /// It could not be done: [`Error`] says why, and has the exit code.
 pub fn execute(cli: Cli) -> Result<u8, Error> {
+    console::choose_color(cli.color);
     match cli.command {
         None => run::run(&cli.run),
         Some(Command::Run(args)) => run::run(&args),
         Some(Command::Serve(args)) => serve::serve(&args),
         Some(Command::List(args)) => list::list(&args),
+        Some(Command::Init(args)) => init::init(&args),
         Some(Command::Explain(args)) => explain::explain(&args),
         Some(Command::Coverage(args)) => coverage::coverage(&args),
         Some(Command::Lint(args)) => lint::lint(&args),

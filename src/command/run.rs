@@ -272,6 +272,9 @@ fn heading(config: &Config) -> Heading {
     if config.tls.insecure {
         notes.push("certificates were not checked (--insecure)".to_owned());
     }
+    if let Some(proxy) = &config.proxy {
+        notes.push(format!("the target was reached through the proxy {proxy}"));
+    }
     let url = |target: &Endpoint| match (&config.exec, &config.target_shown) {
         (Some(_), Some(typed)) => typed.clone(),
         (Some(_), None) => EXEC_TARGET.to_owned(),
@@ -303,6 +306,7 @@ fn client(config: &Config, vault: Endpoint) -> Result<Client, Error> {
 fn client_of_server(config: &Config, server: &Server) -> Result<Client, Error> {
     let mut options = config.client(address(&server.url())?);
     options.idp = None;
+    options.proxy = None;
     Client::new(options).map_err(|error| Error::Usage(error.to_string()))
 }
 

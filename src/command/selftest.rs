@@ -86,21 +86,25 @@ fn behaviours(filters: &[String]) -> Result<Vec<Behaviour>, Error> {
         let variations = server::variations().iter().map(|variation| variation.name);
         variations.chain(server::faults().iter().map(|fault| fault.name))
     };
+    let near = |filter: &String| {
+        let near = nearest(filter, names()).map(|near| format!("; did you mean '{near}'?"));
+        near.unwrap_or_default()
+    };
     for filter in filters.iter().filter(|_| filters.len() > 1) {
         let glob = globs(std::slice::from_ref(filter))?;
         if !names().any(|name| glob.is_match(name)) {
-            let near = nearest(filter, names()).map(|near| format!("; did you mean '{near}'?"));
             return Err(Error::Usage(format!(
                 "no fault or variation matches --filter '{filter}'{}",
-                near.unwrap_or_default()
+                near(filter)
             )));
         }
     }
     match behaviours.iter().any(|it| it.name().is_some_and(wanted)) {
         true => Ok(behaviours),
         false => Err(Error::NothingSelected(format!(
-            "no fault or variation is called {}",
-            filters.join(" or ")
+            "no fault or variation is called {}{}",
+            filters.join(" or "),
+            filters.first().map(near).unwrap_or_default()
         ))),
     }
 }

@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
+use serde_json::Value;
 use toml::Spanned;
 
 use crate::case::{Problem, Source, toml_problem};
@@ -28,7 +30,7 @@ pub struct Completed {
 
 /// Options of a run by their names on the command line. Relative paths are taken from the file's own directory, and the
 /// server of `exec` is started there.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
 struct File {
     /// `--target`
@@ -38,32 +40,44 @@ struct File {
     /// `--exec`
     exec: Option<String>,
     /// `--ready-timeout`
+    #[schemars(with = "Option<f64>")]
     ready_timeout: Option<Spanned<f64>>,
     /// `--strict`
     strict: bool,
     /// `--spec`
+    #[schemars(with = "Option<String>")]
     spec: Option<Spanned<String>>,
     /// `--jobs`
+    #[schemars(with = "Option<u16>")]
     jobs: Option<Spanned<u16>>,
     /// `--seed`
+    #[schemars(with = "Option<String>")]
     seed: Option<Spanned<String>>,
     /// `--timeout`
+    #[schemars(with = "Option<f64>")]
     timeout: Option<Spanned<f64>>,
     /// `--case-timeout`
+    #[schemars(with = "Option<f64>")]
     case_timeout: Option<Spanned<f64>>,
     /// `--races`
+    #[schemars(with = "Option<f64>")]
     races: Option<Spanned<f64>>,
     /// `--budget`
+    #[schemars(with = "Option<f64>")]
     budget: Option<Spanned<f64>>,
     /// `--rps`
     rps: Option<f64>,
     /// `--shard`
+    #[schemars(with = "Option<String>")]
     shard: Option<Spanned<String>>,
     /// `--repeat`
+    #[schemars(with = "Option<u16>")]
     repeat: Option<Spanned<u16>>,
     /// `--filter`
+    #[schemars(with = "Vec<String>")]
     filter: Vec<Spanned<String>>,
     /// `--report`
+    #[schemars(with = "Vec<String>")]
     report: Vec<Spanned<String>>,
     /// `--cases`
     cases: Vec<PathBuf>,
@@ -74,6 +88,7 @@ struct File {
     /// `--show-secrets`
     show_secrets: bool,
     /// `--verbose`
+    #[schemars(with = "Option<bool>")]
     verbose: Option<Spanned<bool>>,
     /// `--quiet`
     quiet: bool,
@@ -91,6 +106,25 @@ struct File {
     client_key: Option<PathBuf>,
     /// `--insecure`
     insecure: bool,
+    /// `--proxy`
+    proxy: Option<String>,
+}
+
+/// The JSON Schema of the file. What a key means is what the help says of the option.
+pub fn schema() -> Value {
+    use clap::Args as _;
+    let mut schema = schemars::schema_for!(File).to_value();
+    schema["title"] = "avp-conform.toml".into();
+    let command = RunArgs::augment_args(clap::Command::new("run"));
+    for option in command.get_arguments() {
+        let (Some(name), Some(help)) = (option.get_long(), option.get_help()) else {
+            continue;
+        };
+        if let Some(property) = schema["properties"].get_mut(name) {
+            property["description"] = help.to_string().into();
+        }
+    }
+    schema
 }
 
 /// What was typed, and beneath it what the configuration file says.
@@ -107,7 +141,7 @@ pub fn complete(args: &RunArgs) -> Result<Completed, Error> {
             exec_directory: None,
         });
     };
-    let text = std::fs::read_to_string(&path)
+    let text = crate::input::text(&path)
         .map_err(|error| Error::Usage(format!("cannot read {}: {error}", path.display())))?;
     let name = path.display().to_string();
     let source = Arc::new(Source { name, text });
@@ -162,9 +196,7 @@ fn trust(_: &Path, _: &Path) -> Result<(), Error> {
 }
 
 fn beneath(args: RunArgs, source: &Arc<Source>) -> Result<Completed, Box<Problem>> {
-    // Editors of Windows begin a file with a byte order mark, which is no text; a space keeps all places as they are.
-    let text = source.text.replacen('\u{feff}', "   ", 1);
-    let file: File = toml::from_str(&text).map_err(|error| Box::new(toml_problem(source, &error)))?;
+    let file: File = toml::from_str(&source.text).map_err(|error| Box::new(toml_problem(source, &error)))?;
     let reader = Reader { source };
     let directory = Path::new(&source.name)
         .parent()
@@ -213,6 +245,7 @@ fn beneath(args: RunArgs, source: &Arc<Source>) -> Result<Completed, Box<Problem
         client_cert: args.client_cert.or(file.client_cert.map(beside)),
         client_key: args.client_key.or(file.client_key.map(beside)),
         insecure: args.insecure || file.insecure,
+        proxy: args.proxy.or(file.proxy),
         strict: args.strict || file.strict,
         timeout: args.timeout.or(reader.seconds(file.timeout)?),
         case_timeout: args.case_timeout.or(reader.seconds(file.case_timeout)?),
@@ -370,7 +403,7 @@ mod tests {
     fn paths_are_taken_from_where_the_file_is() {
         let source = Arc::new(Source {
             name: "../avp-conform.toml".to_owned(),
-            text: "\u{feff}exec = './server'\nbaseline = 'known.toml'\nreport = ['json=a.json', 'text=-']\n\
+            text: "exec = './server'\nbaseline = 'known.toml'\nreport = ['json=a.json', 'text=-']\n\
                    header = ['a: b']\nrepeat = 2\nquiet = true"
                 .to_owned(),
         });

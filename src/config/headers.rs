@@ -33,7 +33,7 @@ fn typed(option: &str, values: &[Secret]) -> Result<Headers, Error> {
 }
 
 fn file(path: &Path) -> Result<(Headers, Headers), Error> {
-    let text = std::fs::read_to_string(path)
+    let text = crate::input::text(path)
         .map_err(|error| Error::Usage(format!("cannot read {}: {error}", path.display())))?;
     parse(&text).map_err(|line| {
         let path = path.display();

@@ -140,11 +140,13 @@ fn write_kind(out: &mut String, kind: &str, annotations: &[Annotation]) {
     }
 }
 
-fn data(text: &str) -> String {
+/// Text of a workflow command.
+pub(crate) fn data(text: &str) -> String {
     text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
 }
 
-fn property(text: &str) -> String {
+/// The value of a property of one.
+pub(crate) fn property(text: &str) -> String {
     data(text).replace(':', "%3A").replace(',', "%2C")
 }
 

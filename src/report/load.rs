@@ -9,6 +9,9 @@ use serde::Deserialize;
 use crate::record::{FORMAT, Record};
 use crate::style::visible_cut;
 
+/// What programs of Windows begin a text with; it is none of it.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
 /// Why a stored report cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
@@ -77,7 +80,7 @@ pub fn load(path: &Path) -> Result<Record, LoadError> {
         path: name.clone(),
         source,
     })?;
-    parse(&bytes, name)
+    parse(bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&bytes), name)
 }
 
 fn read(path: &Path) -> io::Result<Vec<u8>> {

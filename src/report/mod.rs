@@ -11,7 +11,7 @@ mod excerpt;
 mod facts;
 mod findings;
 mod format;
-mod github;
+pub(crate) mod github;
 mod html;
 mod ids;
 mod json;

@@ -14,7 +14,7 @@ use super::lane::Lane;
 use super::pace::Pace;
 use super::{ClientError, ClientOptions, Endpoint, Headers, Service, tls};
 
-/// An HTTP client for one target. It follows no redirects, uses no proxy, keeps no cookies and decodes no bodies: what
+/// An HTTP client for one target. It follows no redirects, uses no proxy that it is not told of, keeps no cookies and decodes no bodies: what
 /// is asked goes out as written, and what comes is handed on as it came, within bounds.
 #[derive(Clone)]
 pub struct Client(Arc<Shared>);
@@ -51,9 +51,13 @@ impl Client {
             )?,
             false => site(idp, trust.as_ref(), &[&options.idp_headers])?,
         };
+        let through = |site: Site| Site {
+            proxy: options.proxy.clone(),
+            ..site
+        };
         Ok(Client(Arc::new(Shared {
-            vault,
-            idp,
+            vault: through(vault),
+            idp: through(idp),
             one_origin,
             timeout: options.timeout,
             connect_timeout: options.connect_timeout,
@@ -132,6 +136,7 @@ fn site(
     };
     Ok(Site {
         endpoint: endpoint.clone(),
+        proxy: None,
         tls,
         extra: merged(extra),
     })

@@ -13,12 +13,13 @@ use super::endpoint::{Endpoint, Host};
 use super::link::Link;
 use super::prompt::Prompt;
 use super::words::{failure, spoken};
-use super::{Failure, FailureKind, Headers, tls};
+use super::{Failure, FailureKind, Headers, Proxy, tls};
 
 /// A service, and how to get there.
 #[derive(Clone)]
 pub(super) struct Site {
     pub(super) endpoint: Endpoint,
+    pub(super) proxy: Option<Proxy>,
     pub(super) tls: Option<(TlsConnector, ServerName<'static>)>,
     /// The configured headers for it.
     pub(super) extra: Headers,
@@ -27,7 +28,17 @@ pub(super) struct Site {
 /// Opens a connection to `site` that is ready for a request.
 pub(super) async fn connect(site: &Site, limit: Duration) -> Result<Link, Failure> {
     let deadline = Instant::now() + limit;
-    let socket = match timeout_at(deadline, dial(&site.endpoint, deadline)).await {
+    let reached = async {
+        match &site.proxy {
+            None => dial(&site.endpoint, deadline).await,
+            Some(proxy) => {
+                proxy
+                    .tunnel(&site.endpoint, dial(proxy.endpoint(), deadline))
+                    .await
+            }
+        }
+    };
+    let socket = match timeout_at(deadline, reached).await {
         Ok(done) => done?,
         Err(_) => return Err(too_slow(&site.endpoint, limit)),
     };

@@ -93,6 +93,11 @@ impl Endpoint {
         }
     }
 
+    /// Host and port, both.
+    pub(super) fn host_and_port(&self) -> String {
+        format!("{}:{}", self.host, self.port)
+    }
+
     /// Whether both are one origin: same scheme, host and port.
     pub fn is_same_origin(&self, other: &Endpoint) -> bool {
         (self.tls, &self.host, self.port) == (other.tls, &other.host, other.port)

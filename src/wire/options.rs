@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use super::{Endpoint, Headers};
+use super::{Endpoint, Headers, Proxy};
 
 /// The body size beyond which an answer is given up, unless told otherwise.
 pub const DEFAULT_MAX_BODY: usize = 4 << 20;
@@ -22,6 +22,8 @@ pub struct ClientOptions {
     pub timeout: Duration,
     /// How long connecting may take, the TLS handshake included.
     pub connect_timeout: Duration,
+    /// What to reach both through.
+    pub proxy: Option<Proxy>,
     /// Whom to trust and who to be.
     pub tls: TlsOptions,
     /// Secrets for the vault: sent with every request to its origin, recorded nowhere.
@@ -40,6 +42,7 @@ impl ClientOptions {
         ClientOptions {
             vault,
             idp: None,
+            proxy: None,
             timeout: Duration::from_secs(5),
             connect_timeout: Duration::from_secs(5),
             tls: TlsOptions::default(),
@@ -57,6 +60,7 @@ impl fmt::Debug for ClientOptions {
         f.debug_struct("ClientOptions")
             .field("vault", &self.vault)
             .field("idp", &self.idp)
+            .field("proxy", &self.proxy)
             .field("timeout", &self.timeout)
             .field("connect_timeout", &self.connect_timeout)
             .field("tls", &self.tls)
