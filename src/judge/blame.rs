@@ -213,7 +213,10 @@ pub(super) fn answer(
             return Ok(vec![Operation::CreateRepo.rule()]);
         }
         // What may be refused for its size is refused otherwise.
-        Some(409 | 500..) if words.contains(&Word::Status(413)) => return Ok(vec!["AVP-7-01"]),
+        Some(409) if words.contains(&Word::Status(413)) && first != Word::Conflict => {
+            return Ok(vec!["AVP-7-01"]);
+        }
+        Some(500..) if words.contains(&Word::Status(413)) => return Ok(vec!["AVP-7-01"]),
         _ if (first != Word::Conflict || words.contains(&Word::Status(413)))
             && is_limit(walk, frame, operation) =>
         {
@@ -307,7 +310,9 @@ pub(super) fn is_limit(walk: &Walk<'_, '_>, frame: &Frame<'_>, operation: Operat
     });
     let is_again = walk.is_again(frame);
     match &frame.reading {
-        Reading::Status(413 | 429 | 403 | 401 | 404) => false,
+        Reading::Granted(_) | Reading::Status(413 | 429 | 403 | 401 | 404) => false,
+        // What is neither accepted nor a conflict is told as no limit either.
+        Reading::Conflict(body) if body.get("conflict").and_then(Value::as_bool) != Some(true) => false,
         Reading::Failed(failure) if failure.kind != FailureKind::Closed => false,
         _ if size(frame) > BIG => is_smaller_granted,
         Reading::Status(409) => {
@@ -328,6 +333,16 @@ fn is_right_elsewhere(walk: &Walk<'_, '_>, operation: Operation, word: Word) -> 
         exchange.operation == Some(operation) && exchange.spoiled.is_none() && other.reading.is(word)
     };
     walk.frames().iter().any(is_right)
+}
+
+/// Whether an operation, any of the vault's where none is named, is granted somewhere in the case.
+fn is_granted_somewhere(walk: &Walk<'_, '_>, operation: Option<Operation>) -> bool {
+    let is_granted = |other: &Frame<'_>| {
+        let of_vault = other.exchange.operation.is_some_and(Operation::needs_token);
+        let is_it = operation.is_none() || other.exchange.operation == operation;
+        of_vault && is_it && other.reading.granted().is_some()
+    };
+    walk.frames().iter().any(is_granted)
 }
 
 /// Whether a push brings a roster.
@@ -413,7 +428,8 @@ fn refusal(
     }
     let is_sound_token = frame.has_token() && frame.exchange.operation.is_some_and(Operation::needs_token);
     if frame.reading.is(Word::Status(401)) && is_sound_token && !words.contains(&Word::Status(401)) {
-        let is_stranger = first == Word::Status(403) && !walk.is_member(frame);
+        let is_stranger =
+            first == Word::Status(403) && !walk.is_member(frame) && is_granted_somewhere(walk, None);
         let rule = match own.contains(&"AVP-6-15") || is_stranger {
             true => "AVP-6-15",
             false => "AVP-3-09",
@@ -454,6 +470,7 @@ fn refusal(
             if walk.had_access(frame)
                 && !walk.is_wronged(frame)
                 && !walk.is_member(frame)
+                && is_granted_somewhere(walk, frame.exchange.operation)
                 && !matches!(
                     frame.reading,
                     Reading::Status(401 | 404 | 500..) | Reading::Failed(_)

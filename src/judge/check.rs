@@ -195,7 +195,7 @@ impl<'a> Checks<'a> {
                 .case
                 .why
                 .clone()
-                .filter(|_| self.subjects[at].step.is_some()),
+                .filter(|_| self.subjects[at].step.is_some_and(|step| self.case.decides(step))),
             ..record
         }
     }

@@ -36,11 +36,11 @@ pub(super) fn withhold(
         }
         if !grounded {
             record.verdict = unproven_is;
-            record.got =
-                "nothing in this case was granted as asked, so nothing in it proves anything".to_owned();
+            record.got = "no request in this case succeeded, so that it cannot verify this rule".to_owned();
         } else if let Some(operation) = unproven(case, frames, record) {
             record.verdict = unproven_is;
-            record.got = format!("no {operation} was granted in this case, so its refusal proves nothing");
+            record.got =
+                format!("no {operation} succeeded in this case, so that its refusal verifies nothing");
         }
     }
 }

@@ -886,6 +886,7 @@ impl Walk<'_, '_> {
                 }
                 (_, Some(of)) => (Kind::Entry, sent.has_wrapped(at, repo, &entry(of), holder)),
                 ("x25519PublicKey", None) => (Kind::Entry, sent.has_key(at, repo, &entry(place), holder)),
+                ("repoId", None) if difference.kind == Kind::Envelope => (Kind::Envelope, sent.has(at, seen)),
                 _ => return Some(difference),
             };
             difference.kind = if is_old { kind } else { Kind::Verbatim };
