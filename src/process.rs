@@ -526,6 +526,9 @@ mod tests {
     #[tokio::test]
     async fn a_server_that_leaves_its_command_is_to_stay_in_the_foreground() {
         let process = run("exit 0");
+        while process.died().is_none() {
+            tokio::task::yield_now().await;
+        }
         let error = process
             .wait_ready(&client(stranger()), Duration::from_secs(60))
             .await;
