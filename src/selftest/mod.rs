@@ -22,8 +22,6 @@ pub use matrix::{
     CANARY, Caught, Fate, FaultRow, Matrix, Plain, Rate, Report, Stale, Standing, Unproven, VariationRow,
 };
 pub use precision::{Precision, blame};
-pub use published::{
-    BLAME, JSON, MARKDOWN, PUBLISHED_BLAME, PUBLISHED_JSON, PUBLISHED_MARKDOWN, json, kill_rate, published,
-};
+pub use published::{BLAME, JSON, MARKDOWN, PUBLISHED_JSON, PUBLISHED_MARKDOWN, json, kill_rate, published};
 pub use runner::{Bench, BenchError, Look, Observation, Settings, observe};
 pub use text::render as text;

@@ -13,9 +13,6 @@ pub const MARKDOWN: &str = "reports/selftest.md";
 /// Where it is published what reports blame under each fault, from the root of the repository.
 pub const BLAME: &str = "reports/blame.md";
 
-/// What reports blame under each fault, as it is published.
-pub const PUBLISHED_BLAME: &str = include_str!("../../reports/blame.md");
-
 /// The published matrix, as JSON.
 pub const PUBLISHED_JSON: &str = include_str!("../../reports/selftest.json");
 
