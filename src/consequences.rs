@@ -47,14 +47,14 @@ fn take_back(case: &mut CaseRecord, at: usize, why: &str) {
     let check = &mut case.checks[at];
     check.verdict = Verdict::Blocked;
     check.got = format!("{}; {why}", check.got);
-    case.verdict = worst(case);
+    case.verdict = CaseRecord::worst(&case.checks, case.stopped.as_ref());
 }
 
 /// Takes back the findings of all cases that a test picks.
 fn take_all_back(cases: &mut [CaseRecord], why: &str, picked: impl Fn(&CaseRecord, &CheckRecord) -> bool) {
     for case in cases {
         for at in 0..case.checks.len() {
-            if is_broken(&case.checks[at]) && picked(case, &case.checks[at]) {
+            if case.checks[at].is_broken() && picked(case, &case.checks[at]) {
                 take_back(case, at, why);
             }
         }
@@ -62,7 +62,7 @@ fn take_all_back(cases: &mut [CaseRecord], why: &str, picked: impl Fn(&CaseRecor
 }
 
 fn breaks(check: &CheckRecord, requirement: &str) -> bool {
-    is_broken(check) && check.requirements.iter().any(|id| id == requirement)
+    check.is_broken() && check.requirements.iter().any(|id| id == requirement)
 }
 
 /// How many cases have a finding that a test picks.
@@ -70,7 +70,7 @@ fn count(cases: &[CaseRecord], picked: impl Fn(&CaseRecord, &CheckRecord) -> boo
     let has = |case: &&CaseRecord| {
         case.checks
             .iter()
-            .any(|check| is_broken(check) && picked(case, check))
+            .any(|check| check.is_broken() && picked(case, check))
     };
     cases.iter().filter(has).count()
 }
@@ -104,7 +104,7 @@ fn paths(cases: &mut [CaseRecord]) {
             let check = &case.checks[at];
             let is_fetch = looked_at(case, check) == Some(Operation::FetchMemberKey);
             let is_lost = check.got == "status 404" || check.got == "status 400";
-            if is_broken(check) && check.name == "answer" && is_fetch && is_lost {
+            if check.is_broken() && check.name == "answer" && is_fetch && is_lost {
                 case.checks[at].requirements = vec![RULE.to_owned()];
             }
         }
@@ -136,7 +136,7 @@ fn alike(cases: &mut [CaseRecord]) {
     };
     let mut found: BTreeMap<(Operation, String), usize> = BTreeMap::new();
     for case in cases.iter() {
-        for check in case.checks.iter().filter(|check| is_broken(check)) {
+        for check in case.checks.iter().filter(|check| check.is_broken()) {
             if let Some((operation, got)) = key(case, check)
                 && breaks(check, operation.rule())
             {
@@ -147,7 +147,8 @@ fn alike(cases: &mut [CaseRecord]) {
     for case in cases {
         for at in 0..case.checks.len() {
             let check = &case.checks[at];
-            let alike = key(case, check).filter(|key| is_broken(check) && found.get(key) >= Some(&ALIKE));
+            let broken = check.is_broken().then(|| key(case, check)).flatten();
+            let alike = broken.filter(|key| found.get(key) >= Some(&ALIKE));
             if let Some((operation, _)) = alike
                 && !breaks(check, operation.rule())
                 && !breaks(check, "AVP-3-09")
@@ -166,7 +167,7 @@ fn together(cases: &mut [CaseRecord]) {
         let together = steps_together(case);
         for at in 0..case.checks.len() {
             let check = &case.checks[at];
-            let follows = is_broken(check)
+            let follows = check.is_broken()
                 && is_of(case, check, &together)
                 && check.requirements.iter().any(|id| !known.contains(id.as_str()));
             let cause = follows
@@ -178,22 +179,6 @@ fn together(cases: &mut [CaseRecord]) {
             }
         }
     }
-}
-
-fn is_broken(check: &CheckRecord) -> bool {
-    matches!(check.verdict, Verdict::Fail | Verdict::Warn)
-}
-
-/// The verdict of a case, by its checks.
-fn worst(case: &CaseRecord) -> Verdict {
-    let of_checks = case.checks.iter().map(|check| check.verdict).max();
-    let stopped = case
-        .stopped
-        .as_ref()
-        .map(|stopped| stopped.verdict)
-        .filter(|it| *it != Verdict::NotApplicable);
-    let verdict = of_checks.unwrap_or(Verdict::NotApplicable);
-    stopped.map_or(verdict, |stopped| verdict.max(stopped))
 }
 
 /// The steps in which requests meet: races, and requests whose body comes later.
@@ -233,7 +218,7 @@ fn broken_in_order(cases: &[CaseRecord]) -> BTreeSet<String> {
         let broken = case
             .checks
             .iter()
-            .filter(|check| is_broken(check) && !is_of(case, check, &together));
+            .filter(|check| check.is_broken() && !is_of(case, check, &together));
         known.extend(broken.flat_map(|check| check.requirements.clone()));
     }
     known
@@ -250,7 +235,7 @@ fn broken_operations(cases: &[CaseRecord]) -> BTreeMap<Operation, String> {
         let wrong = case
             .checks
             .iter()
-            .filter(|check| is_broken(check) && OWN.contains(&check.name.as_str()));
+            .filter(|check| check.is_broken() && OWN.contains(&check.name.as_str()));
         let wrong: BTreeSet<Operation> = wrong.filter_map(|check| operation_of(case, check)).collect();
         for operation in wrong {
             broken.entry(operation).or_default().push(&case.id);

@@ -285,6 +285,24 @@ impl Stopped {
     }
 }
 
+impl CheckRecord {
+    /// Whether it says that the target does something wrong.
+    pub fn is_broken(&self) -> bool {
+        matches!(self.verdict, Verdict::Fail | Verdict::Warn)
+    }
+}
+
+impl CaseRecord {
+    /// The worst of the checks; or why driving ended, where that is worse.
+    pub fn worst(checks: &[CheckRecord], stopped: Option<&Stopped>) -> Verdict {
+        let of_checks = checks.iter().map(|check| check.verdict).max();
+        let verdict = of_checks.unwrap_or(Verdict::NotApplicable);
+        let stopped = stopped.map(|stopped| stopped.verdict);
+        let stopped = stopped.filter(|it| *it != Verdict::NotApplicable);
+        stopped.map_or(verdict, |stopped| verdict.max(stopped))
+    }
+}
+
 /// What one check came to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

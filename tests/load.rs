@@ -63,6 +63,12 @@ fn run(conduct: Conduct, options: &[&str]) -> Done {
     }
 }
 
+/// The cases of what members do every day, with one more option.
+fn run_everyday(conduct: Conduct, option: [&str; 2]) -> Done {
+    let filters = ["push/*", "pull/*", "members/*"].map(|glob| ["--filter", glob]);
+    run(conduct, &[&option, filters.as_flattened()].concat())
+}
+
 const fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
@@ -94,38 +100,12 @@ fn one_worker_that_is_slow_is_conformant() {
 
 #[test]
 fn a_pause_of_the_whole_target_is_no_fault_of_its_operations() {
-    let done = run(
-        Conduct::Pause(200, ms(1200)),
-        &[
-            "--timeout",
-            "1",
-            "--filter",
-            "push/*",
-            "--filter",
-            "pull/*",
-            "--filter",
-            "members/*",
-        ],
-    );
-    done.is_conformant();
+    run_everyday(Conduct::Pause(200, ms(1200)), ["--timeout", "1"]).is_conformant();
 }
 
 #[test]
 fn a_short_queue_of_connections_is_no_fault() {
-    let done = run(
-        Conduct::ShortQueue(5, ms(5)),
-        &[
-            "--jobs",
-            "64",
-            "--filter",
-            "push/*",
-            "--filter",
-            "pull/*",
-            "--filter",
-            "members/*",
-        ],
-    );
-    done.is_conformant();
+    run_everyday(Conduct::ShortQueue(5, ms(5)), ["--jobs", "64"]).is_conformant();
 }
 
 #[test]

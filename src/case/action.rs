@@ -4,7 +4,7 @@ use super::model::{
     AddMember, Case, Challenge, Create, Discover, FetchMember, Pull, Push, RawRequest, Redeem, RemoveMember,
     Rival, Step, Transport, Wait,
 };
-use super::words::{NonceSource, TokenForm};
+use super::words::{NonceSource, TokenForm, Word};
 use crate::protocol::Operation;
 
 /// The one thing that a step does.
@@ -80,6 +80,18 @@ impl Action<'_> {
 }
 
 impl Step {
+    /// The acceptable answers; none where the step says nothing of its answer.
+    pub fn words(&self) -> &[Word] {
+        let answer = self.answer.as_ref();
+        answer.map_or(&[], |answer| answer.get_ref().0.as_slice())
+    }
+
+    /// Whether nothing but a refusal is right.
+    pub fn is_to_be_refused(&self) -> bool {
+        let words = self.words();
+        !words.is_empty() && words.iter().all(|word| word.is_refusal())
+    }
+
     /// Everything the step says to do; exactly one in a case that passed the lint.
     pub fn actions(&self) -> Vec<Action<'_>> {
         [

@@ -9,7 +9,7 @@ use super::draft::{Content, Draft, path};
 use super::throttle::{Demand, is_told_limit};
 use super::{Driver, Flow, blocked, error, forge, jwt, not_applicable, now_ms, spoil, world};
 use crate::case::model::{Create, Repo, Step, Stored as StoredWord, Wait};
-use crate::case::{Action, NonceSource, TokenForm, Word};
+use crate::case::{Action, NonceSource, TokenForm};
 use crate::crypto::SignatureForm;
 use crate::json;
 use crate::ledger::{Stored, member_id};
@@ -268,7 +268,7 @@ impl Driver<'_> {
         let sight = self.survey(&repo, name, eyes, round).await?;
         let is_spent = draft.spoiled.is_some()
             && match granted {
-                true => !last || is_refusal(step),
+                true => !last || step.is_to_be_refused(),
                 false => sight != Sight::AsKnown,
             };
         match is_spent {
@@ -319,7 +319,7 @@ impl Driver<'_> {
         if step.advice.is_some() {
             return Ok(());
         }
-        let words = words(step);
+        let words = step.words();
         if words.iter().any(|word| reading.is(*word)) {
             return Ok(());
         }
@@ -484,17 +484,6 @@ impl Driver<'_> {
         self.world.actor(name).token = own;
         result
     }
-}
-
-/// The answers that a step takes for right.
-fn words(step: &Step) -> &[Word] {
-    let answer = step.answer.as_ref();
-    answer.map_or(&[], |answer| answer.get_ref().0.as_slice())
-}
-
-/// Whether a step is to be refused.
-fn is_refusal(step: &Step) -> bool {
-    !words(step).is_empty() && words(step).iter().all(|word| word.is_refusal())
 }
 
 /// How many members a repository has once a request is granted.

@@ -9,10 +9,10 @@ use super::check::{Finding, Subject};
 use super::compare::{self, Difference, Kind};
 use super::stored::{Expected, aspects, broken, grouped};
 use super::tape::Frame;
-use super::walk::Walk;
+use super::walk::{Mark, Walk};
 use crate::case::model::Step;
 use crate::json;
-use crate::ledger::Stored;
+use crate::ledger::{Stored, member_id};
 use crate::protocol::Operation;
 use crate::reading::Reading;
 use crate::verdict::Verdict;
@@ -62,8 +62,8 @@ pub(super) fn pointers(walk: &mut Walk<'_, '_>, frame: &Frame<'_>, index: usize,
         };
         let is_another_entry = frame.exchange.operation == Some(Operation::FetchMemberKey)
             && frame.json().is_some_and(|body| !is_asked_for(frame, body));
-        let words = step.answer.as_ref().map(|answer| answer.get_ref().0.as_slice());
-        let is_answered = words.is_none_or(|words| words.iter().any(|word| frame.reading.is(*word)));
+        let words = step.words();
+        let is_answered = words.is_empty() || words.iter().any(|word| frame.reading.is(*word));
         let finding = match (
             finding,
             walk.is_another(frame) || is_another_entry || !is_answered,
@@ -222,11 +222,11 @@ fn state(
         let finding = follow(follows, broken(&of_rule, frame.actor()));
         report(walk, frame, step, "answer body", sentence, &rule, finding);
         if of_rule.iter().any(|it| it.kind == Kind::Members) {
-            walk.doubts_roster(frame);
+            walk.mark(frame, Mark::DoubtfulRoster);
         }
         match is_read {
-            true => walk.deviates(frame),
-            false => walk.unsettle(frame),
+            true => walk.mark(frame, Mark::Deviated),
+            false => walk.mark(frame, Mark::Unsettled),
         }
     }
 }
@@ -369,7 +369,7 @@ fn pulled(
             None if blame::is_rounded(it, None) => vec!["AVP-2-04"],
             // The case is about who may touch this repository: somebody has.
             None if requirements.contains(&"AVP-6-15") => vec!["AVP-6-15"],
-            None if walk.has_split(frame) => vec![Operation::Pull.rule()],
+            None if walk.is(frame, Mark::Split) => vec![Operation::Pull.rule()],
             None if it.kind == Kind::EntryEpoch => vec!["AVP-2-04"],
             None if body.get("unchanged").and_then(Value::as_bool) == Some(true) => vec!["AVP-6-04"],
             None => vec![Operation::Pull.rule()],
@@ -397,10 +397,7 @@ fn pulled(
         pending.as_deref(),
     );
     walk.adopt(frame, before, body);
-    let known = frame
-        .request
-        .as_ref()
-        .and_then(|request| request.get("knownPayloadVersion")?.as_i64());
+    let known = frame.known();
     if walk.is_deviated(frame) || walk.is_wrong() && step.is_some() {
         return;
     }
@@ -464,10 +461,7 @@ pub(super) fn changed(
         _ => Finding::broken_at("/unchanged", "not false, where the client holds another version"),
     };
     let sentence = "a pull at another version answers the envelope and `unchanged: false`";
-    let known = frame
-        .request
-        .as_ref()
-        .and_then(|request| request.get("knownPayloadVersion")?.as_i64());
+    let known = frame.known();
     let stored = walk.stored(frame).map(|stored| stored.version);
     let is_rounded = body.get("unchanged") == Some(&Value::Bool(true))
         && known
@@ -494,7 +488,7 @@ fn current(body: &Value) -> Option<i64> {
 /// Whether an entry is that of the member whom the path names.
 fn is_asked_for(frame: &Frame<'_>, entry: &Value) -> bool {
     let path = &frame.exchange.request.path;
-    crate::ledger::member_id(entry).is_some_and(|id| {
+    member_id(entry).is_some_and(|id| {
         path.ends_with(&crate::protocol::encode_segment(id)) || path.ends_with(&loosely_encoded(id))
     })
 }
@@ -507,15 +501,11 @@ fn fetched(
     before: &Stored,
     body: &Value,
 ) {
-    let path = &frame.exchange.request.path;
-    let wanted = before.members.iter().find(|member| {
-        let id = crate::ledger::member_id(member).unwrap_or_default();
-        path.ends_with(&crate::protocol::encode_segment(id)) || path.ends_with(&loosely_encoded(id))
-    });
+    let wanted = before.members.iter().find(|member| is_asked_for(frame, member));
     let Some(wanted) = wanted else { return };
     let mut differences = compare::entry(wanted, None, body, "");
     for difference in &mut differences {
-        difference.member = crate::ledger::member_id(wanted).map(str::to_owned);
+        difference.member = member_id(wanted).map(str::to_owned);
     }
     let differences = walk.stale_or_altered(frame, differences, body);
     let rule = |it: &Difference| match blame::is_rounded(it, None) {

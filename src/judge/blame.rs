@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::check;
 use super::compare::{Difference, Kind};
 use super::tape::Frame;
-use super::walk::Walk;
+use super::walk::{Mark, Walk};
 use crate::case::model::Step;
 use crate::case::{TokenForm, Word};
 use crate::ledger::Stored;
@@ -152,7 +152,7 @@ pub(super) fn answer(
             _ => Ok(own.to_vec()),
         };
     };
-    let words = words(step);
+    let words = step.words();
     let first = words.first().copied().unwrap_or(Word::Granted);
     if is_no_http(&frame.reading) {
         return Ok(vec!["AVP-12-02"]);
@@ -390,14 +390,6 @@ const REFUSED: &[&str] = &[
     "AVP-12-02",
 ];
 
-/// The acceptable answers of a step.
-fn words(step: &Step) -> &[Word] {
-    let answer = step.answer.as_ref();
-    answer
-        .map(|answer| answer.get_ref().0.as_slice())
-        .unwrap_or_default()
-}
-
 /// What is broken where a request was to be refused, by what came instead.
 fn refusal(
     walk: &Walk<'_, '_>,
@@ -413,14 +405,14 @@ fn refusal(
     if is_login && frame.reading.granted().is_some() && !yields_token(frame) {
         return Ok(vec!["AVP-3-08"]);
     }
-    let words = words(step);
+    let words = step.words();
     if is_login && words.len() > 1 && matches!(frame.reading.status(), Some(500..)) {
         return Ok(vec!["AVP-6-21"]);
     }
     // Who may do what does not depend on what is stored, but on who is a member.
     let follows = match first {
         Word::Status(401) => false,
-        Word::Status(403 | 404) => walk.is_roster_doubtful(frame),
+        Word::Status(403 | 404) => walk.is(frame, Mark::DoubtfulRoster),
         _ => walk.is_another(frame),
     };
     if follows {
@@ -459,7 +451,8 @@ fn refusal(
                     "{who} is a member by what was served before, which is a finding of its own"
                 ));
             }
-            let was_member = walk.had_access(frame) && !walk.is_wronged(frame) && frame.breach().is_none();
+            let was_member =
+                walk.had_access(frame) && !walk.is(frame, Mark::Wronged) && frame.breach().is_none();
             match was_member {
                 true => vec!["AVP-10-03"],
                 false => one_of(&["AVP-3-08"], "AVP-6-15"),
@@ -468,7 +461,7 @@ fn refusal(
         // Who was a member gets past the door, whatever he finds behind it.
         Word::Status(403)
             if walk.had_access(frame)
-                && !walk.is_wronged(frame)
+                && !walk.is(frame, Mark::Wronged)
                 && !walk.is_member(frame)
                 && is_granted_somewhere(walk, frame.exchange.operation)
                 && !matches!(

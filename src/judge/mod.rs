@@ -25,7 +25,6 @@ use crate::crypto::Seed;
 use crate::protocol::SpecVersion;
 use crate::record::CaseRecord;
 use crate::transcript::Transcript;
-use crate::verdict::Verdict;
 use crate::wire::{Endpoint, Exchange};
 
 /// What judging needs to know beside the transcript.
@@ -87,17 +86,7 @@ pub fn judge(case: &LoadedCase, transcript: Transcript, context: &Context<'_>) -
     );
     let mut records = checks.records();
     proof::withhold(case, &frames, &cast, transcript.stopped.as_ref(), &mut records);
-    let verdict = records
-        .iter()
-        .map(|check| check.verdict)
-        .max()
-        .unwrap_or(Verdict::NotApplicable);
-    let stopped = transcript
-        .stopped
-        .as_ref()
-        .map(|stopped| stopped.verdict)
-        .filter(|it| *it != Verdict::NotApplicable);
-    let verdict = stopped.map_or(verdict, |stopped| verdict.max(stopped));
+    let verdict = CaseRecord::worst(&records, transcript.stopped.as_ref());
     let mut requirements: Vec<String> = records
         .iter()
         .flat_map(|check| check.requirements.clone())

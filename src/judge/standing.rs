@@ -81,8 +81,7 @@ fn is_success(frame: &Frame<'_>) -> bool {
 fn was_to_be_refused(case: &LoadedCase, frame: &Frame<'_>) -> bool {
     let step = frame.exchange.step.filter(|_| frame.exchange.role == Role::Step);
     let step = step.and_then(|step| case.case.steps.get(step));
-    let answer = step.and_then(|step| step.get_ref().answer.as_ref());
-    answer.is_some_and(|answer| answer.get_ref().0.iter().all(|word| word.is_refusal()))
+    step.is_some_and(|step| step.get_ref().is_to_be_refused())
 }
 
 /// Whether an answer holds what the harness itself sent wrongly and the target should have refused.
@@ -253,13 +252,14 @@ fn success(checks: &mut Checks<'_>, frames: &[Frame<'_>], frame: &Frame<'_>, ope
 
 /// Where a number stands that is no integer by the way it is written: a JSON pointer.
 fn fraction_in(value: &Value) -> Option<String> {
-    let below = |name: &str, value: &Value| fraction_in(value).map(|below| format!("/{name}{below}"));
     match value {
-        Value::Object(fields) => fields.iter().find_map(|(name, value)| below(name, value)),
-        Value::Array(items) => {
-            let mut items = items.iter().enumerate();
-            items.find_map(|(index, value)| below(&index.to_string(), value))
-        }
+        Value::Object(fields) => fields
+            .iter()
+            .find_map(|(name, value)| Some(format!("/{name}{}", fraction_in(value)?))),
+        Value::Array(items) => items
+            .iter()
+            .enumerate()
+            .find_map(|(index, value)| Some(format!("/{index}{}", fraction_in(value)?))),
         Value::Number(number) => number.is_f64().then(String::new),
         _ => None,
     }

@@ -7,7 +7,7 @@ use super::blame;
 use super::check::Finding;
 use super::compare::{self, Difference, Kind};
 use super::tape::Frame;
-use super::walk::Walk;
+use super::walk::{Mark, Walk};
 use crate::case::Word;
 use crate::crypto::{DataKey, OpenError, open_payload};
 use crate::ledger::{Stored, member_id};
@@ -76,6 +76,31 @@ pub(super) struct Audit {
 }
 
 impl Audit {
+    /// The audits of a write that was granted as it was asked for, and is neither the first of its kind nor one of several.
+    pub(super) fn new(frame: &Frame<'_>, operation: Operation, expected: Expected) -> Audit {
+        Audit {
+            step: None,
+            requirements: Vec::new(),
+            operation,
+            granted: true,
+            before: None,
+            expected,
+            seen: None,
+            spoilt: false,
+            altered: false,
+            is_again: false,
+            is_undone: false,
+            is_first: true,
+            is_conflict: false,
+            refusal: None,
+            is_race: false,
+            is_split: false,
+            repo: frame.exchange.repo.clone(),
+            made_by: None,
+            told: None,
+        }
+    }
+
     /// One member's look.
     pub(super) fn look(&mut self, walk: &mut Walk<'_, '_>, frame: &Frame<'_>) {
         if self.expected.anything && !self.is_known_member(walk, frame) {
@@ -189,8 +214,8 @@ impl Audit {
             _ => (vec![Operation::Pull.rule()], Finding::broken(got)),
         };
         if matches!(reading.status(), Some(403 | 404)) {
-            walk.doubts_roster(frame);
-            walk.deviates(frame);
+            walk.mark(frame, Mark::DoubtfulRoster);
+            walk.mark(frame, Mark::Deviated);
         }
         report(walk, frame, self.step, name, sentence, &rule, finding);
     }
@@ -276,14 +301,14 @@ impl Audit {
             .any(|it| matches!(it.kind, Kind::Version | Kind::Envelope));
         let version = state.iter().find(|it| it.kind == Kind::Version);
         if version.is_some_and(|version| self.is_echo(walk, frame, version)) {
-            walk.notice_echo(frame);
+            walk.mark(frame, Mark::Echoing);
         }
         for (rule, of_rule) in grouped(state.clone(), |it| self.rule(walk, frame, it)) {
             let finding = answers::follow(!self.is_first, broken(&of_rule, frame.actor()));
             report(walk, frame, self.step, name, sentence.clone(), &rule, finding);
-            walk.deviates(frame);
+            walk.mark(frame, Mark::Deviated);
             if of_rule.iter().any(|it| it.kind == Kind::Members) {
-                walk.doubts_roster(frame);
+                walk.mark(frame, Mark::DoubtfulRoster);
             }
             if self.altered && !self.granted {
                 walk.taint(frame);
@@ -356,7 +381,7 @@ impl Audit {
         {
             return vec![self.operation.rule()];
         }
-        if walk.has_split(frame) && difference.kind == Kind::Members || is_missing && is_let_in {
+        if walk.is(frame, Mark::Split) && difference.kind == Kind::Members || is_missing && is_let_in {
             return vec![Operation::Pull.rule()];
         }
         if let (Some(made_by), false) = (&self.made_by, self.is_split) {
@@ -391,14 +416,11 @@ impl Audit {
 
     /// Whether a pull answers the version that it was told in place of the one that a create was answered with.
     fn is_echo(&self, walk: &Walk<'_, '_>, frame: &Frame<'_>, difference: &Difference) -> bool {
-        let known = frame
-            .request
-            .as_ref()
-            .and_then(|request| request.get("knownPayloadVersion")?.as_i64());
+        let known = frame.known();
         let is_known = difference.counters.is_some_and(|(_, seen)| Some(seen) == known);
         let is_create = self.operation == Operation::CreateRepo && self.granted;
         let is_back = !self.granted && difference.counters.is_some_and(|(wanted, seen)| seen < wanted);
-        is_known && (is_create || is_back || walk.echoes(frame))
+        is_known && (is_create || is_back || walk.is(frame, Mark::Echoing))
     }
 
     /// An answer binds, whatever the request was: who was told that a version is applied must be served it.
@@ -477,10 +499,7 @@ impl Audit {
         if walk.is_deviated(frame) {
             return;
         }
-        let known = frame
-            .request
-            .as_ref()
-            .and_then(|request| request.get("knownPayloadVersion")?.as_i64());
+        let known = frame.known();
         let current = body.pointer("/manifest/payloadVersion").and_then(Value::as_i64);
         if known != current {
             super::answers::changed(walk, frame, None, &["AVP-6-06"], body);
@@ -603,7 +622,7 @@ pub(super) fn aspects(
         note("key binding", rule, sentence, &binding);
     }
     if !policy.is_empty() {
-        walk.deviates(frame);
+        walk.mark(frame, Mark::Deviated);
     }
 }
 

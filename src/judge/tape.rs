@@ -32,6 +32,11 @@ impl<'a> Frame<'a> {
         self.exchange.actor.as_deref().unwrap_or("nobody")
     }
 
+    /// The version that the client of a pull says it holds.
+    pub(super) fn known(&self) -> Option<i64> {
+        self.request.as_ref()?.get("knownPayloadVersion")?.as_i64()
+    }
+
     /// Why a success is none that the route table knows: its status or its body says something else. That is said once, of
     /// the answer itself, and not of what the answer was to show.
     pub(super) fn breach(&self) -> Option<String> {

@@ -53,36 +53,41 @@ pub(super) struct Walk<'a, 'c> {
     told: BTreeMap<String, Value>,
     /// The last manifest that a write was answered with, by repository.
     answered_with: BTreeMap<String, Value>,
-    /// The repositories of which a pull has served `shareRefreshTokens: true`.
-    policy_served: BTreeSet<String>,
     /// What a write was answered with that differs from what was asked for, by repository: either may be stored.
     asked: BTreeMap<String, Stored>,
     /// Values that were found to be another one than was sent: repository and field. Each is said once.
     told_of: BTreeSet<(String, String)>,
     /// Who was granted something other than a create in a repository.
     served: BTreeSet<(String, String)>,
-    /// The repositories whose members are served different rosters at a time.
-    split: BTreeSet<String>,
-    /// The repositories whose pulls answer the version that they are told, whatever the current one is.
-    echoing: BTreeSet<String>,
     /// Who created each repository.
     creators: BTreeMap<String, String>,
     /// Who was granted something in a repository.
     access: BTreeSet<(String, String)>,
-    /// The repositories in which something else was served than should be: that is a finding, and what is refused there
-    /// afterwards may follow from it.
-    deviated: BTreeSet<String>,
-    /// The repositories of which a write was answered with another state than was asked for, until members are served one of
-    /// the two.
-    unsettled: BTreeSet<String>,
-    /// The repositories of which others may be members than should be.
-    doubtful_rosters: BTreeSet<String>,
-    /// The repositories whose counters, or whose id, were never those that the case asked for.
-    rebased: BTreeSet<String>,
+    /// What was found out about repositories.
+    marks: BTreeSet<(Mark, String)>,
     /// Whether the answer to the step that is looked at is another one than was due.
     is_wrong: bool,
-    /// The repositories in which a request was granted that had to be refused.
-    wronged: BTreeSet<String>,
+}
+
+/// What was found out about a repository, that what comes after is seen by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Mark {
+    /// Something else is served of it than should be: that is a finding, and what is seen of it afterwards may follow.
+    Deviated,
+    /// A write was answered with another state than was asked for, and nobody has been served one of the two yet.
+    Unsettled,
+    /// Others may be members of it than should be.
+    DoubtfulRoster,
+    /// Its counters, or its id, were never those that the case asked for.
+    Rebased,
+    /// A request was granted in it that had to be refused.
+    Wronged,
+    /// Its members are served different rosters at a time.
+    Split,
+    /// Its pulls answer the version that they are told, whatever the current one is.
+    Echoing,
+    /// A pull has served its `shareRefreshTokens: true`.
+    PolicyServed,
 }
 
 /// Repositories that hold what should have been refused: what is served of them from that exchange on may be of the
@@ -124,20 +129,13 @@ pub(super) fn walk<'a>(
         pending: BTreeMap::new(),
         told: BTreeMap::new(),
         answered_with: BTreeMap::new(),
-        policy_served: BTreeSet::new(),
         asked: BTreeMap::new(),
         told_of: BTreeSet::new(),
         served: BTreeSet::new(),
-        split: BTreeSet::new(),
-        echoing: BTreeSet::new(),
         creators: BTreeMap::new(),
         access: BTreeSet::new(),
-        deviated: BTreeSet::new(),
-        unsettled: BTreeSet::new(),
-        doubtful_rosters: BTreeSet::new(),
-        rebased: BTreeSet::new(),
+        marks: BTreeSet::new(),
         is_wrong: false,
-        wronged: BTreeSet::new(),
     };
     let mut at = 0;
     while at < frames.len() {
@@ -187,20 +185,16 @@ impl Walk<'_, '_> {
     /// is expected: that they differ is said once, of the answer.
     fn answered_other(&mut self, frame: &Frame<'_>, asked: Option<&Stored>) -> Option<Stored> {
         let (asked, body) = (asked?, frame.reading.granted()?);
-        if !matches!(
-            frame.exchange.operation,
-            Some(Operation::CreateRepo | Operation::AddMember | Operation::RemoveMember)
-        ) {
+        if !answers_manifest(frame) {
             return None;
         }
-        let other = asked.observed(&serde_json::json!({ "manifest": body }))?;
         let differences = self.stale_or_altered(frame, compare::manifest(asked, None, body, ""), body);
         if !differences.iter().any(|it| it.kind.is_state()) {
             return None;
         }
-        let repo = frame.exchange.repo.clone()?;
-        self.rebased.insert(repo.clone());
-        self.asked.insert(repo, asked.clone());
+        let other = asked.observed(&serde_json::json!({ "manifest": body }))?;
+        self.mark(frame, Mark::Rebased);
+        self.asked.insert(frame.exchange.repo.clone()?, asked.clone());
         Some(other)
     }
 
@@ -245,7 +239,7 @@ impl Walk<'_, '_> {
             };
             return self.checks.note(subject, frame.index, finding);
         }
-        let words = words(step);
+        let words = step.words();
         let holds = words.iter().any(|word| frame.reading.is(*word));
         self.is_wrong = !holds;
         self.shows(frame, index, holds);
@@ -282,10 +276,7 @@ impl Walk<'_, '_> {
         }
         let before = self.stored(frame).cloned();
         self.notice_spoilt(frame);
-        if frame.reading.granted().is_some()
-            && !words.is_empty()
-            && words.iter().all(|word| word.is_refusal())
-        {
+        if frame.reading.granted().is_some() && step.is_to_be_refused() {
             return self.wrongly_granted(frame, index, requirements, before);
         }
         let mut expected = self.expected(frame, step, before.as_ref());
@@ -368,11 +359,7 @@ impl Walk<'_, '_> {
             self.creators.insert(repo.clone(), frame.actor().to_owned());
             self.told.insert(repo.clone(), body.clone());
         }
-        let writes_manifest = matches!(
-            frame.exchange.operation,
-            Some(Operation::CreateRepo | Operation::AddMember | Operation::RemoveMember)
-        );
-        if writes_manifest {
+        if answers_manifest(frame) {
             self.answered_with.insert(repo.clone(), body.clone());
         }
         if body
@@ -380,7 +367,7 @@ impl Walk<'_, '_> {
             .and_then(Value::as_bool)
             == Some(true)
         {
-            self.policy_served.insert(repo.clone());
+            self.mark(frame, Mark::PolicyServed);
         }
         if frame.exchange.operation != Some(Operation::CreateRepo) {
             self.served.insert((repo.clone(), frame.actor().to_owned()));
@@ -414,33 +401,20 @@ impl Walk<'_, '_> {
         let Some(operation) = frame.exchange.operation.filter(|operation| operation.writes()) else {
             return;
         };
-        if let Some(repo) = &frame.exchange.repo {
-            self.wronged.insert(repo.clone());
-            self.deviated.insert(repo.clone());
-            self.doubtful_rosters.insert(repo.clone());
+        for mark in [Mark::Wronged, Mark::Deviated, Mark::DoubtfulRoster] {
+            self.mark(frame, mark);
         }
         let expected = Expected::exactly(before.clone());
         let (step, granted) = (Some(index), false);
         self.audit = Some(Audit {
             step,
             requirements,
-            operation,
             granted,
             before,
-            expected,
-            seen: None,
             spoilt: true,
             altered: true,
-            is_again: false,
-            is_undone: false,
-            is_first: true,
-            is_conflict: false,
-            refusal: None,
-            is_race: false,
-            is_split: false,
-            repo: frame.exchange.repo.clone(),
-            made_by: None,
             told: frame.reading.granted().cloned(),
+            ..Audit::new(frame, operation, expected)
         });
     }
 
@@ -495,23 +469,14 @@ impl Walk<'_, '_> {
         self.audit = Some(Audit {
             step,
             requirements,
-            operation,
             granted,
             before,
-            expected,
-            seen: None,
-            spoilt: false,
             altered: frame.exchange.spoiled.is_some(),
             is_again: self.is_again(frame),
-            is_undone: false,
-            is_first: !self.has_deviated(frame),
+            is_first: !self.is(frame, Mark::Deviated),
             is_conflict: matches!(frame.reading, Reading::Conflict(_)),
             refusal: frame.reading.status(),
-            is_race: false,
-            is_split: false,
-            repo: frame.exchange.repo.clone(),
-            made_by: None,
-            told: None,
+            ..Audit::new(frame, operation, expected)
         });
     }
 
@@ -522,7 +487,7 @@ impl Walk<'_, '_> {
         };
         let Reading::Granted(_) = &frame.reading else {
             // Whether it was executed, nobody knows where no answer came. What was to be refused must not have been.
-            let may_apply = !words(step).iter().all(|word| word.is_refusal());
+            let may_apply = !step.words().iter().all(|word| word.is_refusal());
             return Expected {
                 anything: may_apply && matches!(frame.reading, Reading::Failed(_)),
                 ..Expected::exactly(before.cloned())
@@ -631,23 +596,10 @@ impl Walk<'_, '_> {
         self.audit = Some(Audit {
             step: Some(index),
             requirements,
-            operation,
             granted: true,
             before,
-            expected,
-            seen: None,
-            spoilt: false,
-            altered: false,
-            is_again: false,
-            is_undone: false,
-            is_first: true,
-            is_conflict: false,
-            refusal: None,
             is_race: true,
-            is_split: false,
-            repo: first.exchange.repo.clone(),
-            made_by: None,
-            told: None,
+            ..Audit::new(first, operation, expected)
         });
     }
 
@@ -781,7 +733,7 @@ impl Walk<'_, '_> {
         if let Some(mut audit) = audit {
             audit.is_split = audit.is_split || self.is_split(frame);
             if audit.is_split {
-                self.split.extend(frame.exchange.repo.clone());
+                self.mark(frame, Mark::Split);
             }
             audit.look(self, frame);
             if let Some(seen) = &audit.seen {
@@ -792,12 +744,25 @@ impl Walk<'_, '_> {
         1
     }
 
+    /// The looks of one time, from this one on: each member has one.
+    fn looks(&self, frame: &Frame<'_>) -> impl Iterator<Item = &Frame<'_>> {
+        let time = |frame: &Frame<'_>| {
+            let exchange = frame.exchange;
+            (
+                exchange.step,
+                exchange.round,
+                exchange.role,
+                exchange.repo.clone(),
+            )
+        };
+        let this = time(frame);
+        self.frames[frame.index..]
+            .iter()
+            .take_while(move |other| time(other) == this)
+    }
+
     /// Whether the members who look from here on are served different rosters.
     fn is_split(&self, frame: &Frame<'_>) -> bool {
-        let of_look = |other: &&Frame<'_>| {
-            let (a, b) = (&frame.exchange, &other.exchange);
-            (a.step, a.round, &a.role, &a.repo) == (b.step, b.round, &b.role, &b.repo)
-        };
         let roster = |other: &Frame<'_>| -> Option<BTreeSet<String>> {
             let entries = other
                 .reading
@@ -806,8 +771,7 @@ impl Walk<'_, '_> {
                 .as_array()?;
             Some(entries.iter().filter_map(member_id).map(str::to_owned).collect())
         };
-        let looks = self.frames[frame.index..].iter().take_while(of_look);
-        let mut rosters = looks.filter_map(roster);
+        let mut rosters = self.looks(frame).filter_map(roster);
         let first = rosters.next();
         rosters.any(|other| Some(other) != first)
     }
@@ -824,23 +788,11 @@ impl Walk<'_, '_> {
         Some(Audit {
             step: None,
             requirements: vec![operation.rule()],
-            operation,
             granted: true,
             before: None,
-            expected: either,
-            seen: None,
-            spoilt: false,
-            altered: false,
-            is_again: false,
-            is_undone: false,
-            is_first: true,
-            is_conflict: false,
-            refusal: None,
-            is_race: false,
-            is_split: false,
-            repo: frame.exchange.repo.clone(),
             made_by: Some(made_by),
             told: self.told(frame),
+            ..Audit::new(frame, operation, either)
         })
     }
 
@@ -870,12 +822,7 @@ impl Walk<'_, '_> {
             }
             let (place, field) = difference.pointer.rsplit_once('/').unwrap_or_default();
             let holder = body.pointer(place).unwrap_or(&Value::Null);
-            let entry = |at: &str| {
-                body.pointer(at)
-                    .and_then(member_id)
-                    .unwrap_or_default()
-                    .to_owned()
-            };
+            let entry = |at: &str| body.pointer(at).and_then(member_id).unwrap_or_default();
             let (kind, is_old) = match (field, place.strip_suffix("/wrappedDataKey")) {
                 ("iv" | "ciphertext", None) => (Kind::Envelope, sent.has_envelope(at, holder)),
                 // An entry of somebody else, or of another repository, is another entry, where one is asked for.
@@ -884,21 +831,24 @@ impl Walk<'_, '_> {
                 {
                     (Kind::Entry, true)
                 }
-                (_, Some(of)) => (Kind::Entry, sent.has_wrapped(at, repo, &entry(of), holder)),
-                ("x25519PublicKey", None) => (Kind::Entry, sent.has_key(at, repo, &entry(place), holder)),
+                (_, Some(of)) => (Kind::Entry, sent.has_wrapped(at, repo, entry(of), holder)),
+                ("x25519PublicKey", None) => (Kind::Entry, sent.has_key(at, repo, entry(place), holder)),
                 ("repoId", None) if difference.kind == Kind::Envelope => (Kind::Envelope, sent.has(at, seen)),
                 _ => return Some(difference),
             };
             difference.kind = if is_old { kind } else { Kind::Verbatim };
             Some(difference)
         };
-        let sorted: Vec<Difference> = differences.into_iter().filter_map(sort).collect();
+        let mut sorted: Vec<Difference> = differences.into_iter().filter_map(sort).collect();
         // The signature of an entry that is another one is that of the other.
-        let others: Vec<&Difference> = sorted.iter().filter(|it| it.kind == Kind::Entry).collect();
-        let is_of_another = |it: &Difference| {
-            it.kind == Kind::Binding && others.iter().any(|other| other.member == it.member)
-        };
-        sorted.iter().filter(|it| !is_of_another(it)).cloned().collect()
+        let is_other = |it: &Difference| it.kind == Kind::Entry;
+        let others: Vec<Option<String>> = sorted
+            .iter()
+            .filter(|it| is_other(it))
+            .map(|it| it.member.clone())
+            .collect();
+        sorted.retain(|it| it.kind != Kind::Binding || !others.contains(&it.member));
+        sorted
     }
 
     /// Whether the same request was made before in this case.
@@ -943,61 +893,38 @@ impl Walk<'_, '_> {
             .is_some_and(|creator| creator == frame.actor())
     }
 
-    /// Whether something else was served of the repository than should be.
-    pub(super) fn is_deviated(&self, frame: &Frame<'_>) -> bool {
-        let repo = frame.exchange.repo.as_deref();
-        repo.is_some_and(|repo| self.deviated.contains(repo) || self.unsettled.contains(repo))
+    /// Whether this was found out about the repository of an exchange.
+    pub(super) fn is(&self, frame: &Frame<'_>, mark: Mark) -> bool {
+        let repo = frame.exchange.repo.as_ref();
+        repo.is_some_and(|repo| self.marks.contains(&(mark, repo.clone())))
     }
 
-    /// Whether members were served something else of the repository than they should be.
-    fn has_deviated(&self, frame: &Frame<'_>) -> bool {
-        let repo = frame.exchange.repo.as_deref();
-        repo.is_some_and(|repo| self.deviated.contains(repo))
+    /// Notes what was found out about the repository of an exchange.
+    pub(super) fn mark(&mut self, frame: &Frame<'_>, mark: Mark) {
+        self.marks
+            .extend(frame.exchange.repo.clone().map(|repo| (mark, repo)));
+    }
+
+    /// Notes that members are served the state that is expected.
+    pub(super) fn settles(&mut self, frame: &Frame<'_>) {
+        if let Some(repo) = frame.exchange.repo.clone() {
+            self.marks.remove(&(Mark::Unsettled, repo));
+        }
+    }
+
+    /// Whether something else was served of the repository than should be, or may be stored.
+    pub(super) fn is_deviated(&self, frame: &Frame<'_>) -> bool {
+        self.is(frame, Mark::Deviated) || self.is(frame, Mark::Unsettled)
     }
 
     /// Whether a repository is another one than the case speaks of: something else was served or answered of it.
     pub(super) fn is_another(&self, frame: &Frame<'_>) -> bool {
-        let repo = frame.exchange.repo.as_deref();
-        self.is_deviated(frame) || repo.is_some_and(|repo| self.rebased.contains(repo))
+        self.is_deviated(frame) || self.is(frame, Mark::Rebased)
     }
 
     /// Whether the answer to the step that is looked at is another one than was due.
     pub(super) fn is_wrong(&self) -> bool {
         self.is_wrong
-    }
-
-    /// Notes that a write was answered with another state than was asked for.
-    pub(super) fn unsettle(&mut self, frame: &Frame<'_>) {
-        self.unsettled.extend(frame.exchange.repo.clone());
-    }
-
-    /// Notes that members are served the state that is expected.
-    pub(super) fn settles(&mut self, frame: &Frame<'_>) {
-        if let Some(repo) = &frame.exchange.repo {
-            self.unsettled.remove(repo);
-        }
-    }
-
-    /// Notes that something else is served of the repository than should be.
-    pub(super) fn deviates(&mut self, frame: &Frame<'_>) {
-        self.deviated.extend(frame.exchange.repo.clone());
-    }
-
-    /// Notes that others may be members of the repository than should be.
-    pub(super) fn doubts_roster(&mut self, frame: &Frame<'_>) {
-        self.doubtful_rosters.extend(frame.exchange.repo.clone());
-    }
-
-    /// Whether others may be members of the repository than should be.
-    pub(super) fn is_roster_doubtful(&self, frame: &Frame<'_>) -> bool {
-        let repo = frame.exchange.repo.as_deref();
-        repo.is_some_and(|repo| self.doubtful_rosters.contains(repo))
-    }
-
-    /// Whether something was granted in the repository that had to be refused.
-    pub(super) fn is_wronged(&self, frame: &Frame<'_>) -> bool {
-        let repo = frame.exchange.repo.as_deref();
-        repo.is_some_and(|repo| self.wronged.contains(repo))
     }
 
     /// Whether somebody is removed in the round of a race.
@@ -1041,12 +968,8 @@ impl Walk<'_, '_> {
 
     /// Whether another member is let in, as far as he asks at the same time: the roster says who is.
     pub(super) fn is_let_in(&self, frame: &Frame<'_>, member: &str) -> bool {
-        let of_look = |other: &&Frame<'_>| {
-            let (a, b) = (&frame.exchange, &other.exchange);
-            (a.step, a.round, &a.role, &a.repo) == (b.step, b.round, &b.role, &b.repo)
-        };
-        let mut looks = self.frames[frame.index..].iter().take_while(of_look);
-        looks.any(|look| look.reading.granted().is_some() && self.member_id(look.actor()) == member)
+        self.looks(frame)
+            .any(|look| look.reading.granted().is_some() && self.member_id(look.actor()) == member)
     }
 
     /// Whether a removal was granted somewhere in the case before an exchange.
@@ -1055,29 +978,6 @@ impl Walk<'_, '_> {
             frame.exchange.operation == Some(Operation::RemoveMember) && frame.reading.granted().is_some()
         };
         self.frames[..before].iter().any(is_removal)
-    }
-
-    /// Whether members of the repository are served rosters that differ.
-    pub(super) fn has_split(&self, frame: &Frame<'_>) -> bool {
-        frame
-            .exchange
-            .repo
-            .as_ref()
-            .is_some_and(|repo| self.split.contains(repo))
-    }
-
-    /// Whether pulls of the repository answer the version that they are told.
-    pub(super) fn echoes(&self, frame: &Frame<'_>) -> bool {
-        frame
-            .exchange
-            .repo
-            .as_ref()
-            .is_some_and(|repo| self.echoing.contains(repo))
-    }
-
-    /// Notes that a pull of the repository answered the version that it was told.
-    pub(super) fn notice_echo(&mut self, frame: &Frame<'_>) {
-        self.echoing.extend(frame.exchange.repo.clone());
     }
 
     /// Whether this is the first time that a value of a repository is found to be another one than was sent.
@@ -1102,7 +1002,7 @@ impl Walk<'_, '_> {
             .and_then(|body| body.get("shareRefreshTokens"));
         frame.exchange.operation == Some(Operation::Pull)
             && answered.and_then(Value::as_bool) == Some(true)
-            && !self.policy_served.contains(repo)
+            && !self.is(frame, Mark::PolicyServed)
     }
 
     /// The frames of the case.
@@ -1212,6 +1112,12 @@ fn interned(ids: Vec<&str>) -> Vec<&'static str> {
     known.map(|requirement| requirement.id.as_str()).collect()
 }
 
+/// Whether an exchange is of an operation that is answered with the manifest.
+fn answers_manifest(frame: &Frame<'_>) -> bool {
+    let operation = frame.exchange.operation;
+    operation.is_some_and(|operation| operation.answer_message() == "VaultManifest")
+}
+
 /// What a granted write may leave behind.
 fn applied(operation: Operation, before: Option<&Stored>, after: Option<Stored>) -> Vec<Option<Stored>> {
     let Some(after) = after else {
@@ -1230,20 +1136,12 @@ pub(super) fn epoch_left(operation: Operation, before: &Stored, after: &Stored) 
     })
 }
 
-/// The acceptable answers of a step.
-fn words(step: &Step) -> &[Word] {
-    step.answer
-        .as_ref()
-        .map(|answer| answer.get_ref().0.as_slice())
-        .unwrap_or_default()
-}
-
 fn answer_sentence(step: &Step, frame: &Frame<'_>) -> String {
     let what = frame
         .exchange
         .operation
         .map_or_else(|| frame.exchange.request.method.clone(), |op| op.to_string());
-    format!("{what} by {} is {}", frame.actor(), alternatives(words(step)))
+    format!("{what} by {} is {}", frame.actor(), alternatives(step.words()))
 }
 
 fn planned_sentence(step: &Step) -> String {
@@ -1253,7 +1151,7 @@ fn planned_sentence(step: &Step) -> String {
         false => format!(
             "{what} by {} is {}",
             step.actor_names()[0],
-            alternatives(words(step))
+            alternatives(step.words())
         ),
     }
 }

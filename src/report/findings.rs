@@ -126,7 +126,7 @@ pub(super) fn findings(record: &Record) -> Vec<Finding<'_>> {
 
 /// The findings of one case, known ones too, in the order of its checks.
 pub(super) fn findings_of(case: &CaseRecord) -> Vec<Finding<'_>> {
-    gathered(std::slice::from_ref(case), is_broken)
+    gathered(std::slice::from_ref(case), CheckRecord::is_broken)
 }
 
 /// What checks of cases are about, in the order in which it first comes up.
@@ -151,19 +151,14 @@ pub fn first_broken(record: &Record) -> Option<&str> {
     findings(record).first().map(Finding::rule)
 }
 
-/// Whether a check says that the target does something wrong.
-pub(super) fn is_broken(check: &CheckRecord) -> bool {
-    matches!(check.verdict, Verdict::Fail | Verdict::Warn)
-}
-
 /// Whether it says so and nobody knew.
 fn is_news(check: &CheckRecord) -> bool {
-    is_broken(check) && check.known.is_none()
+    check.is_broken() && check.known.is_none()
 }
 
 /// Whether a case shows that the target does something wrong.
 pub fn is_broken_case(case: &CaseRecord) -> bool {
-    case.checks.iter().any(is_broken)
+    case.checks.iter().any(CheckRecord::is_broken)
 }
 
 /// What is the matter with a case, in a few words.
@@ -171,7 +166,7 @@ pub(super) fn matter(case: &CaseRecord) -> String {
     let broken = case
         .checks
         .iter()
-        .filter(|check| is_broken(check))
+        .filter(|check| check.is_broken())
         .max_by_key(|check| check.verdict);
     let text = broken.map_or_else(|| reason(case), got);
     cut(text, 160, false)

@@ -3,7 +3,7 @@
 use std::fmt::{Display, Write as _};
 
 use super::facts::{Standing, again, got, reason, sentence, standing, verdict_line};
-use super::findings::{decisive, is_broken};
+use super::findings::decisive;
 use super::text::exchange_line;
 use crate::record::{CaseRecord, CheckRecord, Record};
 use crate::style::visible;
@@ -56,7 +56,7 @@ fn diagnostics(out: &mut String, record: &Record, case: &CaseRecord) {
     if matches!(case.verdict, Verdict::Blocked | Verdict::Error) {
         field(out, 2, "reason", reason(case));
     }
-    let broken: Vec<_> = case.checks.iter().filter(|check| is_broken(check)).collect();
+    let broken: Vec<_> = case.checks.iter().filter(|check| check.is_broken()).collect();
     if !broken.is_empty() {
         out.push_str("  checks:\n");
     }

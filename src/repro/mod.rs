@@ -11,7 +11,6 @@ mod spoilt;
 use crate::crypto::Seed;
 use crate::drive;
 use crate::record::{CaseRecord, CheckRecord, Record};
-use crate::verdict::Verdict;
 use crate::wire::{Exchange, Role};
 
 /// What a script is made of.
@@ -45,14 +44,17 @@ pub fn script(record: &Record, case: &CaseRecord, step: Option<usize>) -> Result
 
 /// The exchange to come to, and what was wrong with it.
 fn decisive(case: &CaseRecord, step: Option<usize>) -> Result<(usize, Option<&CheckRecord>), String> {
-    let is_broken = |check: &&CheckRecord| matches!(check.verdict, Verdict::Fail | Verdict::Warn);
     let of_step = |check: &&CheckRecord| match step {
         None => true,
         Some(step) => last(check)
             .and_then(|index| case.exchanges.get(index))
             .is_some_and(|exchange| exchange.step == Some(step)),
     };
-    let broken = case.checks.iter().filter(is_broken).filter(of_step);
+    let broken = case
+        .checks
+        .iter()
+        .filter(|check| check.is_broken())
+        .filter(of_step);
     if let Some(check) = broken.max_by_key(|check| (check.verdict, std::cmp::Reverse(last(check))))
         && let Some(index) = last(check)
     {

@@ -138,6 +138,17 @@ impl Look {
         }
     }
 
+    /// What is seen to break, where this look broke: each requirement, in its case and as any case shows it.
+    pub fn breaches(&self) -> Vec<Sight> {
+        let sights = self.requirements.iter().map(|requirement| {
+            [Some(self.case.clone()), None].map(|case| Sight {
+                case,
+                requirement: requirement.clone(),
+            })
+        });
+        sights.flatten().collect()
+    }
+
     /// What has to be seen to break once: each requirement that a case is about in that case, and any other somewhere.
     pub fn sights(&self, suite: &Suite) -> Vec<Sight> {
         let case = suite.get(&self.case);
@@ -148,19 +159,6 @@ impl Look {
             requirement: requirement.clone(),
         };
         self.requirements.iter().map(sight).collect()
-    }
-}
-
-impl Look {
-    /// What is seen to break, where this look broke: each requirement, in its case and as any case shows it.
-    pub fn breaches(&self) -> Vec<Sight> {
-        let sights = self.requirements.iter().map(|requirement| {
-            [Some(self.case.clone()), None].map(|case| Sight {
-                case,
-                requirement: requirement.clone(),
-            })
-        });
-        sights.flatten().collect()
     }
 }
 
@@ -394,14 +392,14 @@ fn observation(behaviour: Behaviour, fired: u64, record: &Record, whole: bool) -
         .iter()
         .filter(|case| matches!(case.verdict, Verdict::Blocked | Verdict::Error));
     let broken = record.cases.iter().filter_map(|case| {
-        let worst = case.checks.iter().filter(|check| is_broken(check));
+        let worst = case.checks.iter().filter(|check| check.is_broken());
         Some((case.id.clone(), worst.map(|check| check.verdict).max()?))
     });
     let checks = record
         .cases
         .iter()
         .flat_map(|case| case.checks.iter().map(move |check| (case, check)))
-        .filter(|(_, check)| is_broken(check) || check.verdict == Verdict::Blocked);
+        .filter(|(_, check)| check.is_broken() || check.verdict == Verdict::Blocked);
     Observation {
         behaviour,
         fired,
@@ -409,7 +407,7 @@ fn observation(behaviour: Behaviour, fired: u64, record: &Record, whole: bool) -
         requirements: requirements.collect(),
         broken: broken.collect(),
         hindered: hindered.map(|case| case.id.clone()).collect(),
-        broke: looks(record, is_broken),
+        broke: looks(record, CheckRecord::is_broken),
         held: looks(record, |check| check.verdict == Verdict::Pass),
         details: checks
             .map(|(case, check)| {
@@ -438,10 +436,6 @@ fn looks(record: &Record, of: impl Fn(&CheckRecord) -> bool + Copy) -> BTreeSet<
         .filter(|(_, check)| of(check))
         .map(|(case, check)| Look::of(case, check))
         .collect()
-}
-
-fn is_broken(check: &CheckRecord) -> bool {
-    matches!(check.verdict, Verdict::Fail | Verdict::Warn)
 }
 
 #[cfg(test)]

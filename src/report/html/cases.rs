@@ -6,7 +6,7 @@ use super::exchanges::{self, Budget};
 use super::{ORDER, label, sign};
 use crate::record::{CaseRecord, CheckRecord, Record};
 use crate::report::facts::{again, got, known_sentence, reason, rule, sentence};
-use crate::report::findings::{decisive, is_broken, matter};
+use crate::report::findings::{decisive, matter};
 use crate::style::{count, thousands, visible_cut};
 use crate::verdict::Verdict;
 
@@ -137,7 +137,7 @@ fn case(record: &Record, case: &CaseRecord, inside: &Markup) -> Markup {
 }
 
 fn inside(record: &Record, case: &CaseRecord, budget: &mut Budget) -> Markup {
-    let (broken, others): (Vec<_>, Vec<_>) = case.checks.iter().partition(|check| is_broken(check));
+    let (broken, others): (Vec<_>, Vec<_>) = case.checks.iter().partition(|check| check.is_broken());
     html! {
         @if let Some(known) = &case.known { p.reason { "Known failure: " (known_sentence(known)) } }
         @else if broken.is_empty() && case.verdict != Verdict::Pass { p.reason { (reason(case)) } }

@@ -7,7 +7,7 @@ use maud::{Markup, html};
 use super::pretty::{Piece, pretty};
 use crate::record::{CaseRecord, CheckRecord};
 use crate::report::facts::{sentence, took};
-use crate::report::findings::{decisive, is_broken};
+use crate::report::findings::decisive;
 use crate::report::text::{exchange_outcome, exchange_place, short_path};
 use crate::style::{count, visible_cut};
 use crate::wire::{Body, Exchange, Headers, Outcome};
@@ -96,7 +96,7 @@ fn chosen(case: &CaseRecord) -> BTreeSet<usize> {
 
 /// The broken checks of a case with the exchange that decides each.
 fn deciding(case: &CaseRecord) -> impl Iterator<Item = (usize, &CheckRecord)> {
-    let broken = case.checks.iter().filter(|check| is_broken(check));
+    let broken = case.checks.iter().filter(|check| check.is_broken());
     broken.filter_map(|check| decisive(case, check).map(|(at, _)| (at, check)))
 }
 

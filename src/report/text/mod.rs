@@ -8,7 +8,7 @@ mod summary;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::facts::{got, reason, sentence, target, verdict_line};
-use super::findings::{Finding, Hindrance, findings, findings_of, hindrances, is_broken};
+use super::findings::{Finding, Hindrance, findings, findings_of, hindrances};
 use super::{Verbosity, View};
 use crate::record::{Baseline, CaseRecord, Record};
 use crate::style::{Tone, count, visible};
@@ -45,7 +45,7 @@ pub(super) fn render(record: &Record, view: &View) -> String {
 
 /// What one case came to, in one sentence.
 pub(super) fn case_summary(case: &CaseRecord) -> String {
-    let broken = case.checks.iter().filter(|check| is_broken(check));
+    let broken = case.checks.iter().filter(|check| check.is_broken());
     match broken.max_by_key(|check| check.verdict) {
         Some(check) => format!("expected: {}; got: {}", sentence(&check.expected), got(check)),
         None => reason(case),
