@@ -273,6 +273,9 @@ pub struct Stopped {
     /// What the checks that were not reached come to: blocked, not-applicable or error; fail, where the step is known to
     /// have ended the target's process, and then for that step alone.
     pub verdict: Verdict,
+    /// Whether the target answered nobody else while it waited for the rest of a request's body.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub held_up: bool,
 }
 
 impl Stopped {

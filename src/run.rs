@@ -440,6 +440,7 @@ impl<F: Fn(Event<'_>)> Crew<'_, F> {
                     step: transcript.exchanges[at].step,
                     reason: keeper.obituary(how).await,
                     verdict: Verdict::Fail,
+                    held_up: false,
                 });
             }
         }
@@ -521,6 +522,7 @@ fn in_error(record: &mut CaseRecord, reason: String) {
         step: None,
         reason,
         verdict: Verdict::Error,
+        held_up: false,
     });
 }
 
@@ -607,6 +609,7 @@ fn not_driven(reason: String) -> Transcript {
         step: None,
         reason,
         verdict: Verdict::Error,
+        held_up: false,
     });
     Transcript {
         stopped,

@@ -6,7 +6,7 @@ use crate::case::{LoadedCase, Suite};
 use crate::consequences;
 use crate::plan;
 use crate::protocol::{Level, Operation, Requirement, SpecVersion, catalogue};
-use crate::record::{CaseRecord, CheckRecord, Latency, Record, RequirementRecord, Summary};
+use crate::record::{ADVICE, CaseRecord, CheckRecord, Latency, Record, RequirementRecord, Summary};
 use crate::verdict::{RunVerdict, Verdict};
 
 /// Requirements that speak of something that may never come up: then they are not applicable, not unverified.
@@ -83,9 +83,10 @@ fn one(requirement: &Requirement, cases: &[CaseRecord], slow: &[&str]) -> Requir
             .checks
             .iter()
             .filter(|check| check.requirements.iter().any(|other| other == id));
+        // What is advised beside a check is no reason for what the check came to.
         let worst = checks
             .map(|check| (of_check(check, requirement.level), check))
-            .max_by_key(|it| rank(it.0));
+            .max_by_key(|(verdict, check)| (rank(*verdict), check.name != ADVICE));
         let Some((worst, check)) = worst else { continue };
         concerned.push(case.id.clone());
         if verdict.is_none_or(|known| rank(worst) > rank(known)) {

@@ -9,7 +9,7 @@
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use avp_conform::record::{CaseRecord, Record};
+use avp_conform::record::{ADVICE, CaseRecord, Record};
 use avp_conform::report::load;
 use avp_conform::server::{Options, Server};
 use avp_conform::verdict::{RunVerdict, Verdict};
@@ -101,6 +101,20 @@ fn one_worker_that_is_slow_is_conformant() {
 #[test]
 fn a_pause_of_the_whole_target_is_no_fault_of_its_operations() {
     run_everyday(Conduct::Pause(200, ms(1200)), ["--timeout", "1"]).is_conformant();
+}
+
+#[test]
+fn an_upload_that_stalls_everybody_is_told_and_no_fault() {
+    let done = run(
+        Conduct::ReadsOne,
+        &["--timeout", "1", "--filter", "held/*-removed-member"],
+    );
+    done.is_conformant();
+    let case = done.case("held/push-of-a-removed-member");
+    let advice = case.checks.iter().filter(|check| check.name == ADVICE).count();
+    assert_eq!(advice, 1, "{}", done.out);
+    let said = done.out.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(said.contains("one stalled upload stops all clients"), "{said}");
 }
 
 #[test]

@@ -10,6 +10,7 @@ use super::{CONNECTING, Driver, Errand, Flow, error, not_applicable, patience_ke
 use crate::case::Action;
 use crate::case::model::Step;
 use crate::reading::Reading;
+use crate::record::Stopped;
 use crate::wire::{Body, Failure, FailureKind, Role};
 
 /// So long a target has to look at the head of a request before something else is done: it says nothing when it has.
@@ -65,7 +66,10 @@ impl Driver<'_> {
             let patience = self.limit(what, 1)? / 2;
             let Ok(granted) = timeout(patience, self.set_up_write(&step.repo, other, done)).await else {
                 let reason = "the target does nothing else while it waits for the body of a request";
-                return Err(not_applicable(self.step, reason));
+                return Err(Stopped {
+                    held_up: true,
+                    ..not_applicable(self.step, reason)
+                });
             };
             granted?;
         }

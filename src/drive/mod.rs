@@ -567,6 +567,7 @@ fn blocked(step: Option<usize>, reason: impl Into<String>) -> Stopped {
         step,
         reason: reason.into(),
         verdict: Verdict::Blocked,
+        held_up: false,
     }
 }
 
@@ -576,6 +577,7 @@ fn not_applicable(step: Option<usize>, reason: impl Into<String>) -> Stopped {
         step,
         reason: reason.into(),
         verdict: Verdict::NotApplicable,
+        held_up: false,
     }
 }
 
@@ -585,6 +587,7 @@ fn error(step: Option<usize>, reason: impl Into<String>) -> Stopped {
         step,
         reason: reason.into(),
         verdict: Verdict::Error,
+        held_up: false,
     }
 }
 

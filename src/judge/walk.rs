@@ -24,6 +24,10 @@ use crate::record::{ADVICE, Stopped};
 use crate::verdict::Verdict;
 use crate::wire::Role;
 
+/// What is said where nobody else is answered while one request's body is still to come.
+const HELD_UP: &str = "nobody is answered while one client has sent half of a body and pauses: one stalled upload stops \
+     all clients; read bodies before a request takes a worker, or limit the time in which a body has to come";
+
 /// What is asked of every race.
 const RACE: &str = "the answers are those of some order of the requests, one after the other";
 
@@ -1052,6 +1056,26 @@ impl Walk<'_, '_> {
             };
             self.checks.note(subject, 0, finding);
         }
+        if let Some(Stopped {
+            held_up: true,
+            step: Some(index),
+            ..
+        }) = stopped
+        {
+            self.advise_against_held_uploads(*index);
+        }
+    }
+
+    /// No rule says that one upload that stalls must not stop everybody else. Whoever runs the server wants to know it.
+    fn advise_against_held_uploads(&mut self, index: usize) {
+        let expected = "others are answered while the body of one request is still to come";
+        let subject = self.subject(index, ADVICE, expected);
+        let finding = Finding::Unknown {
+            reason: HELD_UP.to_owned(),
+            verdict: Verdict::NotApplicable,
+        };
+        self.checks
+            .note(subject, self.frames.len().saturating_sub(1), finding);
     }
 
     fn transport(&mut self, index: usize) {

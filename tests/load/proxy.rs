@@ -26,6 +26,8 @@ pub(crate) enum Conduct {
     Hangs(&'static str),
     /// Each request takes so long, however many there are.
     Slow(Duration),
+    /// One worker reads one request after the other to its end; nobody else is heard meanwhile.
+    ReadsOne,
 }
 
 /// A running proxy. It lives as long as the test's process.
@@ -87,7 +89,7 @@ impl State {
         spawn(move || answer(back));
         let mut pending = Vec::new();
         let mut served = 0;
-        while let Some(request) = read_request(&mut client, &mut pending)? {
+        while let Some(request) = self.read(&mut client, &mut pending)? {
             if !self.admit(&mut client, &request)? {
                 continue;
             }
@@ -98,6 +100,17 @@ impl State {
             server.write_all(&request)?;
         }
         server.shutdown(Shutdown::Write)
+    }
+
+    fn read(&self, client: &mut TcpStream, pending: &mut Vec<u8>) -> io::Result<Option<Vec<u8>>> {
+        let _reading = match self.conduct {
+            Conduct::ReadsOne => {
+                client.peek(&mut [0])?;
+                Some(lock(&self.worker))
+            }
+            _ => None,
+        };
+        read_request(client, pending)
     }
 
     /// Does to a request what is to be done before it is passed on. Whether it is.
@@ -131,7 +144,7 @@ impl State {
             }
             Conduct::Hangs(path) => return Ok(!path_of(request).contains(path)),
             Conduct::Slow(takes) => sleep(takes),
-            Conduct::ShortQueue(..) | Conduct::Forgets(_) => {}
+            Conduct::ShortQueue(..) | Conduct::Forgets(_) | Conduct::ReadsOne => {}
         }
         Ok(true)
     }

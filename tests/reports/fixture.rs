@@ -205,6 +205,7 @@ fn block(case: &mut CaseRecord, reason: &str, verdict: Verdict) {
         step: Some(0),
         reason: reason.into(),
         verdict,
+        held_up: false,
     });
     for check in &mut case.checks {
         check.verdict = verdict;
