@@ -8,13 +8,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::baseline::Baseline;
 use crate::case::{Problem, Source, Suite, embedded_sources, read_path, render};
 use crate::cli::RunArgs;
 use crate::crypto::Seed;
 use crate::error::Error;
 use crate::plan::{self, Filter, Shard};
 use crate::protocol::SpecVersion;
+use crate::record::EXEC_TARGET;
+use crate::record::baseline::{Baseline, ListError};
 use crate::report::{Destination, Input, Output, Verbosity};
 use crate::run::{Jobs, RACE_TIME};
 use crate::server;
@@ -31,8 +32,6 @@ pub const DEFAULT_JOBS: usize = 32;
 const DEFAULT_CASE_SECONDS: f64 = 120.0;
 /// How long a server that we start may take until it answers, unless told.
 const DEFAULT_READY_SECONDS: f64 = 30.0;
-/// Where a server that we start is expected, unless told.
-pub const EXEC_TARGET: &str = "http://127.0.0.1:{port}";
 /// What stands for the port in commands and addresses.
 const PORT: &str = "{port}";
 
@@ -186,7 +185,7 @@ impl Config {
             slow: args.slow,
             show_secrets: args.show_secrets,
             verbosity: Verbosity::of(args.quiet, args.verbose),
-            baseline: args.baseline.as_deref().map(Baseline::load).transpose()?,
+            baseline: args.baseline.as_deref().map(read_baseline).transpose()?,
             notes,
             proxy: proxy(args)?,
             outputs: Destination::open_all(&args.report, &inputs(args)?)?,
@@ -273,8 +272,19 @@ pub fn look_over(sources: Vec<Source>) -> Result<Suite, Vec<Problem>> {
     Suite::load(sources, &faults)
 }
 
+/// A list of known failures.
+///
+/// # Errors
+/// It cannot be read, or something in it is wrong.
+pub fn read_baseline(path: &Path) -> Result<Baseline, Error> {
+    Baseline::load(path).map_err(|error| match error {
+        ListError::Unreadable(why) => Error::Usage(why),
+        ListError::Wrong(problems) => Error::Cases(show(&problems)),
+    })
+}
+
 /// Problems of files at their places.
-pub fn show(problems: &[Problem]) -> String {
+fn show(problems: &[Problem]) -> String {
     let color = crate::console::color();
     let shown: Vec<String> = problems.iter().map(|problem| render(problem, color)).collect();
     shown.join("\n")

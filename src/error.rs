@@ -52,8 +52,8 @@ impl From<crate::report::OutputError> for Error {
     }
 }
 
-impl From<crate::report::LoadError> for Error {
-    fn from(error: crate::report::LoadError) -> Self {
+impl From<crate::record::LoadError> for Error {
+    fn from(error: crate::record::LoadError) -> Self {
         Error::Usage(error.to_string())
     }
 }

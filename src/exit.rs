@@ -1,7 +1,7 @@
 //! Exit codes: what a script can tell from how the program ended.
 
 use crate::record::Record;
-use crate::verdict::RunVerdict;
+use crate::record::verdict::RunVerdict;
 
 /// The target is conformant, or the command did its work.
 pub const OK: u8 = 0;

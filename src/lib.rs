@@ -9,12 +9,10 @@
 //! ```
 
 pub mod advice;
-pub mod baseline;
 pub mod case;
 pub mod cli;
 pub mod command;
 pub mod config;
-pub mod consequences;
 pub mod console;
 pub mod crypto;
 pub mod drive;
@@ -36,7 +34,4 @@ pub mod run;
 pub mod selftest;
 pub mod server;
 pub mod style;
-pub mod tally;
-pub mod transcript;
-pub mod verdict;
 pub mod wire;

@@ -5,56 +5,11 @@ use std::collections::BTreeMap;
 use crate::case::Suite;
 use crate::crypto::Seed;
 use crate::judge::{Context, Transport, judge};
-use crate::record::{CaseRecord, Record};
-use crate::report::{Diff, diff};
-use crate::tally;
-use crate::transcript::Transcript;
-use crate::verdict::Verdict;
+use crate::record::rejudged::{CheckChange, Rejudged};
+use crate::record::transcript::Transcript;
+use crate::record::verdict::Verdict;
+use crate::record::{CaseRecord, Record, diff, summarize};
 use crate::wire::Endpoint;
-
-/// What became of a record.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Rejudged {
-    /// The record with the verdicts of now, of the cases that are still in the suite.
-    pub record: Record,
-    /// What differs, by case and by requirement.
-    pub diff: Diff,
-    /// What differs within cases that come to the same.
-    pub checks: Vec<CheckChange>,
-    /// The ids of cases that are not in the suite any more.
-    pub unknown: Vec<String>,
-}
-
-/// A check that comes to something else within a case that does not.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CheckChange {
-    /// The id of the case.
-    pub case: String,
-    /// The step, from 0; none for set-up and standing checks.
-    pub step: Option<usize>,
-    /// What is expected.
-    pub expected: String,
-    /// What it came to; none where the check is new.
-    pub old: Option<Verdict>,
-    /// What it comes to; none where the check is gone.
-    pub new: Option<Verdict>,
-}
-
-impl Rejudged {
-    /// Whether no verdict changed of what could be judged again.
-    pub fn is_the_same(&self) -> bool {
-        let diff = &self.diff;
-        let cases = [
-            &diff.newly_failing,
-            &diff.fixed,
-            &diff.changed,
-            &diff.requirements,
-        ];
-        cases.iter().all(|changes| changes.is_empty())
-            && self.checks.is_empty()
-            && diff.verdicts.0 == diff.verdicts.1
-    }
-}
 
 /// Judges the exchanges of a record with a suite. The error is a fragment: what of the record cannot be read.
 pub fn rejudge(record: &Record, suite: &Suite) -> Result<Rejudged, String> {
@@ -120,7 +75,7 @@ fn settled(record: &Record, suite: &Suite, cases: Vec<CaseRecord>) -> Record {
         cases,
         ..record.clone()
     };
-    tally::settle(&mut record, suite);
+    summarize::settle(&mut record, suite);
     record
 }
 

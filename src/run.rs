@@ -17,10 +17,9 @@ use crate::case::{LoadedCase, Suite};
 use crate::drive::{LiveSecrets, Target, drive_within, hide_across};
 use crate::judge::{Context, Transport, judge};
 use crate::plan;
-use crate::record::{CaseRecord, FORMAT, Record, Stopped, Suite as SuiteRecord, Summary, Tool};
-use crate::tally;
-use crate::transcript::Transcript;
-use crate::verdict::{RunVerdict, Verdict};
+use crate::record::transcript::Transcript;
+use crate::record::verdict::{RunVerdict, Verdict};
+use crate::record::{CaseRecord, FORMAT, Record, Stopped, Suite as SuiteRecord, Summary, Tool, summarize};
 use crate::wire::{Concurrency, Patience};
 pub use keeper::Keeper;
 pub use repeat::Repeats;
@@ -422,8 +421,8 @@ impl<F: Fn(Event<'_>)> Crew<'_, F> {
     async fn alone(&mut self, turn: Turn, attempt: u32) -> (CaseRecord, Option<String>) {
         let patience = self.run.target.patience.clone().alone(attempt);
         let run = on_turn(self.run, turn, patience);
-        let mut transcript = driven(&run, turn.index, None).await;
-        self.secrets.push(std::mem::take(&mut transcript.live));
+        let (mut transcript, secrets) = driven(&run, turn.index, None).await;
+        self.secrets.push(secrets);
         let mut death = None;
         if let Some(keeper) = self.keeper.as_deref_mut()
             && let Some(last) = transcript.exchanges.len().checked_sub(1)
@@ -558,8 +557,7 @@ async fn one(run: &Run, turn: Turn) -> (CaseRecord, Vec<LiveSecrets>) {
 
 /// One case, once; the rounds of its races have so much time.
 async fn once(run: &Run, index: usize, time: Option<Duration>) -> (CaseRecord, LiveSecrets) {
-    let mut transcript = driven(run, index, time).await;
-    let secrets = std::mem::take(&mut transcript.live);
+    let (transcript, secrets) = driven(run, index, time).await;
     (judged(run, index, transcript).await, secrets)
 }
 
@@ -576,12 +574,13 @@ fn on_turn(run: &Run, turn: Turn, patience: Patience) -> Run {
     }
 }
 
-async fn driven(run: &Run, index: usize, time: Option<Duration>) -> Transcript {
+async fn driven(run: &Run, index: usize, time: Option<Duration>) -> (Transcript, LiveSecrets) {
     let task = {
         let run = run.clone();
         tokio::spawn(async move { drive_within(&run.suite.cases[index], &run.target, time).await })
     };
-    task.await.unwrap_or_else(|failure| bug(&failure.to_string()))
+    task.await
+        .unwrap_or_else(|failure| (bug(&failure.to_string()), LiveSecrets::default()))
 }
 
 async fn judged(run: &Run, index: usize, transcript: Transcript) -> CaseRecord {
@@ -693,6 +692,6 @@ fn record(
         requirements: Vec::new(),
         cases,
     };
-    tally::settle(&mut record, suite);
+    summarize::settle(&mut record, suite);
     record
 }

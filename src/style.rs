@@ -7,7 +7,7 @@ use std::fmt::{Display, Write as _};
 
 use unicode_general_category::{GeneralCategory, get_general_category};
 
-use crate::verdict::Verdict;
+use crate::record::verdict::Verdict;
 
 /// What a piece of text stands for; the terminal decides how that looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -106,6 +106,16 @@ fn escape(bytes: &[u8], limit: usize, keep_lines: bool) -> String {
             shown += 1;
         }
     }
+    out
+}
+
+/// At most `width` characters from the front, with a mark where more was there; `more` says that more was there before `text`.
+pub fn cut(text: String, width: usize, more: bool) -> String {
+    if !more && text.chars().count() <= width {
+        return text;
+    }
+    let mut out: String = text.chars().take(width.saturating_sub(1)).collect();
+    out.push('…');
     out
 }
 

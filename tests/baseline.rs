@@ -7,12 +7,12 @@ mod live;
 
 use std::sync::LazyLock;
 
-use avp_conform::baseline::{Baseline, Change, update};
 use avp_conform::exit;
-use avp_conform::record::{Known, Record};
-use avp_conform::report::{Format, View, merge, render};
+use avp_conform::record::baseline::{Baseline, Change, update};
+use avp_conform::record::verdict::{RunVerdict, Verdict};
+use avp_conform::record::{Known, Record, merge};
+use avp_conform::report::{Format, View, render};
 use avp_conform::server::{Behaviour, find_fault};
-use avp_conform::verdict::{RunVerdict, Verdict};
 
 const CASES: [&str; 2] = ["authorization/push-without-token", "push/applied"];
 
@@ -79,7 +79,7 @@ fn what_is_not_listed_fails_the_run() {
     let mut other = one_of_its_checks.clone();
     let failing = other.cases[0].checks.iter_mut();
     failing.for_each(|check| check.known = None);
-    avp_conform::baseline::settle(&mut other);
+    avp_conform::record::baseline::settle(&mut other);
     assert_eq!(exit::of(&other), exit::NOT_CONFORMANT);
 }
 

@@ -12,10 +12,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use assert_cmd::Command;
-use avp_conform::record::Record;
-use avp_conform::report;
+use avp_conform::record::verdict::{RunVerdict, Verdict};
+use avp_conform::record::{Record, load};
 use avp_conform::server::{Behaviour, Options, Server, find_fault};
-use avp_conform::verdict::{RunVerdict, Verdict};
 use tempfile::TempDir;
 
 /// The program, in an environment of its own.
@@ -662,7 +661,7 @@ fn reports_of_an_earlier_run_do_not_outlive_one_that_fails() {
     let reports = ["--report", &reports[0], "--report", &reports[1]];
     let run = |more: &[&str]| ran(&[&["--filter", "push/applied"], &reports[..], more].concat());
     assert_eq!(run(&[]).0, 0);
-    let record = || report::load(&json).unwrap();
+    let record = || load(&json).unwrap();
     assert_eq!(record().verdict, RunVerdict::Conformant);
     let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let (code, out, err) = run(&["--target", &format!("http://{closed}")]);
@@ -702,7 +701,7 @@ fn a_run_that_is_killed_leaves_no_green_report() {
     let _held = silent.accept().unwrap();
     child.kill().unwrap();
     child.wait().unwrap();
-    let record = report::load(&json).unwrap();
+    let record = load(&json).unwrap();
     assert_eq!((record.verdict, record.target), (RunVerdict::Incomplete, url));
 }
 

@@ -10,9 +10,8 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use avp_conform::record::Record;
-use avp_conform::report::load;
-use avp_conform::verdict::{RunVerdict, Verdict};
+use avp_conform::record::verdict::{RunVerdict, Verdict};
+use avp_conform::record::{Record, load};
 
 #[path = "hostile/bank.rs"]
 mod bank;

@@ -9,10 +9,9 @@
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use avp_conform::record::{ADVICE, CaseRecord, Record};
-use avp_conform::report::load;
+use avp_conform::record::verdict::{RunVerdict, Verdict};
+use avp_conform::record::{ADVICE, CaseRecord, Record, load};
 use avp_conform::server::{Options, Server};
-use avp_conform::verdict::{RunVerdict, Verdict};
 
 #[path = "load/proxy.rs"]
 mod proxy;

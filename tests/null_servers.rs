@@ -13,9 +13,9 @@ use avp_conform::drive::Target;
 use avp_conform::judge::Transport;
 use avp_conform::protocol::{Level, SpecVersion};
 use avp_conform::record::Record;
+use avp_conform::record::verdict::{RunVerdict, Verdict};
 use avp_conform::run::{Heading, Jobs, RACE_TIME, Run, run};
 use avp_conform::server::{Options, Server, faults};
-use avp_conform::verdict::{RunVerdict, Verdict};
 use avp_conform::wire::{Client, ClientOptions, Endpoint, Patience};
 use serde_json::{Value, json};
 

@@ -11,8 +11,8 @@ use std::fs;
 use std::path::Path;
 
 use avp_conform::record::Record;
+use avp_conform::record::verdict::Verdict;
 use avp_conform::server::Behaviour;
-use avp_conform::verdict::Verdict;
 use serde_json::{Value, json};
 
 fn summary(record: &Record) -> Value {

@@ -13,9 +13,9 @@ use std::collections::BTreeSet;
 use avp_conform::case::embedded_sources;
 use avp_conform::case::model::CaseFile;
 use avp_conform::protocol::SpecVersion;
-use avp_conform::record::{CaseRecord, Record};
-use avp_conform::report::{Destination, Format, Sources, Verbosity, View, diff, load, merge, render};
-use avp_conform::verdict::Verdict;
+use avp_conform::record::verdict::Verdict;
+use avp_conform::record::{CaseRecord, Record, diff, load, merge};
+use avp_conform::report::{Destination, Format, Sources, Verbosity, View, diff_text, render};
 
 fn text(record: &Record, view: &View) -> String {
     String::from_utf8(render(Format::Text, record, view)).unwrap()
@@ -323,7 +323,7 @@ fn a_difference_names_what_changed() {
     fixture::tally(&mut new);
     let found = diff(&old, &new);
     assert!(found.regressions);
-    insta::assert_snapshot!(found.text(&View::default()));
+    insta::assert_snapshot!(diff_text(&found, &View::default()));
 }
 
 #[test]
@@ -334,7 +334,7 @@ fn what_got_better_is_no_regression() {
     let same = diff(&fixture::blocked(), &fixture::blocked());
     assert_eq!((same.summary().as_str(), same.regressions), ("", false));
     assert_eq!(
-        same.text(&View::default()),
+        diff_text(&same, &View::default()),
         "no regressions: still incomplete: http://localhost:8787\n"
     );
 }

@@ -10,10 +10,9 @@ use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use avp_conform::protocol::Operation;
-use avp_conform::record::{CaseRecord, Record};
-use avp_conform::report::load;
+use avp_conform::record::verdict::{RunVerdict, Verdict};
+use avp_conform::record::{CaseRecord, Record, load};
 use avp_conform::server::{Options, Server, Tls};
-use avp_conform::verdict::{RunVerdict, Verdict};
 use avp_conform::wire::Role;
 
 const SEED: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";

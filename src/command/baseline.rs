@@ -2,11 +2,11 @@
 
 use std::fs;
 
-use crate::baseline::{Baseline, Change, update};
 use crate::cli::{BaselineArgs, BaselineCommand, BaselineUpdateArgs};
 use crate::error::Error;
-use crate::record::Known;
-use crate::report::{self, Input, write_whole};
+use crate::record::baseline::{Baseline, Change, update};
+use crate::record::{self, Known};
+use crate::report::{Input, write_whole};
 use crate::style::{count, visible};
 use crate::{config, console, exit};
 
@@ -27,11 +27,11 @@ fn bring_up_to_date(args: &BaselineUpdateArgs) -> Result<u8, Error> {
             input.what
         )));
     }
-    let record = report::load(&args.record)?;
+    let record = record::load(&args.record)?;
     let suite = config::load_suite(&args.cases)?;
     let (list, before) = match path.exists() {
         true => {
-            let list = Baseline::load(path)?;
+            let list = config::read_baseline(path)?;
             let text = fs::read_to_string(path);
             (
                 list,

@@ -5,8 +5,8 @@ use std::path::Path;
 use super::output;
 use crate::cli::DiffArgs;
 use crate::error::Error;
-use crate::report::{self, Verbosity};
-use crate::{console, exit};
+use crate::report::{Verbosity, diff_text};
+use crate::{console, exit, record};
 
 pub(super) fn diff(args: &DiffArgs) -> Result<u8, Error> {
     let stdin = Path::new("-");
@@ -15,9 +15,9 @@ pub(super) fn diff(args: &DiffArgs) -> Result<u8, Error> {
             "only one of the two reports can be standard input".to_owned(),
         ));
     }
-    let (old, new) = (report::load(&args.old)?, report::load(&args.new)?);
-    let found = report::diff(&old, &new);
-    console::out(&found.text(&output::terminal(Verbosity::Normal)))?;
+    let (old, new) = (record::load(&args.old)?, record::load(&args.new)?);
+    let found = record::diff(&old, &new);
+    console::out(&diff_text(&found, &output::terminal(Verbosity::Normal)))?;
     Ok(match found.regressions {
         true => exit::NOT_CONFORMANT,
         false => exit::OK,

@@ -3,8 +3,9 @@
 use super::output;
 use crate::cli::MergeArgs;
 use crate::error::Error;
-use crate::report::{self, Destination, Input, Output, Sources, Verbosity};
-use crate::{exit, tally};
+use crate::exit;
+use crate::record::{self, summarize};
+use crate::report::{Destination, Input, Output, Sources, Verbosity};
 
 pub(super) fn merge(args: &MergeArgs) -> Result<u8, Error> {
     let inputs: Vec<Input> = args
@@ -17,13 +18,13 @@ pub(super) fn merge(args: &MergeArgs) -> Result<u8, Error> {
 }
 
 fn joined(args: &MergeArgs, outputs: &[Output]) -> Result<u8, Error> {
-    let load = |path| report::load(path).map_err(|error| Error::Usage(error.to_string()));
+    let load = |path| record::load(path).map_err(|error| Error::Usage(error.to_string()));
     let records = args
         .records
         .iter()
         .map(|path| load(path.as_path()))
         .collect::<Result<Vec<_>, _>>()?;
-    let whole = report::merge(records, tally::anew).map_err(Error::Usage)?;
+    let whole = record::merge(records, summarize::anew).map_err(Error::Usage)?;
     let verbosity = Verbosity::of(args.quiet, args.verbose);
     let written = output::deliver(&whole, outputs, verbosity, Sources::new());
     output::exit_code(exit::of(&whole), written)

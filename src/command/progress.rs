@@ -6,9 +6,9 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use tokio::task::JoinHandle;
 
+use crate::record::verdict::Verdict;
 use crate::run::Event;
 use crate::style::count;
-use crate::verdict::Verdict;
 use crate::wire::Patience;
 
 /// Shows how far a run is. Nothing is drawn where standard error is no terminal.

@@ -4,10 +4,10 @@ use super::output;
 use crate::cli::RejudgeArgs;
 use crate::error::Error;
 use crate::report::{self, Verbosity};
-use crate::{config, console, exit};
+use crate::{config, console, exit, record};
 
 pub(super) fn rejudge(args: &RejudgeArgs) -> Result<u8, Error> {
-    let record = report::load(&args.record)?;
+    let record = record::load(&args.record)?;
     let suite = config::load_suite(&args.cases)?;
     let again = crate::rejudge::rejudge(&record, &suite)
         .map_err(|why| Error::Usage(format!("{}: {why}", args.record.display())))?;

@@ -7,13 +7,12 @@ use crate::case::{LoadedCase, nearest};
 use crate::cli::{ReproArgs, RunArgs};
 use crate::error::Error;
 use crate::plan::Filter;
-use crate::record::{CaseRecord, Record};
-use crate::report;
-use crate::{config, console, exit};
+use crate::record::{self, CaseRecord, Record};
+use crate::{config, console, exit, report};
 
 pub(super) fn repro(args: &ReproArgs) -> Result<u8, Error> {
     let record = match &args.from {
-        Some(path) => report::load(path)?,
+        Some(path) => record::load(path)?,
         None => driven(args)?,
     };
     let case = find(&record, args.case.as_deref())?;

@@ -11,11 +11,11 @@ use super::progress::Progress;
 use crate::case::nearest;
 use crate::cli::SelftestArgs;
 use crate::error::Error;
+use crate::record::verdict::RunVerdict;
 use crate::report::{Destination, Format, Output};
 use crate::selftest::{self, Bench, BenchError, CANARY, Matrix, Observation, Settings, Standing};
 use crate::server::{self, Behaviour};
 use crate::style::{Paint, Tone, count};
-use crate::verdict::RunVerdict;
 use crate::{config, console, exit};
 
 pub(super) fn selftest(args: &SelftestArgs) -> Result<u8, Error> {

@@ -3,14 +3,14 @@
 use super::output;
 use crate::cli::ShowArgs;
 use crate::error::Error;
-use crate::report::{self, Destination, Input, Sources, Verbosity};
-use crate::{config, exit};
+use crate::report::{Destination, Input, Sources, Verbosity};
+use crate::{config, exit, record};
 
 pub(super) fn show(args: &ShowArgs) -> Result<u8, Error> {
     let mut inputs = config::case_files(&args.cases)?;
     inputs.push(Input::new("the report to be shown", &args.record));
     let outputs = Destination::open_all(&args.report, &inputs)?;
-    let record = report::load(&args.record)?;
+    let record = record::load(&args.record)?;
     let suite = config::load_suite(&args.cases)?;
     // Lines of another suite's files would be quoted wrongly.
     let sources = match suite.hash == record.suite.hash {

@@ -2,9 +2,8 @@
 
 use super::draft::{Draft, path};
 use super::{Driver, Flow, blocked};
-use crate::case::Action;
-use crate::case::Count;
 use crate::case::model::Pull;
+use crate::case::{Action, Count};
 use crate::ledger::{Stored, member_id};
 use crate::protocol::Operation;
 use crate::reading::Reading;

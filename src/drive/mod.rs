@@ -37,8 +37,8 @@ use crate::ledger::Stored;
 use crate::protocol::{Operation, SpecVersion};
 use crate::reading::{self, Reading};
 use crate::record::Stopped;
-use crate::transcript::{Read, Transcript};
-use crate::verdict::Verdict;
+use crate::record::transcript::{Read, Transcript};
+use crate::record::verdict::Verdict;
 use crate::wire::{Client, Exchange, FailureKind, Lane, Outcome, Patience, Request, Role, Sent};
 use draft::{Content, Draft, Mask};
 use secrets::Secrets;
@@ -73,11 +73,16 @@ pub struct Target {
 
 /// Drives one case from set-up to last step.
 pub async fn drive(case: &LoadedCase, target: &Target) -> Transcript {
-    drive_within(case, target, None).await
+    drive_within(case, target, None).await.0
 }
 
-/// Drives one case; its races end when their time is over, but not before a few rounds were run.
-pub async fn drive_within(case: &LoadedCase, target: &Target, races: Option<Duration>) -> Transcript {
+/// Drives one case; its races end when their time is over, but not before a few rounds were run. Beside the transcript stands
+/// what of it no other case may be seen to be served.
+pub async fn drive_within(
+    case: &LoadedCase,
+    target: &Target,
+    races: Option<Duration>,
+) -> (Transcript, LiveSecrets) {
     let began = Instant::now();
     let mut driver = Driver {
         case,
@@ -151,7 +156,7 @@ impl Driver<'_> {
         Ok(())
     }
 
-    fn finish(mut self) -> Transcript {
+    fn finish(mut self) -> (Transcript, LiveSecrets) {
         for (name, actor) in self.world.actors() {
             self.secrets.private_keys(name, &actor.identity.secrets());
         }
@@ -167,9 +172,9 @@ impl Driver<'_> {
         }
         self.secrets.hide(&mut self.transcript);
         self.transcript.exchanges.shrink_to_fit();
-        self.transcript.live = self.secrets.live(self.case.id());
         self.transcript.took = self.began.elapsed().saturating_sub(self.transcript.throttled);
-        self.transcript
+        let live = self.secrets.live(self.case.id());
+        (self.transcript, live)
     }
 
     /// Sends a request as an actor and reads the answer. A 429 is waited out and the request sent again; what stays 429

@@ -13,7 +13,7 @@ use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE, Engine as _};
 use super::finder::Finder;
 use crate::protocol::encode_segment;
 use crate::record::CaseRecord;
-use crate::transcript::{Read, Transcript};
+use crate::record::transcript::{Read, Transcript};
 use crate::wire::{Body, Exchange, Outcome};
 
 /// Secrets shorter than this are hidden only where they stand as a whole value: anything else would tear texts apart.

@@ -15,7 +15,7 @@ use crate::json;
 use crate::ledger::{Stored, member_id};
 use crate::protocol::Operation;
 use crate::reading::Reading;
-use crate::verdict::Verdict;
+use crate::record::verdict::Verdict;
 
 /// Notes a finding under a step, or as a standing check where there is none.
 pub(super) fn report(

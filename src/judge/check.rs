@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use crate::case::LoadedCase;
 use crate::protocol::{Level, SpecVersion, catalogue};
 use crate::record::CheckRecord;
-use crate::verdict::Verdict;
+use crate::record::verdict::Verdict;
 
 /// So many places of one broken check are written out; the others are counted.
 const MOST_PLACES: usize = 4;

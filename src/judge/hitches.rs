@@ -10,7 +10,7 @@ use super::check::Finding;
 use super::tape::Frame;
 use crate::protocol::Operation;
 use crate::reading::Reading;
-use crate::verdict::Verdict;
+use crate::record::verdict::Verdict;
 use crate::wire::Role;
 
 /// In so many rounds it must have been seen before it counts, and in one of so many.

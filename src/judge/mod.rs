@@ -24,7 +24,7 @@ use crate::case::LoadedCase;
 use crate::crypto::Seed;
 use crate::protocol::SpecVersion;
 use crate::record::CaseRecord;
-use crate::transcript::Transcript;
+use crate::record::transcript::Transcript;
 use crate::wire::{Endpoint, Exchange};
 
 /// What judging needs to know beside the transcript.

@@ -13,8 +13,8 @@ use super::tape::Frame;
 use crate::case::{LoadedCase, Word};
 use crate::ledger::member_id;
 use crate::protocol::Operation;
+use crate::record::verdict::Verdict;
 use crate::record::{CheckRecord, Stopped};
-use crate::verdict::Verdict;
 
 /// Turns passes that nothing proves into blocked; into not applicable, where a limit of the target's ended the case
 /// before anything could.

@@ -14,7 +14,7 @@ use crate::advice;
 use crate::case::LoadedCase;
 use crate::drive::{PLAINTEXT_MARK, PRIVATE_KEY_MARK};
 use crate::protocol::{Operation, schema};
-use crate::verdict::Verdict;
+use crate::record::verdict::Verdict;
 use crate::wire::{Answer, Role};
 
 /// The server requirements that standing checks verify: no case need name them.

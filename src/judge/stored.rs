@@ -13,7 +13,7 @@ use crate::crypto::{DataKey, OpenError, open_payload};
 use crate::ledger::{Stored, member_id};
 use crate::protocol::{DEFAULT_SCHEME, EncryptedEnvelope, Operation, WrappedKey, schema};
 use crate::reading::Reading;
-use crate::verdict::Verdict;
+use crate::record::verdict::Verdict;
 
 /// What may be stored.
 #[derive(Debug, Clone)]

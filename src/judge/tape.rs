@@ -9,7 +9,7 @@ use crate::drive::SIGNATURE_MARK;
 use crate::json;
 use crate::protocol::schema;
 use crate::reading::{self, Reading};
-use crate::transcript::{Read, Transcript};
+use crate::record::transcript::{Read, Transcript};
 use crate::wire::{Answer, Exchange};
 
 /// One exchange, read.

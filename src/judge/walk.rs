@@ -20,8 +20,8 @@ use crate::case::{Action, LoadedCase, Word};
 use crate::ledger::{Stored, member_id};
 use crate::protocol::{Operation, catalogue, schema};
 use crate::reading::Reading;
+use crate::record::verdict::Verdict;
 use crate::record::{ADVICE, Stopped};
-use crate::verdict::Verdict;
 use crate::wire::Role;
 
 /// What is said where nobody else is answered while one request's body is still to come.

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::facts::Totals;
 use crate::record::Record;
-use crate::verdict::RunVerdict;
+use crate::record::verdict::RunVerdict;
 
 /// What a badge says.
 struct Badge {

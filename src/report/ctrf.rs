@@ -2,11 +2,12 @@
 
 use serde_json::{Value, json};
 
-use super::facts::{Standing, Totals, reason, sentence, standing, target};
+use super::facts::{Standing, Totals, standing};
 use super::{json as layout, text};
+use crate::record::sentences::{reason, sentence, target};
+use crate::record::verdict::Verdict;
 use crate::record::{CaseRecord, Record};
 use crate::style::visible;
-use crate::verdict::Verdict;
 
 /// The version of the format that this follows.
 const SPEC_VERSION: &str = "0.0.0";

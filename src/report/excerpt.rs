@@ -1,7 +1,7 @@
 //! The decisive part of a body on one line, with a marker under the decisive place.
 
 use super::locate::nearest;
-use crate::style::{visible, visible_block};
+use crate::style::{cut, visible, visible_block};
 use crate::wire::Body;
 
 /// One line of a body, and what stands below it.
@@ -90,16 +90,6 @@ fn last(text: &str, width: usize) -> &str {
         start += 1;
     }
     &text[start..]
-}
-
-/// At most `width` characters from the front.
-pub(super) fn cut(text: String, width: usize, more: bool) -> String {
-    if !more && text.chars().count() <= width {
-        return text;
-    }
-    let mut out: String = text.chars().take(width.saturating_sub(1)).collect();
-    out.push('…');
-    out
 }
 
 fn cut_front(text: String, width: usize, more: bool) -> String {

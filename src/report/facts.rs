@@ -3,9 +3,10 @@
 use std::collections::HashMap;
 
 use crate::protocol::{Level, SpecVersion};
-use crate::record::{ADVICE, Baseline, CaseRecord, CheckRecord, Known, Latency, Record, RequirementRecord};
-use crate::style::{count, hide_passwords, thousands, visible, visible_cut};
-use crate::verdict::{RunVerdict, Verdict};
+use crate::record::sentences::{got, is_told_by_command, sentence, split_id, target};
+use crate::record::verdict::{RunVerdict, Verdict};
+use crate::record::{ADVICE, Baseline, CaseRecord, Latency, Record, RequirementRecord};
+use crate::style::{count, hide_passwords, thousands, visible};
 
 /// The sections of the published specification that have requirements, with their titles.
 const SECTIONS: [(&str, &str); 11] = [
@@ -21,12 +22,6 @@ const SECTIONS: [(&str, &str); 11] = [
     ("10", "invariants"),
     ("12", "transport"),
 ];
-
-/// How much of one sentence of a record a report shows.
-const SENTENCE: usize = 600;
-
-/// How much of an address or a command stands in a heading.
-const ADDRESS: usize = 100;
 
 /// A section of the specification and its requirements in the record.
 pub(super) struct Section<'a> {
@@ -68,12 +63,6 @@ pub(super) fn sections(record: &Record) -> Vec<Section<'_>> {
         }
     }
     sections
-}
-
-/// Section and number of a requirement id: `AVP-5.1-01` is 01 in section 5.1.
-pub(super) fn split_id(id: &str) -> (&str, &str) {
-    let rest = id.strip_prefix("AVP-").unwrap_or(id);
-    rest.split_once('-').unwrap_or(("", rest))
 }
 
 /// How many requirements came to what, and what it took.
@@ -145,25 +134,6 @@ pub(super) fn verdict_line(record: &Record) -> String {
     )
 }
 
-/// What was judged, as people name it: the address, the command that the run started, or what is built in.
-pub(super) fn target(record: &Record) -> String {
-    let address = match record.target.as_str() {
-        "embedded" => "the built-in reference server".to_owned(),
-        other => visible_cut(&hide_passwords(other), ADDRESS),
-    };
-    let command = |command: &str| visible_cut(&hide_passwords(command), ADDRESS);
-    match &record.exec {
-        Some(exec) if is_told_by_command(record) => format!("`{}`", command(exec)),
-        Some(exec) => format!("{address} (`{}`)", command(exec)),
-        None => address,
-    }
-}
-
-/// Whether the target is where the run's own server is expected unless told.
-fn is_told_by_command(record: &Record) -> bool {
-    record.exec.is_some() && record.target == crate::config::EXEC_TARGET
-}
-
 /// ` without shard 2/3`, where parts are missing.
 fn missing_part(record: &Record) -> String {
     match record.missing.as_slice() {
@@ -197,14 +167,6 @@ fn known_part(record: &Record) -> String {
         number => format!(", {} list entries out of date", thousands(number)),
     };
     format!(" with {}{news}{stale}", count(known, "known failure"))
-}
-
-/// Why a failure is known, where it is.
-pub(super) fn known_sentence(known: &Known) -> String {
-    match &known.issue {
-        Some(issue) => format!("{} ({})", sentence(&known.reason), sentence(issue)),
-        None => sentence(&known.reason),
-    }
 }
 
 /// How a list that is out of date is mended.
@@ -363,33 +325,6 @@ pub(super) fn rule<'a>(record: &'a Record, id: &str) -> (String, &'a str) {
         Some(found) => (format!("{} ({})", visible(id), found.level), found.text.as_str()),
         None => (visible(id), ""),
     }
-}
-
-/// The sentence that says why a case is as it is: its reason, or its worst check.
-pub(super) fn reason(case: &CaseRecord) -> String {
-    if let Some(known) = &case.known {
-        return format!("known failure: {}", known_sentence(known));
-    }
-    let stopped = case.stopped.as_ref().map(|stopped| &stopped.reason);
-    if let Some(reason) = case.reason.as_ref().or(stopped) {
-        return sentence(reason);
-    }
-    let worst = case.checks.iter().find(|check| check.verdict == case.verdict);
-    worst.map_or_else(|| case.verdict.to_string(), got)
-}
-
-/// What came, of one check.
-pub(super) fn got(check: &CheckRecord) -> String {
-    if check.got.is_empty() {
-        "nothing that shows it".to_owned()
-    } else {
-        sentence(&check.got)
-    }
-}
-
-/// One sentence of the record, visible and not too long.
-pub(super) fn sentence(text: &str) -> String {
-    visible_cut(text, SENTENCE)
 }
 
 /// A duration as people read it.

@@ -3,11 +3,10 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap};
 
-use super::excerpt::cut;
-use super::facts::{got, reason};
 use super::outline::outline;
+use crate::record::sentences::reason;
+use crate::record::verdict::Verdict;
 use crate::record::{CaseRecord, CheckRecord, Record};
-use crate::verdict::Verdict;
 use crate::wire::{Exchange, Role};
 
 /// One broken check of one case.
@@ -159,17 +158,6 @@ fn is_news(check: &CheckRecord) -> bool {
 /// Whether a case shows that the target does something wrong.
 pub fn is_broken_case(case: &CaseRecord) -> bool {
     case.checks.iter().any(CheckRecord::is_broken)
-}
-
-/// What is the matter with a case, in a few words.
-pub(super) fn matter(case: &CaseRecord) -> String {
-    let broken = case
-        .checks
-        .iter()
-        .filter(|check| check.is_broken())
-        .max_by_key(|check| check.verdict);
-    let text = broken.map_or_else(|| reason(case), got);
-    cut(text, 160, false)
 }
 
 /// What two checks have in common that fail for one reason.

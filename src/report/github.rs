@@ -2,12 +2,13 @@
 
 use std::fmt::Write as _;
 
-use super::facts::{Standing, again, reason, repair, sentence, standing, verdict_line};
+use super::facts::{Standing, again, repair, standing, verdict_line};
 use super::findings::{Finding, Hindrance, findings, hindrances};
 use super::text;
+use crate::record::sentences::{reason, sentence};
+use crate::record::verdict::{RunVerdict, Verdict};
 use crate::record::{Baseline, Record};
 use crate::style::{count, visible};
-use crate::verdict::{RunVerdict, Verdict};
 
 /// How many annotations of a kind GitHub shows for a step.
 const OF_A_KIND: usize = 10;

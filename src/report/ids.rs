@@ -1,9 +1,9 @@
 //! Requirement ids in few words, and requirements by the reason for their verdict.
 
-use super::facts::{sentence, split_id};
+use crate::record::sentences::{sentence, split_id};
+use crate::record::verdict::Verdict;
 use crate::record::{Record, RequirementRecord};
 use crate::style::visible;
-use crate::verdict::Verdict;
 
 /// The requirements of one kind: their ids, and the reason that they share.
 pub(super) fn by_reason(record: &Record, wanted: impl Fn(Verdict) -> bool) -> Vec<(String, String)> {

@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use quick_junit::{NonSuccessKind, Property, Report, TestCase, TestCaseStatus, TestSuite};
 
-use super::facts::{Standing, reason, sentence, standing};
+use super::facts::{Standing, standing};
 use super::text;
+use crate::record::sentences::{reason, sentence};
+use crate::record::verdict::Verdict;
 use crate::record::{CaseRecord, Record};
 use crate::style::visible;
-use crate::verdict::Verdict;
 
 /// The record as JUnit XML: what the schema allows that Jenkins publishes, and `file`, by which GitLab finds the case.
 pub(super) fn render(record: &Record) -> Vec<u8> {

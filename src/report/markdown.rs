@@ -2,17 +2,14 @@
 
 use std::fmt::Write as _;
 
-use super::excerpt::cut;
-use super::facts::{
-    Section, Totals, advice, got, known_sentence, repair, seconds, sections, sentence, target,
-    verdict_meaning,
-};
+use super::facts::{Section, Totals, advice, repair, seconds, sections, verdict_meaning};
 use super::findings::{Finding, findings, hindrances};
 use super::ids::by_reason;
 use super::text;
 use crate::record::Record;
-use crate::style::{count, thousands, visible};
-use crate::verdict::{RunVerdict, Verdict};
+use crate::record::sentences::{got, known_sentence, sentence, target};
+use crate::record::verdict::{RunVerdict, Verdict};
+use crate::style::{count, cut, thousands, visible};
 
 /// No summary is longer, in bytes: GitHub takes 1 MiB.
 const LIMIT: usize = 1 << 20;

@@ -16,10 +16,8 @@ mod html;
 mod ids;
 mod json;
 mod junit;
-mod load;
 mod locate;
 mod markdown;
-mod merge;
 mod outline;
 mod rejudged;
 mod tap;
@@ -27,11 +25,9 @@ mod text;
 mod view;
 
 pub use destination::{Destination, Input, Output, OutputError, write_whole};
-pub use diff::{Change, Diff, diff};
+pub use diff::diff_text;
 pub use findings::{first_broken, is_broken_case};
 pub use format::Format;
-pub use load::{LoadError, load};
-pub use merge::merge;
 pub use rejudged::rejudged_text;
 pub use view::{Sources, Verbosity, View};
 

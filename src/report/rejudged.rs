@@ -2,11 +2,11 @@
 
 use super::View;
 use super::diff::list;
-use super::facts::sentence;
 use super::text::Page;
-use crate::rejudge::{CheckChange, Rejudged};
+use crate::record::rejudged::{CheckChange, Rejudged};
+use crate::record::sentences::sentence;
+use crate::record::verdict::Verdict;
 use crate::style::{Tone, count, visible};
-use crate::verdict::Verdict;
 
 /// What changed, for a terminal.
 pub fn rejudged_text(again: &Rejudged, view: &View) -> String {

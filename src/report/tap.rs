@@ -2,12 +2,13 @@
 
 use std::fmt::{Display, Write as _};
 
-use super::facts::{Standing, again, got, reason, sentence, standing, verdict_line};
+use super::facts::{Standing, again, standing, verdict_line};
 use super::findings::decisive;
 use super::text::exchange_line;
+use crate::record::sentences::{got, reason, sentence};
+use crate::record::verdict::Verdict;
 use crate::record::{CaseRecord, CheckRecord, Record};
 use crate::style::visible;
-use crate::verdict::Verdict;
 
 /// The record as TAP.
 pub(super) fn render(record: &Record) -> String {

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use super::{Run, keeper, once};
 use crate::drive::{LiveSecrets, Target};
 use crate::record::CaseRecord;
-use crate::verdict::Verdict;
+use crate::record::verdict::Verdict;
 
 /// The seeds of two heats are so far apart; those of cases that are driven again lie between them.
 const APART: u32 = 1 << 21;

@@ -2,9 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::record::{CaseRecord, Record, Summary};
-use crate::tally;
-use crate::verdict::Verdict;
+use crate::record::verdict::Verdict;
+use crate::record::{CaseRecord, Record, Summary, summarize};
 
 /// So many cases that differ from run to run are named.
 const MOST_NAMED: usize = 20;
@@ -52,7 +51,7 @@ impl Repeats {
             .take(MOST_NAMED)
             .collect();
         whole.notes.extend(notes);
-        tally::anew(&mut whole);
+        summarize::anew(&mut whole);
         whole.summary = Summary::of(whole.cases.iter().map(|case| case.verdict));
         Some(whole)
     }

@@ -12,8 +12,8 @@ use super::precision::Precision;
 use super::runner::{Look, Observation, Sight};
 use crate::case::Suite;
 use crate::protocol::{Level, SpecVersion, catalogue};
+use crate::record::verdict::{RunVerdict, Verdict};
 use crate::server::{Behaviour, Fault, Variation};
-use crate::verdict::{RunVerdict, Verdict};
 
 /// The version of the format.
 const FORMAT: u32 = 2;

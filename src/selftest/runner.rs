@@ -14,14 +14,13 @@ use crate::case::Suite;
 use crate::crypto::Seed;
 use crate::drive::Target;
 use crate::judge::Transport;
-use crate::plan;
 use crate::protocol::{Level, SpecVersion, catalogue};
+use crate::record::verdict::{RunVerdict, Verdict};
 use crate::record::{CaseRecord, CheckRecord, Record};
-use crate::report;
 use crate::run::{Heading, Jobs, RACE_TIME, Run, run};
 use crate::server::{Behaviour, Options, Server, StartError};
-use crate::verdict::{RunVerdict, Verdict};
 use crate::wire::{Client, ClientError, ClientOptions, Endpoint, Patience};
+use crate::{plan, report};
 
 /// All runs use one seed: the same keys, ids and ivs each time.
 const SEED: [u8; 32] = *b"avp-conform selftest, seed no. 1";

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use avp_conform::protocol::{Level, Operation, SpecVersion};
+use avp_conform::record::verdict::{RunVerdict, Verdict};
 use avp_conform::record::{
     CaseRecord, CheckRecord, FORMAT, Record, RequirementRecord, Stopped, Suite, Summary, Tool,
 };
-use avp_conform::verdict::{RunVerdict, Verdict};
 use avp_conform::wire::{Answer, Body, Exchange, Failure, FailureKind, Outcome, Request, Role, Service};
 
 #[path = "requirements.rs"]

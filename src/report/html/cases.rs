@@ -4,11 +4,12 @@ use maud::{Markup, html};
 
 use super::exchanges::{self, Budget};
 use super::{ORDER, label, sign};
+use crate::record::sentences::{got, known_sentence, matter, reason, sentence};
+use crate::record::verdict::Verdict;
 use crate::record::{CaseRecord, CheckRecord, Record};
-use crate::report::facts::{again, got, known_sentence, reason, rule, sentence};
-use crate::report::findings::{decisive, matter};
+use crate::report::facts::{again, rule};
+use crate::report::findings::decisive;
 use crate::style::{count, thousands, visible_cut};
-use crate::verdict::Verdict;
 
 /// How many rules of one broken check are told in words.
 const RULES: usize = 4;

@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use maud::{Markup, html};
 
 use super::pretty::{Piece, pretty};
+use crate::record::sentences::sentence;
 use crate::record::{CaseRecord, CheckRecord};
-use crate::report::facts::{sentence, took};
+use crate::report::facts::took;
 use crate::report::findings::decisive;
 use crate::report::text::{exchange_outcome, exchange_place, short_path};
 use crate::style::{count, visible_cut};

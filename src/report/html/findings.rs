@@ -3,8 +3,9 @@
 use maud::{Markup, html};
 
 use super::label;
+use crate::record::sentences::{got, sentence};
 use crate::record::{CaseRecord, Record};
-use crate::report::facts::{got, rule, sentence};
+use crate::report::facts::rule;
 use crate::report::findings::{Finding, decisive, findings};
 use crate::report::text::exchange_line;
 use crate::style::{count, visible_cut};

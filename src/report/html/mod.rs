@@ -13,10 +13,11 @@ use base64::prelude::{BASE64_STANDARD, Engine as _};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use sha2::{Digest as _, Sha256};
 
-use super::facts::{self, Totals, advice, repair, seconds, sentence, target, took, verdict_meaning};
+use super::facts::{self, Totals, advice, repair, seconds, took, verdict_meaning};
 use crate::record::Record;
+use crate::record::sentences::{sentence, target};
+use crate::record::verdict::{RunVerdict, Verdict};
 use crate::style::{count, thousands, visible, visible_cut};
-use crate::verdict::{RunVerdict, Verdict};
 
 const STYLE: &str = include_str!("style.css");
 const SCRIPT: &str = include_str!("app.js");

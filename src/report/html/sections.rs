@@ -3,11 +3,12 @@
 use maud::{Markup, html};
 
 use super::{label, sign};
+use crate::record::sentences::{sentence, split_id};
+use crate::record::verdict::Verdict;
 use crate::record::{Record, RequirementRecord};
-use crate::report::facts::{sections, sentence, split_id};
+use crate::report::facts::sections;
 use crate::report::ids;
 use crate::style::{count, visible};
-use crate::verdict::Verdict;
 
 /// The requirements.
 pub(super) fn write(record: &Record) -> Markup {

@@ -2,13 +2,14 @@
 
 use super::exchange;
 use super::page::{INDENT, Page};
+use crate::record::sentences::{got, reason, sentence};
+use crate::record::verdict::Verdict;
 use crate::record::{CaseRecord, CheckRecord, Record};
-use crate::report::excerpt::{cut, excerpt};
-use crate::report::facts::{again, got, reason, rule, sentence};
+use crate::report::excerpt::excerpt;
+use crate::report::facts::{again, rule};
 use crate::report::findings::{Finding, decisive};
 use crate::report::{Verbosity, View};
-use crate::style::{Tone, count, visible, visible_cut};
-use crate::verdict::Verdict;
+use crate::style::{Tone, count, cut, visible, visible_cut};
 use crate::wire::{Exchange, Outcome};
 
 /// How many broken checks of one case are shown.

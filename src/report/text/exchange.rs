@@ -2,7 +2,8 @@
 
 use super::page::Page;
 use crate::record::CaseRecord;
-use crate::report::facts::{sentence, took};
+use crate::record::sentences::sentence;
+use crate::report::facts::took;
 use crate::style::{Tone, visible, visible_block, visible_cut};
 use crate::wire::{Body, Exchange, Headers, Outcome, Role};
 

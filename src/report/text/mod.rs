@@ -7,12 +7,13 @@ mod summary;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::facts::{got, reason, sentence, target, verdict_line};
+use super::facts::verdict_line;
 use super::findings::{Finding, Hindrance, findings, findings_of, hindrances};
 use super::{Verbosity, View};
+use crate::record::sentences::{got, reason, sentence, target};
+use crate::record::verdict::{RunVerdict, Verdict};
 use crate::record::{Baseline, CaseRecord, Record};
 use crate::style::{Tone, count, visible};
-use crate::verdict::{RunVerdict, Verdict};
 pub(super) use exchange::{
     line as exchange_line, outcome as exchange_outcome, place as exchange_place, short_path,
 };

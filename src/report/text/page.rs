@@ -1,9 +1,9 @@
 //! A page of text of a certain width that grows line by line.
 
 use super::label;
+use crate::record::verdict::Verdict;
 use crate::report::View;
 use crate::style::{Paint, Tone, wrap};
-use crate::verdict::Verdict;
 
 /// Where the text behind a label begins.
 pub(super) const INDENT: usize = 11;

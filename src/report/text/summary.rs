@@ -2,14 +2,12 @@
 
 use super::page::{INDENT, Page};
 use crate::record::Record;
-use crate::report::Verbosity;
-use crate::report::facts;
-use crate::report::facts::{
-    Section, advice, known_sentence, latency, repair, seconds, sections, sentence, split_id,
-};
+use crate::record::sentences::{known_sentence, sentence, split_id};
+use crate::record::verdict::Verdict;
+use crate::report::facts::{Section, advice, latency, repair, seconds, sections};
 use crate::report::ids::{by_reason, ranges};
+use crate::report::{Verbosity, facts};
 use crate::style::{Tone, count, thousands, visible, wrap};
-use crate::verdict::Verdict;
 
 /// Where the verdicts of a section begin.
 const COLUMN: usize = 34;

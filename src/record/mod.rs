@@ -1,14 +1,31 @@
 //! The record of a run: plain data from which every report is made.
 
+pub mod baseline;
+pub mod consequences;
+mod diff;
+mod load;
+mod merge;
+pub mod rejudged;
+pub(crate) mod sentences;
+pub mod summarize;
+pub mod transcript;
+pub mod verdict;
+
+pub use diff::{Change, Diff, diff};
+pub use load::{LoadError, load};
+pub use merge::merge;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::protocol::{Level, Operation, SpecVersion};
-use crate::verdict::{RunVerdict, Verdict};
+use crate::record::verdict::{RunVerdict, Verdict};
 use crate::wire::Exchange;
 
 /// The name of a check that is a piece of advice: it is not applicable to any requirement, and says what came and what to mind.
 pub const ADVICE: &str = "advice";
+/// Where a server that we start is expected, unless told.
+pub const EXEC_TARGET: &str = "http://127.0.0.1:{port}";
 
 /// The version of the report format; raised when a reader of the old one would go wrong.
 pub const FORMAT: u32 = 1;

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::drive::LiveSecrets;
 use crate::reading;
 use crate::record::{CaseRecord, Stopped};
 use crate::wire::{Exchange, Outcome};
@@ -25,8 +24,6 @@ pub struct Transcript {
     pub took: Duration,
     /// How long it waited because the target asked for it.
     pub throttled: Duration,
-    /// What other cases must not be seen to be served.
-    pub live: LiveSecrets,
 }
 
 /// The bodies of an exchange as JSON, as far as they are known. What is none here is yet to be read.
@@ -75,7 +72,6 @@ impl Transcript {
             stopped: case.stopped.clone(),
             took: Duration::try_from_secs_f64(case.duration_ms / 1000.0).unwrap_or_default(),
             throttled: Duration::from_millis(case.throttled_ms),
-            live: LiveSecrets::default(),
         }
     }
 }

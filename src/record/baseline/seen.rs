@@ -7,8 +7,8 @@ use toml_edit::{InlineTable, Value};
 
 use crate::case::Word;
 use crate::reading::Reading;
+use crate::record::verdict::Verdict;
 use crate::record::{CaseRecord, CheckRecord};
-use crate::verdict::Verdict;
 use crate::wire::{Exchange, FailureKind, Outcome, Role};
 
 /// One item of `seen`. A key that is left out is fulfilled by anything.

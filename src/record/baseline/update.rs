@@ -8,9 +8,9 @@ use super::apply::{is_bare, is_wrong};
 use super::list::{Baseline, Entry};
 use super::seen::Seen;
 use crate::case::Suite;
+use crate::record::verdict::{RunVerdict, Verdict};
 use crate::record::{CaseRecord, CheckRecord, Known, Record};
 use crate::style::count;
-use crate::verdict::{RunVerdict, Verdict};
 
 /// A look at every exchange that breaks in so many cases is written once, for all cases.
 const CASES_OF_ONE_CAUSE: usize = 2;

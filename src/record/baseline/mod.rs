@@ -12,5 +12,5 @@ mod seen;
 mod update;
 
 pub use apply::settle;
-pub use list::Baseline;
+pub use list::{Baseline, ListError};
 pub use update::{Change, update};

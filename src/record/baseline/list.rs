@@ -11,8 +11,6 @@ use toml::Spanned;
 
 use super::seen::Seen;
 use crate::case::{Problem, Source, toml_problem};
-use crate::config;
-use crate::error::Error;
 use crate::record::Known;
 use crate::style::hide_passwords;
 
@@ -65,22 +63,30 @@ struct WrittenEntry {
     expires: Option<Spanned<String>>,
 }
 
+/// Why a list cannot be used.
+#[derive(Debug)]
+pub enum ListError {
+    /// The file cannot be read: a sentence.
+    Unreadable(String),
+    /// All that is wrong in it, each at its place.
+    Wrong(Vec<Problem>),
+}
+
 impl Baseline {
     /// Reads a list.
     ///
     /// # Errors
     /// The file cannot be read, or something in it is wrong.
-    pub fn load(path: &Path) -> Result<Baseline, Error> {
+    pub fn load(path: &Path) -> Result<Baseline, ListError> {
         let text = fs::read_to_string(path).map_err(|error| {
             let missing = error.kind() == std::io::ErrorKind::NotFound;
             let help = match missing {
                 true => "; `avp-conform baseline update` makes one from a report",
                 false => "",
             };
-            Error::Usage(format!("cannot read {}: {error}{help}", path.display()))
+            ListError::Unreadable(format!("cannot read {}: {error}{help}", path.display()))
         })?;
-        Baseline::parse(path.display().to_string(), text)
-            .map_err(|problems| Error::Cases(config::show(&problems)))
+        Baseline::parse(path.display().to_string(), text).map_err(ListError::Wrong)
     }
 
     /// A list that knows nothing yet.

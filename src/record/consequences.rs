@@ -8,8 +8,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::protocol::Operation;
+use crate::record::verdict::Verdict;
 use crate::record::{CaseRecord, CheckRecord};
-use crate::verdict::Verdict;
 use crate::wire::Role;
 
 /// An operation is broken in itself where it breaks in so many cases without a race.

@@ -8,11 +8,11 @@ use super::list::{Baseline, Entry};
 use super::seen::Seen;
 use crate::case::{LoadedCase, Suite, nearest};
 use crate::protocol::catalogue;
+use crate::record::verdict::Verdict;
 use crate::record::{
     Baseline as BaselineRecord, CaseRecord, CheckRecord, Known, OutOfDate, Record, RequirementRecord,
+    summarize,
 };
-use crate::tally;
-use crate::verdict::Verdict;
 
 impl Baseline {
     /// Marks in the record what this list knows, and notes which entries are out of date. The day is that on which the run
@@ -80,7 +80,7 @@ pub fn settle(record: &mut Record) {
         .filter(|found| found.known.is_none())
         .cloned()
         .collect();
-    let verdict = tally::verdict(record, &news);
+    let verdict = summarize::verdict(record, &news);
     if let Some(baseline) = &mut record.baseline {
         baseline.verdict = verdict;
     }

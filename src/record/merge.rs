@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::facts::split_id;
+use super::sentences::split_id;
 use crate::plan::Shard;
 use crate::record::{OutOfDate, Record, RequirementRecord, Summary};
 use crate::style::visible;
@@ -28,7 +28,7 @@ pub fn merge(records: Vec<Record>, tally: impl FnOnce(&mut Record)) -> Result<Re
     whole.missing = missing(whole.shard.as_deref().unwrap_or_default())?;
     whole.shard = whole.shard.filter(|_| !whole.missing.is_empty());
     tally(&mut whole);
-    crate::baseline::settle(&mut whole);
+    crate::record::baseline::settle(&mut whole);
     Ok(whole)
 }
 

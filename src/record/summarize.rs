@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use crate::case::{LoadedCase, Suite};
-use crate::consequences;
 use crate::plan;
 use crate::protocol::{Level, Operation, Requirement, SpecVersion, catalogue};
-use crate::record::{ADVICE, CaseRecord, CheckRecord, Latency, Record, RequirementRecord, Summary};
-use crate::verdict::{RunVerdict, Verdict};
+use crate::record::verdict::{RunVerdict, Verdict};
+use crate::record::{
+    ADVICE, CaseRecord, CheckRecord, Latency, Record, RequirementRecord, Summary, consequences,
+};
 
 /// Requirements that speak of something that may never come up: then they are not applicable, not unverified.
 const CONDITIONAL: [(&str, &str); 1] = [("AVP-7-02", "the target never answered 429")];
