@@ -12,16 +12,16 @@ use std::time::{Duration, Instant};
 use std::{fs, io};
 
 use avp_conform::case::{Suite, embedded_sources};
-use avp_conform::config::DEFAULT_JOBS;
+use avp_conform::cli::config::DEFAULT_JOBS;
 use avp_conform::crypto::Seed;
 use avp_conform::drive::Target;
+use avp_conform::http::{Client, ClientOptions, Endpoint, Patience, Request, Role, Service};
 use avp_conform::judge::{Context, Transport, judge};
 use avp_conform::protocol::SpecVersion;
 use avp_conform::record::transcript::Transcript;
 use avp_conform::record::{CaseRecord, Record};
 use avp_conform::run::{Heading, Jobs, Run, run};
 use avp_conform::server::{Options, Server, faults};
-use avp_conform::wire::{Client, ClientOptions, Endpoint, Patience, Request, Role, Service};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
@@ -43,7 +43,7 @@ fn main() -> ExitCode {
     start_up(&mut page);
     growth(&mut page, &bench.server.url());
     drop(bench);
-    avp_conform::console::out(&page.text).expect("standard output takes the page");
+    avp_conform::cli::console::out(&page.text).expect("standard output takes the page");
     if accept {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/reports/bench.md");
         fs::write(path, &page.text).expect("reports/bench.md can be written");

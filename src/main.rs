@@ -2,8 +2,8 @@
 
 use std::process::ExitCode;
 
-use avp_conform::cli::{Cli, Color};
-use avp_conform::{command, console};
+use avp_conform::cli::arguments::{Cli, Color};
+use avp_conform::cli::{command, console};
 use clap::Parser as _;
 
 fn main() -> ExitCode {

@@ -7,7 +7,7 @@ mod live;
 
 use std::sync::LazyLock;
 
-use avp_conform::exit;
+use avp_conform::cli::exit;
 use avp_conform::record::baseline::{Baseline, Change, update};
 use avp_conform::record::verdict::{RunVerdict, Verdict};
 use avp_conform::record::{Known, Record, merge};

@@ -7,12 +7,12 @@ use std::time::Duration;
 use avp_conform::case::{Suite, embedded_sources};
 use avp_conform::crypto::Seed;
 use avp_conform::drive::{Target, drive};
+use avp_conform::http::{Client, ClientOptions, Endpoint, Patience};
 use avp_conform::judge::{Context, Transport, judge};
 use avp_conform::protocol::SpecVersion;
 use avp_conform::record::CaseRecord;
 use avp_conform::record::verdict::Verdict;
 use avp_conform::server::{Options, Server, faults};
-use avp_conform::wire::{Client, ClientOptions, Endpoint, Patience};
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use tokio::runtime::Runtime;
 

@@ -39,13 +39,13 @@ fn hold_page(name: &str, made: &str) {
 fn the_schema_of_the_configuration_is_that_of_the_type() {
     hold(
         "schema/config.schema.json",
-        &format!("{:#}\n", avp_conform::config::schema()),
+        &format!("{:#}\n", avp_conform::cli::config::schema()),
     );
 }
 
 #[test]
 fn the_manual_of_the_configuration_tells_every_key() {
-    let schema = avp_conform::config::schema();
+    let schema = avp_conform::cli::config::schema();
     let properties = schema["properties"].as_object().unwrap();
     assert!(properties.len() > 25);
     for (key, property) in properties {

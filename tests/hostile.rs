@@ -191,7 +191,7 @@ fn visit_all(targets: Vec<Hostile>, options: &[&str]) {
             });
         }
     });
-    avp_conform::console::out(&format!("{}\n", lines.into_inner().unwrap().join("\n"))).unwrap();
+    avp_conform::cli::console::out(&format!("{}\n", lines.into_inner().unwrap().join("\n"))).unwrap();
     let wrong = wrong.into_inner().unwrap();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }

@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use avp_conform::wire::{Client, ClientOptions, Endpoint, Lane, Outcome, Request, Sent, Service};
+use avp_conform::http::{Client, ClientOptions, Endpoint, Lane, Outcome, Request, Sent, Service};
 use tokio::task::JoinSet;
 
 #[path = "hostile/bank.rs"]

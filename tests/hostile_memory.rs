@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use avp_conform::wire::{Client, ClientOptions, Endpoint, Request, Service};
+use avp_conform::http::{Client, ClientOptions, Endpoint, Request, Service};
 use tokio::task::JoinSet;
 
 #[path = "hostile/bank.rs"]

@@ -227,9 +227,10 @@ fn measure() {
                 let done = run(conduct, options);
                 let (took, verdict) = (started.elapsed().as_secs_f64(), done.record.verdict);
                 let notes = done.record.notes.join("; ");
-                avp_conform::console::out(&format!("{what}: {verdict} in {took:.1} s; {notes}\n")).unwrap();
+                avp_conform::cli::console::out(&format!("{what}: {verdict} in {took:.1} s; {notes}\n"))
+                    .unwrap();
                 if verdict != RunVerdict::Conformant {
-                    avp_conform::console::out(&done.out).unwrap();
+                    avp_conform::cli::console::out(&done.out).unwrap();
                 }
             });
         }

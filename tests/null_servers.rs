@@ -10,13 +10,13 @@ use std::time::Duration;
 use avp_conform::case::{Suite, embedded_sources};
 use avp_conform::crypto::{Identity, Seed, sign_binding};
 use avp_conform::drive::Target;
+use avp_conform::http::{Client, ClientOptions, Endpoint, Patience};
 use avp_conform::judge::Transport;
 use avp_conform::protocol::{Level, SpecVersion};
 use avp_conform::record::Record;
 use avp_conform::record::verdict::{RunVerdict, Verdict};
 use avp_conform::run::{Heading, Jobs, RACE_TIME, Run, run};
 use avp_conform::server::{Options, Server, faults};
-use avp_conform::wire::{Client, ClientOptions, Endpoint, Patience};
 use serde_json::{Value, json};
 
 /// A request as a null server sees it.
@@ -91,7 +91,7 @@ fn suite_against(endpoint: Endpoint) -> Record {
         slow: false,
         show_secrets: false,
     };
-    let selected = avp_conform::plan::plan(&suite, &[], SpecVersion::default(), false);
+    let selected = avp_conform::case::selection::plan(&suite, &[], SpecVersion::default(), false);
     let plan = Run {
         suite: Arc::new(suite),
         selected,

@@ -8,8 +8,8 @@ mod live;
 use avp_conform::record::Record;
 use avp_conform::record::rejudged::Rejudged;
 use avp_conform::record::verdict::Verdict;
-use avp_conform::rejudge::rejudge;
 use avp_conform::report::{Format, View, rejudged_text, render};
+use avp_conform::run::rejudge::rejudge;
 use avp_conform::server::{Behaviour, faults, variations};
 
 /// The record as a reader of the JSON report has it.

@@ -14,8 +14,8 @@ use std::sync::{Arc, Mutex};
 use avp_conform::crypto::Seed;
 use avp_conform::drive::{identity, scope};
 use avp_conform::record::Record;
-use avp_conform::rejudge::rejudge;
 use avp_conform::report::{Format, Verbosity, View, render};
+use avp_conform::run::rejudge::rejudge;
 use avp_conform::server::{Behaviour, Options, Server};
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD, Engine as _};
 

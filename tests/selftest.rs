@@ -45,7 +45,7 @@ fn a_few_faults_are_caught_and_conformant_servers_are_not() {
         .block_on(selftest::observe(Arc::clone(&bench), &behaviours, |_| {}))
         .expect("every run comes to an end");
     let matrix = Matrix::of(bench.suite(), bench.selected(), &observations, false);
-    let shown = selftest::text(&matrix, avp_conform::style::Paint::default());
+    let shown = selftest::text(&matrix, avp_conform::report::paint::Paint::default());
     assert!(matrix.plain.green && matrix.canary, "{shown}");
     assert_eq!(
         matrix.false_alarms().count() + matrix.survivors().count(),

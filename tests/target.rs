@@ -9,11 +9,11 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use avp_conform::http::Role;
 use avp_conform::protocol::Operation;
 use avp_conform::record::verdict::{RunVerdict, Verdict};
 use avp_conform::record::{CaseRecord, Record, load};
 use avp_conform::server::{Options, Server, Tls};
-use avp_conform::wire::Role;
 
 const SEED: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
 
@@ -111,7 +111,7 @@ fn pass(mut client: TcpStream, mut inside: TcpStream, behaviour: &str, text: &st
         let seen = String::from_utf8_lossy(&buffer[..count]);
         match seen.contains(text).then_some(behaviour) {
             Some("dies") => {
-                avp_conform::console::out("out of cheese\n").unwrap();
+                avp_conform::cli::console::out("out of cheese\n").unwrap();
                 std::process::exit(7);
             }
             Some("hangs") => {

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use avp_conform::wire::{
+use avp_conform::http::{
     Client, ClientError, ClientOptions, Endpoint, Outcome, Request, Service, TlsOptions,
 };
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd};

@@ -9,17 +9,17 @@ use std::process::ExitCode;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use avp_conform::case::selection::plan;
 use avp_conform::case::{Suite, embedded_sources};
 use avp_conform::crypto::Seed;
 use avp_conform::drive::Target;
+use avp_conform::http::{Client, ClientOptions, Endpoint, Patience};
 use avp_conform::judge::Transport;
-use avp_conform::plan::plan;
 use avp_conform::protocol::SpecVersion;
 use avp_conform::record::verdict::Verdict;
 use avp_conform::record::{CaseRecord, CheckRecord, Record};
 use avp_conform::run::{Heading, Jobs, RACE_TIME, Run, run};
 use avp_conform::server::{Behaviour, Options, Server, Variation, faults, variations};
-use avp_conform::wire::{Client, ClientOptions, Endpoint, Patience};
 use libtest_mimic::{Arguments, Failed, Trial};
 use tokio::runtime::Runtime;
 

@@ -6,7 +6,7 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::time::Duration;
 
-use avp_conform::wire::{Client, ClientOptions, Endpoint, Lane, Outcome, Request, Sent, Service};
+use avp_conform::http::{Client, ClientOptions, Endpoint, Lane, Outcome, Request, Sent, Service};
 
 const LIMIT: Duration = Duration::from_secs(5);
 

@@ -10,8 +10,8 @@ use super::load::LoadedCase;
 use super::model::Step;
 use super::snippet::Problem;
 use super::words::{Word, nearest};
-use crate::input::STDIN;
 use crate::protocol::{Operation, Subject, catalogue, schema};
+use crate::text::STDIN;
 
 /// Every problem of every case. Of those that could be read only in part, what they name is looked at: all else may be for
 /// want of what is missing.

@@ -18,8 +18,8 @@ use super::mistakes::{self, Remains};
 use super::model::{Case, CaseFile, Step};
 use super::snippet::Problem;
 use super::words::{Word, nearest};
-use crate::input;
 use crate::protocol::{Operation, catalogue};
+use crate::text;
 
 include!(concat!(env!("OUT_DIR"), "/embedded_cases.rs"));
 
@@ -238,7 +238,7 @@ fn read_file(path: &Path) -> io::Result<Source> {
     Ok(Source {
         // Windows takes either, and reports name files alike everywhere.
         name: path.display().to_string().replace(std::path::MAIN_SEPARATOR, "/"),
-        text: input::text(path)?,
+        text: text::read_file(path)?,
     })
 }
 

@@ -9,6 +9,7 @@ pub mod lint;
 mod load;
 mod mistakes;
 pub mod model;
+pub mod selection;
 mod snippet;
 mod words;
 

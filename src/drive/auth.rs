@@ -12,9 +12,9 @@ use super::{Driver, Errand, Flow, blocked, not_applicable};
 use crate::case::NonceSource;
 use crate::case::model::{Challenge, KeyForm, Redeem};
 use crate::crypto::{self, SignatureForm};
+use crate::http::{Role, Service};
+use crate::outcome::Reading;
 use crate::protocol::Operation;
-use crate::reading::Reading;
-use crate::wire::{Role, Service};
 
 impl Driver<'_> {
     /// Logs an actor in, unless it holds a token that is good for a while yet.

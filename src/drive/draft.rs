@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use super::world::World;
 use crate::case::TokenForm;
+use crate::http::{Body, Headers, Request, Service};
 use crate::protocol::Operation;
-use crate::wire::{Body, Headers, Request, Service};
 
 /// A request in the making.
 #[derive(Debug, Clone)]

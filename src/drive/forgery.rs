@@ -12,8 +12,8 @@ use sha2::Sha256;
 use super::draft::{Draft, Mask};
 use super::{Driver, Errand, Flow, not_applicable};
 use crate::case::Forgery;
+use crate::http::{Endpoint, Role, Service};
 use crate::protocol::Operation;
-use crate::wire::{Endpoint, Role, Service};
 
 /// Where a file named by `kid` is looked for that is empty on every system that has it.
 const EMPTY_FILE: &str = "../../../../../../../../dev/null";

@@ -5,13 +5,13 @@ use std::time::{Duration, Instant};
 
 use tokio::time::timeout;
 
-use super::audit::Eyes;
+use super::read_back::Eyes;
 use super::{CONNECTING, Driver, Errand, Flow, error, not_applicable, patience_key};
 use crate::case::Action;
 use crate::case::model::Step;
-use crate::reading::Reading;
+use crate::http::{Body, Failure, FailureKind, Role};
+use crate::outcome::Reading;
 use crate::record::Stopped;
-use crate::wire::{Body, Failure, FailureKind, Role};
 
 /// So long a target has to look at the head of a request before something else is done: it says nothing when it has.
 const HEAD_TIME: Duration = Duration::from_millis(25);

@@ -3,14 +3,14 @@
 use base64::prelude::{BASE64_URL_SAFE_NO_PAD as BASE64_URL, Engine as _};
 use serde_json::{Map, Value, json};
 
-use crate::reading;
-use crate::wire::Jwt;
+use crate::http::Jwt;
+use crate::outcome;
 
 /// Larger tokens are not looked into.
 const LARGEST: usize = 16 << 10;
 
 /// The readable parts of the token in an answer.
-pub(super) fn of(body: &reading::Body) -> Option<Jwt> {
+pub(super) fn of(body: &outcome::Body) -> Option<Jwt> {
     let token = body
         .as_ref()
         .ok()?

@@ -4,18 +4,18 @@
 //! tokens, nonces, and what the repositories hold. It ends early only when a later step needs what an earlier answer did not
 //! give; the transcript then says what is missing.
 
-mod audit;
 mod auth;
 mod draft;
-mod finder;
-mod forge;
 mod forgery;
 mod held;
 mod jwt;
 mod lifetime;
+mod mutate;
 mod race;
+mod read_back;
+mod replacer;
+mod requests;
 mod secrets;
-mod spoil;
 mod steps;
 mod throttle;
 mod world;
@@ -33,13 +33,14 @@ pub use world::{identity, marker, scope, unique};
 
 use crate::case::{LoadedCase, TokenForm};
 use crate::crypto::Seed;
-use crate::ledger::Stored;
+use crate::http::{Client, Exchange, FailureKind, Lane, Outcome, Patience, Request, Role, Sent};
+use crate::outcome;
+use crate::outcome::Reading;
 use crate::protocol::{Operation, SpecVersion};
-use crate::reading::{self, Reading};
 use crate::record::Stopped;
 use crate::record::transcript::{Read, Transcript};
 use crate::record::verdict::Verdict;
-use crate::wire::{Client, Exchange, FailureKind, Lane, Outcome, Patience, Request, Role, Sent};
+use crate::repo_state::Stored;
 use draft::{Content, Draft, Mask};
 use secrets::Secrets;
 use throttle::Demand;
@@ -359,7 +360,7 @@ impl Driver<'_> {
     }
 
     /// Waits as a 429 asks for, or ends the case where that leads nowhere.
-    async fn wait_out(&mut self, answer: &crate::wire::Answer, attempt: u32, first: Instant) -> Flow<()> {
+    async fn wait_out(&mut self, answer: &crate::http::Answer, attempt: u32, first: Instant) -> Flow<()> {
         let refusals = self.target.patience.refusals();
         let Some((wait, told)) = throttle::wait(answer, attempt, Timestamp::now()) else {
             if self.demand.is_unusual() {
@@ -402,7 +403,7 @@ impl Driver<'_> {
         let operation = errand.draft.operation;
         let body = match self.transcript.read_before(&mut sent.outcome) {
             Some(body) => Some(body),
-            None => sent.outcome.answer().and_then(reading::body),
+            None => sent.outcome.answer().and_then(outcome::body),
         };
         let reading = Reading::with_body(operation, &sent.outcome, body.as_ref());
         let login = operation == Some(Operation::Token);
@@ -445,7 +446,7 @@ impl Driver<'_> {
         &mut self,
         errand: &Errand<'_>,
         request: &Request,
-        body: Option<&reading::Body>,
+        body: Option<&outcome::Body>,
         outcome: &Outcome,
     ) {
         let text = |body: &Value, name: &str| body.get(name)?.as_str().map(str::to_owned);

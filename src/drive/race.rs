@@ -8,17 +8,17 @@ use std::time::Instant;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use super::audit::Eyes;
 use super::draft::{Draft, Mask};
+use super::read_back::Eyes;
 use super::throttle::is_told_limit;
 use super::world::cast;
 use super::{CONNECTING, Driver, Errand, Flow, error, patience_key};
 use crate::case::Action;
 use crate::case::model::{AddMember, Create, Step};
 use crate::crypto::SignatureForm;
+use crate::http::{Answer, Failure, FailureKind, Lane, Loaded, Outcome, Request, Role, Sent};
+use crate::outcome::Reading;
 use crate::protocol::Operation;
-use crate::reading::Reading;
-use crate::wire::{Answer, Failure, FailureKind, Lane, Loaded, Outcome, Request, Role, Sent};
 
 /// So many rounds of a case are run even where there is no time for them; of each of its forms, as many as that makes.
 const LEAST_ROUNDS: usize = 3;

@@ -10,11 +10,11 @@ use std::{fmt, thread};
 
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE, Engine as _};
 
-use super::finder::Finder;
+use super::replacer::Finder;
+use crate::http::{Body, Exchange, Outcome};
 use crate::protocol::encode_segment;
 use crate::record::CaseRecord;
 use crate::record::transcript::{Read, Transcript};
-use crate::wire::{Body, Exchange, Outcome};
 
 /// Secrets shorter than this are hidden only where they stand as a whole value: anything else would tear texts apart.
 const SHORTEST: usize = 8;
@@ -391,22 +391,22 @@ mod tests {
 
     fn hidden(secrets: &Secrets, body: &str) -> String {
         let mut transcript = Transcript {
-            exchanges: vec![crate::wire::Exchange {
+            exchanges: vec![crate::http::Exchange {
                 step: None,
-                role: crate::wire::Role::Step,
+                role: crate::http::Role::Step,
                 round: 0,
                 actor: None,
                 operation: None,
                 repo: None,
                 spoiled: None,
-                request: crate::wire::Request {
-                    service: crate::wire::Service::Vault,
+                request: crate::http::Request {
+                    service: crate::http::Service::Vault,
                     method: "GET".to_owned(),
                     path: "/".to_owned(),
                     headers: Vec::new(),
                     body: Some(Body::from(body)),
                 },
-                outcome: Outcome::Answer(crate::wire::Answer {
+                outcome: Outcome::Answer(crate::http::Answer {
                     status: 200,
                     headers: vec![("x".to_owned(), body.to_owned())],
                     body: Body::default(),

@@ -4,19 +4,19 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::audit::{Eyes, Sight};
 use super::draft::{Content, Draft, path};
+use super::read_back::{Eyes, Sight};
 use super::throttle::{Demand, is_told_limit};
-use super::{Driver, Flow, blocked, error, forge, jwt, not_applicable, now_ms, spoil, world};
+use super::{Driver, Flow, blocked, error, jwt, mutate, not_applicable, now_ms, requests, world};
 use crate::case::model::{Create, Repo, Step, Stored as StoredWord, Wait};
 use crate::case::{Action, NonceSource, TokenForm};
 use crate::crypto::SignatureForm;
+use crate::http::{Answer, Role};
 use crate::json;
-use crate::ledger::{Stored, member_id};
+use crate::outcome::Reading;
 use crate::protocol::{Operation, encode_segment};
-use crate::reading::Reading;
 use crate::record::Stopped;
-use crate::wire::{Answer, Role};
+use crate::repo_state::{Stored, member_id};
 
 /// A nonce lives two minutes or less; so much later it is gone.
 const NONCE_LIFETIME: Duration = Duration::from_secs(125);
@@ -115,7 +115,7 @@ impl Driver<'_> {
                     let (mut at, mut count) = (0, 1);
                     while at < count {
                         let draft = self.redeem_draft(name, redeem, form).await?;
-                        let drafts = spoil::variants(&mut self.world, step.with.as_ref(), &step.repo, draft);
+                        let drafts = mutate::variants(&mut self.world, step.with.as_ref(), &step.repo, draft);
                         count = drafts.len();
                         if let Some(draft) = drafts.into_iter().nth(at) {
                             self.one(step, index, name, &step.repo, draft, round + at, false)
@@ -180,7 +180,7 @@ impl Driver<'_> {
         let valid = match step.action() {
             Action::Challenge(challenge) => {
                 let drafts = self.challenge_drafts(name, challenge);
-                let spoil = |draft| spoil::variants(&mut self.world, step.with.as_ref(), repo, draft);
+                let spoil = |draft| mutate::variants(&mut self.world, step.with.as_ref(), repo, draft);
                 return drafts.into_iter().flat_map(spoil).collect();
             }
             Action::Request(request) => {
@@ -189,7 +189,7 @@ impl Driver<'_> {
                     .path
                     .split('/')
                     .map(|segment| match segment.starts_with("{id:") {
-                        true => encode_segment(&spoil::fill_text(&mut self.world, segment)),
+                        true => encode_segment(&mutate::fill_text(&mut self.world, segment)),
                         false => segment.replace("{repo}", &id),
                     });
                 let path = path.collect::<Vec<_>>().join("/");
@@ -205,13 +205,13 @@ impl Driver<'_> {
             action => self.valid_draft(name, repo, action),
         };
         let Some(valid) = valid else { return Vec::new() };
-        spoil::variants(&mut self.world, step.with.as_ref(), repo, valid)
+        mutate::variants(&mut self.world, step.with.as_ref(), repo, valid)
     }
 
     /// The valid request of an operation of the route table.
     pub(super) fn valid_draft(&mut self, actor: &str, repo: &str, action: Action<'_>) -> Option<Draft> {
         let operation = action.operation()?;
-        let body = forge::body(&mut self.world, actor, repo, action);
+        let body = requests::body(&mut self.world, actor, repo, action);
         let member = match action {
             Action::FetchMember(fetch) => Some(fetch.member.as_str()),
             _ => None,

@@ -5,8 +5,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimeParser;
 
+use crate::http::Answer;
 use crate::json;
-use crate::wire::Answer;
 
 /// How often one request is sent again after 429 before the target is taken to throttle for good.
 pub(super) const ATTEMPTS: u32 = 12;

@@ -9,8 +9,8 @@ use super::lifetime::Lifetime;
 use crate::case::model::{Case, Create};
 use crate::case::{Action, TokenForm};
 use crate::crypto::{self, DataKey, Identity, PlantedAccounts, Seed};
-use crate::ledger::Stored;
 use crate::protocol::SpecVersion;
+use crate::repo_state::Stored;
 
 /// Everything of one case that is derived from the seed or was handed out by the target.
 pub(super) struct World<'a> {
@@ -108,7 +108,7 @@ pub fn marker(seed: &Seed, generation: u32, identity: &Identity) -> Arc<Value> {
         used: None,
     };
     world.actors.insert(name.to_owned(), actor);
-    super::forge::body(
+    super::requests::body(
         &mut world,
         name,
         name,

@@ -7,15 +7,15 @@ use serde_json::Value;
 use super::blame;
 use super::check::{Finding, Subject};
 use super::compare::{self, Difference, Kind};
+use super::parsed::Frame;
+use super::steps::{Mark, Walk};
 use super::stored::{Expected, aspects, broken, grouped};
-use super::tape::Frame;
-use super::walk::{Mark, Walk};
 use crate::case::model::Step;
 use crate::json;
-use crate::ledger::{Stored, member_id};
+use crate::outcome::Reading;
 use crate::protocol::Operation;
-use crate::reading::Reading;
 use crate::record::verdict::Verdict;
+use crate::repo_state::{Stored, member_id};
 
 /// Notes a finding under a step, or as a standing check where there is none.
 pub(super) fn report(

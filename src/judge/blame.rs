@@ -7,14 +7,14 @@ use serde_json::Value;
 
 use super::check;
 use super::compare::{Difference, Kind};
-use super::tape::Frame;
-use super::walk::{Mark, Walk};
+use super::parsed::Frame;
+use super::steps::{Mark, Walk};
 use crate::case::model::Step;
 use crate::case::{TokenForm, Word};
-use crate::ledger::Stored;
+use crate::http::{FailureKind, Role};
+use crate::outcome::Reading;
 use crate::protocol::{Level, Operation, schema};
-use crate::reading::Reading;
-use crate::wire::{FailureKind, Role};
+use crate::repo_state::Stored;
 
 /// Counters beyond this are what servers round that keep them in too small a type.
 pub(super) const LARGE: i64 = i32::MAX as i64;

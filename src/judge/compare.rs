@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::sent;
 use crate::json;
-use crate::ledger::{Stored, member_id};
+use crate::repo_state::{Stored, member_id};
 
 /// What a difference is about; each kind is another requirement's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -7,11 +7,11 @@
 use std::collections::BTreeMap;
 
 use super::check::Finding;
-use super::tape::Frame;
+use super::parsed::Frame;
+use crate::http::Role;
+use crate::outcome::Reading;
 use crate::protocol::Operation;
-use crate::reading::Reading;
 use crate::record::verdict::Verdict;
-use crate::wire::Role;
 
 /// In so many rounds it must have been seen before it counts, and in one of so many.
 const OFTEN: (usize, usize) = (3, 4);
@@ -104,8 +104,8 @@ impl Hitches {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::judge::tape::Frame;
-    use crate::wire::{Answer, Exchange, Failure, FailureKind, Outcome, Request, Service};
+    use crate::http::{Answer, Exchange, Failure, FailureKind, Outcome, Request, Service};
+    use crate::judge::parsed::Frame;
 
     fn exchange(outcome: Outcome) -> Exchange {
         Exchange {

@@ -4,28 +4,29 @@
 //! exchanges once, keeps the state that the target's own answers commit it to, and holds every answer against it. It
 //! shares no code with the reference server.
 
+mod actors;
 mod answers;
 mod blame;
-mod cast;
 mod check;
 mod compare;
+mod every_exchange;
 mod hitches;
-mod proof;
+pub mod jwt_claims;
+mod parsed;
 mod race;
 mod sent;
-mod standing;
+mod steps;
 mod stored;
-mod tape;
-mod walk;
+mod witness;
 
-pub use standing::REQUIREMENTS as STANDING_REQUIREMENTS;
+pub use every_exchange::REQUIREMENTS as STANDING_REQUIREMENTS;
 
 use crate::case::LoadedCase;
 use crate::crypto::Seed;
+use crate::http::{Endpoint, Exchange};
 use crate::protocol::SpecVersion;
 use crate::record::CaseRecord;
 use crate::record::transcript::Transcript;
-use crate::wire::{Endpoint, Exchange};
 
 /// What judging needs to know beside the transcript.
 #[derive(Debug, Clone, Copy)]
@@ -64,11 +65,11 @@ impl Transport {
 
 /// Judges one case. What was written down becomes part of the record.
 pub fn judge(case: &LoadedCase, transcript: Transcript, context: &Context<'_>) -> CaseRecord {
-    let frames = tape::read(&transcript);
+    let frames = parsed::read(&transcript);
     let doubt = transcript.exchanges.iter().position(Exchange::is_doubtful);
     let mut checks = check::Checks::new(case, context.spec, doubt);
-    let cast = cast::Cast::new(context, case.id());
-    let spoilt = walk::walk(
+    let cast = actors::Cast::new(context, case.id());
+    let spoilt = steps::walk(
         case,
         &frames,
         context,
@@ -76,7 +77,7 @@ pub fn judge(case: &LoadedCase, transcript: Transcript, context: &Context<'_>) -
         &mut checks,
         transcript.stopped.as_ref(),
     );
-    standing::look(
+    every_exchange::look(
         &mut checks,
         case,
         &frames,
@@ -85,7 +86,7 @@ pub fn judge(case: &LoadedCase, transcript: Transcript, context: &Context<'_>) -
         context.transport,
     );
     let mut records = checks.records();
-    proof::withhold(case, &frames, &cast, transcript.stopped.as_ref(), &mut records);
+    witness::withhold(case, &frames, &cast, transcript.stopped.as_ref(), &mut records);
     let verdict = CaseRecord::worst(&records, transcript.stopped.as_ref());
     let mut requirements: Vec<String> = records
         .iter()
@@ -102,7 +103,7 @@ pub fn judge(case: &LoadedCase, transcript: Transcript, context: &Context<'_>) -
         generation: None,
         verdict,
         requirements,
-        reason: proof::reason(verdict, transcript.stopped.as_ref(), &records),
+        reason: witness::reason(verdict, transcript.stopped.as_ref(), &records),
         known: None,
         duration_ms: transcript.took.as_secs_f64() * 1000.0,
         began_ms: transcript.began_ms,

@@ -11,11 +11,11 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::compare;
-use super::tape::Frame;
-use super::walk::epoch_left;
-use crate::ledger::{Stored, member_id};
+use super::parsed::Frame;
+use super::steps::epoch_left;
+use crate::outcome::Reading;
 use crate::protocol::Operation;
-use crate::reading::Reading;
+use crate::repo_state::{Stored, member_id};
 
 /// More requests than these are not put in order.
 const MOST_RUNNERS: usize = 16;

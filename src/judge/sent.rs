@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use serde_json::Value;
 
-use super::tape::Frame;
-use crate::ledger::member_id;
+use super::parsed::Frame;
+use crate::repo_state::member_id;
 
 /// Texts of fewer characters are not taken for binary values: an iv has sixteen.
 const SHORTEST: usize = 16;

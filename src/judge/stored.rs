@@ -6,14 +6,14 @@ use super::answers::{self, report};
 use super::blame;
 use super::check::Finding;
 use super::compare::{self, Difference, Kind};
-use super::tape::Frame;
-use super::walk::{Mark, Walk};
+use super::parsed::Frame;
+use super::steps::{Mark, Walk};
 use crate::case::Word;
 use crate::crypto::{DataKey, OpenError, open_payload};
-use crate::ledger::{Stored, member_id};
+use crate::outcome::Reading;
 use crate::protocol::{DEFAULT_SCHEME, EncryptedEnvelope, Operation, WrappedKey, schema};
-use crate::reading::Reading;
 use crate::record::verdict::Verdict;
+use crate::repo_state::{Stored, member_id};
 
 /// What may be stored.
 #[derive(Debug, Clone)]

@@ -89,7 +89,7 @@ pub fn catalogue() -> &'static Catalogue {
 
 /// The text of the embedded catalogue, for hashing.
 pub fn source() -> &'static str {
-    include_str!("../../schema/requirements.toml")
+    include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/schema/requirements.toml"))
 }
 
 /// The title of a section of the specification; `None` for one that holds no requirements.

@@ -7,10 +7,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::http::Role;
 use crate::protocol::Operation;
 use crate::record::verdict::Verdict;
 use crate::record::{CaseRecord, CheckRecord};
-use crate::wire::Role;
 
 /// An operation is broken in itself where it breaks in so many cases without a race.
 const CASES: usize = 2;
@@ -275,7 +275,7 @@ fn operation_of(case: &CaseRecord, check: &CheckRecord) -> Option<Operation> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::{Answer, Exchange, Outcome, Request, Service};
+    use crate::http::{Answer, Exchange, Outcome, Request, Service};
 
     fn exchange(role: Role, step: Option<usize>, operation: Operation) -> Exchange {
         let request = Request {

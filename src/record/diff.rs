@@ -6,7 +6,7 @@ use super::sentences::{matter, sentence, target};
 use super::{CaseRecord, Record, RequirementRecord};
 use crate::protocol::Level;
 use crate::record::verdict::{RunVerdict, Verdict};
-use crate::style::count;
+use crate::text::count;
 
 /// The difference of two records.
 #[derive(Debug, Clone, PartialEq, Eq)]

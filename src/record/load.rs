@@ -7,7 +7,7 @@ use std::path::Path;
 use serde::Deserialize;
 
 use crate::record::{FORMAT, Record};
-use crate::style::visible_cut;
+use crate::text::visible_cut;
 
 /// What programs of Windows begin a text with; it is none of it.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";

@@ -5,9 +5,9 @@ use std::collections::HashSet;
 use jiff::{SignedDuration, Timestamp};
 
 use super::sentences::split_id;
-use crate::plan::Shard;
+use crate::case::selection::Shard;
 use crate::record::{OutOfDate, Record, RequirementRecord, Summary};
-use crate::style::visible;
+use crate::text::visible;
 
 /// The record of a run that was made in parts. `tally` computes the verdicts of the requirements and of the run anew from
 /// the cases. The error is a sentence.

@@ -18,9 +18,9 @@ pub use merge::merge;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::http::Exchange;
 use crate::protocol::{Level, Operation, SpecVersion};
 use crate::record::verdict::{RunVerdict, Verdict};
-use crate::wire::Exchange;
 
 /// The name of a check that is a piece of advice: it is not applicable to any requirement, and says what came and what to mind.
 pub const ADVICE: &str = "advice";

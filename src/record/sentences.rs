@@ -1,7 +1,7 @@
 //! Sentences about a record that reports and comparisons share: what was judged, why a case is as it is, what came.
 
 use super::{CaseRecord, CheckRecord, EXEC_TARGET, Known, Record};
-use crate::style::{cut, hide_passwords, visible_cut};
+use crate::text::{cut, hide_passwords, visible_cut};
 
 /// How much of an address or a command stands in a heading.
 const ADDRESS: usize = 100;

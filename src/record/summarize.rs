@@ -2,8 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::case::{LoadedCase, Suite};
-use crate::plan;
+use crate::case::{LoadedCase, Suite, selection};
 use crate::protocol::{Level, Operation, Requirement, SpecVersion, catalogue};
 use crate::record::verdict::{RunVerdict, Verdict};
 use crate::record::{
@@ -23,7 +22,7 @@ const SLOW: &str = "it takes minutes to see: run with --slow";
 pub fn settle(record: &mut Record, suite: &Suite) {
     consequences::settle(&mut record.cases);
     let ran = |case: &LoadedCase| record.cases.iter().any(|other| other.id == case.id());
-    let named = |case| plan::requirements(case).into_iter();
+    let named = |case| selection::requirements(case).into_iter();
     let mut selected: Vec<&str> = suite
         .cases
         .iter()

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::reading;
+use crate::http::{Exchange, Outcome};
+use crate::outcome;
 use crate::record::{CaseRecord, Stopped};
-use crate::wire::{Exchange, Outcome};
 
 /// The exchanges of one case, in the order in which they were made.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -32,7 +32,7 @@ pub struct Read {
     /// What was sent.
     pub request: Option<Arc<Value>>,
     /// What came back.
-    pub answer: Option<reading::Body>,
+    pub answer: Option<outcome::Body>,
 }
 
 impl Transcript {
@@ -45,7 +45,7 @@ impl Transcript {
     /// What the body of an answer says, where it is that of the exchange before; the two share its bytes then.
     ///
     /// One member after the other is served the same.
-    pub fn read_before(&self, outcome: &mut Outcome) -> Option<reading::Body> {
+    pub fn read_before(&self, outcome: &mut Outcome) -> Option<outcome::Body> {
         let Outcome::Answer(answer) = outcome else {
             return None;
         };

@@ -7,7 +7,7 @@ use super::{json as layout, text};
 use crate::record::sentences::{reason, sentence, target};
 use crate::record::verdict::Verdict;
 use crate::record::{CaseRecord, Record};
-use crate::style::visible;
+use crate::text::visible;
 
 /// The version of the format that this follows.
 const SPEC_VERSION: &str = "0.0.0";

@@ -4,7 +4,8 @@ use super::View;
 use super::text::Page;
 use crate::record::verdict::Verdict;
 use crate::record::{Change, Diff};
-use crate::style::{Tone, visible};
+use crate::report::paint::Tone;
+use crate::text::visible;
 
 /// The difference of two records, for a terminal.
 pub fn diff_text(diff: &Diff, view: &View) -> String {

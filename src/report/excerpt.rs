@@ -1,8 +1,8 @@
 //! The decisive part of a body on one line, with a marker under the decisive place.
 
 use super::locate::nearest;
-use crate::style::{cut, visible, visible_block};
-use crate::wire::Body;
+use crate::http::Body;
+use crate::text::{cut, visible, visible_block};
 
 /// One line of a body, and what stands below it.
 #[derive(Debug, PartialEq, Eq)]

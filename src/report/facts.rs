@@ -6,7 +6,7 @@ use crate::protocol::{Level, SpecVersion};
 use crate::record::sentences::{got, is_told_by_command, sentence, split_id, target};
 use crate::record::verdict::{RunVerdict, Verdict};
 use crate::record::{ADVICE, Baseline, CaseRecord, Latency, Record, RequirementRecord};
-use crate::style::{count, hide_passwords, thousands, visible};
+use crate::text::{count, hide_passwords, thousands, visible};
 
 /// The sections of the published specification that have requirements, with their titles.
 const SECTIONS: [(&str, &str); 11] = [

@@ -94,7 +94,7 @@ impl FromStr for Format {
 }
 
 fn unknown(text: &str) -> String {
-    let shown = crate::style::visible_cut(text, 40);
+    let shown = crate::text::visible_cut(text, 40);
     match nearest(&text.to_lowercase()) {
         Some(format) => format!("no report format is called \"{shown}\"; did you mean \"{format}\"?"),
         None => {

@@ -8,7 +8,7 @@ use super::text;
 use crate::record::sentences::{reason, sentence};
 use crate::record::verdict::{RunVerdict, Verdict};
 use crate::record::{Baseline, Record};
-use crate::style::{count, visible};
+use crate::text::{count, visible};
 
 /// How many annotations of a kind GitHub shows for a step.
 const OF_A_KIND: usize = 10;

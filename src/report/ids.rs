@@ -3,7 +3,7 @@
 use crate::record::sentences::{sentence, split_id};
 use crate::record::verdict::Verdict;
 use crate::record::{Record, RequirementRecord};
-use crate::style::visible;
+use crate::text::visible;
 
 /// The requirements of one kind: their ids, and the reason that they share.
 pub(super) fn by_reason(record: &Record, wanted: impl Fn(Verdict) -> bool) -> Vec<(String, String)> {

@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::ser::{CompactFormatter, Formatter, PrettyFormatter};
 
 use crate::record::Record;
-use crate::style::is_hidden;
+use crate::text::is_hidden;
 
 /// Levels that are laid out over several lines: the record, its cases, and the lists of checks and exchanges in them.
 const OPEN_LEVELS: usize = 4;

@@ -9,7 +9,7 @@ use super::text;
 use crate::record::sentences::{reason, sentence};
 use crate::record::verdict::Verdict;
 use crate::record::{CaseRecord, Record};
-use crate::style::visible;
+use crate::text::visible;
 
 /// The record as JUnit XML: what the schema allows that Jenkins publishes, and `file`, by which GitLab finds the case.
 pub(super) fn render(record: &Record) -> Vec<u8> {

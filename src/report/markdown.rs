@@ -9,7 +9,7 @@ use super::text;
 use crate::record::Record;
 use crate::record::sentences::{got, known_sentence, sentence, target};
 use crate::record::verdict::{RunVerdict, Verdict};
-use crate::style::{count, cut, thousands, visible};
+use crate::text::{count, cut, thousands, visible};
 
 /// No summary is longer, in bytes: GitHub takes 1 MiB.
 const LIMIT: usize = 1 << 20;

@@ -19,6 +19,7 @@ mod junit;
 mod locate;
 mod markdown;
 mod outline;
+pub mod paint;
 mod rejudged;
 mod tap;
 mod text;

@@ -6,7 +6,8 @@ use super::text::Page;
 use crate::record::rejudged::{CheckChange, Rejudged};
 use crate::record::sentences::sentence;
 use crate::record::verdict::Verdict;
-use crate::style::{Tone, count, visible};
+use crate::report::paint::Tone;
+use crate::text::{count, visible};
 
 /// What changed, for a terminal.
 pub fn rejudged_text(again: &Rejudged, view: &View) -> String {

@@ -8,7 +8,7 @@ use super::text::exchange_line;
 use crate::record::sentences::{got, reason, sentence};
 use crate::record::verdict::Verdict;
 use crate::record::{CaseRecord, CheckRecord, Record};
-use crate::style::visible;
+use crate::text::visible;
 
 /// The record as TAP.
 pub(super) fn render(record: &Record) -> String {

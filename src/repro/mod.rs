@@ -10,8 +10,8 @@ mod spoilt;
 
 use crate::crypto::Seed;
 use crate::drive;
+use crate::http::{Exchange, Role};
 use crate::record::{CaseRecord, CheckRecord, Record};
-use crate::wire::{Exchange, Role};
 
 /// What a script is made of.
 struct Plan<'a> {

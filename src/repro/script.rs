@@ -7,9 +7,9 @@ use super::{Plan, spoilt};
 use crate::case::TokenForm;
 use crate::crypto::SignatureForm;
 use crate::drive::{self, SIGNATURE_MARK, TOKEN_MARK};
+use crate::http::{Exchange, Outcome, Role, Service};
 use crate::protocol::{Operation, encode_segment};
-use crate::style::{visible, visible_cut};
-use crate::wire::{Exchange, Outcome, Role, Service};
+use crate::text::{visible, visible_cut};
 
 /// What every script begins with.
 const PRELUDE: &str = include_str!("prelude.sh");

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::{Run, keeper, once};
+use super::{Run, once, supervisor};
 use crate::drive::{LiveSecrets, Target};
 use crate::record::CaseRecord;
 use crate::record::verdict::Verdict;
@@ -62,5 +62,5 @@ fn again(run: &Run, heat: u32) -> Run {
 /// Whether a heat speaks against the target, or met no target any more.
 fn is_worse(record: &CaseRecord, known: Verdict) -> bool {
     let broken = matches!(record.verdict, Verdict::Warn | Verdict::Fail) && record.verdict > known;
-    broken || keeper::broken(record).is_some()
+    broken || supervisor::broken(record).is_some()
 }

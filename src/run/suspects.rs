@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 
 use crate::case::LoadedCase;
 use crate::drive::operation_key;
+use crate::http::{Exchange, FailureKind, Outcome, Role};
 use crate::record::CaseRecord;
 use crate::record::verdict::Verdict;
-use crate::wire::{Exchange, FailureKind, Outcome, Role};
 
 /// Cases in which something went wrong that costs little time are driven again even where the same is known to go wrong
 /// alone, until it did so often.

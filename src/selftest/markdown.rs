@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::matrix::{Caught, FaultRow, Matrix, Rate, Standing};
-use crate::style::count;
+use crate::text::count;
 
 /// So many cases are named in a cell.
 const NAMED: usize = 4;

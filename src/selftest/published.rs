@@ -14,10 +14,11 @@ pub const MARKDOWN: &str = "reports/selftest.md";
 pub const BLAME: &str = "reports/blame.md";
 
 /// The published matrix, as JSON.
-pub const PUBLISHED_JSON: &str = include_str!("../../reports/selftest.json");
+pub const PUBLISHED_JSON: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/reports/selftest.json"));
 
 /// The published matrix, for people.
-pub const PUBLISHED_MARKDOWN: &str = include_str!("../../reports/selftest.md");
+pub const PUBLISHED_MARKDOWN: &str =
+    include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/reports/selftest.md"));
 
 /// The published matrix; none where this program cannot read it.
 pub fn published() -> Option<&'static Matrix> {

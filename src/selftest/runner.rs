@@ -10,17 +10,17 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 
-use crate::case::Suite;
+use crate::case::{Suite, selection};
 use crate::crypto::Seed;
 use crate::drive::Target;
+use crate::http::{Client, ClientError, ClientOptions, Endpoint, Patience};
 use crate::judge::Transport;
 use crate::protocol::{Level, SpecVersion, catalogue};
 use crate::record::verdict::{RunVerdict, Verdict};
 use crate::record::{CaseRecord, CheckRecord, Record};
+use crate::report;
 use crate::run::{Heading, Jobs, RACE_TIME, Run, run};
 use crate::server::{Behaviour, Options, Server, StartError};
-use crate::wire::{Client, ClientError, ClientOptions, Endpoint, Patience};
-use crate::{plan, report};
 
 /// All runs use one seed: the same keys, ids and ivs each time.
 const SEED: [u8; 32] = *b"avp-conform selftest, seed no. 1";
@@ -189,7 +189,7 @@ impl Bench {
     pub fn new(suite: Arc<Suite>, settings: Settings) -> Result<Bench, BenchError> {
         let foreign = Server::start(Options::default())?;
         Ok(Bench {
-            selected: plan::plan(&suite, &[], SpecVersion::default(), false),
+            selected: selection::plan(&suite, &[], SpecVersion::default(), false),
             foreign: client(&foreign, settings.patient)?,
             _foreign: foreign,
             suite,
@@ -417,7 +417,7 @@ fn observation(behaviour: Behaviour, fired: u64, record: &Record, whole: bool) -
                     check.line,
                     check.requirements.join(" "),
                     check.expected,
-                    crate::style::visible_cut(&check.got, 300)
+                    crate::text::visible_cut(&check.got, 300)
                 )
             })
             .collect(),

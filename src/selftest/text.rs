@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 
 use super::matrix::{Caught, Fate, FaultRow, Matrix, Rate, Standing};
 use crate::protocol::Level;
-use crate::style::{Paint, Tone, count};
+use crate::report::paint::{Paint, Tone};
+use crate::text::count;
 
 /// So many cases are named in a line.
 const NAMED: usize = 3;

@@ -15,7 +15,7 @@ use super::faults::{auth as fault, races};
 use super::state::{State, now};
 use super::variations::identity;
 use super::vault::text;
-use super::{keys, nonces, shape, tokens};
+use super::{body_check, keys, nonces, tokens};
 
 /// The bytes of a nonce; none where its text is no base64.
 fn nonce_bytes(state: &State, text: &str) -> Vec<u8> {
@@ -34,7 +34,7 @@ fn nonce_bytes(state: &State, text: &str) -> Vec<u8> {
 
 /// What a decoder makes of a text that reads base64 in any spelling.
 fn lenient_bytes(text: &str) -> Vec<u8> {
-    STANDARD.decode(shape::respelt(text)).unwrap_or_default()
+    STANDARD.decode(body_check::respelt(text)).unwrap_or_default()
 }
 
 /// The last second of the year 9999, epoch milliseconds.

@@ -19,12 +19,12 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
 
 use super::answer::{Answer, Manner, Script, Step, Then};
-use super::byhand::{self, Rewound};
 use super::core;
 use super::faults::authorization::BEFORE_THE_BODY;
 use super::faults::transport::{EXPECT_HANGS, UNREAD, UNREAD_CHUNKS, UPGRADE_HANGS};
-use super::outbound::{self, Pieces};
+use super::raw_response::{self, Rewound};
 use super::request::{Body, Request};
+use super::response::{self, Pieces};
 use super::state::State;
 use super::variations::transport;
 
@@ -58,7 +58,7 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(site: Arc<Site>, st
     let mut stream = Rewound::new(Bytes::new(), stream);
     while let Some((next, script)) = converse(&site, stream).await {
         stream = next;
-        if !byhand::play(&mut stream, script).await {
+        if !raw_response::play(&mut stream, script).await {
             return;
         }
     }
@@ -145,7 +145,7 @@ async fn respond(
         return std::future::pending().await;
     }
     owed.store(true, Ordering::Relaxed);
-    Ok(outbound::response(&answer))
+    Ok(response::response(&answer))
 }
 
 /// What a server answers that does not wait for the body: to a request without a good token, where that is its fault, and to
@@ -162,7 +162,7 @@ fn early(state: &State, incoming: &http::Request<Incoming>) -> Option<Script> {
     let refusal = core::caller(state, &head(incoming)).err()?;
     state.fire();
     let answer = Answer::from(refusal);
-    let bytes = [outbound::head(&answer), answer.content().1].concat();
+    let bytes = [response::head(&answer), answer.content().1].concat();
     Some(Script {
         steps: vec![Step::Write(bytes)],
         then: Then::KeepAlive,

@@ -8,18 +8,21 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::answer::{Answer, Manner, Refusal, Script, Then};
+use super::body_check::Laxity;
 use super::deviation::{Edge, Scene};
 use super::faults::auth as signatures;
 use super::faults::push::NO_ENVELOPE;
 use super::faults::transport::CHUNKED_EMPTY;
 use super::faults::{authorization, errors, fidelity, malformed, races, routes, tokens as fault};
+use super::message_shapes::Shape;
 use super::request::Request;
 use super::route::Route;
-use super::shape::Laxity;
-use super::shapes::Shape;
 use super::state::{State, now};
 use super::variations::{identity, rules, transport};
-use super::{auth, bent, create, discovery, limits, members, pull, push, removal, shape, shapes, tokens};
+use super::{
+    auth, body_check, create, discovery, fault_hooks, limits, members, message_shapes, pull, push, removal,
+    tokens,
+};
 use crate::protocol::Operation;
 
 /// What a request is about: the operation, the ids of its path and who asks.
@@ -193,9 +196,11 @@ fn anonymous(state: &State, request: &Request, route: &Route, refusal: Refusal) 
         return Err(Refusal::not_found("there is no such repository"));
     }
     if state.is(fault::BODY_FIRST)
-        && let Some(shape) = shapes::of(*operation)
+        && let Some(shape) = message_shapes::of(*operation)
     {
-        let checked = request.json(state).and_then(|body| shape::check(shape, &body));
+        let checked = request
+            .json(state)
+            .and_then(|body| body_check::check(shape, &body));
         checked.inspect_err(|_| state.fire())?;
     }
     let user = request
@@ -232,7 +237,7 @@ fn perform(state: &State, place: &Place, request: &Request) -> Result<Value, Ref
 /// The body, read and checked. Repository operations take the result as it is, since an unknown repository and a
 /// stranger are named before a malformed body.
 fn body(state: &State, place: &Place, request: &Request) -> Result<Value, Refusal> {
-    let Some(shape) = shapes::of(place.operation) else {
+    let Some(shape) = message_shapes::of(place.operation) else {
         return Ok(Value::Null);
     };
     let mut value = request.json(state)?;
@@ -245,21 +250,21 @@ fn body(state: &State, place: &Place, request: &Request) -> Result<Value, Refusa
         }
     }
     if state.is_plain() {
-        shape::check(shape, &value)?;
+        body_check::check(shape, &value)?;
         return Ok(value);
     }
-    if state.is(rules::LENIENT_JSON) && shape::prune(shape, &mut value) {
+    if state.is(rules::LENIENT_JSON) && body_check::prune(shape, &mut value) {
         state.count(rules::LENIENT_JSON);
     }
     if let Some(mended) = malformed::names_mended(state, &value) {
         value = mended;
     }
-    if shape::mend(shape, &mut value, &|wanted, value| {
+    if body_check::mend(shape, &mut value, &|wanted, value| {
         malformed::mend(state, wanted, value)
     }) {
         state.fire();
     }
-    shape::check(shape, &value).or_else(|refusal| excuse(state, place, shape, &value, refusal))?;
+    body_check::check(shape, &value).or_else(|refusal| excuse(state, place, shape, &value, refusal))?;
     if fidelity::is_beyond_int32(&value) && state.deviates(fidelity::COUNTERS_REFUSED) {
         return Err(Refusal::bad_request("a counter is out of range"));
     }
@@ -276,7 +281,7 @@ fn excuse(
 ) -> Result<(), Refusal> {
     let text = |name: &str| body[name].is_string();
     let lax = malformed::laxity(state);
-    if shape::check_laxly(shape, body, lax).is_ok() {
+    if body_check::check_laxly(shape, body, lax).is_ok() {
         state.fire();
         return Ok(());
     }
@@ -296,7 +301,7 @@ fn excuse(
         }
         Operation::Push if body["envelope"].is_null() && state.is(NO_ENVELOPE) => Ok(()),
         _ => {
-            bent::do_half(state, place, body);
+            fault_hooks::do_half(state, place, body);
             Err(refusal)
         }
     }
@@ -314,7 +319,7 @@ fn takes_any_signature(state: &State) -> bool {
 
 /// Whether a token request lacks nothing but a signature of the right length.
 fn is_whole_but_signature(shape: &Shape, body: &Value) -> bool {
-    shape::check_laxly(
+    body_check::check_laxly(
         shape,
         body,
         Laxity {

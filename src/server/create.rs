@@ -8,7 +8,7 @@ use super::faults::{create as fault, neighbours, races, routes};
 use super::state::State;
 use super::variations::{limits as limit, rules};
 use super::vault::{Repo, count, id_of, list, same_envelope, text};
-use super::{bent, limits};
+use super::{fault_hooks, limits};
 
 /// Creates a repository whose only member is the caller.
 pub(super) fn create(state: &State, place: &Place, body: &Value) -> Result<Value, Refusal> {
@@ -34,7 +34,7 @@ pub(super) fn create(state: &State, place: &Place, body: &Value) -> Result<Value
             state.fire();
         }
     }
-    let stored = bent::created(state, place, &mut repo);
+    let stored = fault_hooks::created(state, place, &mut repo);
     let manifest = repo.manifest();
     if stored {
         vault.repos.insert(id.clone().into_owned(), repo);

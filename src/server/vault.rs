@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 
 use super::admission;
 use super::answer::Refusal;
-use super::bent::{self, History};
 use super::core::Place;
+use super::fault_hooks::{self, History};
 use super::faults::push::NO_ENVELOPE;
 use super::faults::{neighbours, races, routes};
 use super::state::State;
@@ -123,7 +123,7 @@ pub(super) fn as_member(
     let (gate, target) = admission::repos(state, &vault, place, named);
     let target = target.to_owned();
     let gate = vault.repos.get(gate).ok_or_else(unknown)?;
-    if let Some(known) = bent::unguarded(state, place, gate, named) {
+    if let Some(known) = fault_hooks::unguarded(state, place, gate, named) {
         return Ok(known);
     }
     if place.admitted && gate.entry(&place.caller).is_none() {
@@ -136,7 +136,7 @@ pub(super) fn as_member(
     }
     let sent = (!state.is_faultless()).then(|| named.clone());
     let repo = vault.repos.get_mut(&target).ok_or_else(unknown)?;
-    if let Some(seen) = bent::lagging(state, place, repo) {
+    if let Some(seen) = fault_hooks::lagging(state, place, repo) {
         let mut seen = seen.ok_or_else(unknown)?;
         let said = act(&mut seen, body?)?;
         return Ok(answer(&seen, said));
@@ -145,11 +145,11 @@ pub(super) fn as_member(
         let read = repo.clone();
         drop(vault);
         let body = body?;
-        return bent::race(state, place, race, &read, |repo| act(repo, body));
+        return fault_hooks::race(state, place, race, &read, |repo| act(repo, body));
     }
-    let before = bent::note(state, repo, body.as_ref().unwrap_or(&Value::Null));
+    let before = fault_hooks::note(state, repo, body.as_ref().unwrap_or(&Value::Null));
     let said = body.and_then(|body| act(repo, body));
-    let answered = bent::settle(state, place, before, repo, said);
+    let answered = fault_hooks::settle(state, place, before, repo, said);
     if let (Some(sent), Ok(_)) = (sent, &answered) {
         neighbours::across(state, place, &mut vault, &sent, &target);
     }

@@ -2,11 +2,11 @@
 
 use std::sync::LazyLock;
 
+use avp_conform::http::{Body, Failure, FailureKind, Outcome};
 use avp_conform::record::Record;
 use avp_conform::record::verdict::Verdict;
 use avp_conform::report::{Format, Verbosity, View, render};
-use avp_conform::style::is_hidden;
-use avp_conform::wire::{Body, Failure, FailureKind, Outcome};
+use avp_conform::text::is_hidden;
 use quick_xml::events::Event;
 
 use crate::fixture;

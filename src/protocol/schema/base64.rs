@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use base64::{DecodeError, DecodeSliceError, Engine as _};
 use serde_json::Value;
 
-use super::shape::{Shape, properties};
+use super::properties::{Shape, properties};
 use super::{MAX_VIOLATIONS, Violation};
 
 /// How many bytes a base64 field decodes to.

@@ -1,7 +1,7 @@
 //! The fields of a message, nested ones included, read from the schema.
 
 use super::base64::{Base64Len, base64_fields};
-use super::shape::{Property, Shape, properties};
+use super::properties::{Property, Shape, properties};
 
 /// One field that a valid message can hold.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -12,7 +12,7 @@ use toml::Spanned;
 use super::seen::Seen;
 use crate::case::{Problem, Source, toml_problem};
 use crate::record::Known;
-use crate::style::hide_passwords;
+use crate::text::hide_passwords;
 
 /// A list of known failures.
 #[derive(Debug, Clone)]

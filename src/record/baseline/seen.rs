@@ -6,10 +6,10 @@ use serde::Deserialize;
 use toml_edit::{InlineTable, Value};
 
 use crate::case::Word;
-use crate::reading::Reading;
+use crate::http::{Exchange, FailureKind, Outcome, Role};
+use crate::outcome::Reading;
 use crate::record::verdict::Verdict;
 use crate::record::{CaseRecord, CheckRecord};
-use crate::wire::{Exchange, FailureKind, Outcome, Role};
 
 /// One item of `seen`. A key that is left out is fulfilled by anything.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize)]

@@ -10,7 +10,7 @@ use super::seen::Seen;
 use crate::case::Suite;
 use crate::record::verdict::{RunVerdict, Verdict};
 use crate::record::{CaseRecord, CheckRecord, Known, Record};
-use crate::style::count;
+use crate::text::count;
 
 /// A look at every exchange that breaks in so many cases is written once, for all cases.
 const CASES_OF_ONE_CAUSE: usize = 2;

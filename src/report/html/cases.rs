@@ -9,7 +9,7 @@ use crate::record::verdict::Verdict;
 use crate::record::{CaseRecord, CheckRecord, Record};
 use crate::report::facts::{again, rule};
 use crate::report::findings::decisive;
-use crate::style::{count, thousands, visible_cut};
+use crate::text::{count, thousands, visible_cut};
 
 /// How many rules of one broken check are told in words.
 const RULES: usize = 4;

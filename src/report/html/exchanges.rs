@@ -5,13 +5,13 @@ use std::collections::BTreeSet;
 use maud::{Markup, html};
 
 use super::pretty::{Piece, pretty};
+use crate::http::{Body, Exchange, Headers, Outcome};
 use crate::record::sentences::sentence;
 use crate::record::{CaseRecord, CheckRecord};
 use crate::report::facts::took;
 use crate::report::findings::decisive;
 use crate::report::text::{exchange_outcome, exchange_place, short_path};
-use crate::style::{count, visible_cut};
-use crate::wire::{Body, Exchange, Headers, Outcome};
+use crate::text::{count, visible_cut};
 
 /// How much of a body is shown, in characters.
 const BODY: usize = 4096;

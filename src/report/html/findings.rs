@@ -8,7 +8,7 @@ use crate::record::{CaseRecord, Record};
 use crate::report::facts::rule;
 use crate::report::findings::{Finding, decisive, findings};
 use crate::report::text::exchange_line;
-use crate::style::{count, visible_cut};
+use crate::text::{count, visible_cut};
 
 /// How many findings are told.
 const FINDINGS: usize = 30;

@@ -17,7 +17,7 @@ use super::facts::{self, Totals, advice, repair, seconds, took, verdict_meaning}
 use crate::record::Record;
 use crate::record::sentences::{sentence, target};
 use crate::record::verdict::{RunVerdict, Verdict};
-use crate::style::{count, thousands, visible, visible_cut};
+use crate::text::{count, thousands, visible, visible_cut};
 
 const STYLE: &str = include_str!("style.css");
 const SCRIPT: &str = include_str!("app.js");

@@ -4,9 +4,9 @@ use std::ops::Range;
 
 use serde::de::IgnoredAny;
 
+use crate::http::Body;
 use crate::report::locate::nearest;
-use crate::style::visible_block;
-use crate::wire::Body;
+use crate::text::visible_block;
 
 /// A stretch of a body.
 #[derive(Debug, PartialEq, Eq)]

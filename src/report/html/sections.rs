@@ -8,7 +8,7 @@ use crate::record::verdict::Verdict;
 use crate::record::{Record, RequirementRecord};
 use crate::report::facts::sections;
 use crate::report::ids;
-use crate::style::{count, visible};
+use crate::text::{count, visible};
 
 /// The requirements.
 pub(super) fn write(record: &Record) -> Markup {

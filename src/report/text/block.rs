@@ -2,15 +2,16 @@
 
 use super::exchange;
 use super::page::{INDENT, Page};
+use crate::http::{Exchange, Outcome};
 use crate::record::sentences::{got, reason, sentence};
 use crate::record::verdict::Verdict;
 use crate::record::{CaseRecord, CheckRecord, Record};
 use crate::report::excerpt::excerpt;
 use crate::report::facts::{again, rule};
 use crate::report::findings::{Finding, decisive};
+use crate::report::paint::Tone;
 use crate::report::{Verbosity, View};
-use crate::style::{Tone, count, cut, visible, visible_cut};
-use crate::wire::{Exchange, Outcome};
+use crate::text::{count, cut, visible, visible_cut};
 
 /// How many broken checks of one case are shown.
 const CHECKS: usize = 3;

@@ -1,11 +1,12 @@
 //! Exchanges as text: one in a line, or all of a case in full.
 
 use super::page::Page;
+use crate::http::{Body, Exchange, Headers, Outcome, Role};
 use crate::record::CaseRecord;
 use crate::record::sentences::sentence;
 use crate::report::facts::took;
-use crate::style::{Tone, visible, visible_block, visible_cut};
-use crate::wire::{Body, Exchange, Headers, Outcome, Role};
+use crate::report::paint::Tone;
+use crate::text::{visible, visible_block, visible_cut};
 
 /// How much of a body is shown, in characters.
 const BODY: usize = 2048;

@@ -13,7 +13,8 @@ use super::{Verbosity, View};
 use crate::record::sentences::{got, reason, sentence, target};
 use crate::record::verdict::{RunVerdict, Verdict};
 use crate::record::{Baseline, CaseRecord, Record};
-use crate::style::{Tone, count, visible};
+use crate::report::paint::Tone;
+use crate::text::{count, visible};
 pub(super) use exchange::{
     line as exchange_line, outcome as exchange_outcome, place as exchange_place, short_path,
 };

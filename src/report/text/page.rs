@@ -3,7 +3,8 @@
 use super::label;
 use crate::record::verdict::Verdict;
 use crate::report::View;
-use crate::style::{Paint, Tone, wrap};
+use crate::report::paint::{Paint, Tone};
+use crate::text::wrap;
 
 /// Where the text behind a label begins.
 pub(super) const INDENT: usize = 11;

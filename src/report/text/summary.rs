@@ -6,8 +6,9 @@ use crate::record::sentences::{known_sentence, sentence, split_id};
 use crate::record::verdict::Verdict;
 use crate::report::facts::{Section, advice, latency, repair, seconds, sections};
 use crate::report::ids::{by_reason, ranges};
+use crate::report::paint::Tone;
 use crate::report::{Verbosity, facts};
-use crate::style::{Tone, count, thousands, visible, wrap};
+use crate::text::{count, thousands, visible, wrap};
 
 /// Where the verdicts of a section begin.
 const COLUMN: usize = 34;

@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 use crate::protocol::Operation;
 use crate::server::answer::{Answer, Refusal};
 use crate::server::deviation::{Scene, faults};
+use crate::server::message_access;
 use crate::server::state::now;
-use crate::server::walk;
 
 faults! { "auth";
     Rule(NONCE_BY_TEXT) "nonce-remembered-by-its-text", Must "AVP-3-03" and "AVP-6-21",
@@ -172,7 +172,7 @@ fn expires_past(_: &Scene<'_>, answer: &mut Answer) -> bool {
 }
 
 fn expires(answer: &mut Answer, change: impl Fn(i64) -> i64) -> bool {
-    let time = walk::object(answer).and_then(|token| token.get_mut("expiresAt"));
+    let time = message_access::object(answer).and_then(|token| token.get_mut("expiresAt"));
     time.is_some_and(|time| {
         *time = Value::from(change(time.as_i64().unwrap_or_default()));
         true

@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 use crate::protocol::Operation;
 use crate::server::answer::{Answer, Body};
 use crate::server::deviation::{Scene, faults};
+use crate::server::message_access;
 use crate::server::route::decode;
-use crate::server::walk;
 
 faults! { "errors";
     Answer(text) "errors-as-text", Must "AVP-6-18",
@@ -136,7 +136,8 @@ faults! { "errors";
 }
 
 fn text(_: &Scene<'_>, answer: &mut Answer) -> bool {
-    let Some(Value::String(sentence)) = walk::error(answer).and_then(|error| error.get("error").cloned())
+    let Some(Value::String(sentence)) =
+        message_access::error(answer).and_then(|error| error.get("error").cloned())
     else {
         return false;
     };
@@ -172,7 +173,7 @@ fn unauthorized_empty(_: &Scene<'_>, answer: &mut Answer) -> bool {
 }
 
 fn quoted(_: &Scene<'_>, answer: &mut Answer) -> bool {
-    let sentence = walk::error(answer).and_then(|error| error.get("error").cloned());
+    let sentence = message_access::error(answer).and_then(|error| error.get("error").cloned());
     sentence.is_some_and(|sentence| {
         answer.body = Body::Json(sentence);
         true
@@ -180,7 +181,7 @@ fn quoted(_: &Scene<'_>, answer: &mut Answer) -> bool {
 }
 
 fn nested(_: &Scene<'_>, answer: &mut Answer) -> bool {
-    walk::error(answer).is_some_and(|error| {
+    message_access::error(answer).is_some_and(|error| {
         let message = error.get("error").cloned();
         error
             .insert("error".to_owned(), json!({ "message": message }))
@@ -189,14 +190,14 @@ fn nested(_: &Scene<'_>, answer: &mut Answer) -> bool {
 }
 
 fn message(_: &Scene<'_>, answer: &mut Answer) -> bool {
-    walk::error(answer).is_some_and(|error| {
+    message_access::error(answer).is_some_and(|error| {
         let message = error.shift_remove("error").unwrap_or_default();
         error.insert("message".to_owned(), message).is_none()
     })
 }
 
 fn problem(_: &Scene<'_>, answer: &mut Answer) -> bool {
-    let title = walk::error(answer).and_then(|error| error.get("error").cloned());
+    let title = message_access::error(answer).and_then(|error| error.get("error").cloned());
     title.is_some_and(|title| {
         let problem = json!({ "type": "about:blank", "title": title, "status": answer.status });
         let bytes = problem.to_string().into_bytes();
@@ -209,7 +210,7 @@ fn problem(_: &Scene<'_>, answer: &mut Answer) -> bool {
 }
 
 fn null(_: &Scene<'_>, answer: &mut Answer) -> bool {
-    walk::error(answer).is_some_and(|error| error.insert("error".to_owned(), Value::Null).is_some())
+    message_access::error(answer).is_some_and(|error| error.insert("error".to_owned(), Value::Null).is_some())
 }
 
 fn granted(_: &Scene<'_>, answer: &mut Answer) -> bool {
@@ -242,7 +243,7 @@ fn code_conflict(_: &Scene<'_>, answer: &mut Answer) -> bool {
 }
 
 fn code(answer: &mut Answer, change: impl Fn(&str) -> Value) -> bool {
-    let code = walk::error(answer).and_then(|error| error.get_mut("code"));
+    let code = message_access::error(answer).and_then(|error| error.get_mut("code"));
     code.is_some_and(|code| {
         *code = change(code.as_str().unwrap_or_default());
         true
@@ -250,14 +251,14 @@ fn code(answer: &mut Answer, change: impl Fn(&str) -> Value) -> bool {
 }
 
 fn code_null(_: &Scene<'_>, answer: &mut Answer) -> bool {
-    walk::error(answer).is_some_and(|error| {
+    message_access::error(answer).is_some_and(|error| {
         error.insert("code".to_owned(), Value::Null);
         true
     })
 }
 
 fn detail_null(_: &Scene<'_>, answer: &mut Answer) -> bool {
-    walk::error(answer).is_some_and(|error| {
+    message_access::error(answer).is_some_and(|error| {
         error.insert("detail".to_owned(), Value::Null);
         true
     })
@@ -284,7 +285,7 @@ fn escape_500(scene: &Scene<'_>, answer: &mut Answer) -> bool {
 }
 
 fn detail_object(_: &Scene<'_>, answer: &mut Answer) -> bool {
-    walk::error(answer).is_some_and(|error| {
+    message_access::error(answer).is_some_and(|error| {
         error.insert(
             "detail".to_owned(),
             json!([{ "loc": ["body"], "msg": "invalid" }]),
@@ -323,7 +324,7 @@ fn repo_empty(scene: &Scene<'_>, answer: &mut Answer) -> bool {
 }
 
 fn unknown(scene: &Scene<'_>, answer: &mut Answer, instead: Answer) -> bool {
-    let missing = walk::error(answer).is_some_and(|error| {
+    let missing = message_access::error(answer).is_some_and(|error| {
         error
             .get("error")
             .and_then(Value::as_str)

@@ -8,8 +8,8 @@ use crate::protocol::Operation;
 use crate::server::answer::{Answer, Body, Refusal};
 use crate::server::core::Place;
 use crate::server::deviation::{Scene, faults};
+use crate::server::message_access;
 use crate::server::vault::Repo;
-use crate::server::walk;
 
 faults! { "fidelity";
     Answer(dates_revived) "dates-revived", Must "AVP-6-03",
@@ -138,7 +138,7 @@ const BINARY: [&str; 6] = [
 const COUNTERS: [&str; 2] = ["payloadVersion", "keyEpoch"];
 
 fn dates_revived(_: &Scene<'_>, answer: &mut Answer) -> bool {
-    let id = walk::manifest(answer).and_then(|manifest| manifest.get_mut("repoId"));
+    let id = message_access::manifest(answer).and_then(|manifest| manifest.get_mut("repoId"));
     id.is_some_and(|id| {
         let text = id.as_str().unwrap_or_default();
         let shape = text
@@ -229,24 +229,24 @@ fn truncated(_: &Place, _: &Repo, repo: &mut Repo) -> bool {
 
 fn iv_zero(_: &Scene<'_>, answer: &mut Answer) -> bool {
     let zero = Value::String(STANDARD.encode([0; 12]));
-    let envelope = walk::envelope(answer);
+    let envelope = message_access::envelope(answer);
     envelope.is_some_and(|envelope| envelope.insert("iv".to_owned(), zero.clone()) != Some(zero))
 }
 
 fn wrap_scheme(_: &Scene<'_>, answer: &mut Answer) -> bool {
-    let scheme = walk::manifest(answer).and_then(|manifest| manifest.get("schemeId").cloned());
+    let scheme = message_access::manifest(answer).and_then(|manifest| manifest.get("schemeId").cloned());
     let Some(scheme) = scheme else { return false };
-    walk::entries(answer, |entry| wrap(entry, "schemeId", scheme.clone()))
+    message_access::entries(answer, |entry| wrap(entry, "schemeId", scheme.clone()))
 }
 
 fn ephemeral_lost(_: &Scene<'_>, answer: &mut Answer) -> bool {
-    walk::entries(answer, |entry| {
+    message_access::entries(answer, |entry| {
         let key = entry.get("x25519PublicKey").cloned().unwrap_or_default();
         wrap(entry, "ephemeralPublicKey", key)
     })
 }
 
-fn wrap(entry: &mut walk::Object, name: &str, value: Value) -> bool {
+fn wrap(entry: &mut message_access::Object, name: &str, value: Value) -> bool {
     let wrapped = entry.get_mut("wrappedDataKey").and_then(Value::as_object_mut);
     wrapped.is_some_and(|wrapped| wrapped.insert(name.to_owned(), value.clone()) != Some(value))
 }
@@ -268,7 +268,7 @@ fn binding_folded(_: &Scene<'_>, answer: &mut Answer) -> bool {
 }
 
 fn binding_empty(_: &Scene<'_>, answer: &mut Answer) -> bool {
-    walk::entries(answer, |entry| {
+    message_access::entries(answer, |entry| {
         let none = entry.get("keyBindingSig").is_none_or(Value::is_null);
         if none {
             entry.insert("keyBindingSig".to_owned(), json!(""));
@@ -279,7 +279,7 @@ fn binding_empty(_: &Scene<'_>, answer: &mut Answer) -> bool {
 
 fn binding_shared(_: &Scene<'_>, answer: &mut Answer) -> bool {
     let mut first = None;
-    walk::entries(answer, |entry| {
+    message_access::entries(answer, |entry| {
         let own = entry.get("keyBindingSig").cloned().unwrap_or_default();
         let shared = first.get_or_insert(own.clone()).clone();
         let here = own != shared;
@@ -291,7 +291,7 @@ fn binding_shared(_: &Scene<'_>, answer: &mut Answer) -> bool {
 }
 
 fn entry_epochs(_: &Scene<'_>, answer: &mut Answer) -> bool {
-    walk::entries(answer, |entry| {
+    message_access::entries(answer, |entry| {
         let epoch = entry.get("keyEpoch").and_then(Value::as_i64).unwrap_or_default();
         entry.insert("keyEpoch".to_owned(), json!(epoch.saturating_add(1)));
         true
@@ -322,7 +322,7 @@ fn counters(answer: &mut Answer, change: impl Fn(i64) -> i64) -> bool {
         return false;
     };
     granted
-        && walk::fields(value, &mut |name, value| {
+        && message_access::fields(value, &mut |name, value| {
             let Some(count) = value.as_i64().filter(|_| COUNTERS.contains(&name)) else {
                 return false;
             };
@@ -332,7 +332,7 @@ fn counters(answer: &mut Answer, change: impl Fn(i64) -> i64) -> bool {
 }
 
 fn html_escaped(_: &Scene<'_>, answer: &mut Answer) -> bool {
-    walk::strings(answer, |_, text| {
+    message_access::strings(answer, |_, text| {
         Some(
             text.replace('&', "&amp;")
                 .replace('<', "&lt;")
@@ -343,14 +343,14 @@ fn html_escaped(_: &Scene<'_>, answer: &mut Answer) -> bool {
 }
 
 fn not_ascii_lost(_: &Scene<'_>, answer: &mut Answer) -> bool {
-    walk::strings(answer, |_, text| {
+    message_access::strings(answer, |_, text| {
         let kept = |letter: char| if u32::from(letter) < 256 { letter } else { '?' };
         Some(text.chars().map(kept).collect())
     })
 }
 
 fn astral_lost(_: &Scene<'_>, answer: &mut Answer) -> bool {
-    walk::strings(answer, |_, text| {
+    message_access::strings(answer, |_, text| {
         Some(text.chars().take_while(|letter| letter.len_utf8() < 4).collect())
     })
 }
@@ -358,12 +358,12 @@ fn astral_lost(_: &Scene<'_>, answer: &mut Answer) -> bool {
 fn backup(_: &Scene<'_>, answer: &mut Answer) -> bool {
     let index = json!({ "alts": [alt()], "payloadVersion": 1 }).to_string();
     let plain = Value::String(STANDARD.encode(index));
-    let envelope = walk::envelope(answer);
+    let envelope = message_access::envelope(answer);
     envelope.is_some_and(|envelope| envelope.insert("ciphertext".to_owned(), plain).is_some())
 }
 
 fn alts_beside(_: &Scene<'_>, answer: &mut Answer) -> bool {
-    let manifest = walk::manifest(answer);
+    let manifest = message_access::manifest(answer);
     manifest.is_some_and(|manifest| manifest.insert("alts".to_owned(), json!([alt()])).is_none())
 }
 
@@ -380,13 +380,13 @@ fn binary(answer: &mut Answer, change: impl Fn(&str) -> String) -> bool {
 }
 
 fn named(answer: &mut Answer, names: &[&str], change: impl Fn(&str) -> String) -> bool {
-    walk::strings(answer, |name, text| names.contains(&name).then(|| change(text)))
+    message_access::strings(answer, |name, text| names.contains(&name).then(|| change(text)))
 }
 
 /// Whether a body carries a counter that 32 bits do not hold.
 pub(in crate::server) fn is_beyond_int32(body: &Value) -> bool {
     let mut copy = body.clone();
-    walk::fields(&mut copy, &mut |_, value| {
+    message_access::fields(&mut copy, &mut |_, value| {
         value.as_i64().is_some_and(|count| count > i64::from(i32::MAX))
     })
 }

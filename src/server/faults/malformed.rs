@@ -4,10 +4,10 @@ use serde_json::{Value, json};
 
 use crate::protocol::Operation;
 use crate::server::answer::{Answer, Manner, Refusal, Script, Then};
+use crate::server::body_check::Laxity;
 use crate::server::deviation::{Name, Scene, faults};
-use crate::server::shape::Laxity;
+use crate::server::message_access;
 use crate::server::state::State;
-use crate::server::walk;
 
 faults! { "malformed";
     Answer(nul_500) "nul-answers-500", Should "AVP-6-21",
@@ -215,7 +215,7 @@ fn odd_500(scene: &Scene<'_>, answer: &mut Answer) -> bool {
 }
 
 fn shape_500(scene: &Scene<'_>, answer: &mut Answer) -> bool {
-    let shapeless = walk::error(answer).is_some_and(|error| {
+    let shapeless = message_access::error(answer).is_some_and(|error| {
         error
             .get("error")
             .and_then(Value::as_str)

@@ -9,8 +9,8 @@ use crate::protocol::Operation;
 use crate::server::answer::Answer;
 use crate::server::core::Place;
 use crate::server::deviation::{Scene, faults};
+use crate::server::message_access;
 use crate::server::vault::Repo;
-use crate::server::walk;
 
 faults! { "members";
     Rule(READD_UNGUARDED) "add-again-before-membership", Must "AVP-6-15" and "AVP-10-03",
@@ -263,14 +263,14 @@ fn answers_entry(scene: &Scene<'_>, answer: &mut Answer) -> bool {
 }
 
 fn answers_before(scene: &Scene<'_>, answer: &mut Answer) -> bool {
-    let manifest = walk::manifest(answer).filter(|_| scene.on(Operation::AddMember));
+    let manifest = message_access::manifest(answer).filter(|_| scene.on(Operation::AddMember));
     let members = manifest.and_then(|manifest| manifest.get_mut("members")?.as_array_mut());
     members.is_some_and(|members| members.pop().is_some())
 }
 
 fn fetch_no_binding(scene: &Scene<'_>, answer: &mut Answer) -> bool {
     scene.on(Operation::FetchMemberKey)
-        && walk::entries(answer, |entry| {
+        && message_access::entries(answer, |entry| {
             entry
                 .remove("keyBindingSig")
                 .is_some_and(|signature| !signature.is_null())
@@ -278,7 +278,7 @@ fn fetch_no_binding(scene: &Scene<'_>, answer: &mut Answer) -> bool {
 }
 
 fn fetch_enveloped(scene: &Scene<'_>, answer: &mut Answer) -> bool {
-    let entry = walk::object(answer)
+    let entry = message_access::object(answer)
         .filter(|_| scene.on(Operation::FetchMemberKey))
         .cloned();
     entry.is_some_and(|entry| {
@@ -288,7 +288,7 @@ fn fetch_enveloped(scene: &Scene<'_>, answer: &mut Answer) -> bool {
 }
 
 fn fetch_keys_only(scene: &Scene<'_>, answer: &mut Answer) -> bool {
-    let entry = walk::object(answer).filter(|_| scene.on(Operation::FetchMemberKey));
+    let entry = message_access::object(answer).filter(|_| scene.on(Operation::FetchMemberKey));
     entry.is_some_and(|entry| entry.remove("wrappedDataKey").is_some())
 }
 

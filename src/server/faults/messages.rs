@@ -5,8 +5,8 @@ use serde_json::{Map, Value, json};
 use crate::protocol::Operation;
 use crate::server::answer::{Answer, Body};
 use crate::server::deviation::{Scene, faults};
+use crate::server::message_access;
 use crate::server::vault::id_of;
-use crate::server::walk;
 
 faults! { "messages";
     Answer(snake_case) "fields-in-snake-case", Must "AVP-2-02",
@@ -131,7 +131,7 @@ fn counters(answer: &mut Answer, change: impl Fn(i64) -> Value) -> bool {
         return false;
     };
     granted
-        && walk::fields(value, &mut |name, value| {
+        && message_access::fields(value, &mut |name, value| {
             let Some(count) = value.as_i64().filter(|_| COUNTERS.contains(&name)) else {
                 return false;
             };
@@ -141,7 +141,7 @@ fn counters(answer: &mut Answer, change: impl Fn(i64) -> Value) -> bool {
 }
 
 fn defaults_omitted(_: &Scene<'_>, answer: &mut Answer) -> bool {
-    walk::object(answer).is_some_and(|object| {
+    message_access::object(answer).is_some_and(|object| {
         let count = object.len();
         object.retain(|_, value| *value != json!(false) && *value != json!(0) && *value != json!(""));
         object.len() < count
@@ -149,7 +149,7 @@ fn defaults_omitted(_: &Scene<'_>, answer: &mut Answer) -> bool {
 }
 
 fn timestamps(_: &Scene<'_>, answer: &mut Answer) -> bool {
-    walk::manifest(answer).is_some_and(|manifest| {
+    message_access::manifest(answer).is_some_and(|manifest| {
         manifest.insert("createdAt".to_owned(), json!(1_700_000_000_000_i64));
         manifest
             .insert("updatedAt".to_owned(), json!(1_700_000_000_000_i64))
@@ -158,16 +158,17 @@ fn timestamps(_: &Scene<'_>, answer: &mut Answer) -> bool {
 }
 
 fn entry_ids(_: &Scene<'_>, answer: &mut Answer) -> bool {
-    walk::entries(answer, |entry| entry.insert("id".to_owned(), json!(17)).is_none())
+    message_access::entries(answer, |entry| entry.insert("id".to_owned(), json!(17)).is_none())
 }
 
 fn envelope_size(_: &Scene<'_>, answer: &mut Answer) -> bool {
-    let envelope = walk::envelope(answer);
+    let envelope = message_access::envelope(answer);
     envelope.is_some_and(|envelope| envelope.insert("size".to_owned(), json!(1024)).is_none())
 }
 
 fn policy_null(_: &Scene<'_>, answer: &mut Answer) -> bool {
-    let manifest = walk::manifest(answer).filter(|manifest| !manifest.contains_key("shareRefreshTokens"));
+    let manifest =
+        message_access::manifest(answer).filter(|manifest| !manifest.contains_key("shareRefreshTokens"));
     manifest.is_some_and(|manifest| {
         manifest
             .insert("shareRefreshTokens".to_owned(), Value::Null)
@@ -176,7 +177,7 @@ fn policy_null(_: &Scene<'_>, answer: &mut Answer) -> bool {
 }
 
 fn policy_number(_: &Scene<'_>, answer: &mut Answer) -> bool {
-    let policy = walk::manifest(answer).and_then(|manifest| manifest.get_mut("shareRefreshTokens"));
+    let policy = message_access::manifest(answer).and_then(|manifest| manifest.get_mut("shareRefreshTokens"));
     policy.is_some_and(|policy| {
         *policy = json!(i32::from(*policy == json!(true)));
         true
@@ -184,7 +185,7 @@ fn policy_number(_: &Scene<'_>, answer: &mut Answer) -> bool {
 }
 
 fn members_map(_: &Scene<'_>, answer: &mut Answer) -> bool {
-    let members = walk::manifest(answer).and_then(|manifest| manifest.get_mut("members"));
+    let members = message_access::manifest(answer).and_then(|manifest| manifest.get_mut("members"));
     members.is_some_and(|members| {
         let entries = members.as_array().cloned().unwrap_or_default().into_iter();
         *members = Value::Object(entries.map(|entry| (id_of(&entry).to_owned(), entry)).collect());
@@ -197,12 +198,12 @@ fn data_envelope(_: &Scene<'_>, answer: &mut Answer) -> bool {
 }
 
 fn epoch_missing(scene: &Scene<'_>, answer: &mut Answer) -> bool {
-    let pushed = walk::object(answer).filter(|_| scene.on(Operation::Push));
+    let pushed = message_access::object(answer).filter(|_| scene.on(Operation::Push));
     pushed.is_some_and(|pushed| pushed.shift_remove("keyEpoch").is_some())
 }
 
 fn token_field(scene: &Scene<'_>, answer: &mut Answer) -> bool {
-    let issued = walk::object(answer).filter(|_| scene.on(Operation::Token));
+    let issued = message_access::object(answer).filter(|_| scene.on(Operation::Token));
     issued.is_some_and(|issued| {
         let token = issued.shift_remove("token").unwrap_or_default();
         issued.insert("access_token".to_owned(), token).is_none()
@@ -210,7 +211,7 @@ fn token_field(scene: &Scene<'_>, answer: &mut Answer) -> bool {
 }
 
 fn expires_text(scene: &Scene<'_>, answer: &mut Answer) -> bool {
-    let issued = walk::object(answer).filter(|_| scene.on(Operation::Token));
+    let issued = message_access::object(answer).filter(|_| scene.on(Operation::Token));
     issued.is_some_and(|issued| {
         issued
             .insert("expiresAt".to_owned(), json!("2038-01-19T03:14:07Z"))

@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 use crate::protocol::Operation;
 use crate::server::answer::{Answer, Body, Refusal};
 use crate::server::deviation::{Scene, faults};
+use crate::server::message_access;
 use crate::server::vault::{count, id_of};
-use crate::server::walk;
 
 faults! { "pull";
     Rule(UNCHANGED_CACHED) "pull-unchanged-from-a-cache", Must "AVP-6-04",
@@ -104,19 +104,20 @@ faults! { "pull";
 }
 
 fn envelope_missing(scene: &Scene<'_>, answer: &mut Answer) -> bool {
-    let object = walk::object(answer).filter(|_| scene.on(Operation::Pull));
+    let object = message_access::object(answer).filter(|_| scene.on(Operation::Pull));
     object.is_some_and(|pulled| pulled.remove("envelope").is_some())
 }
 
 fn manifest_missing(scene: &Scene<'_>, answer: &mut Answer) -> bool {
-    let object = walk::object(answer).filter(|_| scene.on(Operation::Pull));
+    let object = message_access::object(answer).filter(|_| scene.on(Operation::Pull));
     object.is_some_and(|pulled| {
         pulled.get("unchanged") == Some(&Value::Bool(true)) && pulled.shift_remove("manifest").is_some()
     })
 }
 
 fn not_modified(_: &Scene<'_>, answer: &mut Answer) -> bool {
-    let unchanged = walk::object(answer).is_some_and(|pulled| pulled.get("unchanged") == Some(&json!(true)));
+    let unchanged =
+        message_access::object(answer).is_some_and(|pulled| pulled.get("unchanged") == Some(&json!(true)));
     if unchanged {
         answer.status = 304;
         answer.body = Body::Text {
@@ -152,7 +153,7 @@ fn negative_refused(scene: &Scene<'_>, answer: &mut Answer) -> bool {
 }
 
 fn roster(scene: &Scene<'_>, answer: &mut Answer, cut: impl Fn(&mut Vec<Value>)) -> bool {
-    let manifest = walk::manifest(answer).filter(|_| scene.on(Operation::Pull));
+    let manifest = message_access::manifest(answer).filter(|_| scene.on(Operation::Pull));
     let members = manifest.and_then(|manifest| manifest.get_mut("members")?.as_array_mut());
     members.is_some_and(|members| {
         let size = members.len();
@@ -163,7 +164,7 @@ fn roster(scene: &Scene<'_>, answer: &mut Answer, cut: impl Fn(&mut Vec<Value>))
 
 fn echoes_known(scene: &Scene<'_>, answer: &mut Answer) -> bool {
     let known = Value::from(count(&scene.sent(), "knownPayloadVersion"));
-    let manifest = walk::manifest(answer).filter(|_| scene.on(Operation::Pull));
+    let manifest = message_access::manifest(answer).filter(|_| scene.on(Operation::Pull));
     manifest.is_some_and(|manifest| {
         manifest
             .insert("payloadVersion".to_owned(), known.clone())
@@ -172,13 +173,13 @@ fn echoes_known(scene: &Scene<'_>, answer: &mut Answer) -> bool {
 }
 
 fn policy_omitted(scene: &Scene<'_>, answer: &mut Answer) -> bool {
-    let manifest = walk::manifest(answer).filter(|_| scene.on(Operation::Pull));
+    let manifest = message_access::manifest(answer).filter(|_| scene.on(Operation::Pull));
     manifest.is_some_and(|manifest| manifest.remove("shareRefreshTokens") == Some(Value::Bool(true)))
 }
 
 fn bindings_omitted(scene: &Scene<'_>, answer: &mut Answer) -> bool {
     scene.on(Operation::Pull)
-        && walk::entries(answer, |entry| {
+        && message_access::entries(answer, |entry| {
             entry
                 .remove("keyBindingSig")
                 .is_some_and(|signature| !signature.is_null())

@@ -6,8 +6,9 @@ use crate::protocol::Operation;
 use crate::server::answer::Answer;
 use crate::server::core::Place;
 use crate::server::deviation::{Scene, faults};
+use crate::server::message_access;
+use crate::server::message_access::Object;
 use crate::server::vault::{Repo, count, id_of};
-use crate::server::walk::{self, Object};
 
 faults! { "push";
     Rule(CANARY) "canary", Must "AVP-6-09",
@@ -352,11 +353,11 @@ fn pushes(place: &Place) -> bool {
 }
 
 fn conflict(answer: &mut Answer) -> Option<&mut Object> {
-    walk::object(answer).filter(|pushed| pushed.get("conflict") == Some(&Value::Bool(true)))
+    message_access::object(answer).filter(|pushed| pushed.get("conflict") == Some(&Value::Bool(true)))
 }
 
 fn applied(answer: &mut Answer) -> Option<&mut Object> {
-    walk::object(answer).filter(|pushed| pushed.get("accepted") == Some(&Value::Bool(true)))
+    message_access::object(answer).filter(|pushed| pushed.get("accepted") == Some(&Value::Bool(true)))
 }
 
 fn set(object: &mut Object, name: &str, value: Value) -> bool {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::protocol::Operation;
 use crate::server::answer::{Answer, Body, Manner, Script, Step, Then};
 use crate::server::deviation::{Scene, faults};
-use crate::server::outbound;
+use crate::server::response;
 
 faults! { "transport";
     Answer(hang_pull) "pull-hangs", Must "AVP-6-06",
@@ -122,7 +122,7 @@ fn trickle(scene: &Scene<'_>, answer: &mut Answer) -> bool {
     if !scene.on(Operation::Pull) {
         return false;
     }
-    let bytes = [outbound::head(answer), answer.content().1].concat();
+    let bytes = [response::head(answer), answer.content().1].concat();
     let pause = Step::Wait(Duration::from_millis(200));
     let steps = bytes
         .into_iter()
@@ -145,7 +145,7 @@ fn glued(scene: &Scene<'_>, answer: &mut Answer) -> bool {
     pulled(scene, answer)
         && by_hand(
             answer,
-            vec![Step::Write([&outbound::head(answer), &body[..], after].concat())],
+            vec![Step::Write([&response::head(answer), &body[..], after].concat())],
             Then::KeepAlive,
         )
 }
@@ -168,7 +168,7 @@ fn cut(scene: &Scene<'_>, answer: &mut Answer) -> bool {
 
 fn chunk_cut(scene: &Scene<'_>, answer: &mut Answer) -> bool {
     let body = answer.content().1;
-    let head = outbound::head_with(answer, "transfer-encoding: chunked\r\n");
+    let head = response::head_with(answer, "transfer-encoding: chunked\r\n");
     let size = format!("{:x}\r\n", body.len());
     let bytes = [&head, size.as_bytes(), &body, b"\r\n"].concat();
     pulled(scene, answer) && by_hand(answer, vec![Step::Write(bytes)], Then::Close)
@@ -179,7 +179,7 @@ fn pulled(scene: &Scene<'_>, answer: &Answer) -> bool {
 }
 
 fn framed(answer: &mut Answer, length: usize, body: Vec<u8>, then: Then) -> bool {
-    let head = outbound::head_with(answer, &format!("content-length: {length}\r\n"));
+    let head = response::head_with(answer, &format!("content-length: {length}\r\n"));
     by_hand(answer, vec![Step::Write([head, body].concat())], then)
 }
 

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use crate::protocol::Operation;
 use crate::server::answer::{Answer, Body};
 use crate::server::deviation::{Scene, variations};
-use crate::server::walk;
+use crate::server::message_access;
 
 variations! { "form";
     Answer(null_envelope) "null-envelope", "An unchanged pull carries a null envelope.";
@@ -23,27 +23,27 @@ variations! { "form";
 }
 
 fn null_envelope(_: &Scene<'_>, answer: &mut Answer) -> bool {
-    walk::object(answer).is_some_and(|object| {
+    message_access::object(answer).is_some_and(|object| {
         let here = object.get("unchanged") == Some(&Value::Bool(true)) && !object.contains_key("envelope");
         here && object.insert("envelope".to_owned(), Value::Null).is_none()
     })
 }
 
 fn binding_null(_: &Scene<'_>, answer: &mut Answer) -> bool {
-    walk::entries(answer, |entry| {
+    message_access::entries(answer, |entry| {
         let absent = !entry.contains_key("keyBindingSig");
         absent && entry.insert("keyBindingSig".to_owned(), Value::Null).is_none()
     })
 }
 
 fn binding_absent(_: &Scene<'_>, answer: &mut Answer) -> bool {
-    walk::entries(answer, |entry| {
+    message_access::entries(answer, |entry| {
         entry.get("keyBindingSig").is_some_and(Value::is_null) && entry.remove("keyBindingSig").is_some()
     })
 }
 
 fn policy_false(_: &Scene<'_>, answer: &mut Answer) -> bool {
-    walk::manifest(answer).is_some_and(|manifest| {
+    message_access::manifest(answer).is_some_and(|manifest| {
         let absent = !manifest.contains_key("shareRefreshTokens");
         absent
             && manifest
@@ -53,7 +53,7 @@ fn policy_false(_: &Scene<'_>, answer: &mut Answer) -> bool {
 }
 
 fn no_codes(_: &Scene<'_>, answer: &mut Answer) -> bool {
-    walk::error(answer).is_some_and(|error| {
+    message_access::error(answer).is_some_and(|error| {
         error.shift_remove("code");
         error.shift_remove("detail");
         true
@@ -62,7 +62,7 @@ fn no_codes(_: &Scene<'_>, answer: &mut Answer) -> bool {
 
 fn extra_error_fields(_: &Scene<'_>, answer: &mut Answer) -> bool {
     let status = answer.status;
-    walk::error(answer).is_some_and(|error| {
+    message_access::error(answer).is_some_and(|error| {
         error.insert("status".to_owned(), json!(status));
         error.insert("help".to_owned(), json!({ "see": ["the log"], "since": null }));
         true
@@ -73,7 +73,7 @@ fn extra_discovery_fields(scene: &Scene<'_>, answer: &mut Answer) -> bool {
     let here = scene
         .place
         .is_some_and(|place| place.operation == Operation::Discovery);
-    here && walk::object(answer).is_some_and(|object| {
+    here && message_access::object(answer).is_some_and(|object| {
         object.insert(
             "software".to_owned(),
             json!({ "name": "reference", "limits": { "members": 50 } }),

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::server::answer::{Answer, Body, Manner, Script, Step, Then};
 use crate::server::deviation::{Scene, variations};
-use crate::server::outbound;
+use crate::server::response;
 
 variations! { "transport";
     Answer(chunked) "chunked", "Answers are chunked, in pieces of 100 bytes.";
@@ -45,7 +45,7 @@ fn split(scene: &Scene<'_>, answer: &mut Answer) -> bool {
     }
     answer.manner = Manner::ByHand(Script {
         steps: vec![
-            Step::Write(outbound::head(answer)),
+            Step::Write(response::head(answer)),
             Step::Wait(Duration::from_millis(2)),
             Step::Write(answer.content().1),
         ],

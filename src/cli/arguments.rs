@@ -1,0 +1,515 @@
+//! What can be typed: options and sub-commands, as clap reads them. Nothing is checked here beyond its form.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::case::selection::{Filter, Shard};
+use crate::crypto::Seed;
+use crate::protocol::SpecVersion;
+use crate::report::Destination;
+
+/// Conformance tests for servers of the Alt Vault Protocol.
+///
+/// Without a target, the suite runs against the reference server that is built in.
+#[derive(Debug, Parser)]
+#[command(
+    name = "avp-conform",
+    bin_name = "avp-conform",
+    version,
+    args_conflicts_with_subcommands = true,
+    max_term_width = 110
+)]
+#[command(
+    after_help = "Exit codes: 0 conformant, 1 not conformant, 2 wrong usage, 3 target unreachable or run \
+                        incomplete, 4 expectations out of date, 5 nothing selected, 130 interrupted"
+)]
+pub struct Cli {
+    /// What to do; the suite is run if nothing is said.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// How to run.
+    #[command(flatten)]
+    pub run: RunArgs,
+    /// When to colour: auto (a terminal; NO_COLOR, FORCE_COLOR and CLICOLOR are heeded), always or never.
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        value_name = "WHEN",
+        hide_possible_values = true,
+        hide_default_value = true
+    )]
+    #[arg(default_value_t = Color::Auto)]
+    pub color: Color,
+}
+
+/// When to colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum Color {
+    /// Where it can be seen and nobody said no.
+    #[default]
+    Auto,
+    /// Everywhere.
+    Always,
+    /// Nowhere.
+    Never,
+}
+
+impl Color {
+    /// What a command line asks for that could not be understood as a whole.
+    pub fn of_arguments(arguments: impl Iterator<Item = String>) -> Color {
+        let mut chosen = Color::Auto;
+        let mut is_next = false;
+        for argument in arguments {
+            let value = match is_next {
+                true => Some(argument.as_str()),
+                false => argument.strip_prefix("--color="),
+            };
+            chosen = value
+                .and_then(|value| Color::from_str(value, false).ok())
+                .unwrap_or(chosen);
+            is_next = argument == "--color";
+        }
+        chosen
+    }
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the suite (what happens without a sub-command).
+    Run(Box<RunArgs>),
+    /// Write a configuration, a first case of one's own and a file for CI. Nothing that is there is touched.
+    Init(InitArgs),
+    /// Serve the reference server alone.
+    Serve(ServeArgs),
+    /// List the cases.
+    List(ListArgs),
+    /// Explain a case, a requirement or a fault.
+    Explain(ExplainArgs),
+    /// Show which cases verify which requirement, and what none verifies.
+    Coverage(ListArgs),
+    /// Check case files.
+    Lint(LintArgs),
+    /// Join the JSON reports of shards into one.
+    Merge(MergeArgs),
+    /// Write completions for a shell to standard output.
+    Completions(CompletionsArgs),
+    /// Write the manual page to standard output.
+    Man,
+    /// Hold the suite against every fault and every variation of the reference server.
+    Selftest(SelftestArgs),
+    /// Show a stored report, in any form.
+    Show(ShowArgs),
+    /// Tell what changed from one stored report to another.
+    Diff(DiffArgs),
+    /// Judge the exchanges of a stored report again, with the suite of this program and without the server.
+    Rejudge(RejudgeArgs),
+    /// Keep a list of known failures.
+    Baseline(BaselineArgs),
+    /// Print a shell script that makes the requests of a case again, with curl and openssl.
+    Repro(Box<ReproArgs>),
+}
+
+/// Options of a run.
+#[derive(Debug, Clone, Default, Args)]
+pub struct RunArgs {
+    /// The server under test; the reference server that is built in, if none is given.
+    #[arg(long, value_name = "URL", env = "AVP_TARGET", hide_env_values = true)]
+    pub target: Option<String>,
+    /// URL of the identity provider, if it differs from --target.
+    #[arg(long, value_name = "URL", env = "AVP_IDP", hide_env_values = true)]
+    pub idp: Option<String>,
+    /// Start the server under test with this shell command, and end it afterwards. {port} in it is replaced by a free port,
+    /// which is in PORT as well. The target is then http://127.0.0.1:{port}, unless --target says otherwise.
+    #[arg(long, value_name = "CMD")]
+    pub exec: Option<String>,
+    /// How long the server that --exec starts may take until it answers [default: 30].
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub ready_timeout: Option<f64>,
+    /// A header for every request to the target, 'NAME: VALUE'. It is never printed.
+    #[arg(long, value_name = "HEADER", env = "AVP_HEADER", hide_env_values = true)]
+    pub header: Vec<Secret>,
+    /// A header for every request to the identity provider.
+    #[arg(long, value_name = "HEADER", env = "AVP_IDP_HEADER", hide_env_values = true)]
+    pub idp_header: Vec<Secret>,
+    /// A file of such headers, a line each; those for the identity provider stand below a line [idp].
+    #[arg(long, value_name = "FILE", env = "AVP_HEADER_FILE")]
+    pub header_file: Option<PathBuf>,
+    /// Certificates of authorities to trust besides the system's (PEM).
+    #[arg(long, value_name = "FILE")]
+    pub cacert: Option<PathBuf>,
+    /// Our own certificate chain for TLS (PEM).
+    #[arg(long, value_name = "FILE")]
+    pub client_cert: Option<PathBuf>,
+    /// The private key of that certificate (PEM); it may be in the same file.
+    #[arg(long, value_name = "FILE")]
+    pub client_key: Option<PathBuf>,
+    /// Do not check certificates. Reports say so.
+    #[arg(long)]
+    pub insecure: bool,
+    /// Reach target and identity provider through this proxy, http://HOST:PORT, which must allow tunnels (CONNECT). None
+    /// unless told: HTTP_PROXY and the like are not read.
+    #[arg(long, value_name = "URL", env = "AVP_PROXY", hide_env_values = true)]
+    pub proxy: Option<String>,
+    /// A should that is not kept makes the target nonconformant.
+    #[arg(long)]
+    pub strict: bool,
+    /// How long one exchange may take; more, up to four times as much, where the target is seen to be slow [default: 5].
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub timeout: Option<f64>,
+    /// How long one case may take, what the target or the case itself asks to wait for left out [default: 120,
+    /// and up to five times as much where the target is slow].
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub case_timeout: Option<f64>,
+    /// How long the whole run may take; what was not run by then is an error.
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub budget: Option<f64>,
+    /// How long races may take together: they run last, with nothing beside them, and find the more the longer [default: 1].
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub races: Option<f64>,
+    /// Send at most so many requests a second.
+    #[arg(long, value_name = "N")]
+    pub rps: Option<f64>,
+    /// How many cases run at once; fewer where connections fail [default: as many as the target gains from, 32 at most].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub jobs: Option<u16>,
+    /// Where all keys, ids and ivs come from, 64 hexadecimal digits; random unless given.
+    #[arg(long, value_name = "HEX")]
+    pub seed: Option<Seed>,
+    /// Run only what matches: a glob over case ids, topics and requirement ids; prefix with `!` to exclude.
+    #[arg(long, value_name = "EXPR", value_parser = Filter::parse)]
+    pub filter: Vec<Filter>,
+    /// The protocol version that the target claims: 0.2, 0.3 or 0.4 [default: 0.4].
+    #[arg(long, value_name = "VERSION")]
+    pub spec: Option<SpecVersion>,
+    /// Write a report: json, junit, html, markdown, ... `-` is standard output.
+    #[arg(long, value_name = "FORMAT=PATH")]
+    pub report: Vec<Destination>,
+    /// Run the K-th of N parts of the cases; `merge` joins their reports. Needs --seed, the same for all.
+    #[arg(long, value_name = "K/N")]
+    pub shard: Option<Shard>,
+    /// Run all of it so many times; each case counts as its worst.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub repeat: Option<u16>,
+    /// Read options from this file; else from the nearest avp-conform.toml, from the working directory upwards.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// More case files: a file, or the *.toml of a directory.
+    #[arg(long, value_name = "PATH")]
+    pub cases: Vec<PathBuf>,
+    /// Failures that are known and do not fail the run.
+    #[arg(long, value_name = "FILE")]
+    pub baseline: Option<PathBuf>,
+    /// Run the cases that take minutes as well.
+    #[arg(long)]
+    pub slow: bool,
+    /// Show tokens and signatures in reports.
+    #[arg(long)]
+    pub show_secrets: bool,
+    /// Show every requirement and the exchanges of failing cases.
+    #[arg(short, long, conflicts_with = "quiet")]
+    pub verbose: bool,
+    /// One line.
+    #[arg(short, long)]
+    pub quiet: bool,
+}
+
+/// Something typed that must not be printed.
+#[derive(Clone)]
+pub struct Secret(String);
+
+impl Secret {
+    /// What it is.
+    pub(crate) fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<String> for Secret {
+    fn from(text: String) -> Self {
+        Secret(text)
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[hidden]")
+    }
+}
+
+/// Seconds as they are typed.
+pub(crate) fn seconds(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(seconds) if seconds > 0.0 && seconds <= 3600.0 => Ok(seconds),
+        _ => Err("seconds, above 0 and at most 3600".to_owned()),
+    }
+}
+
+/// Options of the reference server.
+#[derive(Debug, Args)]
+pub struct ServeArgs {
+    /// The address to listen on.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
+    pub bind: IpAddr,
+    /// The port to listen on; 0 takes a free one.
+    #[arg(long, value_name = "PORT", env = "PORT", default_value_t = 8787)]
+    pub port: u16,
+    /// Get one thing wrong: the name of a fault.
+    #[arg(long, value_name = "NAME")]
+    pub fault: Option<String>,
+    /// Use one of the freedoms that the protocol leaves: the name of a variation. May be given several times.
+    #[arg(long, value_name = "NAME")]
+    pub vary: Vec<String>,
+    /// List the faults.
+    #[arg(long)]
+    pub list_faults: bool,
+    /// List the variations.
+    #[arg(long)]
+    pub list_variations: bool,
+    /// Serve https with this certificate chain (PEM).
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    pub tls_cert: Option<PathBuf>,
+    /// The certificate's private key (PEM).
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub tls_key: Option<PathBuf>,
+    /// Serve https with a certificate made up for this run.
+    #[arg(long, conflicts_with = "tls_cert")]
+    pub tls_self_signed: bool,
+}
+
+/// What to begin with.
+#[derive(Debug, Args)]
+pub struct InitArgs {
+    /// Where the files go.
+    #[arg(default_value = ".")]
+    pub directory: PathBuf,
+    /// The address of the server under test.
+    #[arg(long, value_name = "URL", conflicts_with = "exec")]
+    pub target: Option<String>,
+    /// The command that starts the server under test.
+    #[arg(long, value_name = "CMD")]
+    pub exec: Option<String>,
+    /// Whose CI: github, gitlab or none.
+    #[arg(long, value_enum, hide_possible_values = true, default_value_t = Ci::Github)]
+    pub ci: Ci,
+}
+
+/// What runs the suite on every change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Ci {
+    /// GitHub Actions.
+    Github,
+    /// GitLab CI.
+    Gitlab,
+    /// Nothing.
+    None,
+}
+
+/// Options of commands that look at the suite.
+#[derive(Debug, Args)]
+pub struct ListArgs {
+    /// As JSON.
+    #[arg(long)]
+    pub json: bool,
+    /// Only what matches.
+    #[arg(long, value_name = "EXPR", value_parser = Filter::parse)]
+    pub filter: Vec<Filter>,
+    /// More case files.
+    #[arg(long, value_name = "PATH")]
+    pub cases: Vec<PathBuf>,
+}
+
+/// What to explain.
+#[derive(Debug, Args)]
+pub struct ExplainArgs {
+    /// The id of a case or requirement, or the name of a fault.
+    pub id: String,
+    /// More case files.
+    #[arg(long, value_name = "PATH")]
+    pub cases: Vec<PathBuf>,
+}
+
+/// What to check.
+#[derive(Debug, Args)]
+pub struct LintArgs {
+    /// Case files, or directories of them; `-` is standard input. The ones that are built in, if none are given.
+    pub paths: Vec<PathBuf>,
+    /// How problems are told: text, json or github.
+    #[arg(long, value_enum, hide_possible_values = true, default_value_t = LintFormat::Text)]
+    pub format: LintFormat,
+}
+
+/// A form in which `lint` tells problems.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LintFormat {
+    /// Each at its place, with the line it is about.
+    Text,
+    /// One object, with file, line, column, message and help of each.
+    Json,
+    /// Workflow commands of GitHub.
+    Github,
+}
+
+/// Options of the self-test.
+#[derive(Debug, Args)]
+pub struct SelftestArgs {
+    /// Only faults and variations whose names match: a glob. The plain server and the canary run all the same.
+    #[arg(long, value_name = "GLOB")]
+    pub filter: Vec<String>,
+    /// Write the matrix: json or markdown; `-` is standard output.
+    #[arg(long, value_name = "FORMAT=PATH")]
+    pub report: Vec<Destination>,
+    /// Publish the matrix: write reports/selftest.json and reports/selftest.md of the current directory; with --full, what is
+    /// blamed under each fault: reports/blame.md.
+    #[arg(long, conflicts_with_all = ["filter", "cases"])]
+    pub accept: bool,
+    /// Run all cases against every fault, and not only those that declare it, and try each variation alone: minutes, and
+    /// every case that breaks.
+    #[arg(long)]
+    pub full: bool,
+    /// More case files.
+    #[arg(long, value_name = "PATH")]
+    pub cases: Vec<PathBuf>,
+    /// How many servers are tried at once.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub servers: Option<u16>,
+    /// How long one exchange with a faulty server may take.
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub timeout: Option<f64>,
+    /// Show every check that broke.
+    #[arg(short, long)]
+    pub verbose: bool,
+}
+
+/// What to show, and how.
+#[derive(Debug, Args)]
+pub struct ShowArgs {
+    /// A JSON report; `-` is standard input.
+    #[arg(value_name = "REPORT")]
+    pub record: PathBuf,
+    /// Write it in another form: junit, html, markdown, ... `-` is standard output.
+    #[arg(long, value_name = "FORMAT=PATH")]
+    pub report: Vec<Destination>,
+    /// More case files, to quote from.
+    #[arg(long, value_name = "PATH")]
+    pub cases: Vec<PathBuf>,
+    /// Show every requirement and the exchanges of failing cases.
+    #[arg(short, long, conflicts_with = "quiet")]
+    pub verbose: bool,
+    /// One line.
+    #[arg(short, long)]
+    pub quiet: bool,
+}
+
+/// What to merge.
+#[derive(Debug, Args)]
+pub struct MergeArgs {
+    /// The JSON reports, in any order.
+    #[arg(required = true, value_name = "REPORT")]
+    pub records: Vec<PathBuf>,
+    /// Write the whole: json, junit, html, markdown, ... `-` is standard output.
+    #[arg(long, value_name = "FORMAT=PATH")]
+    pub report: Vec<Destination>,
+    /// Show every requirement and the exchanges of failing cases.
+    #[arg(short, long, conflicts_with = "quiet")]
+    pub verbose: bool,
+    /// One line.
+    #[arg(short, long)]
+    pub quiet: bool,
+}
+
+/// What to compare.
+#[derive(Debug, Args)]
+pub struct DiffArgs {
+    /// The JSON report of the earlier run.
+    pub old: PathBuf,
+    /// The JSON report of the later run.
+    pub new: PathBuf,
+}
+
+/// What to judge again.
+#[derive(Debug, Args)]
+pub struct RejudgeArgs {
+    /// A JSON report; `-` is standard input.
+    #[arg(value_name = "REPORT")]
+    pub record: PathBuf,
+    /// More case files: those that the run had.
+    #[arg(long, value_name = "PATH")]
+    pub cases: Vec<PathBuf>,
+}
+
+/// For whom.
+#[derive(Debug, Args)]
+pub struct CompletionsArgs {
+    /// bash, elvish, fish, powershell or zsh.
+    pub shell: clap_complete::Shell,
+}
+
+/// What to do with a list of known failures.
+#[derive(Debug, Args)]
+pub struct BaselineArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: BaselineCommand,
+}
+
+/// What to do with a list of known failures.
+#[derive(Debug, Subcommand)]
+pub enum BaselineCommand {
+    /// Bring the list up to date with a report: what fails is in it, what does not is not.
+    ///
+    /// An entry names what was seen, so that what fails otherwise in the same case is news. Comments, reasons, issues and
+    /// dates of entries that stay are kept. What has expired and still fails stays as it is, and the exit code is 4.
+    Update(BaselineUpdateArgs),
+}
+
+/// How to bring a list up to date.
+#[derive(Debug, Args)]
+pub struct BaselineUpdateArgs {
+    /// The list; it is made if there is none.
+    #[arg(long, value_name = "FILE")]
+    pub baseline: PathBuf,
+    /// Why what is new fails.
+    #[arg(long, value_name = "TEXT", default_value = "not looked into yet")]
+    pub reason: String,
+    /// Where what is new is followed up.
+    #[arg(long, value_name = "URL")]
+    pub issue: Option<String>,
+    /// More case files: those that the run had.
+    #[arg(long, value_name = "PATH")]
+    pub cases: Vec<PathBuf>,
+    /// A JSON report; `-` is standard input.
+    #[arg(value_name = "REPORT")]
+    pub record: PathBuf,
+}
+
+/// Which requests to make again.
+#[derive(Debug, Args)]
+pub struct ReproArgs {
+    /// The id of the case; of a report, the first that is broken unless told.
+    #[arg(required_unless_present = "from")]
+    pub case: Option<String>,
+    /// Take the requests from a JSON report instead of running the case.
+    #[arg(long, value_name = "REPORT", conflicts_with_all = ["target", "idp", "seed"])]
+    pub from: Option<PathBuf>,
+    /// The server to run the case against; the reference server that is built in, if none is given.
+    #[arg(long, value_name = "URL")]
+    pub target: Option<String>,
+    /// URL of the identity provider, if it differs from --target.
+    #[arg(long, value_name = "URL")]
+    pub idp: Option<String>,
+    /// Up to which step, from 1; the first that is broken unless told, else the last.
+    #[arg(long, value_name = "N")]
+    pub step: Option<NonZeroUsize>,
+    /// Where all keys, ids and ivs come from, 64 hexadecimal digits.
+    #[arg(long, value_name = "HEX")]
+    pub seed: Option<Seed>,
+    /// More case files.
+    #[arg(long, value_name = "PATH")]
+    pub cases: Vec<PathBuf>,
+}

@@ -1,0 +1,48 @@
+//! Lists cases.
+
+use serde_json::json;
+
+use crate::case::{LoadedCase, selection};
+use crate::cli::arguments::ListArgs;
+use crate::cli::error::Error;
+use crate::cli::{config, console, exit};
+use crate::protocol::SpecVersion;
+
+pub(super) fn list(args: &ListArgs) -> Result<u8, Error> {
+    let suite = config::load_suite(&args.cases)?;
+    let selected = selection::plan(&suite, &args.filter, SpecVersion::default(), true);
+    if selected.is_empty() {
+        return Err(config::nothing_selected(
+            &suite,
+            &args.filter,
+            SpecVersion::default(),
+        ));
+    }
+    config::check_filters(&suite, &args.filter)?;
+    let cases: Vec<&LoadedCase> = selected.iter().map(|index| &suite.cases[*index]).collect();
+    match args.json {
+        true => {
+            let rows: Vec<serde_json::Value> = cases.iter().map(|case| row(case)).collect();
+            console::out(&format!("{:#}\n", serde_json::Value::from(rows)))?;
+        }
+        false => {
+            let width = cases.iter().map(|case| case.id().len()).max().unwrap_or(0);
+            let line = |case: &&LoadedCase| format!("{:width$}  {}\n", case.id(), case.case.title);
+            console::out(&cases.iter().map(line).collect::<String>())?;
+        }
+    }
+    Ok(exit::OK)
+}
+
+fn row(case: &LoadedCase) -> serde_json::Value {
+    json!({
+        "id": case.id(),
+        "title": case.case.title,
+        "topic": case.topic(),
+        "requirements": selection::requirements(case),
+        "since": case.case.since,
+        "slow": case.case.slow,
+        "file": case.source.name,
+        "line": case.line,
+    })
+}

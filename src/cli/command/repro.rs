@@ -1,0 +1,67 @@
+//! Prints a script that makes the requests of a case again, with curl and openssl.
+
+use std::env;
+
+use super::run;
+use crate::case::selection::Filter;
+use crate::case::{LoadedCase, nearest};
+use crate::cli::arguments::{ReproArgs, RunArgs};
+use crate::cli::error::Error;
+use crate::cli::{config, console, exit};
+use crate::record::{self, CaseRecord, Record};
+use crate::report;
+
+pub(super) fn repro(args: &ReproArgs) -> Result<u8, Error> {
+    let record = match &args.from {
+        Some(path) => record::load(path)?,
+        None => driven(args)?,
+    };
+    let case = find(&record, args.case.as_deref())?;
+    let step = args.step.map(|step| step.get() - 1);
+    let script = crate::repro::script(&record, case, step).map_err(Error::Usage)?;
+    console::out(&script)?;
+    Ok(exit::OK)
+}
+
+/// The record of running that case alone.
+fn driven(args: &ReproArgs) -> Result<Record, Error> {
+    let suite = config::load_suite(&args.cases)?;
+    let id = args.case.as_deref().unwrap_or_default();
+    if suite.get(id).is_none() {
+        let near = nearest(id, suite.cases.iter().map(LoadedCase::id));
+        return Err(Error::Usage(no_case(id, near)));
+    }
+    let args = RunArgs {
+        target: args.target.clone().or_else(|| env::var("AVP_TARGET").ok()),
+        idp: args.idp.clone().or_else(|| env::var("AVP_IDP").ok()),
+        seed: args.seed,
+        cases: args.cases.clone(),
+        filter: vec![Filter::parse(id).map_err(Error::Usage)?],
+        slow: true,
+        quiet: true,
+        ..RunArgs::default()
+    };
+    run::record(&args)
+}
+
+/// The case of that id; where none is named, the first that is broken.
+fn find<'a>(record: &'a Record, id: Option<&str>) -> Result<&'a CaseRecord, Error> {
+    let Some(id) = id else {
+        let broken = |case: &&CaseRecord| report::is_broken_case(case);
+        let none = || Error::Usage("no case of the report is broken; name one".to_owned());
+        return record.cases.iter().find(broken).ok_or_else(none);
+    };
+    let ids = || record.cases.iter().map(|case| case.id.as_str());
+    record
+        .cases
+        .iter()
+        .find(|case| case.id == id)
+        .ok_or_else(|| Error::Usage(no_case(id, nearest(id, ids()))))
+}
+
+fn no_case(id: &str, near: Option<&str>) -> String {
+    let near = near
+        .map(|near| format!("; did you mean {near:?}?"))
+        .unwrap_or_default();
+    format!("there is no case {id:?}{near}")
+}

@@ -1,0 +1,320 @@
+//! Runs the suite against a target and reports.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::output;
+use super::progress::Progress;
+use super::{contact, keys, signals};
+use crate::case::{Suite, TokenForm};
+use crate::cli::arguments::RunArgs;
+use crate::cli::config::{Config, Exec};
+use crate::cli::error::Error;
+use crate::cli::{config, console, exit};
+use crate::drive::Target;
+use crate::http::{Client, Endpoint, Halt, Patience, Service};
+use crate::judge::{Context, Transport, jwt_claims};
+use crate::record::verdict::RunVerdict;
+use crate::record::{EXEC_TARGET, Record};
+use crate::report::{self, View};
+use crate::run::process::{Process, ProcessError};
+use crate::run::{Heading, Keeper, Repeats, Run, Terms};
+use crate::server::{self, Server};
+use crate::text::{hide_passwords, visible};
+use crate::{run, selftest};
+
+/// How much of what a server wrote is shown.
+const MOST_LINES: usize = 20;
+
+pub(super) fn run(args: &RunArgs) -> Result<u8, Error> {
+    heed_environment()?;
+    let completed = config::complete(args)?;
+    let stale = |_: &Error| output::tell_stale(&completed.args.report);
+    let config = Config::new(&completed).inspect_err(stale)?;
+    // Whatever ends this program before its time, no report of an earlier run is taken for one of this.
+    let files = || config.outputs.iter().filter(|output| output.is_file());
+    let plain = View::default();
+    output::write(
+        &undone(&config, "the run has not come to its end"),
+        files(),
+        &plain,
+    );
+    match run_through(&config, true) {
+        Ok((record, code)) => {
+            let sources = config.suite.sources();
+            let written = output::deliver(&record, &config.outputs, config.verbosity, sources);
+            output::exit_code(code.unwrap_or(exit::of(&record)), written)
+        }
+        Err(error) => {
+            let failures = output::write(&undone(&config, &error.to_string()), &config.outputs, &plain);
+            for failure in failures {
+                console::err(&format!("error: {failure}\n"));
+            }
+            Err(error)
+        }
+    }
+}
+
+/// Warns of variables that look as if they were meant for this program.
+///
+/// # Errors
+/// One is a typing error.
+fn heed_environment() -> Result<(), Error> {
+    let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+    for warning in config::unread(names)? {
+        console::err(&format!("warning: {warning}\n"));
+    }
+    Ok(())
+}
+
+/// The record of a run, which is reported nowhere.
+pub(super) fn record(args: &RunArgs) -> Result<Record, Error> {
+    heed_environment()?;
+    let config = Config::new(&config::complete(args)?)?;
+    run_through(&config, false).map(|(record, _)| record)
+}
+
+/// The record of a run that came to nothing.
+fn undone(config: &Config, why: &str) -> Record {
+    let context = Context {
+        spec: config.spec,
+        seed: &config.seed,
+        generation: 0,
+        transport: Transport::Loopback,
+    };
+    run::undone(
+        &config.suite,
+        &config.selected,
+        &context,
+        &heading(config),
+        &hide_passwords(why),
+    )
+}
+
+/// The record, and an exit code where the run came to its end in another way than by itself.
+///
+/// # Errors
+/// The run came to nothing.
+fn run_through(config: &Config, shows: bool) -> Result<(Record, Option<u8>), Error> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build();
+    let runtime =
+        runtime.map_err(|error| Error::Unreachable(format!("cannot start the run's threads: {error}")))?;
+    let mut stage = Stage::set(config)?;
+    let client = client(config, stage.vault(config)?)?;
+    if let Some(exec) = &config.exec {
+        stage.process = Some(runtime.block_on(start(exec, &client))?);
+    }
+    let halt = Halt::default();
+    let (mut record, interrupt) = runtime.block_on(async {
+        let interrupt = signals::listen(&halt, stage.process.as_ref().map(Process::ender))?;
+        Ok::<_, Error>((drive(config, &mut stage, &client, &halt).await?, interrupt))
+    })?;
+    if let Some(baseline) = &config.baseline {
+        baseline.apply(&mut record, &config.suite);
+    }
+    if let Some(mut keeper) = stage.keeper.take() {
+        if record.verdict != RunVerdict::Conformant && shows {
+            show_output(&keeper.output());
+        }
+        if interrupt.came() {
+            keeper.hurry();
+        }
+        record.notes.extend(runtime.block_on(keeper.end(&client)));
+    }
+    Ok((record, interrupt.came().then_some(exit::INTERRUPTED)))
+}
+
+/// What a run stands on: the servers that are its own.
+struct Stage {
+    embedded: Option<Server>,
+    foreign: Option<Server>,
+    process: Option<Process>,
+    keeper: Option<Keeper>,
+}
+
+impl Stage {
+    fn set(config: &Config) -> Result<Stage, Error> {
+        let server = || {
+            Server::start(server::Options::default()).map_err(|error| Error::Unreachable(error.to_string()))
+        };
+        Ok(Stage {
+            embedded: config.target.is_none().then(server).transpose()?,
+            foreign: wants_foreign(&config.suite, &config.selected)
+                .then(server)
+                .transpose()?,
+            process: None,
+            keeper: None,
+        })
+    }
+
+    /// The address of the target.
+    fn vault(&self, config: &Config) -> Result<Endpoint, Error> {
+        match (&config.target, &self.embedded) {
+            (Some(target), _) => Ok(target.clone()),
+            (None, Some(server)) => address(&server.url()),
+            (None, None) => Err(Error::Usage("there is no target".to_owned())),
+        }
+    }
+}
+
+/// Starts the server under test where nobody else is.
+async fn start(exec: &Exec, client: &Client) -> Result<Process, Error> {
+    let unreachable = |error: ProcessError| Error::Unreachable(error.to_string());
+    Process::wants_nobody(client).await.map_err(unreachable)?;
+    Process::start(&exec.command, exec.directory.as_deref(), exec.port).map_err(unreachable)
+}
+
+/// The server's own words, for whoever looks for the reason of a failure.
+fn show_output(output: &str) {
+    if output.trim_end().is_empty() {
+        return;
+    }
+    let lines: Vec<&str> = output.trim_end().lines().collect();
+    let from = lines.len().saturating_sub(MOST_LINES);
+    let shown: Vec<String> = lines[from..]
+        .iter()
+        .map(|line| format!("  {}\n", visible(&hide_passwords(line))))
+        .collect();
+    console::err(&format!("the end of what the server wrote:\n{}", shown.concat()));
+}
+
+async fn drive(config: &Config, stage: &mut Stage, client: &Client, halt: &Halt) -> Result<Record, Error> {
+    if let (Some(process), Some(exec)) = (stage.process.take(), &config.exec) {
+        let ready = or_halt(halt, process.wait_ready(client, exec.ready)).await?;
+        ready.map_err(|error| Error::Unreachable(error.to_string()))?;
+        stage.keeper = Some(Keeper::new(process, exec.ready));
+    }
+    or_halt(halt, contact::reach(client)).await??;
+    let foreign = stage
+        .foreign
+        .as_ref()
+        .map(|server| client_of_server(config, server))
+        .transpose()?;
+    let deadline = config.budget.map(|budget| (Instant::now() + budget, budget));
+    let cases = config.selected.len() * usize::from(config.repeat);
+    let progress = Progress::new(cases, "cases", config.verbosity == report::Verbosity::Quiet);
+    let mut repeats = Repeats::default();
+    for pass in 0..u32::from(config.repeat) {
+        let generation = match config.seed_given {
+            true => or_halt(halt, contact::generation(client, &config.seed)).await,
+            false => Ok(pass),
+        };
+        let generation = match generation {
+            Err(_) if pass > 0 => break,
+            generation => generation?,
+        };
+        let patience = Patience::new(config.timeout)
+            .with_case_limit(Some(config.case_timeout))
+            .stretching(!config.case_timeout_given)
+            .with_halt(halt.clone());
+        let target = Target {
+            client: client.clone(),
+            foreign: foreign.clone(),
+            patience,
+            seed: config.seed,
+            generation,
+            spec: config.spec,
+            slow: config.slow,
+            show_secrets: config.show_secrets,
+        };
+        let run = Run {
+            suite: Arc::clone(&config.suite),
+            selected: config.selected.clone(),
+            target: Arc::new(target),
+            transport: Transport::of(client.endpoint(Service::Vault)),
+            jobs: config.jobs,
+            races: config.races,
+            heading: heading(config),
+        };
+        let watch = progress.watch(&run.target.patience);
+        let keeper = stage.keeper.as_mut();
+        let record = run::run_on(&run, Terms { deadline, keeper }, |event| progress.note(&event)).await;
+        watch.abort();
+        repeats.add(record);
+        if halt.reason().is_some() {
+            break;
+        }
+    }
+    let record = repeats
+        .finish()
+        .ok_or_else(|| Error::Usage("nothing was run".to_owned()))?;
+    Ok(conclude(record, client, config, halt).await)
+}
+
+/// Adds advice, and takes back a verdict to which somebody did not want to wait.
+async fn conclude(mut record: Record, client: &Client, config: &Config, halt: &Halt) -> Record {
+    record.notes.extend(jwt_claims::tokens(&record));
+    match halt.reason() {
+        Some(reason) if reason == signals::INTERRUPTED => record.verdict = RunVerdict::Incomplete,
+        Some(_) => {}
+        None if jwt_claims::jwts(&record.cases).next().is_some() => {
+            record
+                .notes
+                .extend(or_halt(halt, keys::look(client, config)).await.ok().flatten());
+        }
+        None => {}
+    }
+    record
+}
+
+/// Something that leaves no record: it ends at once when the run is to end.
+async fn or_halt<T>(halt: &Halt, work: impl Future<Output = T>) -> Result<T, Error> {
+    tokio::select! {
+        done = work => Ok(done),
+        _ = halt.called() => Err(Error::Interrupted),
+    }
+}
+
+fn heading(config: &Config) -> Heading {
+    let mut notes = config.notes.clone();
+    if config.tls.insecure {
+        notes.push("certificates were not checked (--insecure)".to_owned());
+    }
+    if let Some(proxy) = &config.proxy {
+        notes.push(format!("the target was reached through the proxy {proxy}"));
+    }
+    let url = |target: &Endpoint| match (&config.exec, &config.target_shown) {
+        (Some(_), Some(typed)) => typed.clone(),
+        (Some(_), None) => EXEC_TARGET.to_owned(),
+        (None, _) => target.to_string(),
+    };
+    Heading {
+        target: config.target.as_ref().map_or("embedded".to_owned(), url),
+        idp: config
+            .idp_shown
+            .clone()
+            .or_else(|| config.idp.as_ref().map(Endpoint::to_string)),
+        exec: config.exec.as_ref().map(|exec| hide_passwords(&exec.command)),
+        strict: config.strict,
+        filters: config.filters.iter().map(ToString::to_string).collect(),
+        shard: config.shard.map(|shard| shard.to_string()),
+        notes,
+        kill_rate: selftest::kill_rate(&config.suite.hash),
+    }
+}
+
+fn address(url: &str) -> Result<Endpoint, Error> {
+    Endpoint::parse(url).map_err(|error| Error::Usage(format!("{url:?}: {error}")))
+}
+
+fn client(config: &Config, vault: Endpoint) -> Result<Client, Error> {
+    Client::new(config.client(vault)).map_err(|error| Error::Usage(error.to_string()))
+}
+
+fn client_of_server(config: &Config, server: &Server) -> Result<Client, Error> {
+    let mut options = config.client(address(&server.url())?);
+    options.idp = None;
+    options.proxy = None;
+    Client::new(options).map_err(|error| Error::Usage(error.to_string()))
+}
+
+fn wants_foreign(suite: &Suite, selected: &[usize]) -> bool {
+    let steps = selected.iter().flat_map(|index| &suite.cases[*index].case.steps);
+    let mut tokens = steps
+        .filter_map(|step| step.get_ref().with.as_ref())
+        .flat_map(|with| with.token.iter());
+    tokens.any(|token| *token == TokenForm::OtherServer)
+}

@@ -1,0 +1,380 @@
+//! What a run needs, everything checked: made from what was typed before anything is sent.
+
+mod environment;
+mod file;
+mod headers;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::case::selection::{Filter, Shard};
+use crate::case::{Problem, Source, Suite, embedded_sources, read_path, render, selection};
+use crate::cli::arguments::RunArgs;
+use crate::cli::error::Error;
+use crate::crypto::Seed;
+use crate::http::{ClientOptions, Endpoint, Headers, Proxy, TlsOptions};
+use crate::protocol::SpecVersion;
+use crate::record::EXEC_TARGET;
+use crate::record::baseline::{Baseline, ListError};
+use crate::report::{Destination, Input, Output, Verbosity};
+use crate::run::{Jobs, RACE_TIME};
+use crate::server;
+
+pub use environment::unread;
+pub use file::{Completed, complete, schema};
+
+/// The most cases that run at once unless told: by measurement (`cargo bench`) nearly as fast against a target 10 ms away as
+/// more of them, and large answers to all of them still fit into 128 MiB.
+pub const DEFAULT_JOBS: usize = 32;
+
+/// How long one case may take unless told.
+const DEFAULT_CASE_SECONDS: f64 = 120.0;
+/// How long a server that we start may take until it answers, unless told.
+const DEFAULT_READY_SECONDS: f64 = 30.0;
+/// What stands for the port in commands and addresses.
+const PORT: &str = "{port}";
+
+/// A server to be started.
+#[derive(Debug, Clone)]
+pub struct Exec {
+    /// The shell command, with `{port}` in it.
+    pub command: String,
+    /// Where it runs; none for the working directory.
+    pub directory: Option<PathBuf>,
+    /// The port.
+    pub port: u16,
+    /// How long it may take until it answers.
+    pub ready: Duration,
+}
+
+impl Exec {
+    fn fill(&self, url: &str) -> String {
+        url.replace(PORT, &self.port.to_string())
+    }
+}
+
+/// A run, ready to go.
+pub struct Config {
+    /// The target; none for the server that is built in.
+    pub target: Option<Endpoint>,
+    /// The identity provider, if apart.
+    pub idp: Option<Endpoint>,
+    /// The target as it was typed, where the run starts it.
+    pub target_shown: Option<String>,
+    /// The identity provider as it was typed, where the run starts the target.
+    pub idp_shown: Option<String>,
+    /// The server that the run starts.
+    pub exec: Option<Exec>,
+    /// Whom to trust, and who to be.
+    pub tls: TlsOptions,
+    /// Headers for the vault.
+    pub vault_headers: Headers,
+    /// Headers for the identity provider.
+    pub idp_headers: Headers,
+    /// At most so many requests a second.
+    pub rps: Option<f64>,
+    /// How long one case may take.
+    pub case_timeout: Duration,
+    /// Whether that was given, and is to be kept whatever the latency of the target.
+    pub case_timeout_given: bool,
+    /// How long the run may take.
+    pub budget: Option<Duration>,
+    /// The part of the selection.
+    pub shard: Option<Shard>,
+    /// How often all of it runs.
+    pub repeat: u16,
+    /// All cases.
+    pub suite: Arc<Suite>,
+    /// Those that run.
+    pub selected: Vec<usize>,
+    /// The filters.
+    pub filters: Vec<Filter>,
+    /// The version to judge by.
+    pub spec: SpecVersion,
+    /// Whether warnings count.
+    pub strict: bool,
+    /// How long one exchange may take.
+    pub timeout: Duration,
+    /// How many cases run at once.
+    pub jobs: Jobs,
+    /// How long races may take together.
+    pub races: Duration,
+    /// The seed.
+    pub seed: Seed,
+    /// Whether the seed was given: it may then have been used against the target before.
+    pub seed_given: bool,
+    /// Whether long cases run.
+    pub slow: bool,
+    /// Whether secrets are shown.
+    pub show_secrets: bool,
+    /// How much the terminal report says.
+    pub verbosity: Verbosity,
+    /// The failures that are known.
+    pub baseline: Option<Baseline>,
+    /// What a reader of the reports must know of the selection.
+    pub notes: Vec<String>,
+    /// What target and identity provider are reached through.
+    pub proxy: Option<Proxy>,
+    /// Reports, ready to be written.
+    pub outputs: Vec<Output>,
+}
+
+impl Config {
+    /// Checks what was typed and configured.
+    ///
+    /// # Errors
+    /// Something is wrong with it, or nothing is selected to run.
+    pub fn new(completed: &Completed) -> Result<Config, Error> {
+        let args = &completed.args;
+        let suite = load_suite(&args.cases)?;
+        let spec = args.spec.unwrap_or_default();
+        let mut selected = selection::plan(&suite, &args.filter, spec, args.slow);
+        if selected.is_empty() {
+            return Err(nothing_selected(&suite, &args.filter, spec));
+        }
+        check_filters(&suite, &args.filter)?;
+        let mut notes = selection::idle(&suite, &args.filter, &selected);
+        if let Some(shard) = args.shard {
+            if args.seed.is_none() {
+                let advice = "--shard needs --seed: the same for all shards, 64 hexadecimal digits";
+                return Err(Error::Usage(advice.to_owned()));
+            }
+            selected.retain(|index| shard.has(suite.cases[*index].id()));
+            if selected.is_empty() {
+                notes.push(format!("no case of the selection is in shard {shard}"));
+            }
+        }
+        let exec = exec(completed)?;
+        let (vault_headers, idp_headers) = headers::headers(args)?;
+        let address = |url: &Option<String>| {
+            let url = url
+                .clone()
+                .or_else(|| exec.as_ref().map(|_| EXEC_TARGET.to_owned()))?;
+            Some(exec.as_ref().map_or(url.clone(), |exec| exec.fill(&url)))
+        };
+        Ok(Config {
+            target: endpoint("--target", address(&args.target).as_deref())?,
+            target_shown: args.target.clone().filter(|_| exec.is_some()),
+            idp_shown: args.idp.clone().filter(|_| exec.is_some()),
+            idp: endpoint(
+                "--idp",
+                args.idp.as_ref().and_then(|_| address(&args.idp)).as_deref(),
+            )?,
+            exec,
+            tls: tls(args)?,
+            vault_headers,
+            idp_headers,
+            rps: args.rps,
+            case_timeout: Duration::from_secs_f64(args.case_timeout.unwrap_or(DEFAULT_CASE_SECONDS)),
+            case_timeout_given: args.case_timeout.is_some(),
+            budget: args.budget.map(Duration::from_secs_f64),
+            shard: args.shard,
+            repeat: args.repeat.unwrap_or(1),
+            selected,
+            filters: args.filter.clone(),
+            spec,
+            strict: args.strict,
+            timeout: Duration::from_secs_f64(args.timeout.unwrap_or(5.0)),
+            jobs: args
+                .jobs
+                .map_or(Jobs::UpTo(DEFAULT_JOBS), |jobs| Jobs::Exactly(jobs.into())),
+            races: args.races.map_or(RACE_TIME, Duration::from_secs_f64),
+            seed: args.seed.unwrap_or_else(Seed::random),
+            seed_given: args.seed.is_some(),
+            slow: args.slow,
+            show_secrets: args.show_secrets,
+            verbosity: Verbosity::of(args.quiet, args.verbose),
+            baseline: args.baseline.as_deref().map(read_baseline).transpose()?,
+            notes,
+            proxy: proxy(args)?,
+            outputs: Destination::open_all(&args.report, &inputs(args)?)?,
+            suite: Arc::new(suite),
+        })
+    }
+
+    /// The options of the client of a target.
+    pub fn client(&self, vault: Endpoint) -> ClientOptions {
+        ClientOptions {
+            idp: self.idp.clone(),
+            proxy: self.proxy.clone(),
+            timeout: self.timeout,
+            connect_timeout: self.timeout,
+            tls: self.tls.clone(),
+            vault_headers: self.vault_headers.clone(),
+            idp_headers: self.idp_headers.clone(),
+            rps: self.rps,
+            ..ClientOptions::new(vault)
+        }
+    }
+}
+
+/// Every file that a run reads.
+fn inputs(args: &RunArgs) -> Result<Vec<Input>, Error> {
+    let mut inputs = case_files(&args.cases)?;
+    for (what, path) in [
+        ("the configuration file", &args.config),
+        ("the baseline", &args.baseline),
+        ("the file of headers", &args.header_file),
+        ("a certificate", &args.cacert),
+        ("a certificate", &args.client_cert),
+        ("a private key", &args.client_key),
+    ] {
+        inputs.extend(path.as_ref().map(|path| Input::new(what, path)));
+    }
+    Ok(inputs)
+}
+
+/// The case files that are named, and those of directories.
+///
+/// # Errors
+/// One cannot be read.
+pub fn case_files(paths: &[PathBuf]) -> Result<Vec<Input>, Error> {
+    let files = paths.iter().map(|path| read_cases(path));
+    let files: Vec<Vec<Source>> = files.collect::<Result<_, _>>()?;
+    let input = |source: Source| Input::new("a case file", source.name);
+    Ok(files.into_iter().flatten().map(input).collect())
+}
+
+/// A case file, or those of a directory.
+///
+/// # Errors
+/// One cannot be read, or there is none.
+pub fn read_cases(path: &Path) -> Result<Vec<Source>, Error> {
+    let cannot = |error| Error::Usage(format!("cannot read cases from {}: {error}", path.display()));
+    let sources = read_path(path).map_err(cannot)?;
+    match sources.is_empty() {
+        true => Err(Error::Usage(format!("there is no *.toml in {}", path.display()))),
+        false => Ok(sources),
+    }
+}
+
+/// The built-in cases and those of more files and directories, read and linted.
+pub fn load_suite(paths: &[PathBuf]) -> Result<Suite, Error> {
+    let mut sources = embedded_sources();
+    for path in paths {
+        sources.extend(read_cases(path)?);
+    }
+    load(sources)
+}
+
+/// Reads and lints sources.
+pub fn load(sources: Vec<Source>) -> Result<Suite, Error> {
+    look_over(sources).map_err(|problems| Error::Cases(counted(&problems, "the case files")))
+}
+
+/// Reads and lints sources.
+///
+/// # Errors
+/// All that is wrong with them.
+pub fn look_over(sources: Vec<Source>) -> Result<Suite, Vec<Problem>> {
+    let faults: Vec<&str> = server::faults().iter().map(|fault| fault.name).collect();
+    Suite::load(sources, &faults)
+}
+
+/// A list of known failures.
+///
+/// # Errors
+/// It cannot be read, or something in it is wrong.
+pub fn read_baseline(path: &Path) -> Result<Baseline, Error> {
+    Baseline::load(path).map_err(|error| match error {
+        ListError::Unreadable(why) => Error::Usage(why),
+        ListError::Wrong(problems) => Error::Cases(show(&problems)),
+    })
+}
+
+/// Problems of files at their places.
+fn show(problems: &[Problem]) -> String {
+    let color = crate::cli::console::color();
+    let shown: Vec<String> = problems.iter().map(|problem| render(problem, color)).collect();
+    shown.join("\n")
+}
+
+/// Problems of files at their places, and how many they are.
+pub fn counted(problems: &[Problem], place: &str) -> String {
+    let count = crate::text::count(problems.len(), "problem");
+    format!("{}\n{count} in {place}", show(problems))
+}
+
+/// The server to be started. It gets a free port, unless the target names one.
+fn exec(completed: &Completed) -> Result<Option<Exec>, Error> {
+    let args = &completed.args;
+    let Some(command) = args.exec.clone() else {
+        return Ok(None);
+    };
+    let target = args.target.as_deref().filter(|target| !target.contains(PORT));
+    let port = match endpoint("--target", target)? {
+        Some(target) => target.port(),
+        None => crate::run::process::free_port()
+            .map_err(|error| Error::Unreachable(format!("there is no free port: {error}")))?,
+    };
+    Ok(Some(Exec {
+        command,
+        directory: completed.exec_directory.clone(),
+        port,
+        ready: Duration::from_secs_f64(args.ready_timeout.unwrap_or(DEFAULT_READY_SECONDS)),
+    }))
+}
+
+fn tls(args: &RunArgs) -> Result<TlsOptions, Error> {
+    let client_cert = match (&args.client_cert, &args.client_key) {
+        (Some(cert), key) => Some((cert.clone(), key.clone().unwrap_or_else(|| cert.clone()))),
+        (None, None) => None,
+        (None, Some(_)) => return Err(Error::Usage("--client-key needs --client-cert".to_owned())),
+    };
+    Ok(TlsOptions {
+        cacert: args.cacert.clone(),
+        client_cert,
+        insecure: args.insecure,
+    })
+}
+
+/// A proxy leads to a server that is elsewhere: the one that is built in, and the one that --exec starts, are here.
+fn proxy(args: &RunArgs) -> Result<Option<Proxy>, Error> {
+    let Some(url) = &args.proxy else {
+        return Ok(None);
+    };
+    if args.target.is_none() || args.exec.is_some() {
+        let why = "--proxy needs --target, the address of a server elsewhere";
+        return Err(Error::Usage(why.to_owned()));
+    }
+    let parsed = Proxy::parse(url).map_err(|error| Error::Usage(format!("--proxy: {error}")))?;
+    Ok(Some(parsed))
+}
+
+fn endpoint(option: &str, url: Option<&str>) -> Result<Option<Endpoint>, Error> {
+    let parse = |url: &str| Endpoint::parse(url).map_err(|error| Error::Usage(format!("{option}: {error}")));
+    url.map(parse).transpose()
+}
+
+/// What is said where filters select no case at all.
+pub fn nothing_selected(suite: &Suite, filters: &[Filter], spec: SpecVersion) -> Error {
+    let shown: Vec<String> = filters.iter().map(|filter| format!("'{filter}'")).collect();
+    let near = filters
+        .iter()
+        .find_map(|filter| selection::suggestion(suite, filter));
+    Error::NothingSelected(format!(
+        "no case of AVP {spec} matches {}{}",
+        shown.join(" or "),
+        did_you_mean(near)
+    ))
+}
+
+/// Each filter must name something: one that does not is a typing error, or names what is called otherwise now.
+///
+/// # Errors
+/// A filter matches no case at all, whatever the others select.
+pub fn check_filters(suite: &Suite, filters: &[Filter]) -> Result<(), Error> {
+    let Some(filter) = filters.iter().find(|filter| !filter.names_any(suite)) else {
+        return Ok(());
+    };
+    Err(Error::Usage(format!(
+        "no case matches --filter '{filter}'{}",
+        did_you_mean(selection::suggestion(suite, filter))
+    )))
+}
+
+fn did_you_mean(near: Option<String>) -> String {
+    near.map(|near| format!("; did you mean '{near}'?"))
+        .unwrap_or_default()
+}

@@ -1,0 +1,129 @@
+//! Looks at what is stored after a step, as the members see it, and takes it for the truth from then on.
+
+use super::draft::{Draft, path};
+use super::{Driver, Flow, blocked};
+use crate::case::model::Pull;
+use crate::case::{Action, Count};
+use crate::http::Role;
+use crate::outcome::Reading;
+use crate::protocol::Operation;
+use crate::repo_state::{Stored, member_id};
+
+/// Whose eyes an audit looks through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Eyes {
+    /// Every member's.
+    All,
+    /// One member's, another one each round.
+    One(usize),
+}
+
+/// What a member was served, against what the answers so far commit the target to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sight {
+    /// Version, epoch, members and envelope are those that are known; or there is no repository, and none was served.
+    AsKnown,
+    /// Something else, or nothing.
+    Other,
+    /// No manifest that could be read.
+    Unreadable,
+}
+
+/// More members than this are not asked one by one.
+const MOST_EYES: usize = 8;
+
+impl Driver<'_> {
+    /// Pulls the repository as its members. Where there is no repository, `actor` asks for it in vain. Ends the case where
+    /// what is served is nothing that a request could build on.
+    pub(super) async fn audit(&mut self, repo: &str, actor: &str, eyes: Eyes, round: usize) -> Flow<()> {
+        let sight = self.survey(repo, actor, eyes, round).await?;
+        self.build_on(sight)
+    }
+
+    /// Like [`Driver::audit`], and says what the first member saw.
+    pub(super) async fn survey(&mut self, repo: &str, actor: &str, eyes: Eyes, round: usize) -> Flow<Sight> {
+        let members = self.eyes(repo, actor, eyes);
+        let mut first = Sight::AsKnown;
+        for (index, name) in members.iter().enumerate() {
+            let reading = self.look(repo, name, round).await?;
+            if index == 0 {
+                first = self.adopt(repo, &reading);
+            }
+        }
+        Ok(first)
+    }
+
+    /// What the first member saw is what the next request builds on; the judge has compared it with what should be.
+    fn adopt(&mut self, repo: &str, reading: &Reading) -> Sight {
+        let Some(stored) = self.world.stored(repo) else {
+            return match reading.granted() {
+                Some(_) => Sight::Other,
+                None => Sight::AsKnown,
+            };
+        };
+        let Some(answer) = reading.granted() else {
+            return Sight::Other;
+        };
+        let Some(seen) = stored.observed(answer) else {
+            return Sight::Unreadable;
+        };
+        let ids = |stored: &Stored| -> Vec<String> {
+            let ids = stored.members.iter().filter_map(|entry| member_id(entry));
+            ids.map(str::to_owned).collect()
+        };
+        let same = (seen.version, seen.epoch) == (stored.version, stored.epoch)
+            && ids(&seen) == ids(stored)
+            && answer.get("envelope") == Some(&*stored.envelope);
+        self.world.ensure_repo(repo).stored = Some(seen);
+        if same { Sight::AsKnown } else { Sight::Other }
+    }
+
+    /// Ends the case where no later request can build on what was seen.
+    pub(super) fn build_on(&self, sight: Sight) -> Flow<()> {
+        match sight {
+            Sight::AsKnown | Sight::Other => Ok(()),
+            // After the set-up: no step may need it.
+            Sight::Unreadable if self.step.is_none() => Ok(()),
+            Sight::Unreadable => {
+                let reason = "what members are served is no manifest that a request could build on";
+                Err(blocked(self.step.map(|step| step + 1), reason))
+            }
+        }
+    }
+
+    async fn look(&mut self, repo: &str, name: &str, round: usize) -> Flow<Reading> {
+        let version = self.world.stored(repo).map_or(1, |stored| stored.version);
+        // Any version but the current one is answered with the envelope; versions are not negative.
+        let known = if version > 0 { version - 1 } else { version + 1 };
+        let pull = Pull {
+            known: Some(Count::Is(known)),
+        };
+        let body = super::requests::body(&mut self.world, name, repo, Action::Pull(&pull));
+        let draft = Draft::new(
+            Operation::Pull,
+            path(&mut self.world, Operation::Pull, repo, None),
+            body,
+        );
+        self.exchange(&draft, name, Some(repo), Role::Audit, round).await
+    }
+
+    pub(super) fn eyes(&self, repo: &str, actor: &str, eyes: Eyes) -> Vec<String> {
+        let Some(stored) = self.world.stored(repo) else {
+            return vec![actor.to_owned()];
+        };
+        let names = stored
+            .members
+            .iter()
+            .filter_map(|entry| member_id(entry))
+            .filter_map(|id| self.world.name_of(id));
+        let mut names: Vec<String> = names
+            .filter(|name| !name.starts_with("new-"))
+            .map(str::to_owned)
+            .collect();
+        names.truncate(MOST_EYES);
+        match eyes {
+            Eyes::One(round) if !names.is_empty() => vec![names.swap_remove(round % names.len())],
+            _ => names,
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! One actor's connections.
+
+use std::sync::PoisonError;
+use std::time::Duration;
+
+use super::attempt::{Clock, Sent, Slots, Trip};
+use super::client::Client;
+use super::connection::{Held, Idle, Link};
+use super::head::Message;
+use super::{Failure, FailureKind, Request, Service};
+
+/// One actor's connections within one case: at most one idle connection per origin, shared with nobody.
+pub struct Lane {
+    client: Client,
+    slots: Slots,
+    keep_after_error: bool,
+    once: bool,
+    /// How long it has waited for the rate that the target grants.
+    waited: Duration,
+}
+
+/// A request with a connection of its own, ready to go: for races.
+pub struct Primed {
+    trip: Trip,
+    message: Message,
+    link: Link,
+    reused: bool,
+}
+
+impl Lane {
+    pub(super) fn new(client: Client) -> Lane {
+        Lane {
+            client,
+            slots: Slots::default(),
+            keep_after_error: false,
+            once: false,
+            waited: Duration::ZERO,
+        }
+    }
+
+    /// Sends a request and waits for its answer, no longer than `timeout`.
+    pub async fn send(&mut self, request: &Request, timeout: Duration) -> Sent {
+        self.waited += self.client.pace().turn().await;
+        let clock = Clock::start(timeout);
+        let trip = self.trip(request.service);
+        let message = match trip.message(request) {
+            Ok(message) => message,
+            Err(failure) => return clock.stop(Err(failure), false),
+        };
+        match trip.idle().await {
+            Ok(idle) => trip.send(&message, idle, clock).await,
+            Err(failure) => clock.stop(Err(failure), true),
+        }
+    }
+
+    /// Sends exact bytes on a connection of their own and reads one answer. Configured headers are not added, and the
+    /// connection is not used again.
+    pub async fn send_raw(&mut self, bytes: &[u8], service: Service, timeout: Duration) -> Sent {
+        self.waited += self.client.pace().turn().await;
+        let trip = Trip {
+            slots: Slots::default(),
+            ..self.trip(service)
+        };
+        trip.send_fresh(&Message::raw(bytes), Clock::start(timeout)).await
+    }
+
+    /// Makes everything ready for a request, up to its first byte.
+    pub async fn prime(&mut self, request: &Request) -> Result<Primed, Failure> {
+        self.waited += self.client.pace().turn().await;
+        let trip = self.trip(request.service);
+        let message = trip.message(request)?;
+        let idle = trip.idle().await?;
+        let reused = idle.is_some();
+        let link = match idle {
+            Some(link) => link,
+            None => trip.open(self.client.timeout()).await?,
+        };
+        Ok(Primed {
+            trip,
+            message,
+            link,
+            reused,
+        })
+    }
+
+    /// How long it has waited for the rate that the target grants since this was last asked.
+    pub fn take_waited(&mut self) -> Duration {
+        std::mem::take(&mut self.waited)
+    }
+
+    /// Closes the idle connections.
+    pub fn forget(&mut self) {
+        *self.slots.lock().unwrap_or_else(PoisonError::into_inner) = [None, None];
+    }
+
+    /// Whether connections are kept even after a refusal of a request that had a body, as a case may want to see what
+    /// the server makes of a body that it did not read. What the server then sends unasked is a failure of the next
+    /// request; else the next request would quietly go to a fresh connection.
+    pub fn keep_after_error(&mut self, keep: bool) {
+        self.keep_after_error = keep;
+    }
+
+    /// Whether what is sent next must not be sent twice: it then goes to a fresh connection wherever the target is known to
+    /// close idle ones. The first to find out is sent again all the same, and says so.
+    pub fn send_once(&mut self, once: bool) {
+        self.once = once;
+    }
+
+    fn trip(&self, service: Service) -> Trip {
+        let Lane {
+            client,
+            slots,
+            keep_after_error,
+            once,
+            ..
+        } = self;
+        Trip {
+            client: client.clone(),
+            slots: slots.clone(),
+            keep_after_error: *keep_after_error,
+            once: *once,
+            service,
+        }
+    }
+}
+
+/// A request whose end is held back, and goes out when it is told to.
+pub struct Loaded {
+    trip: Trip,
+    message: Message,
+    link: Link,
+    reused: bool,
+    held: Held,
+    clock: Option<Clock>,
+}
+
+/// How long it is waited until all but the end of a request has been taken: a peer that does one thing at a time may take
+/// it later.
+const LOADING: Duration = Duration::from_millis(250);
+
+impl Primed {
+    /// Sends all but the last byte: then the server has nothing left to do but to read that.
+    pub async fn load(self) -> Result<Loaded, Failure> {
+        let last = self.message.bytes.len().saturating_sub(1);
+        self.load_up_to(last).await
+    }
+
+    /// Sends the head, and so many bytes of the body.
+    pub async fn load_head(self, bytes: usize) -> Result<Loaded, Failure> {
+        let whole = self.message.bytes.len();
+        let at = self.message.head + bytes;
+        self.load_up_to(at.min(whole.saturating_sub(1))).await
+    }
+
+    async fn load_up_to(self, at: usize) -> Result<Loaded, Failure> {
+        let Primed {
+            trip,
+            message,
+            mut link,
+            reused,
+        } = self;
+        match link.idle().await {
+            Idle::Usable => {}
+            Idle::Gone => {
+                trip.client.note_closed_idle();
+                link = trip.open(trip.client.timeout()).await?;
+            }
+            Idle::Stray(failure) => return Err(failure),
+        }
+        let held = match link.hold(&message, at, LOADING).await {
+            // Nothing that a server could act on has gone out yet: another connection does as well.
+            Err(failure) if failure.kind == FailureKind::Closed => {
+                link = trip.open(trip.client.timeout()).await?;
+                link.hold(&message, at, LOADING).await?
+            }
+            held => held?,
+        };
+        Ok(Loaded {
+            trip,
+            message,
+            link,
+            reused,
+            held,
+            clock: None,
+        })
+    }
+}
+
+impl Loaded {
+    /// Lets the rest go, at once; from now on the answer may take `limit`.
+    pub fn let_go(&mut self, limit: Duration) {
+        self.clock = Some(Clock::start(limit));
+        self.link.let_go();
+    }
+
+    /// Waits for the answer.
+    pub async fn answer(self) -> Sent {
+        let Loaded {
+            trip,
+            message,
+            link,
+            reused,
+            held,
+            clock,
+        } = self;
+        let clock = clock.unwrap_or_else(|| Clock::start(trip.client.timeout()));
+        trip.complete(link, held, &message, clock, reused).await
+    }
+}

@@ -1,0 +1,40 @@
+//! What travels between the harness and a target: plain data, and the client that moves it.
+//!
+//! A [`Client`] knows the target; each actor of each case has a [`Lane`] of its own to it, which owns its connections.
+
+mod answer;
+mod attempt;
+mod cancel;
+mod client;
+mod concurrency;
+mod connect;
+mod connection;
+mod connections;
+mod endpoint;
+mod errors;
+mod exchange;
+mod head;
+mod options;
+mod phrases;
+mod prompt;
+mod proxy;
+mod rate_limit;
+mod raw_stream;
+mod throttling;
+mod timeouts;
+mod tls;
+
+pub use attempt::Sent;
+pub use cancel::Halt;
+pub use client::Client;
+pub use concurrency::{Away, Concurrency};
+pub use connections::{Lane, Loaded, Primed};
+pub use endpoint::{Endpoint, EndpointError};
+pub use exchange::{
+    Answer, Body, Exchange, Failure, FailureKind, Headers, Jwt, Outcome, Request, Role, Service,
+};
+pub use options::{ClientError, ClientOptions, DEFAULT_MAX_BODY, TlsOptions};
+pub use proxy::{Proxy, ProxyError};
+pub use rate_limit::Pace;
+pub use throttling::{Refusals, Waiting};
+pub use timeouts::Patience;

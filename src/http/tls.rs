@@ -1,0 +1,170 @@
+//! TLS: whom to trust, and what to say when it fails.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustls::client::WantsClientCert;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
+use rustls::{
+    CertificateError, ClientConfig, ConfigBuilder, DigitallySignedStruct, RootCertStore, SignatureScheme,
+};
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+
+use super::endpoint::Host;
+use super::phrases::{failure, shown};
+use super::{ClientError, Endpoint, Failure, FailureKind, TlsOptions};
+
+/// The TLS settings for every connection.
+pub(super) fn config(options: &TlsOptions) -> Result<Arc<ClientConfig>, ClientError> {
+    let provider = Arc::new(ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider.clone())
+        .with_safe_default_protocol_versions()
+        .map_err(|error| ClientError::ClientCert(error.to_string()))?;
+    let builder = match options.insecure {
+        true => builder
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(AnyCertificate(provider))),
+        false => builder.with_root_certificates(roots(options.cacert.as_deref())?),
+    };
+    let mut config = with_identity(builder, options.client_cert.as_ref())?;
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(Arc::new(config))
+}
+
+/// The name that the certificate must be for.
+pub(super) fn server_name(endpoint: &Endpoint) -> Result<ServerName<'static>, ClientError> {
+    match endpoint.host() {
+        Host::Address(address) => Ok(ServerName::from(*address)),
+        Host::Name(name) => {
+            ServerName::try_from(name.clone()).map_err(|_| ClientError::ServerName(endpoint.clone()))
+        }
+    }
+}
+
+fn roots(cacert: Option<&Path>) -> Result<RootCertStore, ClientError> {
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    if let Some(path) = cacert {
+        let what = "certificates";
+        for certificate in certificates(path)? {
+            roots
+                .add(certificate)
+                .map_err(|error| unreadable(what, path, error))?;
+        }
+    }
+    match roots.is_empty() {
+        true => Err(ClientError::NoRoots),
+        false => Ok(roots),
+    }
+}
+
+fn with_identity(
+    builder: ConfigBuilder<ClientConfig, WantsClientCert>,
+    files: Option<&(PathBuf, PathBuf)>,
+) -> Result<ClientConfig, ClientError> {
+    let Some((chain, key)) = files else {
+        return Ok(builder.with_no_client_auth());
+    };
+    let chain = certificates(chain)?;
+    let key = PrivateKeyDer::from_pem_file(key).map_err(|error| unreadable("a private key", key, error))?;
+    builder
+        .with_client_auth_cert(chain, key)
+        .map_err(|error| ClientError::ClientCert(error.to_string()))
+}
+
+fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, ClientError> {
+    let what = "certificates";
+    let found: Vec<_> = CertificateDer::pem_file_iter(path)
+        .and_then(Iterator::collect)
+        .map_err(|error| unreadable(what, path, error))?;
+    match found.is_empty() {
+        true => Err(unreadable(what, path, "it holds none in PEM form")),
+        false => Ok(found),
+    }
+}
+
+fn unreadable(what: &'static str, path: &Path, why: impl ToString) -> ClientError {
+    ClientError::Pem {
+        what,
+        path: path.to_owned(),
+        why: why.to_string(),
+    }
+}
+
+/// What a failed handshake, or a later TLS error, means.
+pub(super) fn explain(error: &io::Error) -> Option<Failure> {
+    let error = error.get_ref()?.downcast_ref::<rustls::Error>()?;
+    let message = match error {
+        rustls::Error::InvalidCertificate(reason) => format!("certificate not trusted: {}", distrust(reason)),
+        rustls::Error::AlertReceived(alert) => format!("the server ended TLS with the alert {alert:?}"),
+        rustls::Error::InvalidMessage(_) => "what came is not TLS".to_owned(),
+        other => format!(
+            "TLS failed: {}",
+            shown(other.to_string().as_bytes()).trim_matches('"')
+        ),
+    };
+    Some(failure(FailureKind::Tls, message))
+}
+
+fn distrust(reason: &CertificateError) -> String {
+    use CertificateError as E;
+    match reason {
+        E::Expired | E::ExpiredContext { .. } => "it has expired".to_owned(),
+        E::NotValidYet | E::NotValidYetContext { .. } => "it is not valid yet".to_owned(),
+        E::NotValidForName | E::NotValidForNameContext { .. } => "it is for another host".to_owned(),
+        E::UnknownIssuer => "self-signed, or signed by nobody known (--cacert names an authority)".to_owned(),
+        E::BadSignature => "its signature is wrong".to_owned(),
+        E::Revoked => "it is revoked".to_owned(),
+        // The verifier has its own word for it, which stands in no type of ours.
+        other if format!("{other:?}").contains("CaUsedAsEndEntity") => {
+            "it is that of an authority, and cannot be a server's own: have it sign one for the server, or use --insecure".to_owned()
+        }
+        other => shown(format!("{other:?}").as_bytes())
+            .trim_matches('"')
+            .to_owned(),
+    }
+}
+
+/// Takes any certificate, for `--insecure`; signatures must still be right.
+#[derive(Debug)]
+struct AnyCertificate(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for AnyCertificate {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.0.signature_verification_algorithms;
+        verify_tls12_signature(message, certificate, signature, algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.0.signature_verification_algorithms;
+        verify_tls13_signature(message, certificate, signature, algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}

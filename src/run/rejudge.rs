@@ -1,0 +1,112 @@
+//! Judges a stored run again: the exchanges as they were, the suite as it is now. Nothing is sent.
+
+use std::collections::BTreeMap;
+
+use crate::case::Suite;
+use crate::crypto::Seed;
+use crate::http::Endpoint;
+use crate::judge::{Context, Transport, judge};
+use crate::record::rejudged::{CheckChange, Rejudged};
+use crate::record::transcript::Transcript;
+use crate::record::verdict::Verdict;
+use crate::record::{CaseRecord, Record, diff, summarize};
+
+/// Judges the exchanges of a record with a suite. The error is a fragment: what of the record cannot be read.
+pub fn rejudge(record: &Record, suite: &Suite) -> Result<Rejudged, String> {
+    let seed: Seed = record
+        .seed
+        .parse()
+        .map_err(|error| format!("the seed cannot be read: {error}"))?;
+    let context = Context {
+        spec: record.spec,
+        seed: &seed,
+        generation: record.generation,
+        transport: transport(&record.target)?,
+    };
+    let (mut old, mut new, mut unknown) = (Vec::new(), Vec::new(), Vec::new());
+    for case in &record.cases {
+        match suite.get(&case.id) {
+            Some(found) => {
+                // A case of a merged or repeated report, or of a later heat, ran with a generation of its own.
+                let generation = case.generation.unwrap_or(record.generation);
+                let context = Context {
+                    generation,
+                    ..context
+                };
+                new.push(CaseRecord {
+                    generation: case.generation,
+                    ..judge(found, Transcript::of(case), &context)
+                });
+                old.push(case.clone());
+            }
+            None => unknown.push(case.id.clone()),
+        }
+    }
+    let checks = old
+        .iter()
+        .zip(&new)
+        .flat_map(|(old, new)| check_changes(old, new))
+        .collect();
+    let before = settled(record, suite, old);
+    let mut after = settled(record, suite, new);
+    after.suite.hash.clone_from(&suite.hash);
+    after.suite.cases = suite.cases.len();
+    Ok(Rejudged {
+        diff: diff(&before, &after),
+        record: after,
+        checks,
+        unknown,
+    })
+}
+
+fn transport(target: &str) -> Result<Transport, String> {
+    if target == "embedded" {
+        return Ok(Transport::Loopback);
+    }
+    // Where the run chose the port it stands for any.
+    let endpoint = Endpoint::parse(&target.replace("{port}", "1"))
+        .map_err(|error| format!("the target {target:?} cannot be read: {error}"))?;
+    Ok(Transport::of(&endpoint))
+}
+
+/// The record with these cases, and what follows from them.
+fn settled(record: &Record, suite: &Suite, cases: Vec<CaseRecord>) -> Record {
+    let mut record = Record {
+        cases,
+        ..record.clone()
+    };
+    summarize::settle(&mut record, suite);
+    record
+}
+
+/// The checks that come to something else, where the case as a whole does not.
+fn check_changes(old: &CaseRecord, new: &CaseRecord) -> Vec<CheckChange> {
+    if old.verdict != new.verdict {
+        return Vec::new();
+    }
+    let (before, after) = (worst(old), worst(new));
+    let mut keys: Vec<_> = before.keys().chain(after.keys()).collect();
+    keys.sort();
+    keys.dedup();
+    let changed = keys.into_iter().filter(|key| before.get(*key) != after.get(*key));
+    changed
+        .map(|key| CheckChange {
+            case: old.id.clone(),
+            step: key.0,
+            expected: key.2.to_owned(),
+            old: before.get(key).copied(),
+            new: after.get(key).copied(),
+        })
+        .collect()
+}
+
+/// What each check of a case came to, by step, name and expectation; the worst where one broke at several places.
+fn worst(case: &CaseRecord) -> BTreeMap<(Option<usize>, &str, &str), Verdict> {
+    let mut worst = BTreeMap::new();
+    for check in &case.checks {
+        let key = (check.step, check.name.as_str(), check.expected.as_str());
+        let known = worst.entry(key).or_insert(check.verdict);
+        *known = check.verdict.max(*known);
+    }
+    worst
+}
