@@ -14,13 +14,13 @@ use std::{fs, io};
 use avp_conform::case::{Suite, embedded_sources};
 use avp_conform::cli::config::DEFAULT_JOBS;
 use avp_conform::crypto::Seed;
-use avp_conform::drive::Target;
-use avp_conform::http::{Client, ClientOptions, Endpoint, Patience, Request, Role, Service};
+use avp_conform::drive::RunContext;
+use avp_conform::http::{Client, ClientOptions, Endpoint, Request, Role, Service, Timeouts};
 use avp_conform::judge::{Context, Transport, judge};
 use avp_conform::protocol::SpecVersion;
 use avp_conform::record::transcript::Transcript;
 use avp_conform::record::{CaseRecord, Record};
-use avp_conform::run::{Heading, Jobs, Run, run};
+use avp_conform::run::{Jobs, Run, RunInfo, run};
 use avp_conform::server::{Options, Server, faults};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -109,10 +109,10 @@ impl Bench {
     }
 
     fn plan(&self, url: &str, show_secrets: bool) -> Run {
-        let target = Target {
+        let target = RunContext {
             client: client(url),
             foreign: Some(client(&self.foreign.url())),
-            patience: Patience::new(Duration::from_secs(10)),
+            patience: Timeouts::new(Duration::from_secs(10)),
             seed: Seed::random(),
             generation: 0,
             spec: SpecVersion::default(),
@@ -129,7 +129,7 @@ impl Bench {
             jobs: Jobs::UpTo(DEFAULT_JOBS),
             // A race takes the time that it is given: what is measured has a few rounds of each.
             races: Duration::ZERO,
-            heading: Heading::default(),
+            heading: RunInfo::default(),
         }
     }
 

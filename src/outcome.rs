@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::case::Word;
+use crate::case::ExpectedAnswer;
 use crate::http::{Answer, Failure, Outcome};
 use crate::json;
 use crate::protocol::{Operation, schema};
@@ -20,7 +20,7 @@ pub fn body(answer: &Answer) -> Option<Body> {
 
 /// An answer, read.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Reading {
+pub enum AnswerClass {
     /// 2xx with a JSON object; for a push: accepted.
     Granted(Arc<Value>),
     /// 2xx to a push that was not accepted.
@@ -33,42 +33,42 @@ pub enum Reading {
     Failed(Failure),
 }
 
-impl Reading {
+impl AnswerClass {
     /// Reads the outcome of an operation. A request outside the route table (`None`) is granted by any 2xx.
-    pub fn of(operation: Option<Operation>, outcome: &Outcome) -> Reading {
-        Reading::with_body(operation, outcome, outcome.answer().and_then(body).as_ref())
+    pub fn of(operation: Option<Operation>, outcome: &Outcome) -> AnswerClass {
+        AnswerClass::with_body(operation, outcome, outcome.answer().and_then(body).as_ref())
     }
 
     /// Reads the outcome of an operation whose body was read before.
-    pub fn with_body(operation: Option<Operation>, outcome: &Outcome, body: Option<&Body>) -> Reading {
+    pub fn with_body(operation: Option<Operation>, outcome: &Outcome, body: Option<&Body>) -> AnswerClass {
         let answer = match outcome {
-            Outcome::Failure(failure) => return Reading::Failed(failure.clone()),
+            Outcome::Failure(failure) => return AnswerClass::Failed(failure.clone()),
             Outcome::Answer(answer) => answer,
         };
         if !(200..300).contains(&answer.status) {
-            return Reading::Status(answer.status);
+            return AnswerClass::Status(answer.status);
         }
         match body {
             Some(Ok(body)) if operation.is_some_and(|operation| is_error_object(operation, body)) => {
-                Reading::Unreadable("the body is an error object".to_owned())
+                AnswerClass::Unreadable("the body is an error object".to_owned())
             }
             Some(Ok(body)) if body.is_object() && operation == Some(Operation::Push) => {
                 match body.get("accepted") {
-                    Some(Value::Bool(true)) => Reading::Granted(Arc::clone(body)),
-                    _ => Reading::Conflict(Arc::clone(body)),
+                    Some(Value::Bool(true)) => AnswerClass::Granted(Arc::clone(body)),
+                    _ => AnswerClass::Conflict(Arc::clone(body)),
                 }
             }
-            Some(Ok(body)) if body.is_object() => Reading::Granted(Arc::clone(body)),
-            Some(Ok(_)) => Reading::Unreadable("the body is no JSON object".to_owned()),
-            Some(Err(why)) => Reading::Unreadable(format!("the body is not JSON: {why}")),
-            None => Reading::Unreadable("the body is not JSON: it is empty".to_owned()),
+            Some(Ok(body)) if body.is_object() => AnswerClass::Granted(Arc::clone(body)),
+            Some(Ok(_)) => AnswerClass::Unreadable("the body is no JSON object".to_owned()),
+            Some(Err(why)) => AnswerClass::Unreadable(format!("the body is not JSON: {why}")),
+            None => AnswerClass::Unreadable("the body is not JSON: it is empty".to_owned()),
         }
     }
 
     /// The body of a granted request.
     pub fn granted(&self) -> Option<&Value> {
         match self {
-            Reading::Granted(body) => Some(body),
+            AnswerClass::Granted(body) => Some(body),
             _ => None,
         }
     }
@@ -76,20 +76,21 @@ impl Reading {
     /// The status, where it is not 2xx.
     pub fn status(&self) -> Option<u16> {
         match self {
-            Reading::Status(status) => Some(*status),
+            AnswerClass::Status(status) => Some(*status),
             _ => None,
         }
     }
 
     /// Whether it is the answer that a case's word means.
-    pub fn is(&self, word: Word) -> bool {
+    pub fn is(&self, word: ExpectedAnswer) -> bool {
         let unchanged = |body: &Value| body.get("unchanged").and_then(Value::as_bool);
         match (word, self) {
-            (Word::Granted, Reading::Granted(_)) | (Word::Conflict, Reading::Conflict(_)) => true,
-            (Word::Unchanged, Reading::Granted(body)) => unchanged(body) == Some(true),
-            (Word::Changed, Reading::Granted(body)) => unchanged(body) == Some(false),
-            (Word::Refused, Reading::Status(status)) => (400..500).contains(status),
-            (Word::Status(wanted), Reading::Status(status)) => wanted == *status,
+            (ExpectedAnswer::Granted, AnswerClass::Granted(_))
+            | (ExpectedAnswer::Conflict, AnswerClass::Conflict(_)) => true,
+            (ExpectedAnswer::Unchanged, AnswerClass::Granted(body)) => unchanged(body) == Some(true),
+            (ExpectedAnswer::Changed, AnswerClass::Granted(body)) => unchanged(body) == Some(false),
+            (ExpectedAnswer::Refused, AnswerClass::Status(status)) => (400..500).contains(status),
+            (ExpectedAnswer::Status(wanted), AnswerClass::Status(status)) => wanted == *status,
             _ => false,
         }
     }
@@ -97,18 +98,18 @@ impl Reading {
     /// What came, in a few words for people.
     pub fn describe(&self) -> String {
         match self {
-            Reading::Granted(body) => match body.get("unchanged").and_then(Value::as_bool) {
+            AnswerClass::Granted(body) => match body.get("unchanged").and_then(Value::as_bool) {
                 Some(true) => "200, `unchanged: true`".to_owned(),
                 Some(false) => "200, `unchanged: false`".to_owned(),
                 None => "200, granted".to_owned(),
             },
-            Reading::Conflict(body) if body.get("conflict").and_then(Value::as_bool) == Some(true) => {
+            AnswerClass::Conflict(body) if body.get("conflict").and_then(Value::as_bool) == Some(true) => {
                 "200, `conflict: true`".to_owned()
             }
-            Reading::Conflict(_) => "200, but neither accepted nor a conflict".to_owned(),
-            Reading::Unreadable(why) => format!("2xx, but {why}"),
-            Reading::Status(status) => format!("status {status}"),
-            Reading::Failed(failure) => failure.message.clone(),
+            AnswerClass::Conflict(_) => "200, but neither accepted nor a conflict".to_owned(),
+            AnswerClass::Unreadable(why) => format!("2xx, but {why}"),
+            AnswerClass::Status(status) => format!("status {status}"),
+            AnswerClass::Failed(failure) => failure.message.clone(),
         }
     }
 }
@@ -134,24 +135,24 @@ mod tests {
 
     #[test]
     fn a_push_is_granted_only_if_it_says_accepted() {
-        let push = |body| Reading::of(Some(Operation::Push), &answer(200, body));
-        assert!(push(r#"{"accepted":true}"#).is(Word::Granted));
-        assert!(push(r#"{"accepted":false,"conflict":true}"#).is(Word::Conflict));
-        assert!(!push("{}").is(Word::Granted));
+        let push = |body| AnswerClass::of(Some(Operation::Push), &answer(200, body));
+        assert!(push(r#"{"accepted":true}"#).is(ExpectedAnswer::Granted));
+        assert!(push(r#"{"accepted":false,"conflict":true}"#).is(ExpectedAnswer::Conflict));
+        assert!(!push("{}").is(ExpectedAnswer::Granted));
     }
 
     #[test]
     fn refused_means_4xx_and_nothing_else() {
-        let pull = |status| Reading::of(Some(Operation::Pull), &answer(status, "{}"));
-        assert!(pull(403).is(Word::Refused));
-        assert!(!pull(500).is(Word::Refused));
-        assert!(!pull(302).is(Word::Refused));
-        assert!(pull(404).is(Word::Status(404)));
+        let pull = |status| AnswerClass::of(Some(Operation::Pull), &answer(status, "{}"));
+        assert!(pull(403).is(ExpectedAnswer::Refused));
+        assert!(!pull(500).is(ExpectedAnswer::Refused));
+        assert!(!pull(302).is(ExpectedAnswer::Refused));
+        assert!(pull(404).is(ExpectedAnswer::Status(404)));
     }
 
     #[test]
     fn a_body_that_is_no_object_grants_nothing() {
-        assert!(!Reading::of(Some(Operation::Pull), &answer(200, "<html>")).is(Word::Granted));
-        assert!(!Reading::of(Some(Operation::Pull), &answer(200, "[]")).is(Word::Granted));
+        assert!(!AnswerClass::of(Some(Operation::Pull), &answer(200, "<html>")).is(ExpectedAnswer::Granted));
+        assert!(!AnswerClass::of(Some(Operation::Pull), &answer(200, "[]")).is(ExpectedAnswer::Granted));
     }
 }

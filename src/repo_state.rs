@@ -1,6 +1,6 @@
 //! What a repository must hold, as far as the target's own answers say.
 //!
-//! A [`Stored`] is built from requests that were granted, by the rules of section 6 of the protocol page, and compared with
+//! A [`RepoState`] is built from requests that were granted, by the rules of section 6 of the protocol page, and compared with
 //! what members are served. The driver uses it to build the next valid request, the judge to know what to expect. The
 //! reference server has code of its own for the same rules, on purpose.
 
@@ -12,7 +12,7 @@ use crate::protocol::Operation;
 
 /// The state of one repository. JSON values are kept exactly as they were sent; states share what they have in common.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Stored {
+pub struct RepoState {
     /// `repoId` of the manifest.
     pub repo_id: String,
     /// `schemeId` of the manifest.
@@ -29,12 +29,12 @@ pub struct Stored {
     pub envelope: Arc<Value>,
 }
 
-impl Stored {
+impl RepoState {
     /// The state after a granted request. `None` where the operation writes nothing, where there is nothing to write to,
     /// or where the request is not of the form that its rule speaks of.
-    pub fn after(operation: Operation, before: Option<&Stored>, request: &Value) -> Option<Stored> {
+    pub fn after(operation: Operation, before: Option<&RepoState>, request: &Value) -> Option<RepoState> {
         match operation {
-            Operation::CreateRepo => Stored::created(request),
+            Operation::CreateRepo => RepoState::created(request),
             Operation::Push => before?.pushed(request),
             Operation::AddMember => before?.member_added(request),
             Operation::RemoveMember => before?.member_removed(request),
@@ -43,18 +43,18 @@ impl Stored {
     }
 
     /// The state after a granted createRepo. `None` where the request is no such message.
-    pub fn created(request: &Value) -> Option<Stored> {
-        Stored::all_of(request.get("manifest")?, request.get("initialEnvelope")?)
+    pub fn created(request: &Value) -> Option<RepoState> {
+        RepoState::all_of(request.get("manifest")?, request.get("initialEnvelope")?)
     }
 
     /// The state that a manifest describes, with that envelope. `None` where it is none.
-    fn all_of(manifest: &Value, envelope: &Value) -> Option<Stored> {
+    fn all_of(manifest: &Value, envelope: &Value) -> Option<RepoState> {
         let members = manifest.get("members")?.as_array()?.iter().map(shared);
-        Stored::of(manifest, members.collect(), shared(envelope))
+        RepoState::of(manifest, members.collect(), shared(envelope))
     }
 
-    fn of(manifest: &Value, members: Vec<Arc<Value>>, envelope: Arc<Value>) -> Option<Stored> {
-        Some(Stored {
+    fn of(manifest: &Value, members: Vec<Arc<Value>>, envelope: Arc<Value>) -> Option<RepoState> {
+        Some(RepoState {
             repo_id: manifest.get("repoId")?.as_str()?.to_owned(),
             scheme: manifest.get("schemeId")?.as_str()?.to_owned(),
             epoch: manifest.get("keyEpoch")?.as_i64()?,
@@ -66,7 +66,7 @@ impl Stored {
     }
 
     /// The state after an applied push. The epoch is that of the key that the current payload is under: the envelope's.
-    pub fn pushed(&self, request: &Value) -> Option<Stored> {
+    pub fn pushed(&self, request: &Value) -> Option<RepoState> {
         let envelope = request.get("envelope")?;
         let mut next = self.clone();
         next.version = envelope.get("payloadVersion")?.as_i64()?;
@@ -79,7 +79,7 @@ impl Stored {
     }
 
     /// The state after a granted addMember: an entry of the same member is replaced.
-    pub fn member_added(&self, request: &Value) -> Option<Stored> {
+    pub fn member_added(&self, request: &Value) -> Option<RepoState> {
         let entry = request.get("member")?;
         let id = member_id(entry)?;
         let mut next = self.clone();
@@ -91,7 +91,7 @@ impl Stored {
     }
 
     /// The state after a granted removeMember. Whoever was removed is no member, listed or not.
-    pub fn member_removed(&self, request: &Value) -> Option<Stored> {
+    pub fn member_removed(&self, request: &Value) -> Option<RepoState> {
         let removed = request.get("removedMemberId")?.as_str()?;
         let envelope = request.get("rotatedEnvelope")?;
         let mut next = self.clone();
@@ -105,13 +105,13 @@ impl Stored {
     }
 
     /// The state that an answered pull with an envelope shows.
-    pub fn served(answer: &Value) -> Option<Stored> {
+    pub fn served(answer: &Value) -> Option<RepoState> {
         let envelope = answer.get("envelope").filter(|envelope| envelope.is_object())?;
-        Stored::all_of(answer.get("manifest")?, envelope)
+        RepoState::all_of(answer.get("manifest")?, envelope)
     }
 
     /// The state that an answered pull shows; the envelope stays what it was where the answer leaves it out.
-    pub fn observed(&self, answer: &Value) -> Option<Stored> {
+    pub fn observed(&self, answer: &Value) -> Option<RepoState> {
         let envelope = answer.get("envelope").filter(|envelope| envelope.is_object());
         // Most of what is seen is known, and is not copied then.
         let known = |value: &Value, known: Option<&Arc<Value>>| match known {
@@ -128,7 +128,7 @@ impl Stored {
             .iter()
             .enumerate();
         let members = entries.map(|(at, entry)| known(entry, self.members.get(at)));
-        Stored::of(answer.get("manifest")?, members.collect(), envelope)
+        RepoState::of(answer.get("manifest")?, members.collect(), envelope)
     }
 
     /// The roster entry of a member.
@@ -168,8 +168,8 @@ mod tests {
 
     use super::*;
 
-    fn created() -> Stored {
-        Stored::created(&json!({
+    fn created() -> RepoState {
+        RepoState::created(&json!({
             "manifest": {"repoId": "r", "schemeId": "s", "keyEpoch": 1, "payloadVersion": 1,
                 "members": [{"ed25519PublicKey": "A"}], "shareRefreshTokens": true},
             "initialEnvelope": {"ciphertext": "one"},

@@ -197,11 +197,11 @@ pub fn read_file(path: &Path) -> io::Result<String> {
 /// # Errors
 /// It cannot be read, or is not UTF-8.
 pub fn read_standard() -> io::Result<String> {
-    io::read_to_string(io::stdin().lock().take(MOST)).map(without_mark)
+    io::read_to_string(io::stdin().lock().take(MOST_STDIN_BYTES)).map(without_mark)
 }
 
 /// More than that on standard input is no case file.
-const MOST: u64 = 64 << 20;
+const MOST_STDIN_BYTES: u64 = 64 << 20;
 
 fn without_mark(text: String) -> String {
     match text.strip_prefix(BYTE_ORDER_MARK) {

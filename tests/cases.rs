@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use avp_conform::case::{Suite, embedded_sources};
 use avp_conform::crypto::Seed;
-use avp_conform::drive::{Target, drive};
-use avp_conform::http::{Client, ClientOptions, Endpoint, Patience};
+use avp_conform::drive::{RunContext, drive};
+use avp_conform::http::{Client, ClientOptions, Endpoint, Timeouts};
 use avp_conform::judge::{Context, Transport, judge};
 use avp_conform::protocol::SpecVersion;
 use avp_conform::record::CaseRecord;
@@ -32,7 +32,7 @@ fn main() -> ExitCode {
 /// The server that is tested, one whose tokens are not its own, and what drives the cases.
 struct Bench {
     suite: Suite,
-    target: Target,
+    target: RunContext,
     runtime: Runtime,
     _servers: [Server; 2],
 }
@@ -44,10 +44,10 @@ impl Bench {
             let endpoint = Endpoint::parse(&server.url()).expect("a server has a URL");
             Client::new(ClientOptions::new(endpoint)).expect("plain options make a client")
         };
-        let target = Target {
+        let target = RunContext {
             client: client(&servers[0]),
             foreign: Some(client(&servers[1])),
-            patience: Patience::new(Duration::from_secs(5)),
+            patience: Timeouts::new(Duration::from_secs(5)),
             seed: Seed::random(),
             generation: 0,
             spec: SpecVersion::default(),

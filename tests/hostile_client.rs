@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use avp_conform::http::{Client, ClientOptions, Endpoint, Lane, Outcome, Request, Sent, Service};
+use avp_conform::http::{Client, ClientOptions, Connections, Endpoint, Outcome, Request, Sent, Service};
 use tokio::task::JoinSet;
 
 #[path = "hostile/bank.rs"]
@@ -241,7 +241,7 @@ const BODY_TOO_LARGE: &str = "TooLarge: the body of the answer is larger than 4 
 const WRONG_LENGTH: &str = "Malformed: the answer is not HTTP (invalid content-length); it begins \"HTTP";
 const NOT_HTTP: &str = "Malformed: the answer is not HTTP (invalid HTTP ";
 
-fn lane(url: &str, limit: Duration) -> Lane {
+fn lane(url: &str, limit: Duration) -> Connections {
     let mut options = ClientOptions::new(Endpoint::parse(url).unwrap());
     options.tls.cacert = Some(bank::authority().to_owned());
     options.connect_timeout = limit;

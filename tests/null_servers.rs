@@ -9,13 +9,13 @@ use std::time::Duration;
 
 use avp_conform::case::{Suite, embedded_sources};
 use avp_conform::crypto::{Identity, Seed, sign_binding};
-use avp_conform::drive::Target;
-use avp_conform::http::{Client, ClientOptions, Endpoint, Patience};
+use avp_conform::drive::RunContext;
+use avp_conform::http::{Client, ClientOptions, Endpoint, Timeouts};
 use avp_conform::judge::Transport;
 use avp_conform::protocol::{Level, SpecVersion};
 use avp_conform::record::Record;
 use avp_conform::record::verdict::{RunVerdict, Verdict};
-use avp_conform::run::{Heading, Jobs, RACE_TIME, Run, run};
+use avp_conform::run::{Jobs, RACE_TIME, Run, RunInfo, run};
 use avp_conform::server::{Options, Server, faults};
 use serde_json::{Value, json};
 
@@ -81,10 +81,10 @@ fn suite_against(endpoint: Endpoint) -> Record {
     let suite = Suite::load(embedded_sources(), &names).unwrap();
     let other = Server::start(Options::default()).unwrap();
     let client = |endpoint: Endpoint| Client::new(ClientOptions::new(endpoint)).unwrap();
-    let target = Target {
+    let target = RunContext {
         client: client(endpoint),
         foreign: Some(client(Endpoint::parse(&other.url()).unwrap())),
-        patience: Patience::new(Duration::from_secs(5)),
+        patience: Timeouts::new(Duration::from_secs(5)),
         seed: Seed::random(),
         generation: 0,
         spec: SpecVersion::default(),
@@ -99,7 +99,7 @@ fn suite_against(endpoint: Endpoint) -> Record {
         transport: Transport::Loopback,
         jobs: Jobs::Exactly(16),
         races: RACE_TIME,
-        heading: Heading::default(),
+        heading: RunInfo::default(),
     };
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(run(&plan, |_| {}))

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use assert_cmd::Command;
 use avp_conform::case::{Source, Suite, embedded_sources};
 use avp_conform::selftest::{
-    self, Bench, CANARY, Fate, Matrix, PUBLISHED_JSON, PUBLISHED_MARKDOWN, Settings, Standing,
+    self, CANARY, Matrix, MutantStatus, PUBLISHED_JSON, PUBLISHED_MARKDOWN, Selftest, SelftestOutcome,
+    Settings,
 };
 use avp_conform::server::{Behaviour, faults, find_fault, find_variation, variations};
 
@@ -38,7 +39,7 @@ fn a_few_faults_are_caught_and_conformant_servers_are_not() {
         .chain(varied)
         .chain(faulty)
         .collect();
-    let bench = Bench::new(Arc::new(suite()), Settings::default()).expect("a server starts");
+    let bench = Selftest::new(Arc::new(suite()), Settings::default()).expect("a server starts");
     let bench = Arc::new(bench);
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let observations = runtime
@@ -52,7 +53,7 @@ fn a_few_faults_are_caught_and_conformant_servers_are_not() {
         0,
         "{shown}"
     );
-    assert_eq!(matrix.standing, Standing::Sound, "{shown}");
+    assert_eq!(matrix.standing, SelftestOutcome::Sound, "{shown}");
 }
 
 /// A case that is wrong about servers that use one freedom, among them one that shares its server with another.
@@ -68,7 +69,7 @@ fn of_variations_that_share_a_server_the_right_one_is_named() {
     let wrong = Suite::load(vec![source], &[CANARY]).unwrap_or_else(|problems| panic!("{problems:?}"));
     let varied = ["null-envelope", "long-nonces", "strict-steps", "chunked"]
         .map(|name| Behaviour::Varied(find_variation(name).expect("a variation of that name")));
-    let bench = Bench::new(Arc::new(wrong), Settings::default()).expect("a server starts");
+    let bench = Selftest::new(Arc::new(wrong), Settings::default()).expect("a server starts");
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let observations = runtime
         .block_on(selftest::observe(Arc::new(bench), &varied, |_| {}))
@@ -119,7 +120,7 @@ fn the_published_files_are_written_by_the_program() {
 fn nothing_survives_and_every_requirement_is_proven() {
     let matrix = published();
     assert!(matrix.plain.green && matrix.canary);
-    assert!(matrix.faults.iter().all(|row| row.fate == Fate::Killed));
+    assert!(matrix.faults.iter().all(|row| row.fate == MutantStatus::Killed));
     assert_eq!(
         (matrix.must.of, matrix.should.of),
         (matrix.must.killed, matrix.should.killed)
@@ -128,7 +129,7 @@ fn nothing_survives_and_every_requirement_is_proven() {
     assert_eq!(matrix.unproven.requirements, [""; 0]);
     assert_eq!(matrix.unproven.cases, [""; 0]);
     assert_eq!(matrix.unproven.checks, [""; 0]);
-    assert_eq!(matrix.standing, Standing::Sound);
+    assert_eq!(matrix.standing, SelftestOutcome::Sound);
 }
 
 /// What `selftest --full --accept` published: every fault that there is, with what it breaks.

@@ -12,13 +12,13 @@ use std::time::Duration;
 use avp_conform::case::selection::plan;
 use avp_conform::case::{Suite, embedded_sources};
 use avp_conform::crypto::Seed;
-use avp_conform::drive::Target;
-use avp_conform::http::{Client, ClientOptions, Endpoint, Patience};
+use avp_conform::drive::RunContext;
+use avp_conform::http::{Client, ClientOptions, Endpoint, Timeouts};
 use avp_conform::judge::Transport;
 use avp_conform::protocol::SpecVersion;
 use avp_conform::record::verdict::Verdict;
 use avp_conform::record::{CaseRecord, CheckRecord, Record};
-use avp_conform::run::{Heading, Jobs, RACE_TIME, Run, run};
+use avp_conform::run::{Jobs, RACE_TIME, Run, RunInfo, run};
 use avp_conform::server::{Behaviour, Options, Server, Variation, faults, variations};
 use libtest_mimic::{Arguments, Failed, Trial};
 use tokio::runtime::Runtime;
@@ -86,10 +86,10 @@ impl Bench {
             Client::new(ClientOptions::new(endpoint)).expect("plain options make a client")
         };
         let spec = SpecVersion::default();
-        let target = Target {
+        let target = RunContext {
             client: client(&servers[0]),
             foreign: Some(client(&servers[1])),
-            patience: Patience::new(Duration::from_secs(10)),
+            patience: Timeouts::new(Duration::from_secs(10)),
             seed: Seed::random(),
             generation: 0,
             spec,
@@ -103,7 +103,7 @@ impl Bench {
             transport: Transport::Loopback,
             jobs: Jobs::Exactly(16),
             races: RACE_TIME,
-            heading: Heading::default(),
+            heading: RunInfo::default(),
         };
         self.runtime.block_on(run(&whole, |_| {}))
     }

@@ -6,7 +6,7 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::time::Duration;
 
-use avp_conform::http::{Client, ClientOptions, Endpoint, Lane, Outcome, Request, Sent, Service};
+use avp_conform::http::{Client, ClientOptions, Connections, Endpoint, Outcome, Request, Sent, Service};
 
 const LIMIT: Duration = Duration::from_secs(5);
 
@@ -53,7 +53,7 @@ fn answering(answers: &'static [&'static str]) -> Endpoint {
     })
 }
 
-fn lane(endpoint: Endpoint) -> Lane {
+fn lane(endpoint: Endpoint) -> Connections {
     Client::new(ClientOptions::new(endpoint)).unwrap().lane()
 }
 
@@ -67,7 +67,7 @@ fn request(method: &str, body: Option<&str>) -> Request {
     }
 }
 
-async fn post(lane: &mut Lane) -> Sent {
+async fn post(lane: &mut Connections) -> Sent {
     lane.send(&request("POST", Some("{}")), LIMIT).await
 }
 

@@ -4,7 +4,7 @@ use super::model::{
     AddMember, Case, Challenge, Create, Discover, FetchMember, Pull, Push, RawRequest, Redeem, RemoveMember,
     Rival, Step, Transport, Wait,
 };
-use super::words::{NonceSource, TokenForm, Word};
+use super::words::{ExpectedAnswer, NonceSource, TokenForm};
 use crate::protocol::Operation;
 
 /// The one thing that a step does.
@@ -81,7 +81,7 @@ impl Action<'_> {
 
 impl Step {
     /// The acceptable answers; none where the step says nothing of its answer.
-    pub fn words(&self) -> &[Word] {
+    pub fn words(&self) -> &[ExpectedAnswer] {
         let answer = self.answer.as_ref();
         answer.map_or(&[], |answer| answer.get_ref().0.as_slice())
     }

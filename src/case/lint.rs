@@ -9,7 +9,7 @@ use super::action::Action;
 use super::load::LoadedCase;
 use super::model::Step;
 use super::snippet::Problem;
-use super::words::{Word, nearest};
+use super::words::{ExpectedAnswer, nearest};
 use crate::protocol::{Operation, Subject, catalogue, schema};
 use crate::text::STDIN;
 
@@ -238,8 +238,10 @@ impl Lint<'_> {
         let operation = action.operation();
         for word in answer.get_ref().iter() {
             let only = match word {
-                Word::Conflict if operation != Some(Operation::Push) => "a push",
-                Word::Unchanged | Word::Changed if operation != Some(Operation::Pull) => "a pull",
+                ExpectedAnswer::Conflict if operation != Some(Operation::Push) => "a push",
+                ExpectedAnswer::Unchanged | ExpectedAnswer::Changed if operation != Some(Operation::Pull) => {
+                    "a pull"
+                }
                 _ => continue,
             };
             self.problem(answer.span(), format!("only {only} is answered like that"), None);
@@ -356,8 +358,8 @@ impl Lint<'_> {
                 .answer
                 .as_ref()
                 .and_then(|answer| answer.get_ref().first().copied());
-            let grants =
-                step.is_race() || first.is_some_and(|word| !word.is_refusal() && word != Word::Conflict);
+            let grants = step.is_race()
+                || first.is_some_and(|word| !word.is_refusal() && word != ExpectedAnswer::Conflict);
             if let (true, Some(operation)) = (grants, step.action().operation()) {
                 granted.push(operation);
             }

@@ -17,7 +17,7 @@ use super::lint;
 use super::mistakes::{self, Remains};
 use super::model::{Case, CaseFile, Step};
 use super::snippet::Problem;
-use super::words::{Word, nearest};
+use super::words::{ExpectedAnswer, nearest};
 use crate::protocol::{Operation, catalogue};
 use crate::text;
 
@@ -130,7 +130,7 @@ impl LoadedCase {
 /// Whether a step is such as cases are mostly about: it is to be refused or to conflict, is a race, or looks at how the
 /// target is reached.
 fn is_decisive(step: &Step) -> bool {
-    let is_no = |word: &Word| word.is_refusal() || *word == Word::Conflict;
+    let is_no = |word: &ExpectedAnswer| word.is_refusal() || *word == ExpectedAnswer::Conflict;
     let answer = step.answer.as_ref().map(Spanned::get_ref);
     let is_refused = answer.is_some_and(|words| !words.is_empty() && words.iter().all(is_no));
     is_refused || step.is_race() || step.transport.is_some()
@@ -141,17 +141,17 @@ fn rule(step: &Step) -> Option<&'static str> {
     let operation = step.action().operation();
     let word = step.answer.as_ref().and_then(|answer| answer.get_ref().first());
     Some(match (word?, operation) {
-        (Word::Status(401), Some(Operation::Token)) => "AVP-3-08",
-        (Word::Status(401), _) => "AVP-3-10",
-        (Word::Status(403), _) => "AVP-6-15",
-        (Word::Status(404), _) => "AVP-6-16",
-        (Word::Status(409), _) => "AVP-6-02",
-        (Word::Status(400), _) => "AVP-6-20",
-        (Word::Status(_), _) => "AVP-7-01",
-        (Word::Refused, _) => "AVP-6-21",
-        (Word::Conflict, _) => "AVP-6-08",
-        (Word::Unchanged, _) => "AVP-6-04",
-        (Word::Granted | Word::Changed, operation) => operation?.rule(),
+        (ExpectedAnswer::Status(401), Some(Operation::Token)) => "AVP-3-08",
+        (ExpectedAnswer::Status(401), _) => "AVP-3-10",
+        (ExpectedAnswer::Status(403), _) => "AVP-6-15",
+        (ExpectedAnswer::Status(404), _) => "AVP-6-16",
+        (ExpectedAnswer::Status(409), _) => "AVP-6-02",
+        (ExpectedAnswer::Status(400), _) => "AVP-6-20",
+        (ExpectedAnswer::Status(_), _) => "AVP-7-01",
+        (ExpectedAnswer::Refused, _) => "AVP-6-21",
+        (ExpectedAnswer::Conflict, _) => "AVP-6-08",
+        (ExpectedAnswer::Unchanged, _) => "AVP-6-04",
+        (ExpectedAnswer::Granted | ExpectedAnswer::Changed, operation) => operation?.rule(),
     })
 }
 

@@ -14,7 +14,7 @@ use super::model::{Case, CaseFile};
 use super::snippet::Problem;
 
 /// So many mistakes of one table are told.
-const MOST: usize = 50;
+const MOST_MISTAKES: usize = 50;
 
 /// What can be read of a file.
 #[derive(Default)]
@@ -74,7 +74,7 @@ fn read<T: DeserializeOwned>(
             problems.push(problem);
         }
         match out {
-            Some(more) if problems.len() < MOST => taken.push(more),
+            Some(more) if problems.len() < MOST_MISTAKES => taken.push(more),
             _ => return (None, problems),
         }
     }

@@ -18,4 +18,4 @@ pub use json::to_json;
 pub(crate) use load::toml_problem;
 pub use load::{LoadedCase, Source, Suite, embedded_sources, read_path};
 pub use snippet::{Problem, render};
-pub use words::{Count, Forgery, Many, NonceSource, TokenForm, Word, nearest};
+pub use words::{Counter, ExpectedAnswer, Forgery, NonceSource, OneOrMany, TokenForm, nearest};

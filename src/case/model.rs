@@ -22,7 +22,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::words::{Count, Many, NonceSource, TokenForm, Word};
+use super::words::{Counter, ExpectedAnswer, NonceSource, OneOrMany, TokenForm};
 use crate::crypto::SignatureForm;
 use crate::protocol::SpecVersion;
 
@@ -107,7 +107,7 @@ pub struct Step {
     /// Who does it: any name; `alice` unless told. Several names make it a race: all do it at the same moment. The member
     /// id of a name that ends in `+/` has a plus sign and a slash in it.
     #[serde(rename = "as", default)]
-    pub actors: Many<String>,
+    pub actors: OneOrMany<String>,
     /// The repository it is done to: `repo` unless told. A `create` step may name a new one.
     #[serde(rename = "in", default = "default_repo")]
     pub repo: String,
@@ -155,18 +155,18 @@ pub struct Step {
     /// What a conformant server answers, the preferred answer first: `granted`, `conflict`, `unchanged`, `changed`,
     /// `refused` (any 4xx), or a status. Not given for a race, where some order of the operations must explain the answers.
     #[serde(default)]
-    #[schemars(with = "Many<Word>")]
-    pub answer: Option<Spanned<Many<Word>>>,
+    #[schemars(with = "OneOrMany<ExpectedAnswer>")]
+    pub answer: Option<Spanned<OneOrMany<ExpectedAnswer>>>,
     /// Answers that say that the target does not offer what the step asks for: the case is then not applicable.
     #[serde(default)]
-    pub not_offered: Many<Word>,
+    pub not_offered: OneOrMany<ExpectedAnswer>,
     /// What must stand at a JSON pointer of the answer's body.
     #[serde(default)]
     #[schemars(with = "BTreeMap<String, serde_json::Value>")]
     pub body: BTreeMap<String, toml::Value>,
     /// What is stored after a granted write; `applied` unless told. After a refusal it is always what was there before.
     #[serde(default)]
-    pub stored: Many<Stored>,
+    pub stored: OneOrMany<Stored>,
     /// Whether the step decides what the case is about: it has the case's `checks` then, and steps that do not say so have not.
     #[serde(default)]
     pub decides: bool,
@@ -192,8 +192,8 @@ fn default_repo() -> String {
 pub struct Rival {
     /// Who does it; several names, several requests.
     #[serde(rename = "as")]
-    #[schemars(with = "Many<String>")]
-    pub actors: Many<String>,
+    #[schemars(with = "OneOrMany<String>")]
+    pub actors: OneOrMany<String>,
     /// Create a repository.
     pub create: Option<Create>,
     /// Pull.
@@ -230,7 +230,7 @@ pub struct Challenge {
     pub times: Option<usize>,
     /// A key that is not the actor's: `small-order`, `not-on-curve`, `short`, `long`, `empty`, `not-base64`.
     #[serde(default)]
-    pub key: Many<KeyForm>,
+    pub key: OneOrMany<KeyForm>,
 }
 
 /// Public keys that nobody should be given a token for.
@@ -262,8 +262,8 @@ pub struct Redeem {
     pub nonce: Option<NonceSource>,
     /// How it is signed; several forms are tried one after the other, each on a fresh nonce.
     #[serde(default)]
-    #[schemars(with = "Many<String>")]
-    pub sign: Many<SignatureForm>,
+    #[schemars(with = "OneOrMany<String>")]
+    pub sign: OneOrMany<SignatureForm>,
     /// Whose key signs; the actor's unless told.
     pub signer: Option<String>,
     /// Whose public key is presented; the actor's unless told.
@@ -304,7 +304,7 @@ pub struct Create {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Pull {
     /// `knownPayloadVersion`: a number, or `current`, `current+1`, `current-1`; the current version unless told.
-    pub known: Option<Count>,
+    pub known: Option<Counter>,
 }
 
 /// Push.
@@ -312,11 +312,11 @@ pub struct Pull {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Push {
     /// `expectedPayloadVersion`; the current version unless told.
-    pub expected: Option<Count>,
+    pub expected: Option<Counter>,
     /// The envelope's version; one more than `expected` unless told, which is what a client writes.
-    pub version: Option<Count>,
+    pub version: Option<Counter>,
     /// The envelope's epoch; the current one unless told.
-    pub epoch: Option<Count>,
+    pub epoch: Option<Counter>,
     /// `rotatedMembers`: the roster that replaces the current one, freshly wrapped.
     pub rotate: Option<Vec<String>>,
     /// `rotatedMembers` is filled up to so many with members made up for it.
@@ -352,9 +352,9 @@ pub struct RemoveMember {
     /// Who goes.
     pub member: String,
     /// `newKeyEpoch`; one more than the current one unless told.
-    pub epoch: Option<Count>,
+    pub epoch: Option<Counter>,
     /// The rotated envelope's version; one more than the current one unless told.
-    pub version: Option<Count>,
+    pub version: Option<Counter>,
     /// Who is rewrapped; those who stay unless told.
     pub rewrap: Option<Vec<String>>,
     /// The request of the last `remove-member` step again, byte for byte.
@@ -419,13 +419,13 @@ pub struct Changes {
     pub remove: Vec<String>,
     /// One request for every field of the operation's schema, spoiled in this way.
     #[serde(default)]
-    pub each_field: Many<FieldSpoil>,
+    pub each_field: OneOrMany<FieldMutation>,
     /// Of `each-field`, only the fields of these objects, by pointers: `""` is the body itself. All fields unless told.
     #[serde(default)]
     pub objects: Vec<String>,
     /// The whole body in one of these forms; several are tried one after the other.
     #[serde(default)]
-    pub form: Many<BodyForm>,
+    pub form: OneOrMany<BodyForm>,
     /// The body is exactly this text.
     pub raw: Option<String>,
     /// Another method.
@@ -437,7 +437,7 @@ pub struct Changes {
     /// The member id at the end of the path in one of these forms; several are tried one after the other. For `fetch-member`
     /// alone.
     #[serde(default)]
-    pub member: Many<MemberForm>,
+    pub member: OneOrMany<MemberForm>,
     /// The path's segments leave `+`, `=` and the like as they are, as some clients do.
     #[serde(default)]
     pub raw_segments: bool,
@@ -446,7 +446,7 @@ pub struct Changes {
     pub headers: BTreeMap<String, String>,
     /// Another token, or none; several are tried one after the other.
     #[serde(default)]
-    pub token: Many<TokenForm>,
+    pub token: OneOrMany<TokenForm>,
 }
 
 impl Changes {
@@ -460,7 +460,7 @@ impl Changes {
 /// A way to spoil one field; the fields come from the schema of the operation's request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
-pub enum FieldSpoil {
+pub enum FieldMutation {
     /// A required field is left out.
     Dropped,
     /// A required field whose name begins with a capital.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use globset::{Glob, GlobMatcher};
 use sha2::{Digest as _, Sha256};
 
-use crate::case::model::{FieldSpoil, Step};
+use crate::case::model::{FieldMutation, Step};
 use crate::case::{Action, LoadedCase, Suite, nearest};
 use crate::protocol::schema::{self, Field};
 use crate::protocol::{Operation, SpecVersion, catalogue};
@@ -185,7 +185,7 @@ fn length(case: &LoadedCase) -> usize {
         let variants = step.with.as_ref().map_or(1, |with| {
             let fields = || fields(step).filter(|field| with.concerns(&field.pointer)).count();
             let fields = with.each_field.iter().map(|spoil| match spoil {
-                FieldSpoil::Mistyped => 4 * fields(),
+                FieldMutation::Mistyped => 4 * fields(),
                 _ => fields(),
             });
             fields.sum::<usize>() + with.form.len() + with.token.len() + with.member.len()

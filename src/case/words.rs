@@ -14,15 +14,15 @@ use serde::{Deserialize, Serialize};
 
 /// One value or a list of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Many<T>(pub Vec<T>);
+pub struct OneOrMany<T>(pub Vec<T>);
 
-impl<T> Default for Many<T> {
+impl<T> Default for OneOrMany<T> {
     fn default() -> Self {
-        Many(Vec::new())
+        OneOrMany(Vec::new())
     }
 }
 
-impl<T> std::ops::Deref for Many<T> {
+impl<T> std::ops::Deref for OneOrMany<T> {
     type Target = [T];
 
     fn deref(&self) -> &[T] {
@@ -30,7 +30,7 @@ impl<T> std::ops::Deref for Many<T> {
     }
 }
 
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Many<T> {
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for OneOrMany<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(ManyVisitor(PhantomData))
     }
@@ -39,26 +39,26 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Many<T> {
 struct ManyVisitor<T>(PhantomData<T>);
 
 impl<'de, T: Deserialize<'de>> Visitor<'de> for ManyVisitor<T> {
-    type Value = Many<T>;
+    type Value = OneOrMany<T>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("one value or a list of them")
     }
 
     fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
-        T::deserialize(StrDeserializer::new(text)).map(|one| Many(vec![one]))
+        T::deserialize(StrDeserializer::new(text)).map(|one| OneOrMany(vec![one]))
     }
 
     fn visit_i64<E: de::Error>(self, number: i64) -> Result<Self::Value, E> {
-        T::deserialize(I64Deserializer::new(number)).map(|one| Many(vec![one]))
+        T::deserialize(I64Deserializer::new(number)).map(|one| OneOrMany(vec![one]))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<Self::Value, A::Error> {
-        Vec::deserialize(SeqAccessDeserializer::new(list)).map(Many)
+        Vec::deserialize(SeqAccessDeserializer::new(list)).map(OneOrMany)
     }
 }
 
-impl<T: JsonSchema> JsonSchema for Many<T> {
+impl<T: JsonSchema> JsonSchema for OneOrMany<T> {
     fn inline_schema() -> bool {
         true
     }
@@ -154,42 +154,46 @@ macro_rules! read_from_text {
 
 /// A counter: a number, or one relative to the current value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Count {
+pub enum Counter {
     /// Exactly this.
     Is(i64),
     /// The current value and so much more (or less).
     Current(i64),
 }
 
-impl Count {
+impl Counter {
     /// The number, where the current value is `current`.
     pub fn resolve(self, current: i64) -> i64 {
         match self {
-            Count::Is(number) => number,
-            Count::Current(offset) => current.saturating_add(offset),
+            Counter::Is(number) => number,
+            Counter::Current(offset) => current.saturating_add(offset),
         }
     }
 }
 
-impl FromStr for Count {
+impl FromStr for Counter {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let wrong = || format!("{text:?} is no counter: a number, `current`, `current+1` or `current-1`");
         match text.strip_prefix("current") {
-            Some("") => Ok(Count::Current(0)),
-            Some(offset) => offset.parse().map(Count::Current).map_err(|_| wrong()),
-            None => text.parse().map(Count::Is).map_err(|_| wrong()),
+            Some("") => Ok(Counter::Current(0)),
+            Some(offset) => offset.parse().map(Counter::Current).map_err(|_| wrong()),
+            None => text.parse().map(Counter::Is).map_err(|_| wrong()),
         }
     }
 }
 
-read_from_text!(Count, "Count", "a number, `current`, `current+1` or `current-1`");
+read_from_text!(
+    Counter,
+    "Count",
+    "a number, `current`, `current+1` or `current-1`"
+);
 
 /// One acceptable answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Word {
+pub enum ExpectedAnswer {
     /// 200, and the operation was done; for a push: accepted.
     Granted,
     /// A push refused as stale: 200 with `conflict: true`.
@@ -204,53 +208,56 @@ pub enum Word {
     Status(u16),
 }
 
-const WORDS: [&str; 5] = ["granted", "conflict", "unchanged", "changed", "refused"];
+const ANSWER_WORDS: [&str; 5] = ["granted", "conflict", "unchanged", "changed", "refused"];
 
-impl Word {
+impl ExpectedAnswer {
     /// Whether it says that the request was not granted.
     pub fn is_refusal(self) -> bool {
         match self {
-            Word::Refused => true,
-            Word::Status(status) => !(200..300).contains(&status),
-            Word::Granted | Word::Conflict | Word::Unchanged | Word::Changed => false,
+            ExpectedAnswer::Refused => true,
+            ExpectedAnswer::Status(status) => !(200..300).contains(&status),
+            ExpectedAnswer::Granted
+            | ExpectedAnswer::Conflict
+            | ExpectedAnswer::Unchanged
+            | ExpectedAnswer::Changed => false,
         }
     }
 }
 
-impl FromStr for Word {
+impl FromStr for ExpectedAnswer {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match text {
-            "granted" => Ok(Word::Granted),
-            "conflict" => Ok(Word::Conflict),
-            "unchanged" => Ok(Word::Unchanged),
-            "changed" => Ok(Word::Changed),
-            "refused" | "4xx" => Ok(Word::Refused),
+            "granted" => Ok(ExpectedAnswer::Granted),
+            "conflict" => Ok(ExpectedAnswer::Conflict),
+            "unchanged" => Ok(ExpectedAnswer::Unchanged),
+            "changed" => Ok(ExpectedAnswer::Changed),
+            "refused" | "4xx" => Ok(ExpectedAnswer::Refused),
             _ => match text.parse() {
-                Ok(status @ 100..=599) => Ok(Word::Status(status)),
+                Ok(status @ 100..=599) => Ok(ExpectedAnswer::Status(status)),
                 Ok(other) => Err(format!("{other} is no HTTP status")),
-                Err(_) => Err(unknown("answer", text, &WORDS)),
+                Err(_) => Err(unknown("answer", text, &ANSWER_WORDS)),
             },
         }
     }
 }
 
-impl fmt::Display for Word {
+impl fmt::Display for ExpectedAnswer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Word::Granted => f.write_str("granted (200)"),
-            Word::Conflict => f.write_str("a conflict (200, `conflict: true`)"),
-            Word::Unchanged => f.write_str("unchanged (200, `unchanged: true`)"),
-            Word::Changed => f.write_str("the current envelope (200, `unchanged: false`)"),
-            Word::Refused => f.write_str("refused (4xx)"),
-            Word::Status(status) => write!(f, "{status}"),
+            ExpectedAnswer::Granted => f.write_str("granted (200)"),
+            ExpectedAnswer::Conflict => f.write_str("a conflict (200, `conflict: true`)"),
+            ExpectedAnswer::Unchanged => f.write_str("unchanged (200, `unchanged: true`)"),
+            ExpectedAnswer::Changed => f.write_str("the current envelope (200, `unchanged: false`)"),
+            ExpectedAnswer::Refused => f.write_str("refused (4xx)"),
+            ExpectedAnswer::Status(status) => write!(f, "{status}"),
         }
     }
 }
 
 read_from_text!(
-    Word,
+    ExpectedAnswer,
     "Answer",
     "granted, conflict, unchanged, changed, refused, or a status"
 );
@@ -468,7 +475,7 @@ impl Forgery {
     }
 }
 
-const TOKENS: [&str; 16] = [
+const TOKEN_FORMS: [&str; 16] = [
     "none",
     "empty",
     "garbage",
@@ -513,7 +520,7 @@ impl FromStr for TokenForm {
                 (_, Some(forgery)) => TokenForm::Forged(forgery),
                 _ => {
                     let forgeries = FORGERIES.iter().map(|(_, name, _)| *name);
-                    let known: Vec<&str> = TOKENS.into_iter().chain(forgeries).collect();
+                    let known: Vec<&str> = TOKEN_FORMS.into_iter().chain(forgeries).collect();
                     return Err(unknown("token", text, &known));
                 }
             },
@@ -577,7 +584,7 @@ pub enum NonceSource {
     Of(String),
 }
 
-const NONCES: [&str; 10] = [
+const NONCE_SOURCES: [&str; 10] = [
     "fresh",
     "last",
     "used",
@@ -606,7 +613,7 @@ impl FromStr for NonceSource {
             _ => match (text.strip_prefix("of "), text.strip_prefix("used of ")) {
                 (Some(name), _) => NonceSource::Of(name.to_owned()),
                 (_, Some(name)) => NonceSource::UsedOf(name.to_owned()),
-                _ => return Err(unknown("nonce", text, &NONCES)),
+                _ => return Err(unknown("nonce", text, &NONCE_SOURCES)),
             },
         })
     }
@@ -642,16 +649,19 @@ mod tests {
 
     #[derive(Debug, Deserialize)]
     struct Probe {
-        answer: Many<Word>,
-        known: Option<Count>,
+        answer: OneOrMany<ExpectedAnswer>,
+        known: Option<Counter>,
     }
 
     #[test]
     fn one_word_or_a_list_of_them() {
         let one: Probe = toml::from_str("answer = 403").unwrap();
-        assert_eq!(*one.answer, [Word::Status(403)]);
+        assert_eq!(*one.answer, [ExpectedAnswer::Status(403)]);
         let many: Probe = toml::from_str("answer = ['granted', 400]\nknown = 'current-1'").unwrap();
-        assert_eq!(*many.answer, [Word::Granted, Word::Status(400)]);
+        assert_eq!(
+            *many.answer,
+            [ExpectedAnswer::Granted, ExpectedAnswer::Status(400)]
+        );
         assert_eq!(many.known.map(|count| count.resolve(7)), Some(6));
     }
 

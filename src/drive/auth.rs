@@ -8,17 +8,17 @@ use serde_json::{Value, json};
 use super::draft::{Draft, Mask};
 use super::lifetime::Lifetime;
 use super::world::{Token, World};
-use super::{Driver, Errand, Flow, blocked, not_applicable};
+use super::{CaseResult, Driver, ExchangeMeta, blocked, not_applicable};
 use crate::case::NonceSource;
 use crate::case::model::{Challenge, KeyForm, Redeem};
 use crate::crypto::{self, SignatureForm};
 use crate::http::{Role, Service};
-use crate::outcome::Reading;
+use crate::outcome::AnswerClass;
 use crate::protocol::Operation;
 
 impl Driver<'_> {
     /// Logs an actor in, unless it holds a token that is good for a while yet.
-    pub(super) async fn ensure_token(&mut self, name: &str) -> Flow<()> {
+    pub(super) async fn ensure_token(&mut self, name: &str) -> CaseResult<()> {
         let now = super::now_ms();
         let usable = |token: &Token| self.keep_tokens || !token.lifetime.is_stale(now - token.issued_at);
         if self.world.actor(name).token.as_ref().is_some_and(usable) {
@@ -47,7 +47,7 @@ impl Driver<'_> {
     }
 
     /// Asks for a nonce and redeems it. The token is the actor's from then on, if one came.
-    async fn log_in(&mut self, name: &str) -> Flow<Reading> {
+    async fn log_in(&mut self, name: &str) -> CaseResult<AnswerClass> {
         self.world.actor(name).token = None;
         let nonce = self.fresh_nonce(name).await?;
         let identity = &self.world.actor(name).identity;
@@ -63,7 +63,7 @@ impl Driver<'_> {
     }
 
     /// A nonce that was just issued to an actor.
-    pub(super) async fn fresh_nonce(&mut self, name: &str) -> Flow<String> {
+    pub(super) async fn fresh_nonce(&mut self, name: &str) -> CaseResult<String> {
         let draft = challenge_draft(&self.world.member_id(name));
         let reading = self.without_token(&draft, name).await?;
         let nonce = reading
@@ -76,8 +76,8 @@ impl Driver<'_> {
     }
 
     /// A request of the set-up to the identity provider.
-    async fn without_token(&mut self, draft: &Draft, who: &str) -> Flow<Reading> {
-        let errand = Errand {
+    async fn without_token(&mut self, draft: &Draft, who: &str) -> CaseResult<AnswerClass> {
+        let errand = ExchangeMeta {
             draft,
             who,
             repo: None,
@@ -88,7 +88,7 @@ impl Driver<'_> {
     }
 
     /// Remembers the token of an answer. False where there is none.
-    pub(super) fn keep_token(&mut self, name: &str, reading: &Reading) -> bool {
+    pub(super) fn keep_token(&mut self, name: &str, reading: &AnswerClass) -> bool {
         let Some(body) = reading.granted() else {
             return false;
         };
@@ -141,7 +141,7 @@ impl Driver<'_> {
         name: &str,
         redeem: &Redeem,
         form: SignatureForm,
-    ) -> Flow<Draft> {
+    ) -> CaseResult<Draft> {
         if redeem.forged_small_order {
             return self.forged_draft(name).await;
         }
@@ -213,14 +213,14 @@ impl Driver<'_> {
     }
 
     /// The nonce with which an actor logged in last.
-    fn used_nonce(&mut self, name: &str) -> Flow<String> {
+    fn used_nonce(&mut self, name: &str) -> CaseResult<String> {
         let used = self.world.actor(name).used.clone();
         used.filter(|nonce| nonce.is_ascii() && nonce.len() > 4)
             .ok_or_else(|| blocked(self.step, format!("{name} has not logged in with a nonce")))
     }
 
     /// A redemption under a key of small order, with a signature that a lax verifier takes for any message.
-    async fn forged_draft(&mut self, name: &str) -> Flow<Draft> {
+    async fn forged_draft(&mut self, name: &str) -> CaseResult<Draft> {
         let weak = weak_key();
         let draft = challenge_draft(weak);
         let reading = self.without_token(&draft, name).await?;

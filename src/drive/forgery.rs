@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use sha2::Sha256;
 
 use super::draft::{Draft, Mask};
-use super::{Driver, Errand, Flow, not_applicable};
+use super::{CaseResult, Driver, ExchangeMeta, not_applicable};
 use crate::case::Forgery;
 use crate::http::{Endpoint, Role, Service};
 use crate::protocol::Operation;
@@ -32,7 +32,7 @@ struct Parts<'a> {
 impl Driver<'_> {
     /// A forged token made of an actor's own. Not applicable where that is no JWT, or where the forgery needs a public key that
     /// the target does not publish.
-    pub(super) async fn forge(&mut self, forgery: Forgery, own: &str, who: &str) -> Flow<String> {
+    pub(super) async fn forge(&mut self, forgery: Forgery, own: &str, who: &str) -> CaseResult<String> {
         let Some(parts) = take_apart(own) else {
             return Err(not_applicable(self.step, "the target's tokens are no JWTs"));
         };
@@ -55,7 +55,7 @@ impl Driver<'_> {
     }
 
     /// The public key that the issuer publishes for a token, as a JWK.
-    async fn issuer_key(&mut self, parts: &Parts<'_>, who: &str) -> Flow<Value> {
+    async fn issuer_key(&mut self, parts: &Parts<'_>, who: &str) -> CaseResult<Value> {
         let discovery = Operation::Discovery.path("", "");
         let url = self.document(discovery, Service::Vault, who).await?;
         let url = url
@@ -80,11 +80,11 @@ impl Driver<'_> {
 
     /// A public document of the target's, if it is JSON. What is not served as such is no exchange to judge: none of them is
     /// the protocol's, but discovery, which other cases look at.
-    async fn document(&mut self, path: String, service: Service, who: &str) -> Flow<Option<Value>> {
+    async fn document(&mut self, path: String, service: Service, who: &str) -> CaseResult<Option<Value>> {
         let mut draft = Draft::new(Operation::Discovery, path, None);
         draft.operation = None;
         let kept = self.transcript.exchanges.len();
-        let errand = Errand {
+        let errand = ExchangeMeta {
             draft: &draft,
             who,
             repo: None,

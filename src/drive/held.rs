@@ -5,19 +5,19 @@ use std::time::{Duration, Instant};
 
 use tokio::time::timeout;
 
-use super::read_back::Eyes;
-use super::{CONNECTING, Driver, Errand, Flow, error, not_applicable, patience_key};
+use super::read_back::Readers;
+use super::{CONNECTING, CaseResult, Driver, ExchangeMeta, error, not_applicable, patience_key};
 use crate::case::Action;
 use crate::case::model::Step;
 use crate::http::{Body, Failure, FailureKind, Role};
-use crate::outcome::Reading;
+use crate::outcome::AnswerClass;
 use crate::record::Stopped;
 
 /// So long a target has to look at the head of a request before something else is done: it says nothing when it has.
 const HEAD_TIME: Duration = Duration::from_millis(25);
 
 impl Driver<'_> {
-    pub(super) async fn held(&mut self, step: &Step, index: usize, action: Action<'_>) -> Flow<()> {
+    pub(super) async fn held(&mut self, step: &Step, index: usize, action: Action<'_>) -> CaseResult<()> {
         let name = step.actor_names()[0].to_owned();
         let Some(meanwhile) = &step.meanwhile else {
             return Ok(());
@@ -51,7 +51,7 @@ impl Driver<'_> {
                     CONNECTING,
                     1,
                     true,
-                    &Reading::Failed(failure.clone()),
+                    &AnswerClass::Failed(failure.clone()),
                     began.elapsed(),
                 )?;
                 return Err(error(self.step, failure.message));
@@ -73,7 +73,7 @@ impl Driver<'_> {
             };
             granted?;
         }
-        self.weigh(&name, &step.repo, &draft);
+        self.measure_demand(&name, &step.repo, &draft);
         let key = patience_key(&draft);
         let (limit, at) = (self.limit(key, 1)?, self.began.elapsed());
         loaded.let_go(limit);
@@ -84,7 +84,7 @@ impl Driver<'_> {
         } else {
             Role::Step
         };
-        let errand = Errand {
+        let errand = ExchangeMeta {
             draft: &draft,
             who: &name,
             repo: Some(&step.repo),
@@ -95,15 +95,15 @@ impl Driver<'_> {
         if role == Role::Throttled {
             return Err(not_applicable(self.step, "the target's rate of requests was met"));
         }
-        if !matches!(reading, Reading::Failed(_)) {
+        if !matches!(reading, AnswerClass::Failed(_)) {
             self.heed_failure(key, 1, true, &reading, took)?;
         }
-        self.heed(step, index, &reading)?;
+        self.check_answer(step, index, &reading)?;
         self.apply(&name, &step.repo, &draft, &reading);
         // With a token that is over on purpose nobody can look.
         match self.keep_tokens {
             true => Ok(()),
-            false => self.audit(&step.repo, other, Eyes::All, 0).await,
+            false => self.audit(&step.repo, other, Readers::All, 0).await,
         }
     }
 }

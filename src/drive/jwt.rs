@@ -7,7 +7,7 @@ use crate::http::Jwt;
 use crate::outcome;
 
 /// Larger tokens are not looked into.
-const LARGEST: usize = 16 << 10;
+const LARGEST_TOKEN_BYTES: usize = 16 << 10;
 
 /// The readable parts of the token in an answer.
 pub(super) fn of(body: &outcome::Body) -> Option<Jwt> {
@@ -16,7 +16,7 @@ pub(super) fn of(body: &outcome::Body) -> Option<Jwt> {
         .ok()?
         .get("token")?
         .as_str()
-        .filter(|token| token.len() <= LARGEST)?;
+        .filter(|token| token.len() <= LARGEST_TOKEN_BYTES)?;
     let mut parts = token.split('.');
     let jwt = Jwt {
         header: object(parts.next()?)?,

@@ -33,14 +33,14 @@ pub use world::{identity, marker, scope, unique};
 
 use crate::case::{LoadedCase, TokenForm};
 use crate::crypto::Seed;
-use crate::http::{Client, Exchange, FailureKind, Lane, Outcome, Patience, Request, Role, Sent};
+use crate::http::{Client, Connections, Exchange, FailureKind, Outcome, Request, Role, Sent, Timeouts};
 use crate::outcome;
-use crate::outcome::Reading;
+use crate::outcome::AnswerClass;
 use crate::protocol::{Operation, SpecVersion};
 use crate::record::Stopped;
 use crate::record::transcript::{Read, Transcript};
 use crate::record::verdict::Verdict;
-use crate::repo_state::Stored;
+use crate::repo_state::RepoState;
 use draft::{Content, Draft, Mask};
 use secrets::Secrets;
 use throttle::Demand;
@@ -53,13 +53,13 @@ const CONNECTING: &str = "connecting";
 
 /// What a run drives its cases against.
 #[derive(Clone)]
-pub struct Target {
+pub struct RunContext {
     /// The client of the target.
     pub client: Client,
     /// A server that is not the target, for tokens that are not the target's. None where no case wants one.
     pub foreign: Option<Client>,
     /// How long each operation is waited for.
-    pub patience: Patience,
+    pub patience: Timeouts,
     /// The seed of all keys, ids and ivs.
     pub seed: Seed,
     /// Which use of the seed it is.
@@ -73,7 +73,7 @@ pub struct Target {
 }
 
 /// Drives one case from set-up to last step.
-pub async fn drive(case: &LoadedCase, target: &Target) -> Transcript {
+pub async fn drive(case: &LoadedCase, target: &RunContext) -> Transcript {
     drive_within(case, target, None).await.0
 }
 
@@ -81,7 +81,7 @@ pub async fn drive(case: &LoadedCase, target: &Target) -> Transcript {
 /// what of it no other case may be seen to be served.
 pub async fn drive_within(
     case: &LoadedCase,
-    target: &Target,
+    target: &RunContext,
     races: Option<Duration>,
 ) -> (Transcript, LiveSecrets) {
     let began = Instant::now();
@@ -118,14 +118,14 @@ pub async fn drive_within(
 }
 
 /// A result that ends the driving of a case.
-type Flow<T> = Result<T, Stopped>;
+type CaseResult<T> = Result<T, Stopped>;
 
 /// One case being driven.
 struct Driver<'a> {
     case: &'a LoadedCase,
-    target: &'a Target,
+    target: &'a RunContext,
     world: World<'a>,
-    lane: Lane,
+    lane: Connections,
     began: Instant,
     transcript: Transcript,
     step: Option<usize>,
@@ -144,11 +144,11 @@ struct Driver<'a> {
     races_end: Option<Instant>,
     /// Repositories that hold what should have been refused, or that a refused request damaged, with what they held before:
     /// the next step gets fresh ones in their place.
-    spent: BTreeMap<String, Option<Stored>>,
+    spent: BTreeMap<String, Option<RepoState>>,
 }
 
 impl Driver<'_> {
-    async fn run(&mut self) -> Flow<()> {
+    async fn run(&mut self) -> CaseResult<()> {
         self.set_up().await?;
         for index in 0..self.case.case.steps.len() {
             self.step = Some(index);
@@ -187,9 +187,9 @@ impl Driver<'_> {
         repo: Option<&str>,
         role: Role,
         round: usize,
-    ) -> Flow<Reading> {
+    ) -> CaseResult<AnswerClass> {
         let (request, mask) = self.with_token(draft, who).await?;
-        let errand = Errand {
+        let errand = ExchangeMeta {
             draft,
             who,
             repo,
@@ -211,7 +211,12 @@ impl Driver<'_> {
     }
 
     /// Like [`Driver::exchange`], for a request that carries no token or has it already.
-    async fn transact(&mut self, errand: Errand<'_>, request: Request, mask: Mask) -> Flow<Reading> {
+    async fn transact(
+        &mut self,
+        errand: ExchangeMeta<'_>,
+        request: Request,
+        mask: Mask,
+    ) -> CaseResult<AnswerClass> {
         let draft = errand.draft;
         let key = patience_key(draft);
         let (mut attempt, mut refused) = (0, None);
@@ -234,7 +239,7 @@ impl Driver<'_> {
             };
             let role = Role::Throttled;
             self.note(
-                &Errand { role, ..errand },
+                &ExchangeMeta { role, ..errand },
                 request.clone(),
                 mask.clone(),
                 at,
@@ -248,7 +253,7 @@ impl Driver<'_> {
 
     /// How long the next request may take, one of so many that are sent at the same moment: as long as the operation is
     /// worth waiting for, and no longer than the case has left.
-    fn limit(&self, key: &str, at_once: usize) -> Flow<Duration> {
+    fn limit(&self, key: &str, at_once: usize) -> CaseResult<Duration> {
         let patience = &self.target.patience;
         if let Some(reason) = patience.refusals().given_up() {
             return Err(error(self.step, reason));
@@ -262,7 +267,7 @@ impl Driver<'_> {
     }
 
     /// What the case has left of its time; an error where that is nothing.
-    fn left(&self) -> Flow<Duration> {
+    fn left(&self) -> CaseResult<Duration> {
         let Some(limit) = self.target.patience.case_limit() else {
             return Ok(Duration::MAX);
         };
@@ -284,9 +289,9 @@ impl Driver<'_> {
         key: &str,
         at_once: usize,
         is_odd: bool,
-        reading: &Reading,
+        reading: &AnswerClass,
         took: Duration,
-    ) -> Flow<()> {
+    ) -> CaseResult<()> {
         let patience = &self.target.patience;
         let beside_others = !patience.is_alone();
         let hangs = patience.hangs(key);
@@ -295,7 +300,7 @@ impl Driver<'_> {
             patience.concurrency().note_trouble(began);
         }
         let failure = match reading {
-            Reading::Failed(failure) => failure,
+            AnswerClass::Failed(failure) => failure,
             _ => {
                 patience.note_answer(key, took);
                 patience.refusals().note_other(Instant::now());
@@ -360,7 +365,12 @@ impl Driver<'_> {
     }
 
     /// Waits as a 429 asks for, or ends the case where that leads nowhere.
-    async fn wait_out(&mut self, answer: &crate::http::Answer, attempt: u32, first: Instant) -> Flow<()> {
+    async fn wait_out(
+        &mut self,
+        answer: &crate::http::Answer,
+        attempt: u32,
+        first: Instant,
+    ) -> CaseResult<()> {
         let refusals = self.target.patience.refusals();
         let Some((wait, told)) = throttle::wait(answer, attempt, Timestamp::now()) else {
             if self.demand.is_unusual() {
@@ -376,10 +386,10 @@ impl Driver<'_> {
         if refusals.is_for_good(first, attempt, told, Instant::now()) {
             return Err(error(self.step, refusals.given_up().unwrap_or_default()));
         }
-        if attempt + 1 >= throttle::ATTEMPTS {
+        if attempt + 1 >= throttle::ATTEMPTS_AFTER_429 {
             let reason = format!(
                 "the target answered 429 {} times to the same request",
-                throttle::ATTEMPTS
+                throttle::ATTEMPTS_AFTER_429
             );
             return Err(error(self.step, reason));
         }
@@ -394,18 +404,18 @@ impl Driver<'_> {
     /// Writes an exchange down, and says what was answered.
     fn note(
         &mut self,
-        errand: &Errand<'_>,
+        errand: &ExchangeMeta<'_>,
         request: Request,
         mask: Mask,
         at: Duration,
         mut sent: Sent,
-    ) -> Reading {
+    ) -> AnswerClass {
         let operation = errand.draft.operation;
         let body = match self.transcript.read_before(&mut sent.outcome) {
             Some(body) => Some(body),
             None => sent.outcome.answer().and_then(outcome::body),
         };
-        let reading = Reading::with_body(operation, &sent.outcome, body.as_ref());
+        let reading = AnswerClass::with_body(operation, &sent.outcome, body.as_ref());
         let login = operation == Some(Operation::Token);
         if login {
             self.note_secrets(errand, &request, body.as_ref(), &sent.outcome);
@@ -444,7 +454,7 @@ impl Driver<'_> {
     /// A signature that goes out, and a token that comes back, whoever is meant to have it.
     fn note_secrets(
         &mut self,
-        errand: &Errand<'_>,
+        errand: &ExchangeMeta<'_>,
         request: &Request,
         body: Option<&outcome::Body>,
         outcome: &Outcome,
@@ -474,7 +484,7 @@ impl Driver<'_> {
     }
 
     /// The request with its token as it goes out, and what is shown in the token's place.
-    async fn with_token(&mut self, draft: &Draft, who: &str) -> Flow<(Request, Mask)> {
+    async fn with_token(&mut self, draft: &Draft, who: &str) -> CaseResult<(Request, Mask)> {
         let Some(form) = &draft.token else {
             return Ok((draft.request(None), Mask::Nothing));
         };
@@ -521,7 +531,7 @@ impl Driver<'_> {
         Ok((draft.request(header), mask))
     }
 
-    async fn own_token(&mut self, name: &str) -> Flow<(String, String)> {
+    async fn own_token(&mut self, name: &str) -> CaseResult<(String, String)> {
         self.ensure_token(name).await?;
         let token = self.world.actor(name).token.clone();
         let text = token.map(|token| token.text).unwrap_or_default();
@@ -532,7 +542,7 @@ impl Driver<'_> {
 
 /// One request on its way, and what is written down of it.
 #[derive(Clone, Copy)]
-struct Errand<'a> {
+struct ExchangeMeta<'a> {
     draft: &'a Draft,
     who: &'a str,
     repo: Option<&'a str>,
@@ -555,14 +565,14 @@ pub(crate) fn operation_key(operation: Option<Operation>) -> &'static str {
 
 /// Whether load may be the reason of what came: no connection, no answer, or a gateway that had nobody to ask. Some servers
 /// close the connection on what they cannot read.
-fn is_load(reading: &Reading, is_odd: bool) -> bool {
+fn is_load(reading: &AnswerClass, is_odd: bool) -> bool {
     match reading {
-        Reading::Failed(failure) => match failure.kind {
+        AnswerClass::Failed(failure) => match failure.kind {
             FailureKind::Connect | FailureKind::Timeout => true,
             FailureKind::Closed => !is_odd,
             _ => false,
         },
-        Reading::Status(status) => (502..=504).contains(status),
+        AnswerClass::Status(status) => (502..=504).contains(status),
         _ => false,
     }
 }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::draft::{Content, Draft, json_type};
 use super::steps::swap_case;
 use super::world::World;
-use crate::case::model::{BodyForm, Changes, FieldSpoil, MemberForm};
+use crate::case::model::{BodyForm, Changes, FieldMutation, MemberForm};
 use crate::case::{TokenForm, to_json};
 use crate::json;
 use crate::protocol::schema::{self, Field, FieldKind};
@@ -249,7 +249,7 @@ fn reformat(text: &str) -> String {
 }
 
 /// One request for every field of the operation's schema that the valid body has and the spoiling concerns.
-fn each_field(base: &Draft, changes: &Changes, spoil: FieldSpoil) -> Vec<Draft> {
+fn each_field(base: &Draft, changes: &Changes, spoil: FieldMutation) -> Vec<Draft> {
     let (Some(body), Some(message)) = (base.json(), base.operation.and_then(Operation::request_message))
     else {
         return Vec::new();
@@ -269,7 +269,7 @@ fn each_field(base: &Draft, changes: &Changes, spoil: FieldSpoil) -> Vec<Draft> 
     drafts
 }
 
-fn spoil_field(body: &Value, field: &Field, spoil: FieldSpoil) -> Vec<(String, Value)> {
+fn spoil_field(body: &Value, field: &Field, spoil: FieldMutation) -> Vec<(String, Value)> {
     let pointer = &field.pointer;
     let put = |value: Value| {
         let mut body = body.clone();
@@ -278,12 +278,12 @@ fn spoil_field(body: &Value, field: &Field, spoil: FieldSpoil) -> Vec<(String, V
     };
     let as_value = |value: Value| (format!("`{pointer}` is {}", cut(&value.to_string())), put(value));
     match spoil {
-        FieldSpoil::Dropped if field.required => {
+        FieldMutation::Dropped if field.required => {
             let mut body = body.clone();
             json::remove(&mut body, pointer);
             vec![(format!("`{pointer}` left out"), body)]
         }
-        FieldSpoil::Capitalised if field.required => {
+        FieldMutation::Capitalised if field.required => {
             let mut body = body.clone();
             let value = body.pointer(pointer).cloned().unwrap_or_default();
             json::remove(&mut body, pointer);
@@ -293,9 +293,9 @@ fn spoil_field(body: &Value, field: &Field, spoil: FieldSpoil) -> Vec<(String, V
             json::set(&mut body, &format!("{object}/{name}"), value);
             vec![(format!("`{pointer}` is called {name}"), body)]
         }
-        FieldSpoil::Null if !field.nullable => vec![as_value(Value::Null)],
-        FieldSpoil::Mistyped => other_types(&field.kind).into_iter().map(as_value).collect(),
-        FieldSpoil::BrokenBase64 => match &field.kind {
+        FieldMutation::Null if !field.nullable => vec![as_value(Value::Null)],
+        FieldMutation::Mistyped => other_types(&field.kind).into_iter().map(as_value).collect(),
+        FieldMutation::BrokenBase64 => match &field.kind {
             FieldKind::Base64 { len } => {
                 let known = body.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
                 let broken = broken_base64(*len).into_iter().chain(respelt_base64(known));
@@ -303,14 +303,14 @@ fn spoil_field(body: &Value, field: &Field, spoil: FieldSpoil) -> Vec<(String, V
             }
             _ => Vec::new(),
         },
-        FieldSpoil::Fractional if matches!(field.kind, FieldKind::Int64) => vec![as_value(json!(1.5))],
-        FieldSpoil::Huge if matches!(field.kind, FieldKind::Int64) => {
+        FieldMutation::Fractional if matches!(field.kind, FieldKind::Int64) => vec![as_value(json!(1.5))],
+        FieldMutation::Huge if matches!(field.kind, FieldKind::Int64) => {
             vec![
                 as_value(json!(9_223_372_036_854_775_808_u64)),
                 as_value(json!(1e300)),
             ]
         }
-        FieldSpoil::Unknown if matches!(field.kind, FieldKind::Object) => {
+        FieldMutation::Unknown if matches!(field.kind, FieldKind::Object) => {
             let mut body = body.clone();
             json::set(&mut body, &format!("{pointer}/unheardOf"), json!("x"));
             vec![(format!("`{pointer}` has a field nobody knows"), body)]

@@ -9,15 +9,15 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::draft::{Draft, Mask};
-use super::read_back::Eyes;
+use super::read_back::Readers;
 use super::throttle::is_told_limit;
 use super::world::cast;
-use super::{CONNECTING, Driver, Errand, Flow, error, patience_key};
+use super::{CONNECTING, CaseResult, Driver, ExchangeMeta, error, patience_key};
 use crate::case::Action;
 use crate::case::model::{AddMember, Create, Step};
 use crate::crypto::SignatureForm;
-use crate::http::{Answer, Failure, FailureKind, Lane, Loaded, Outcome, Request, Role, Sent};
-use crate::outcome::Reading;
+use crate::http::{Answer, Connections, Failure, FailureKind, Loaded, Outcome, Request, Role, Sent};
+use crate::outcome::AnswerClass;
 use crate::protocol::Operation;
 
 /// So many rounds of a case are run even where there is no time for them; of each of its forms, as many as that makes.
@@ -36,11 +36,11 @@ struct Runner {
 struct Run {
     name: String,
     draft: Draft,
-    reading: Reading,
+    reading: AnswerClass,
 }
 
 impl Driver<'_> {
-    pub(super) async fn race(&mut self, step: &Step, index: usize) -> Flow<()> {
+    pub(super) async fn race(&mut self, step: &Step, index: usize) -> CaseResult<()> {
         let end = self.end_of_race(index);
         let races = self
             .case
@@ -52,7 +52,7 @@ impl Driver<'_> {
         let names: Vec<String> = step.actor_names().into_iter().map(str::to_owned).collect();
         let rivals = step.against.as_ref().map_or(0, |rival| rival.actors.len());
         let count = names.len() + rivals;
-        let mut lanes: Vec<Lane> = (0..count).map(|_| self.target.client.lane()).collect();
+        let mut lanes: Vec<Connections> = (0..count).map(|_| self.target.client.lane()).collect();
         for round in 0..step.count_rounds() {
             if round >= least && end.is_some_and(|end| Instant::now() >= end) {
                 break;
@@ -85,9 +85,9 @@ impl Driver<'_> {
         &mut self,
         step: &Step,
         names: &[String],
-        lanes: &mut [Lane],
+        lanes: &mut [Connections],
         round: usize,
-    ) -> Flow<Option<Answer>> {
+    ) -> CaseResult<Option<Answer>> {
         let repo = self.arena(step, names, round).await?;
         let drafts = self.line_up(step, names, &repo, round).await?;
         self.weigh_all(&names[0], &repo, &drafts);
@@ -95,7 +95,7 @@ impl Driver<'_> {
         match self.start(runners, &repo, round).await? {
             Ok(readings) => {
                 self.heed_limits(readings.len())?;
-                self.settle(&repo, &readings, round).await?;
+                self.read_back_after(&repo, &readings, round).await?;
                 Ok(None)
             }
             Err(refusal) => Ok(Some(refusal)),
@@ -104,7 +104,7 @@ impl Driver<'_> {
 
     /// The repository of a round. A race of creations has a new one each time; in any other the members of the case are
     /// members again.
-    async fn arena(&mut self, step: &Step, names: &[String], round: usize) -> Flow<String> {
+    async fn arena(&mut self, step: &Step, names: &[String], round: usize) -> CaseResult<String> {
         if let Action::Create(create) = step.action() {
             let name = format!("{}-{round}", step.repo);
             let style = Create {
@@ -134,7 +134,7 @@ impl Driver<'_> {
                     bound: false,
                 };
                 // A faulty target may have lost them all.
-                let who = self.eyes(&step.repo, &names[0], Eyes::One(0)).pop();
+                let who = self.eyes(&step.repo, &names[0], Readers::One(0)).pop();
                 let who = who.unwrap_or_else(|| names[0].clone());
                 self.set_up_write(&step.repo, &who, Action::AddMember(&add))
                     .await?;
@@ -151,7 +151,7 @@ impl Driver<'_> {
         names: &[String],
         repo: &str,
         round: usize,
-    ) -> Flow<Vec<(String, Draft)>> {
+    ) -> CaseResult<Vec<(String, Draft)>> {
         let mut drafts = Vec::new();
         if let Action::Redeem(redeem) = step.action() {
             let form = redeem.sign.first().copied().unwrap_or(SignatureForm::Valid);
@@ -180,7 +180,7 @@ impl Driver<'_> {
     /// What all requests of a round ask for together.
     fn weigh_all(&mut self, who: &str, repo: &str, drafts: &[(String, Draft)]) {
         let Some((_, first)) = drafts.first() else { return };
-        self.weigh(who, repo, first);
+        self.measure_demand(who, repo, first);
         let adds = |(_, draft): &&(String, Draft)| draft.operation == Some(Operation::AddMember);
         let members = self.world.stored(repo).map_or(0, |stored| stored.members.len());
         let together = members + drafts.iter().filter(adds).count();
@@ -193,7 +193,7 @@ impl Driver<'_> {
     }
 
     /// Ends the race where a request of the round asked for more than a limit of the target's allows. A single 429 is a rate.
-    fn heed_limits(&self, length: usize) -> Flow<()> {
+    fn heed_limits(&self, length: usize) -> CaseResult<()> {
         let round = self.transcript.exchanges.iter().rev().take(length);
         let mut answers = round
             .filter_map(|exchange| exchange.outcome.answer())
@@ -232,10 +232,10 @@ impl Driver<'_> {
     async fn prime(
         &mut self,
         drafts: Vec<(String, Draft)>,
-        lanes: &mut [Lane],
+        lanes: &mut [Connections],
         repo: &str,
         round: usize,
-    ) -> Flow<Vec<Runner>> {
+    ) -> CaseResult<Vec<Runner>> {
         let mut runners = Vec::with_capacity(drafts.len());
         // Tokens may be good for seconds only: those that ran low while others were fetched are fetched again.
         for _ in 0..2 {
@@ -265,7 +265,7 @@ impl Driver<'_> {
                         reused: false,
                         resent: false,
                     };
-                    let errand = Errand {
+                    let errand = ExchangeMeta {
                         draft: &draft,
                         who: &name,
                         repo: draft
@@ -298,7 +298,7 @@ impl Driver<'_> {
         runners: Vec<Runner>,
         repo: &str,
         round: usize,
-    ) -> Flow<Result<Vec<Run>, Answer>> {
+    ) -> CaseResult<Result<Vec<Run>, Answer>> {
         let at = self.began.elapsed();
         let operation = runners.first().map_or("", |runner| patience_key(&runner.draft));
         let key = format!("concurrent {operation}");
@@ -334,7 +334,7 @@ impl Driver<'_> {
             } else {
                 Role::Step
             };
-            let errand = Errand {
+            let errand = ExchangeMeta {
                 draft: &draft,
                 who: &name,
                 repo: needs_token.then_some(repo),
@@ -365,7 +365,7 @@ impl Driver<'_> {
     }
 
     /// What became of the round: the driver takes for stored what one granted request wrote, and then what members see.
-    async fn settle(&mut self, repo: &str, runs: &[Run], round: usize) -> Flow<()> {
+    async fn read_back_after(&mut self, repo: &str, runs: &[Run], round: usize) -> CaseResult<()> {
         for run in runs {
             if run.draft.operation == Some(Operation::Token) {
                 self.keep_token(&runs[0].name, &run.reading);
@@ -376,7 +376,7 @@ impl Driver<'_> {
             .iter()
             .any(|run| run.draft.operation.is_some_and(Operation::writes));
         if writes {
-            self.audit(repo, &runs[0].name, Eyes::All, round).await
+            self.audit(repo, &runs[0].name, Readers::All, round).await
         } else {
             Ok(())
         }

@@ -1,17 +1,17 @@
 //! Looks at what is stored after a step, as the members see it, and takes it for the truth from then on.
 
 use super::draft::{Draft, path};
-use super::{Driver, Flow, blocked};
+use super::{CaseResult, Driver, blocked};
 use crate::case::model::Pull;
-use crate::case::{Action, Count};
+use crate::case::{Action, Counter};
 use crate::http::Role;
-use crate::outcome::Reading;
+use crate::outcome::AnswerClass;
 use crate::protocol::Operation;
-use crate::repo_state::{Stored, member_id};
+use crate::repo_state::{RepoState, member_id};
 
 /// Whose eyes an audit looks through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Eyes {
+pub(super) enum Readers {
     /// Every member's.
     All,
     /// One member's, another one each round.
@@ -35,26 +35,38 @@ const MOST_EYES: usize = 8;
 impl Driver<'_> {
     /// Pulls the repository as its members. Where there is no repository, `actor` asks for it in vain. Ends the case where
     /// what is served is nothing that a request could build on.
-    pub(super) async fn audit(&mut self, repo: &str, actor: &str, eyes: Eyes, round: usize) -> Flow<()> {
+    pub(super) async fn audit(
+        &mut self,
+        repo: &str,
+        actor: &str,
+        eyes: Readers,
+        round: usize,
+    ) -> CaseResult<()> {
         let sight = self.survey(repo, actor, eyes, round).await?;
         self.build_on(sight)
     }
 
     /// Like [`Driver::audit`], and says what the first member saw.
-    pub(super) async fn survey(&mut self, repo: &str, actor: &str, eyes: Eyes, round: usize) -> Flow<Sight> {
+    pub(super) async fn survey(
+        &mut self,
+        repo: &str,
+        actor: &str,
+        eyes: Readers,
+        round: usize,
+    ) -> CaseResult<Sight> {
         let members = self.eyes(repo, actor, eyes);
         let mut first = Sight::AsKnown;
         for (index, name) in members.iter().enumerate() {
-            let reading = self.look(repo, name, round).await?;
+            let reading = self.pull_as(repo, name, round).await?;
             if index == 0 {
-                first = self.adopt(repo, &reading);
+                first = self.take_as_truth(repo, &reading);
             }
         }
         Ok(first)
     }
 
     /// What the first member saw is what the next request builds on; the judge has compared it with what should be.
-    fn adopt(&mut self, repo: &str, reading: &Reading) -> Sight {
+    fn take_as_truth(&mut self, repo: &str, reading: &AnswerClass) -> Sight {
         let Some(stored) = self.world.stored(repo) else {
             return match reading.granted() {
                 Some(_) => Sight::Other,
@@ -67,7 +79,7 @@ impl Driver<'_> {
         let Some(seen) = stored.observed(answer) else {
             return Sight::Unreadable;
         };
-        let ids = |stored: &Stored| -> Vec<String> {
+        let ids = |stored: &RepoState| -> Vec<String> {
             let ids = stored.members.iter().filter_map(|entry| member_id(entry));
             ids.map(str::to_owned).collect()
         };
@@ -79,7 +91,7 @@ impl Driver<'_> {
     }
 
     /// Ends the case where no later request can build on what was seen.
-    pub(super) fn build_on(&self, sight: Sight) -> Flow<()> {
+    pub(super) fn build_on(&self, sight: Sight) -> CaseResult<()> {
         match sight {
             Sight::AsKnown | Sight::Other => Ok(()),
             // After the set-up: no step may need it.
@@ -91,12 +103,12 @@ impl Driver<'_> {
         }
     }
 
-    async fn look(&mut self, repo: &str, name: &str, round: usize) -> Flow<Reading> {
+    async fn pull_as(&mut self, repo: &str, name: &str, round: usize) -> CaseResult<AnswerClass> {
         let version = self.world.stored(repo).map_or(1, |stored| stored.version);
         // Any version but the current one is answered with the envelope; versions are not negative.
         let known = if version > 0 { version - 1 } else { version + 1 };
         let pull = Pull {
-            known: Some(Count::Is(known)),
+            known: Some(Counter::Is(known)),
         };
         let body = super::requests::body(&mut self.world, name, repo, Action::Pull(&pull));
         let draft = Draft::new(
@@ -107,7 +119,7 @@ impl Driver<'_> {
         self.exchange(&draft, name, Some(repo), Role::Audit, round).await
     }
 
-    pub(super) fn eyes(&self, repo: &str, actor: &str, eyes: Eyes) -> Vec<String> {
+    pub(super) fn eyes(&self, repo: &str, actor: &str, eyes: Readers) -> Vec<String> {
         let Some(stored) = self.world.stored(repo) else {
             return vec![actor.to_owned()];
         };
@@ -122,7 +134,7 @@ impl Driver<'_> {
             .collect();
         names.truncate(MOST_EYES);
         match eyes {
-            Eyes::One(round) if !names.is_empty() => vec![names.swap_remove(round % names.len())],
+            Readers::One(round) if !names.is_empty() => vec![names.swap_remove(round % names.len())],
             _ => names,
         }
     }

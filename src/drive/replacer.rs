@@ -5,7 +5,7 @@
 //! sieve of bits almost always answers with "none of them".
 
 /// So many bytes at the beginning of a string decide whether the rest is looked at.
-const HEAD: usize = 8;
+const HEAD_BYTES: usize = 8;
 
 /// Strings to be found, each with what it is replaced by.
 pub(super) struct Finder<'a> {
@@ -68,12 +68,12 @@ impl<'a> Finder<'a> {
             let head = window.first_chunk().map(|head| u64::from_le_bytes(*head));
             head.is_some_and(|head| self.may_begin_with(head))
         };
-        text.windows(HEAD).position(begins)
+        text.windows(HEAD_BYTES).position(begins)
     }
 
     /// The longest of the strings with which a text begins.
     fn longest_at(&self, text: &[u8]) -> Option<(&'a [u8], &'a str)> {
-        let long = match text.first_chunk::<HEAD>() {
+        let long = match text.first_chunk::<HEAD_BYTES>() {
             Some(head) => self.with_head(u64::from_le_bytes(*head)),
             None => &[],
         };

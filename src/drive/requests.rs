@@ -7,10 +7,10 @@ use serde_json::{Value, json};
 
 use super::world::World;
 use crate::case::model::{AddMember, Create, Push, RemoveMember};
-use crate::case::{Action, Count};
+use crate::case::{Action, Counter};
 use crate::crypto::{self, Identity};
 use crate::protocol::{DEFAULT_SCHEME, EncryptedEnvelope, MemberEntry, SpecVersion};
-use crate::repo_state::{Stored, member_id};
+use crate::repo_state::{RepoState, member_id};
 
 /// The body of a vault operation by `actor` on the repository called `repo`; `None` where the route takes none.
 /// Auth operations are built elsewhere: they need a nonce of the target's.
@@ -20,7 +20,7 @@ pub(super) fn body(world: &mut World<'_>, actor: &str, repo: &str, action: Actio
         Action::Pull(pull) => {
             let known = pull
                 .known
-                .unwrap_or(Count::Current(0))
+                .unwrap_or(Counter::Current(0))
                 .resolve(current(world, repo).0);
             let id = &world.ensure_repo(repo).id;
             Some(json!({ "repoId": id, "knownPayloadVersion": known }).into())
@@ -76,8 +76,8 @@ fn push_request(world: &mut World<'_>, repo: &str, push: &Push) -> Arc<Value> {
     }
     let (version, epoch) = current(world, repo);
     let wrapping = Wrapping::of(&world.ensure_repo(repo).style);
-    let epoch = push.epoch.unwrap_or(Count::Current(0)).resolve(epoch);
-    let expected = push.expected.unwrap_or(Count::Current(0)).resolve(version);
+    let epoch = push.epoch.unwrap_or(Counter::Current(0)).resolve(epoch);
+    let expected = push.expected.unwrap_or(Counter::Current(0)).resolve(version);
     let target = push
         .version
         .map_or(expected.saturating_add(1), |count| count.resolve(version));
@@ -125,8 +125,8 @@ fn remove_request(world: &mut World<'_>, repo: &str, remove: &RemoveMember) -> A
     }
     let (version, epoch) = current(world, repo);
     let removed = world.member_id(&remove.member);
-    let new_epoch = remove.epoch.unwrap_or(Count::Current(1)).resolve(epoch);
-    let target = remove.version.unwrap_or(Count::Current(1)).resolve(version);
+    let new_epoch = remove.epoch.unwrap_or(Counter::Current(1)).resolve(epoch);
+    let target = remove.version.unwrap_or(Counter::Current(1)).resolve(version);
     let staying = remove
         .rewrap
         .clone()
@@ -151,7 +151,7 @@ fn remove_request(world: &mut World<'_>, repo: &str, remove: &RemoveMember) -> A
 fn staying(world: &World<'_>, repo: &str, removed: &str) -> Vec<String> {
     let members = world
         .stored(repo)
-        .map(|stored: &Stored| stored.members.as_slice())
+        .map(|stored: &RepoState| stored.members.as_slice())
         .unwrap_or_default();
     let ids = members
         .iter()

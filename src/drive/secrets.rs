@@ -17,9 +17,9 @@ use crate::record::CaseRecord;
 use crate::record::transcript::{Read, Transcript};
 
 /// Secrets shorter than this are hidden only where they stand as a whole value: anything else would tear texts apart.
-const SHORTEST: usize = 8;
+const SHORTEST_SECRET_BYTES: usize = 8;
 /// Secrets of other cases shorter than this may be what this case was given as well.
-const LONG: usize = 20;
+const SHORTEST_FOREIGN_SECRET_BYTES: usize = 20;
 
 /// How a placeholder for plaintext that a server must never have begins; the judge looks for it in answers.
 pub const PLAINTEXT_MARK: &str = "[plaintext:";
@@ -74,7 +74,7 @@ impl Secrets {
 
     /// What goes out in place of a token and tells most of it; `shown` is how that is written down.
     pub(super) fn variant(&mut self, text: &str, shown: &str) {
-        if text.len() >= SHORTEST && !self.known.contains_key(text) {
+        if text.len() >= SHORTEST_SECRET_BYTES && !self.known.contains_key(text) {
             self.add_text(text, &format!("[{shown}]").into());
         }
     }
@@ -91,7 +91,7 @@ impl Secrets {
 
     /// A signature over a nonce that may still be live, as it stands in the request.
     pub(super) fn signature(&mut self, text: &str) {
-        if text.len() >= SHORTEST && !self.known.contains_key(text) {
+        if text.len() >= SHORTEST_SECRET_BYTES && !self.known.contains_key(text) {
             self.signatures += 1;
             let placeholder = format!("{SIGNATURE_MARK}{}]", self.signatures).into();
             if let Ok(bytes) = BASE64_STANDARD.decode(text) {
@@ -167,7 +167,7 @@ impl Secrets {
     /// A secret that is text, as it is and in other forms.
     fn add_text(&mut self, text: &str, placeholder: &Arc<str>) {
         self.known.insert(text.to_owned(), Arc::clone(placeholder));
-        if text.len() < SHORTEST {
+        if text.len() < SHORTEST_SECRET_BYTES {
             let quoted = |text: &str| serde_json::Value::from(text).to_string();
             let needle = quoted(text).into_bytes().into();
             self.needles.push((needle, quoted(placeholder).into()));
@@ -183,7 +183,7 @@ impl Secrets {
     }
 
     fn add(&mut self, needle: &[u8], placeholder: &Arc<str>) {
-        if needle.len() >= SHORTEST {
+        if needle.len() >= SHORTEST_SECRET_BYTES {
             self.needles.push((needle.into(), Arc::clone(placeholder)));
         }
     }
@@ -244,7 +244,7 @@ pub fn hide_across(cases: &mut [CaseRecord], secrets: &[LiveSecrets]) {
     let mut needles: Vec<Needle> = Vec::new();
     for (secret, placeholder) in secrets.iter().flat_map(|secrets| &secrets.0) {
         forms(secret, |form| {
-            if form.len() >= LONG {
+            if form.len() >= SHORTEST_FOREIGN_SECRET_BYTES {
                 needles.push((form.into(), Arc::clone(placeholder)));
             }
         });

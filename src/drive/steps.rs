@@ -5,18 +5,18 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::draft::{Content, Draft, path};
-use super::read_back::{Eyes, Sight};
+use super::read_back::{Readers, Sight};
 use super::throttle::{Demand, is_told_limit};
-use super::{Driver, Flow, blocked, error, jwt, mutate, not_applicable, now_ms, requests, world};
-use crate::case::model::{Create, Repo, Step, Stored as StoredWord, Wait};
+use super::{CaseResult, Driver, blocked, error, jwt, mutate, not_applicable, now_ms, requests, world};
+use crate::case::model::{Create, Repo, Step, Stored as StoredWords, Wait};
 use crate::case::{Action, NonceSource, TokenForm};
 use crate::crypto::SignatureForm;
 use crate::http::{Answer, Role};
 use crate::json;
-use crate::outcome::Reading;
+use crate::outcome::AnswerClass;
 use crate::protocol::{Operation, encode_segment};
 use crate::record::Stopped;
-use crate::repo_state::{Stored, member_id};
+use crate::repo_state::{RepoState, member_id};
 
 /// A nonce lives two minutes or less; so much later it is gone.
 const NONCE_LIFETIME: Duration = Duration::from_secs(125);
@@ -28,7 +28,7 @@ const CLOCK_MARGIN_MS: i64 = 1_500;
 
 impl Driver<'_> {
     /// Logs everybody in and makes the repositories of the case.
-    pub(super) async fn set_up(&mut self) -> Flow<()> {
+    pub(super) async fn set_up(&mut self) -> CaseResult<()> {
         let case = &self.case.case;
         for name in world::cast(case) {
             self.ensure_token(&name).await?;
@@ -51,15 +51,15 @@ impl Driver<'_> {
 
     /// What the set-up left behind: whatever is wrong with it is no step's fault. And a case that neither pulls nor writes
     /// would prove nothing: nobody would see that the target remembers anything.
-    async fn look_once(&mut self, repo: &str, creator: &str) -> Flow<()> {
+    async fn look_once(&mut self, repo: &str, creator: &str) -> CaseResult<()> {
         match self.case.case.steps.iter().all(|step| step.get_ref().is_race()) {
             // Each round of a race has a repository of its own.
             true => Ok(()),
-            false => self.audit(repo, creator, Eyes::All, 0).await,
+            false => self.audit(repo, creator, Readers::All, 0).await,
         }
     }
 
-    async fn make_repo(&mut self, name: &str, repo: &Repo) -> Flow<()> {
+    async fn make_repo(&mut self, name: &str, repo: &Repo) -> CaseResult<()> {
         self.set_up_write(name, &repo.by, Action::Create(&repo.with))
             .await?;
         for member in repo.members.iter().filter(|member| **member != repo.by) {
@@ -75,16 +75,21 @@ impl Driver<'_> {
     }
 
     /// A write that the case takes for granted.
-    pub(super) async fn set_up_write(&mut self, repo: &str, actor: &str, action: Action<'_>) -> Flow<()> {
+    pub(super) async fn set_up_write(
+        &mut self,
+        repo: &str,
+        actor: &str,
+        action: Action<'_>,
+    ) -> CaseResult<()> {
         let Some(draft) = self.valid_draft(actor, repo, action) else {
             return Ok(());
         };
-        self.weigh(actor, repo, &draft);
+        self.measure_demand(actor, repo, &draft);
         let reading = self.exchange(&draft, actor, Some(repo), Role::Setup, 0).await?;
         self.heed_limit()?;
         self.apply(actor, repo, &draft, &reading);
         match reading {
-            Reading::Granted(_) => Ok(()),
+            AnswerClass::Granted(_) => Ok(()),
             other => {
                 let operation = draft.operation.map_or("the set-up", Operation::name);
                 Err(blocked(
@@ -95,7 +100,7 @@ impl Driver<'_> {
         }
     }
 
-    pub(super) async fn run_step(&mut self, index: usize) -> Flow<()> {
+    pub(super) async fn run_step(&mut self, index: usize) -> CaseResult<()> {
         let step = self.case.step(index);
         self.lane.keep_after_error(step.keep_connection);
         match step.action() {
@@ -118,7 +123,7 @@ impl Driver<'_> {
                         let drafts = mutate::variants(&mut self.world, step.with.as_ref(), &step.repo, draft);
                         count = drafts.len();
                         if let Some(draft) = drafts.into_iter().nth(at) {
-                            self.one(step, index, name, &step.repo, draft, round + at, false)
+                            self.run_variant(step, index, name, &step.repo, draft, round + at, false)
                                 .await?;
                         }
                         at += 1;
@@ -134,7 +139,9 @@ impl Driver<'_> {
         let mut round = 0;
         while let Some(draft) = drafts.next() {
             let is_last = drafts.len() == 0;
-            let changed = self.one(step, index, &name, &repo, draft, round, is_last).await?;
+            let changed = self
+                .run_variant(step, index, &name, &repo, draft, round, is_last)
+                .await?;
             round += 1;
             // The other requests were made for another version, or for a repository that is of no use any more.
             if changed && !is_last {
@@ -148,7 +155,7 @@ impl Driver<'_> {
 
     /// The repository that a step means by a name. Where the one of that name holds what should have been refused, a fresh
     /// one takes its place: of the same members, and made in the same way.
-    async fn good_repo(&mut self, name: &str) -> Flow<String> {
+    async fn good_repo(&mut self, name: &str) -> CaseResult<String> {
         let current = self.world.current(name);
         let Some(good) = self.spent.remove(&current) else {
             return Ok(current);
@@ -226,7 +233,7 @@ impl Driver<'_> {
         clippy::too_many_arguments,
         reason = "one request of a sweep, and its place in it"
     )]
-    async fn one(
+    async fn run_variant(
         &mut self,
         step: &Step,
         index: usize,
@@ -235,10 +242,10 @@ impl Driver<'_> {
         draft: Draft,
         round: usize,
         last: bool,
-    ) -> Flow<bool> {
+    ) -> CaseResult<bool> {
         let repo = self.repo_of(step, &draft, repo);
         let before = self.world.stored(&repo).cloned();
-        self.weigh(name, &repo, &draft);
+        self.measure_demand(name, &repo, &draft);
         let on_vault = draft.operation.is_some_and(Operation::needs_token);
         let reading = self
             .exchange(&draft, name, on_vault.then_some(repo.as_str()), Role::Step, round)
@@ -253,7 +260,7 @@ impl Driver<'_> {
                 .and_then(Value::as_str);
             self.world.actor(name).nonce = nonce.map(str::to_owned);
         }
-        self.heed(step, index, &reading)?;
+        self.check_answer(step, index, &reading)?;
         self.apply(name, &repo, &draft, &reading);
         // With a token that is over on purpose nobody can look.
         if !draft.operation.is_some_and(Operation::writes) || self.keep_tokens {
@@ -261,9 +268,9 @@ impl Driver<'_> {
         }
         let granted = reading.granted().is_some();
         let eyes = if last || granted {
-            Eyes::All
+            Readers::All
         } else {
-            Eyes::One(round)
+            Readers::One(round)
         };
         let sight = self.survey(&repo, name, eyes, round).await?;
         let is_spent = draft.spoiled.is_some()
@@ -288,7 +295,7 @@ impl Driver<'_> {
     }
 
     /// A token that was granted is the actor's from then on, unless it was got with somebody else's key or a bad signature.
-    fn keep_token_of(&mut self, step: &Step, name: &str, draft: &Draft, reading: &Reading) {
+    fn keep_token_of(&mut self, step: &Step, name: &str, draft: &Draft, reading: &AnswerClass) {
         let own = self.world.member_id(name);
         let presented = draft
             .json()
@@ -309,7 +316,7 @@ impl Driver<'_> {
     }
 
     /// Whether the case can go on after an answer.
-    pub(super) fn heed(&self, step: &Step, index: usize, reading: &Reading) -> Flow<()> {
+    pub(super) fn check_answer(&self, step: &Step, index: usize, reading: &AnswerClass) -> CaseResult<()> {
         if let Some(word) = step.not_offered.iter().find(|word| reading.is(**word)) {
             return Err(not_applicable(
                 Some(index),
@@ -332,7 +339,7 @@ impl Driver<'_> {
         }
         self.heed_limit()?;
         // Where the answer was to change nothing, the steps behind it need nothing of it.
-        if *step.stored == [StoredWord::Unchanged] && reading.granted().is_none() {
+        if *step.stored == [StoredWords::Unchanged] && reading.granted().is_none() {
             return Ok(());
         }
         if index + 1 < self.case.case.steps.len() && !words.iter().any(|word| word.is_refusal()) {
@@ -348,7 +355,7 @@ impl Driver<'_> {
     }
 
     /// Ends the case where the last request asked for more than a limit of the target's allows.
-    pub(super) fn heed_limit(&self) -> Flow<()> {
+    pub(super) fn heed_limit(&self) -> CaseResult<()> {
         match self.last_answer() {
             Some(last) if self.demand.meets_limit(last) => Err(self.limited(last.status)),
             Some(last) if self.demand.repos > 0 && is_told_limit(last) => Err(self.full(last.status)),
@@ -377,7 +384,7 @@ impl Driver<'_> {
     }
 
     /// Notes what a request asks for beyond the ordinary.
-    pub(super) fn weigh(&mut self, who: &str, repo: &str, draft: &Draft) {
+    pub(super) fn measure_demand(&mut self, who: &str, repo: &str, draft: &Draft) {
         let creates = draft.operation == Some(Operation::CreateRepo);
         let stored = self.world.stored(repo);
         let (before, after) = (
@@ -402,8 +409,8 @@ impl Driver<'_> {
     }
 
     /// Writes down what a granted request changed.
-    pub(super) fn apply(&mut self, who: &str, repo: &str, draft: &Draft, reading: &Reading) {
-        let (Some(operation), Some(content), Reading::Granted(_)) =
+    pub(super) fn apply(&mut self, who: &str, repo: &str, draft: &Draft, reading: &AnswerClass) {
+        let (Some(operation), Some(content), AnswerClass::Granted(_)) =
             (draft.operation, &draft.content, reading)
         else {
             return;
@@ -417,13 +424,13 @@ impl Driver<'_> {
             }
         };
         let repo = self.world.ensure_repo(repo);
-        if let Some(next) = Stored::after(operation, repo.stored.as_ref(), request) {
+        if let Some(next) = RepoState::after(operation, repo.stored.as_ref(), request) {
             repo.stored = Some(next);
             repo.creator.get_or_insert_with(|| who.to_owned());
         }
     }
 
-    pub(super) async fn wait(&mut self, step: &Step, wait: Wait) -> Flow<()> {
+    pub(super) async fn wait(&mut self, step: &Step, wait: Wait) -> CaseResult<()> {
         let began = std::time::Instant::now();
         let _away = self.target.patience.concurrency().leave();
         self.wait_for(step, wait).await?;
@@ -431,7 +438,7 @@ impl Driver<'_> {
         Ok(())
     }
 
-    async fn wait_for(&mut self, step: &Step, wait: Wait) -> Flow<()> {
+    async fn wait_for(&mut self, step: &Step, wait: Wait) -> CaseResult<()> {
         match wait {
             Wait::NonceExpiry => tokio::time::sleep(NONCE_LIFETIME).await,
             Wait::TokenExpiry => {
@@ -470,7 +477,7 @@ impl Driver<'_> {
     }
 
     /// A token that another server issued to the actor's key, and how it is shown.
-    pub(super) async fn foreign_token(&mut self, name: &str) -> Flow<(String, String)> {
+    pub(super) async fn foreign_token(&mut self, name: &str) -> CaseResult<(String, String)> {
         let Some(foreign) = &self.target.foreign else {
             return Err(error(self.step, "no second server to get a token from"));
         };
@@ -487,7 +494,7 @@ impl Driver<'_> {
 }
 
 /// How many members a repository has once a request is granted.
-fn members_after(stored: Option<&Stored>, draft: &Draft) -> usize {
+fn members_after(stored: Option<&RepoState>, draft: &Draft) -> usize {
     let body = draft.json();
     let known = |id: &str| stored.is_some_and(|stored| stored.member(id).is_some());
     let added = body.and_then(|body| body.pointer("/member/ed25519PublicKey")?.as_str());

@@ -9,19 +9,19 @@ use crate::http::Answer;
 use crate::json;
 
 /// How often one request is sent again after 429 before the target is taken to throttle for good.
-pub(super) const ATTEMPTS: u32 = 12;
+pub(super) const ATTEMPTS_AFTER_429: u32 = 12;
 /// The longest single wait that a target may ask for.
-const LONGEST: Duration = Duration::from_secs(60);
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
 /// The wait after a 429 that does not say how long; it doubles with each attempt.
-const UNTOLD: Duration = Duration::from_millis(250);
+const FIRST_UNTOLD_WAIT: Duration = Duration::from_millis(250);
 
 /// How long to wait before a request that was answered 429 is sent again, and whether the target said so. Attempts count
 /// from 0. None where it asks for more than a run has.
 pub(crate) fn wait(answer: &Answer, attempt: u32, now: Timestamp) -> Option<(Duration, bool)> {
-    let untold = UNTOLD * 2_u32.pow(attempt.min(6));
+    let untold = FIRST_UNTOLD_WAIT * 2_u32.pow(attempt.min(6));
     match asked(answer, now) {
         None => Some((untold, false)),
-        Some(asked) if asked > LONGEST => None,
+        Some(asked) if asked > LONGEST_WAIT => None,
         // A target that says "at once" again and again is not taken at its word.
         Some(asked) => Some((asked.max(untold / 4), true)),
     }
@@ -118,8 +118,8 @@ mod tests {
         let date = Some("Sun, 06 Nov 1994 08:49:37 GMT");
         assert_eq!(wait(date, 0), Some((Duration::from_secs(8), true)));
         assert_eq!(wait(Some("99999"), 0), None);
-        assert_eq!(wait(Some("soon"), 1), Some((UNTOLD * 2, false)));
-        assert_eq!(wait(Some("0"), 3), Some((UNTOLD * 2, true)));
+        assert_eq!(wait(Some("soon"), 1), Some((FIRST_UNTOLD_WAIT * 2, false)));
+        assert_eq!(wait(Some("0"), 3), Some((FIRST_UNTOLD_WAIT * 2, true)));
     }
 
     #[test]

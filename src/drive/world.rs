@@ -10,7 +10,7 @@ use crate::case::model::{Case, Create};
 use crate::case::{Action, TokenForm};
 use crate::crypto::{self, DataKey, Identity, PlantedAccounts, Seed};
 use crate::protocol::SpecVersion;
-use crate::repo_state::Stored;
+use crate::repo_state::RepoState;
 
 /// Everything of one case that is derived from the seed or was handed out by the target.
 pub(super) struct World<'a> {
@@ -58,7 +58,7 @@ pub(super) struct Repo {
     /// How it is made: scheme, bindings and the like go on to later requests.
     pub(super) style: Create,
     /// What it holds; none until it was created.
-    pub(super) stored: Option<Stored>,
+    pub(super) stored: Option<RepoState>,
     /// The body of the last removeMember, for sending it again.
     pub(super) last_removal: Option<Arc<Value>>,
     /// The body of the last push, for sending it again.
@@ -206,7 +206,7 @@ impl<'a> World<'a> {
         self.repo(name, &Create::default())
     }
 
-    pub(super) fn stored(&self, repo: &str) -> Option<&Stored> {
+    pub(super) fn stored(&self, repo: &str) -> Option<&RepoState> {
         self.repos.get(repo)?.stored.as_ref()
     }
 

@@ -7,19 +7,19 @@ use hyper::{Response, StatusCode};
 use serde::de::IgnoredAny;
 use tokio::sync::Semaphore;
 
-use super::connection::Link;
+use super::connection::Connection;
 use super::errors::Phase;
 use super::phrases::{bytes, failure};
 use super::{Answer, Failure, FailureKind, Headers};
 
 /// Up to this size, bodies are read without regard to each other.
-const SMALL: usize = 512 << 10;
+const SMALL_BODY_BYTES: usize = 512 << 10;
 
 /// How much is taken.
 #[derive(Debug)]
 pub(super) struct Caps {
     max_body: usize,
-    /// Bodies above [`SMALL`] are read one at a time, so that many at once do not add up.
+    /// Bodies above [`SMALL_BODY_BYTES`] are read one at a time, so that many at once do not add up.
     large: Semaphore,
 }
 
@@ -42,7 +42,7 @@ impl Caps {
 
 /// Reads the rest of an answer whose head has come.
 pub(super) async fn collect(
-    link: &mut Link,
+    link: &mut Connection,
     response: Response<Incoming>,
     caps: &Caps,
 ) -> Result<Answer, Failure> {
@@ -75,7 +75,7 @@ pub(super) fn head_only(response: &Response<Incoming>) -> Answer {
 /// A body that goes on until the connection closes is whole where it is one JSON value, even if the connection was reset then:
 /// a server that closes before it has read all that it was sent makes its system reset it.
 async fn collect_body(
-    link: &mut Link,
+    link: &mut Connection,
     mut body: Incoming,
     caps: &Caps,
     until_closed: bool,
@@ -96,7 +96,7 @@ async fn collect_body(
         if got.len() + data.len() > caps.max_body {
             return Err(caps.too_large());
         }
-        if got.len() + data.len() > SMALL && permit.is_none() {
+        if got.len() + data.len() > SMALL_BODY_BYTES && permit.is_none() {
             permit = caps.large.acquire().await.ok();
             // All at once: what is not touched costs nothing, and growing by steps leaves holes behind.
             got.reserve_exact(caps.max_body - got.len());

@@ -7,7 +7,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::client::Client;
 use super::connect::{Site, connect};
-use super::connection::{Held, Idle, Link};
+use super::connection::{Connection, Held, Idle};
 use super::head::Message;
 use super::{Answer, Failure, FailureKind, Outcome, Request, Service};
 
@@ -25,11 +25,11 @@ pub struct Sent {
 }
 
 /// The idle connections of a lane, by origin.
-pub(super) type Slots = Arc<Mutex<[Option<Link>; 2]>>;
+pub(super) type Slots = Arc<Mutex<[Option<Connection>; 2]>>;
 
 /// The way to one service.
 #[derive(Clone)]
-pub(super) struct Trip {
+pub(super) struct Attempt {
     pub(super) client: Client,
     pub(super) slots: Slots,
     pub(super) keep_after_error: bool,
@@ -75,7 +75,7 @@ impl Clock {
     }
 }
 
-impl Trip {
+impl Attempt {
     /// The request's bytes for this service.
     pub(super) fn message(&self, request: &Request) -> Result<Message, Failure> {
         let site = self.site();
@@ -84,7 +84,7 @@ impl Trip {
 
     /// Sends on `idle`, where there is one, else on a fresh connection. A connection that had served another request
     /// may turn out to be closed: then, and never otherwise, the message is sent again, on a fresh one.
-    pub(super) async fn send(&self, message: &Message, idle: Option<Link>, clock: Clock) -> Sent {
+    pub(super) async fn send(&self, message: &Message, idle: Option<Connection>, clock: Clock) -> Sent {
         let resent = match idle {
             None => false,
             Some(mut link) => match self.attempt(&mut link, message, clock).await {
@@ -110,7 +110,7 @@ impl Trip {
     }
 
     /// Sends on a connection that was opened for this message.
-    pub(super) async fn send_on(&self, mut link: Link, message: &Message, clock: Clock) -> Sent {
+    pub(super) async fn send_on(&self, mut link: Connection, message: &Message, clock: Clock) -> Sent {
         if let Some(failure) = link.early() {
             return clock.stop(Err(failure), false);
         }
@@ -121,7 +121,7 @@ impl Trip {
     /// Reads the answer to a message that was let go.
     pub(super) async fn complete(
         &self,
-        mut link: Link,
+        mut link: Connection,
         held: Held,
         message: &Message,
         clock: Clock,
@@ -136,12 +136,12 @@ impl Trip {
     }
 
     /// Opens a connection, within `limit` and the client's own limit.
-    pub(super) async fn open(&self, limit: Duration) -> Result<Link, Failure> {
+    pub(super) async fn open(&self, limit: Duration) -> Result<Connection, Failure> {
         connect(self.site(), limit.min(self.client.connect_timeout())).await
     }
 
     /// The idle connection to the service, if it is still fit and may be used.
-    pub(super) async fn idle(&self) -> Result<Option<Link>, Failure> {
+    pub(super) async fn idle(&self) -> Result<Option<Connection>, Failure> {
         let Some(mut link) = self.slot(Option::take) else {
             return Ok(None);
         };
@@ -159,7 +159,12 @@ impl Trip {
         }
     }
 
-    async fn attempt(&self, link: &mut Link, message: &Message, clock: Clock) -> Result<Answer, Failure> {
+    async fn attempt(
+        &self,
+        link: &mut Connection,
+        message: &Message,
+        clock: Clock,
+    ) -> Result<Answer, Failure> {
         let exchange = link.exchange(message, self.client.caps());
         match timeout_at(clock.deadline(), exchange).await {
             Ok(result) => result,
@@ -168,7 +173,7 @@ impl Trip {
     }
 
     /// Keeps the connection for the next request, if nothing speaks against it.
-    fn keep(&self, link: Link, message: &Message, sent: Sent) -> Sent {
+    fn keep(&self, link: Connection, message: &Message, sent: Sent) -> Sent {
         if let Some(answer) = sent.outcome.answer() {
             let harmless = matches!(answer.status, 200..=299) || !message.has_body;
             let fit = link.is_clean() && harmless;
@@ -184,7 +189,7 @@ impl Trip {
         self.client.site(self.service).0
     }
 
-    fn slot<T>(&self, with: impl FnOnce(&mut Option<Link>) -> T) -> T {
+    fn slot<T>(&self, with: impl FnOnce(&mut Option<Connection>) -> T) -> T {
         let (_, index) = self.client.site(self.service);
         with(&mut self.slots.lock().unwrap_or_else(PoisonError::into_inner)[index])
     }

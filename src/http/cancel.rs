@@ -6,15 +6,15 @@ use tokio::sync::watch;
 
 /// A way to end a run early. Clones are the same one.
 #[derive(Debug, Clone)]
-pub struct Halt(Arc<watch::Sender<Option<String>>>);
+pub struct Cancel(Arc<watch::Sender<Option<String>>>);
 
-impl Default for Halt {
+impl Default for Cancel {
     fn default() -> Self {
-        Halt(Arc::new(watch::Sender::new(None)))
+        Cancel(Arc::new(watch::Sender::new(None)))
     }
 }
 
-impl Halt {
+impl Cancel {
     /// Ends the run. The first reason stays.
     pub fn call(&self, reason: impl Into<String>) {
         self.0.send_if_modified(|known| {
@@ -48,7 +48,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_first_reason_is_heard_by_all() {
-        let halt = Halt::default();
+        let halt = Cancel::default();
         let waiting = tokio::spawn({
             let halt = halt.clone();
             async move { halt.called().await }

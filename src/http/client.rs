@@ -9,9 +9,9 @@ use tokio_rustls::TlsConnector;
 
 use super::answer::Caps;
 use super::connect::Site;
-use super::connections::Lane;
+use super::connections::Connections;
 use super::head::is_sendable;
-use super::rate_limit::Pace;
+use super::rate_limit::RateLimit;
 use super::{ClientError, ClientOptions, Endpoint, Headers, Service, tls};
 
 /// An HTTP client for one target. It follows no redirects, uses no proxy that it is not told of, keeps no cookies and decodes no bodies: what
@@ -26,7 +26,7 @@ struct Shared {
     timeout: Duration,
     connect_timeout: Duration,
     caps: Caps,
-    pace: Pace,
+    pace: RateLimit,
     /// Whether the target has ever closed an idle connection.
     closes_idle: AtomicBool,
 }
@@ -62,14 +62,14 @@ impl Client {
             timeout: options.timeout,
             connect_timeout: options.connect_timeout,
             caps: Caps::new(options.max_body),
-            pace: Pace::new(options.rps)?,
+            pace: RateLimit::new(options.rps)?,
             closes_idle: AtomicBool::new(false),
         })))
     }
 
     /// Connections for one more actor of one case.
-    pub fn lane(&self) -> Lane {
-        Lane::new(self.clone())
+    pub fn lane(&self) -> Connections {
+        Connections::new(self.clone())
     }
 
     /// Where a service is.
@@ -94,7 +94,7 @@ impl Client {
     }
 
     /// The cap on the rate of requests.
-    pub fn pace(&self) -> &Pace {
+    pub fn pace(&self) -> &RateLimit {
         &self.0.pace
     }
 

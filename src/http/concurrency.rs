@@ -11,14 +11,14 @@ use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
 /// Answers that take no longer than this on average show no load.
-const QUICK: Duration = Duration::from_millis(10);
+const QUICK_ANSWER: Duration = Duration::from_millis(10);
 /// A doubling is worth it where it brings this many times the answers a second.
-const GAIN: f64 = 1.4;
+const LEAST_GAIN: f64 = 1.4;
 /// So many answers, and so many for each case that is under way, make a measurement.
 const LEAST_ANSWERS: usize = 4;
 const ANSWERS_A_CASE: usize = 2;
 /// After so many measurements a doubling is tried again.
-const TRY_AGAIN: usize = 10;
+const MEASUREMENTS_BEFORE_RETRY: usize = 10;
 /// An answer that takes longer than this part of the time limit, on average, halves the number of cases.
 const PART_OF_LIMIT: u32 = 4;
 /// Where the rate of requests is limited, more cases at once would only wait for each other.
@@ -177,15 +177,15 @@ impl State {
         }
         match self.phase {
             Phase::Growing(before) => {
-                let gains = before.is_none_or(|before| rate >= before * GAIN);
-                if mean <= QUICK || gains {
+                let gains = before.is_none_or(|before| rate >= before * LEAST_GAIN);
+                if mean <= QUICK_ANSWER || gains {
                     return self.double(rate, now);
                 }
                 self.level /= 2;
                 self.begin(Phase::Settled(0), now);
                 false
             }
-            Phase::Settled(TRY_AGAIN..) => self.double(rate, now),
+            Phase::Settled(MEASUREMENTS_BEFORE_RETRY..) => self.double(rate, now),
             Phase::Settled(times) => {
                 self.begin(Phase::Settled(times + 1), now);
                 false

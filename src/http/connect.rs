@@ -9,7 +9,7 @@ use tokio::net::{TcpStream, lookup_host};
 use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsConnector;
 
-use super::connection::Link;
+use super::connection::Connection;
 use super::endpoint::{Endpoint, Host};
 use super::phrases::{failure, spoken};
 use super::prompt::Prompt;
@@ -26,7 +26,7 @@ pub(super) struct Site {
 }
 
 /// Opens a connection to `site` that is ready for a request.
-pub(super) async fn connect(site: &Site, limit: Duration) -> Result<Link, Failure> {
+pub(super) async fn connect(site: &Site, limit: Duration) -> Result<Connection, Failure> {
     let deadline = Instant::now() + limit;
     let reached = async {
         match &site.proxy {
@@ -44,13 +44,13 @@ pub(super) async fn connect(site: &Site, limit: Duration) -> Result<Link, Failur
     };
     let tcp = Socket::new(socket).map_err(|error| no_connection(&site.endpoint, &error))?;
     match &site.tls {
-        None => Link::open(Box::new(tcp.stream), tcp.watch, false).await,
+        None => Connection::open(Box::new(tcp.stream), tcp.watch, false).await,
         Some(tls) => {
             let shaken = timeout_at(deadline, tls.0.connect(tls.1.clone(), tcp.stream)).await;
             let stream = shaken
                 .map_err(|_| slow_handshake(limit))?
                 .map_err(|error| no_tls(&error))?;
-            Link::open(Box::new(stream), tcp.watch, true).await
+            Connection::open(Box::new(stream), tcp.watch, true).await
         }
     }
 }

@@ -1,6 +1,6 @@
 //! One connection: hyper's client for one peer, driven in place.
 //!
-//! The connection is polled by whoever waits for an answer and by nobody else; dropping a [`Link`] closes it.
+//! The connection is polled by whoever waits for an answer and by nobody else; dropping a [`Connection`] closes it.
 
 use std::future::{Future, poll_fn, ready};
 use std::pin::Pin;
@@ -11,7 +11,7 @@ use std::time::Duration;
 use bytes::{Buf, Bytes};
 use http_body_util::Empty;
 use hyper::body::Incoming;
-use hyper::client::conn::http1::{Builder, Connection, SendRequest};
+use hyper::client::conn::http1::{self, Builder, SendRequest};
 use hyper::{Method, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use rustix::fd::OwnedFd;
@@ -21,21 +21,21 @@ use super::answer::{Caps, collect, head_only};
 use super::errors::{self, Phase};
 use super::head::Message;
 use super::phrases::{bytes, failure, shown, spoken};
-use super::raw_stream::{Stream, Tap, Tapped};
+use super::raw_stream::{RawStream, Stream, Tapped};
 use super::{Answer, Failure, FailureKind};
 
 /// The largest head of an answer that is taken.
-pub(super) const MAX_HEAD: usize = 64 << 10;
+pub(super) const MAX_HEAD_BYTES: usize = 64 << 10;
 /// The most header fields that an answer may have.
-pub(super) const MAX_FIELDS: usize = 200;
+pub(super) const MAX_HEADER_FIELDS: usize = 200;
 /// How often a TLS connection with something to read is looked at again before it is given up.
-const LOOKS: usize = 20;
+const MOST_TLS_READS: usize = 20;
 
 /// A connection that serves one exchange at a time.
-pub(super) struct Link {
+pub(super) struct Connection {
     sender: SendRequest<Empty<Bytes>>,
     engine: Engine,
-    tap: Arc<Tap>,
+    tap: Arc<RawStream>,
     watch: OwnedFd,
     tls: bool,
 }
@@ -57,17 +57,21 @@ pub(super) enum Idle {
     Stray(Failure),
 }
 
-impl Link {
+impl Connection {
     /// A link over a connected stream; `watch` is another handle of the same socket.
-    pub(super) async fn open(stream: Box<dyn Stream>, watch: OwnedFd, tls: bool) -> Result<Link, Failure> {
+    pub(super) async fn open(
+        stream: Box<dyn Stream>,
+        watch: OwnedFd,
+        tls: bool,
+    ) -> Result<Connection, Failure> {
         let (tapped, tap) = Tapped::new(stream);
         let mut builder = Builder::new();
         builder
-            .max_headers(MAX_FIELDS)
-            .max_header_size(MAX_HEAD)
-            .max_buf_size(MAX_HEAD);
+            .max_headers(MAX_HEADER_FIELDS)
+            .max_header_size(MAX_HEAD_BYTES)
+            .max_buf_size(MAX_HEAD_BYTES);
         match builder.handshake(TokioIo::new(tapped)).await {
-            Ok((sender, connection)) => Ok(Link {
+            Ok((sender, connection)) => Ok(Connection {
                 sender,
                 engine: Engine::new(connection),
                 tap,
@@ -116,10 +120,10 @@ impl Link {
             return Err(self.ended_early());
         }
         let coming: Coming = Box::pin(self.sender.send_request(stand_in(message)));
-        let Link { engine, tap, .. } = self;
+        let Connection { engine, tap, .. } = self;
         let written = poll_fn(|context| {
             engine.turn(context);
-            match engine.end.is_some() || tap.look().is_written() {
+            match engine.end.is_some() || tap.traffic().is_written() {
                 true => Poll::Ready(()),
                 false => Poll::Pending,
             }
@@ -131,7 +135,7 @@ impl Link {
 
     /// Lets the rest of the message go, at once.
     pub(super) fn let_go(&mut self) {
-        let Some(mut rest) = self.tap.look().let_go() else {
+        let Some(mut rest) = self.tap.traffic().let_go() else {
             return;
         };
         if !self.tls {
@@ -139,7 +143,7 @@ impl Link {
             rest.advance(send(&self.watch, &rest, SendFlags::empty()).unwrap_or(0));
         }
         if !rest.is_empty() {
-            self.tap.look().append(rest);
+            self.tap.traffic().append(rest);
             self.engine.turn(&mut Context::from_waker(Waker::noop()));
         }
     }
@@ -163,12 +167,12 @@ impl Link {
 
     /// What an error of hyper's means here.
     pub(super) fn trouble(&self, error: &hyper::Error, phase: Phase) -> Failure {
-        errors::explain(error, phase, &self.tap.look())
+        errors::explain(error, phase, &self.tap.traffic())
     }
 
     /// Whether the last exchange left the connection fit for another.
     pub(super) fn is_clean(&self) -> bool {
-        self.engine.end.is_none() && self.tap.look().is_sent()
+        self.engine.end.is_none() && self.tap.traffic().is_sent()
     }
 
     /// Whether bytes came that belong to no answer.
@@ -181,12 +185,12 @@ impl Link {
 
     /// Whether any byte of an answer to the last message came.
     pub(super) fn heard(&self) -> bool {
-        self.tap.look().received > 0
+        self.tap.traffic().received > 0
     }
 
     /// Looks whether the idle connection can serve another request.
     pub(super) async fn idle(&mut self) -> Idle {
-        for _ in 0..LOOKS {
+        for _ in 0..MOST_TLS_READS {
             self.engine.run(ready(())).await;
             match (&self.engine.end, self.peek()) {
                 (Some(leftover), _) if leftover.is_empty() => return Idle::Gone,
@@ -231,7 +235,7 @@ impl Link {
 
     /// What to say when the time is up.
     pub(super) fn out_of_time(&self, limit: Duration) -> Failure {
-        let (limit, traffic) = (spoken(limit), self.tap.look());
+        let (limit, traffic) = (spoken(limit), self.tap.traffic());
         let message = match traffic.received {
             0 if !traffic.is_sent() => format!("the server did not take the whole request within {limit}"),
             0 => format!("no answer within {limit}"),
@@ -265,13 +269,13 @@ fn stray(leftover: &[u8]) -> Failure {
 
 /// hyper's connection, and what was left when it ended.
 struct Engine {
-    connection: Option<Connection<TokioIo<Tapped>, Empty<Bytes>>>,
+    connection: Option<http1::Connection<TokioIo<Tapped>, Empty<Bytes>>>,
     /// Once it has ended: what came and belongs to no answer.
     end: Option<Bytes>,
 }
 
 impl Engine {
-    fn new(connection: Connection<TokioIo<Tapped>, Empty<Bytes>>) -> Engine {
+    fn new(connection: http1::Connection<TokioIo<Tapped>, Empty<Bytes>>) -> Engine {
         Engine {
             connection: Some(connection),
             end: None,

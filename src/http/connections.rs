@@ -3,14 +3,14 @@
 use std::sync::PoisonError;
 use std::time::Duration;
 
-use super::attempt::{Clock, Sent, Slots, Trip};
+use super::attempt::{Attempt, Clock, Sent, Slots};
 use super::client::Client;
-use super::connection::{Held, Idle, Link};
+use super::connection::{Connection, Held, Idle};
 use super::head::Message;
 use super::{Failure, FailureKind, Request, Service};
 
 /// One actor's connections within one case: at most one idle connection per origin, shared with nobody.
-pub struct Lane {
+pub struct Connections {
     client: Client,
     slots: Slots,
     keep_after_error: bool,
@@ -21,15 +21,15 @@ pub struct Lane {
 
 /// A request with a connection of its own, ready to go: for races.
 pub struct Primed {
-    trip: Trip,
+    trip: Attempt,
     message: Message,
-    link: Link,
+    link: Connection,
     reused: bool,
 }
 
-impl Lane {
-    pub(super) fn new(client: Client) -> Lane {
-        Lane {
+impl Connections {
+    pub(super) fn new(client: Client) -> Connections {
+        Connections {
             client,
             slots: Slots::default(),
             keep_after_error: false,
@@ -57,7 +57,7 @@ impl Lane {
     /// connection is not used again.
     pub async fn send_raw(&mut self, bytes: &[u8], service: Service, timeout: Duration) -> Sent {
         self.waited += self.client.pace().turn().await;
-        let trip = Trip {
+        let trip = Attempt {
             slots: Slots::default(),
             ..self.trip(service)
         };
@@ -106,15 +106,15 @@ impl Lane {
         self.once = once;
     }
 
-    fn trip(&self, service: Service) -> Trip {
-        let Lane {
+    fn trip(&self, service: Service) -> Attempt {
+        let Connections {
             client,
             slots,
             keep_after_error,
             once,
             ..
         } = self;
-        Trip {
+        Attempt {
             client: client.clone(),
             slots: slots.clone(),
             keep_after_error: *keep_after_error,
@@ -126,9 +126,9 @@ impl Lane {
 
 /// A request whose end is held back, and goes out when it is told to.
 pub struct Loaded {
-    trip: Trip,
+    trip: Attempt,
     message: Message,
-    link: Link,
+    link: Connection,
     reused: bool,
     held: Held,
     clock: Option<Clock>,
@@ -136,7 +136,7 @@ pub struct Loaded {
 
 /// How long it is waited until all but the end of a request has been taken: a peer that does one thing at a time may take
 /// it later.
-const LOADING: Duration = Duration::from_millis(250);
+const LOADING_TIME: Duration = Duration::from_millis(250);
 
 impl Primed {
     /// Sends all but the last byte: then the server has nothing left to do but to read that.
@@ -167,11 +167,11 @@ impl Primed {
             }
             Idle::Stray(failure) => return Err(failure),
         }
-        let held = match link.hold(&message, at, LOADING).await {
+        let held = match link.hold(&message, at, LOADING_TIME).await {
             // Nothing that a server could act on has gone out yet: another connection does as well.
             Err(failure) if failure.kind == FailureKind::Closed => {
                 link = trip.open(trip.client.timeout()).await?;
-                link.hold(&message, at, LOADING).await?
+                link.hold(&message, at, LOADING_TIME).await?
             }
             held => held?,
         };

@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::io;
 
-use super::connection::{MAX_FIELDS, MAX_HEAD};
+use super::connection::{MAX_HEAD_BYTES, MAX_HEADER_FIELDS};
 use super::phrases::{bytes, failure, shown};
 use super::raw_stream::Traffic;
 use super::{Failure, FailureKind, tls};
@@ -21,8 +21,8 @@ pub(super) enum Phase {
 pub(super) fn explain(error: &hyper::Error, phase: Phase, traffic: &Traffic) -> Failure {
     if error.is_parse_too_large() {
         let message = format!(
-            "the head of the answer is larger than {} KiB or has more than {MAX_FIELDS} fields",
-            MAX_HEAD >> 10
+            "the head of the answer is larger than {} KiB or has more than {MAX_HEADER_FIELDS} fields",
+            MAX_HEAD_BYTES >> 10
         );
         return failure(FailureKind::TooLarge, message);
     }

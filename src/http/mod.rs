@@ -1,6 +1,6 @@
 //! What travels between the harness and a target: plain data, and the client that moves it.
 //!
-//! A [`Client`] knows the target; each actor of each case has a [`Lane`] of its own to it, which owns its connections.
+//! A [`Client`] knows the target; each actor of each case has a [`Connections`] of its own to it, which owns its connections.
 
 mod answer;
 mod attempt;
@@ -25,16 +25,16 @@ mod timeouts;
 mod tls;
 
 pub use attempt::Sent;
-pub use cancel::Halt;
+pub use cancel::Cancel;
 pub use client::Client;
 pub use concurrency::{Away, Concurrency};
-pub use connections::{Lane, Loaded, Primed};
+pub use connections::{Connections, Loaded, Primed};
 pub use endpoint::{Endpoint, EndpointError};
 pub use exchange::{
     Answer, Body, Exchange, Failure, FailureKind, Headers, Jwt, Outcome, Request, Role, Service,
 };
 pub use options::{ClientError, ClientOptions, DEFAULT_MAX_BODY, TlsOptions};
 pub use proxy::{Proxy, ProxyError};
-pub use rate_limit::Pace;
-pub use throttling::{Refusals, Waiting};
-pub use timeouts::Patience;
+pub use rate_limit::RateLimit;
+pub use throttling::{Throttling, Waiting};
+pub use timeouts::Timeouts;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{Failure, FailureKind};
 
 /// How many characters of what came are shown.
-const SHOWN: usize = 80;
+const SHOWN_CHARS: usize = 80;
 
 pub(super) fn failure(kind: FailureKind, message: impl Into<String>) -> Failure {
     Failure {
@@ -17,10 +17,10 @@ pub(super) fn failure(kind: FailureKind, message: impl Into<String>) -> Failure 
 
 /// Bytes from the wire, fit to be shown: escaped, in quotes, and cut to 80 characters.
 pub(super) fn shown(bytes: &[u8]) -> String {
-    let head = &bytes[..bytes.len().min(SHOWN)];
+    let head = &bytes[..bytes.len().min(SHOWN_CHARS)];
     let text = head.escape_ascii().to_string();
-    match text.len() > SHOWN || bytes.len() > SHOWN {
-        true => format!("\"{}…\"", &text[..text.len().min(SHOWN)]),
+    match text.len() > SHOWN_CHARS || bytes.len() > SHOWN_CHARS {
+        true => format!("\"{}…\"", &text[..text.len().min(SHOWN_CHARS)]),
         false => format!("\"{text}\""),
     }
 }

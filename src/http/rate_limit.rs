@@ -13,24 +13,24 @@ use tokio::time::{Instant, sleep_until};
 use super::ClientError;
 
 /// The time over which answers are counted.
-const PERIOD: Duration = Duration::from_secs(1);
+const COUNTING_PERIOD: Duration = Duration::from_secs(1);
 /// So many refusals in a period, of which one in so many answers is one, make a rate.
 const LEAST_REFUSED: usize = 5;
-const ONE_IN: usize = 4;
+const ANSWERS_PER_REFUSAL: usize = 4;
 /// Or so many refusals with nothing granted between them.
 const LEAST_IN_A_ROW: usize = 4;
 /// A rate is told from no service at all by what was granted in the same time.
 const LEAST_GRANTED: usize = 5;
 /// The part of what was granted that is kept to, percent: clocks and counts do not fit exactly.
-const KEPT: u32 = 97;
+const KEPT_PERCENT: u32 = 97;
 /// And the part of a rate that is kept to once it was refused as well, percent.
-const SLOWER: u32 = 90;
+const SLOWER_PERCENT: u32 = 90;
 /// Nobody waits longer than this for a rate to be granted again.
-const LONGEST: Duration = Duration::from_secs(60);
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
 /// Spaces requests evenly, so that no second sees more than the rate.
 #[derive(Debug)]
-pub struct Pace {
+pub struct RateLimit {
     given: Duration,
     state: Mutex<State>,
 }
@@ -51,12 +51,12 @@ struct State {
     in_a_row: usize,
 }
 
-impl Pace {
+impl RateLimit {
     /// A pace of at most `rps` requests a second, or none.
     ///
     /// # Errors
     /// The cap is no rate.
-    pub fn new(rps: Option<f64>) -> Result<Pace, ClientError> {
+    pub fn new(rps: Option<f64>) -> Result<RateLimit, ClientError> {
         let given = match rps {
             None => Duration::ZERO,
             Some(rate) if rate > 0.0 => {
@@ -64,7 +64,7 @@ impl Pace {
             }
             Some(rate) => return Err(ClientError::Rate(rate)),
         };
-        Ok(Pace {
+        Ok(RateLimit {
             given,
             state: Mutex::default(),
         })
@@ -128,7 +128,7 @@ impl Pace {
 impl State {
     fn forget(&mut self, now: Instant) {
         for times in [&mut self.granted, &mut self.refused] {
-            while times.front().is_some_and(|at| now - *at > PERIOD) {
+            while times.front().is_some_and(|at| now - *at > COUNTING_PERIOD) {
                 times.pop_front();
             }
         }
@@ -147,18 +147,18 @@ impl State {
         self.refused.push_back(now);
         self.in_a_row += 1;
         let (granted, refused) = (self.granted.len(), self.refused.len());
-        let many = refused >= LEAST_REFUSED && refused * ONE_IN >= granted + refused;
+        let many = refused >= LEAST_REFUSED && refused * ANSWERS_PER_REFUSAL >= granted + refused;
         if granted < LEAST_GRANTED || !many && self.in_a_row < LEAST_IN_A_ROW {
             return false;
         }
         let rate = u32::try_from(granted).unwrap_or(u32::MAX);
-        let gap = PERIOD * 100 / KEPT / rate;
+        let gap = COUNTING_PERIOD * 100 / KEPT_PERCENT / rate;
         // Where the rate that was found is refused as well, it was too much, but not by far.
         self.found = Some(match self.found {
             None => gap,
-            Some(found) => found * 100 / SLOWER,
+            Some(found) => found * 100 / SLOWER_PERCENT,
         });
-        let until = now + wait.min(LONGEST);
+        let until = now + wait.min(LONGEST_WAIT);
         (self.next, self.held) = (Some(until), Some(until));
         self.granted.clear();
         self.refused.clear();
@@ -173,7 +173,7 @@ mod tests {
 
     #[test]
     fn turns_are_spaced() {
-        let pace = Pace::new(Some(4.0)).unwrap();
+        let pace = RateLimit::new(Some(4.0)).unwrap();
         let now = Instant::now();
         let turns: Vec<_> = (0..3).map(|_| (pace.reserve(now).0 - now).as_millis()).collect();
         assert_eq!(turns, [0, 250, 500]);
@@ -185,21 +185,21 @@ mod tests {
     #[test]
     fn only_a_rate_will_do() {
         for rate in [0.0, -1.0, f64::NAN, 1e-300] {
-            assert!(Pace::new(Some(rate)).is_err(), "{rate}");
+            assert!(RateLimit::new(Some(rate)).is_err(), "{rate}");
         }
-        assert!(Pace::new(None).is_ok());
+        assert!(RateLimit::new(None).is_ok());
     }
 
     /// Plays answers that come a millisecond apart, of which these are refused.
-    fn play(answers: usize, is_refused: impl Fn(usize) -> bool) -> Pace {
-        let pace = Pace::new(None).unwrap();
+    fn play(answers: usize, is_refused: impl Fn(usize) -> bool) -> RateLimit {
+        let pace = RateLimit::new(None).unwrap();
         let start = Instant::now();
         for answer in 0..answers {
             let now = start + Duration::from_millis(answer as u64);
             pace.with(|state| {
                 state.forget(now);
                 match is_refused(answer) {
-                    true => drop(state.refuse(now, PERIOD)),
+                    true => drop(state.refuse(now, COUNTING_PERIOD)),
                     false => state.grant(now),
                 }
             });

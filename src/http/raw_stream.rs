@@ -1,7 +1,7 @@
 //! The stream under a connection. hyper reads answers from it; what goes out is written by us, byte for byte.
 //!
 //! hyper knows how to read HTTP but insists on URIs, methods and header values of its own liking when it writes. So it
-//! is given a plain request to write, which ends here: in its place go the bytes that the [`Tap`] holds. A write that
+//! is given a plain request to write, which ends here: in its place go the bytes that the [`RawStream`] holds. A write that
 //! fails is noted and not reported: a server may answer and hang up before it has read everything, and its answer is
 //! to be had even so.
 
@@ -14,10 +14,10 @@ use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// How much of what came is kept for messages.
-const KEPT: usize = 128;
+const KEPT_BYTES: usize = 128;
 /// How much is read at a stretch. A peer that sends faster than its bytes can be looked at would else never let the
 /// time limit be noticed.
-const ALLOWANCE: usize = 64 << 10;
+const BYTES_BEFORE_YIELD: usize = 64 << 10;
 
 /// A byte stream to a peer, plain or TLS.
 pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -27,19 +27,19 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 /// The stream with its tap.
 pub(super) struct Tapped {
     stream: Box<dyn Stream>,
-    tap: Arc<Tap>,
+    tap: Arc<RawStream>,
     /// How much may still be read before others must have their turn.
     allowance: usize,
 }
 
 impl Tapped {
-    pub(super) fn new(stream: Box<dyn Stream>) -> (Tapped, Arc<Tap>) {
-        let tap = Arc::new(Tap::default());
+    pub(super) fn new(stream: Box<dyn Stream>) -> (Tapped, Arc<RawStream>) {
+        let tap = Arc::new(RawStream::default());
         (
             Tapped {
                 stream,
                 tap: tap.clone(),
-                allowance: ALLOWANCE,
+                allowance: BYTES_BEFORE_YIELD,
             },
             tap,
         )
@@ -48,7 +48,7 @@ impl Tapped {
 
 /// What goes out in this exchange, and what has been seen of it.
 #[derive(Debug, Default)]
-pub(super) struct Tap(Mutex<Traffic>);
+pub(super) struct RawStream(Mutex<Traffic>);
 
 #[derive(Debug, Default)]
 pub(super) struct Traffic {
@@ -94,7 +94,7 @@ impl Traffic {
     }
 }
 
-impl Tap {
+impl RawStream {
     /// Begins an exchange.
     pub(super) fn begin(&self, outgoing: Bytes) {
         self.begin_holding(outgoing, Bytes::new());
@@ -102,14 +102,14 @@ impl Tap {
 
     /// Begins an exchange whose end is held back.
     pub(super) fn begin_holding(&self, outgoing: Bytes, held: Bytes) {
-        *self.look() = Traffic {
+        *self.traffic() = Traffic {
             outgoing,
             held,
             ..Traffic::default()
         };
     }
 
-    pub(super) fn look(&self) -> MutexGuard<'_, Traffic> {
+    pub(super) fn traffic(&self) -> MutexGuard<'_, Traffic> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -121,7 +121,7 @@ impl AsyncRead for Tapped {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         if self.allowance == 0 {
-            self.allowance = ALLOWANCE;
+            self.allowance = BYTES_BEFORE_YIELD;
             context.waker().wake_by_ref();
             return Poll::Pending;
         }
@@ -133,9 +133,9 @@ impl AsyncRead for Tapped {
         }
         let came = &buffer.filled()[before..];
         self.allowance = self.allowance.saturating_sub(came.len());
-        let mut traffic = self.tap.look();
+        let mut traffic = self.tap.traffic();
         traffic.received += came.len() as u64;
-        let room = KEPT.saturating_sub(traffic.first.len());
+        let room = KEPT_BYTES.saturating_sub(traffic.first.len());
         traffic.first.extend_from_slice(&came[..came.len().min(room)]);
         Poll::Ready(Ok(()))
     }
@@ -145,7 +145,7 @@ impl Tapped {
     /// Writes what is to go out, as far as the peer's system takes it.
     fn write_out(&mut self, context: &mut Context<'_>) -> Poll<()> {
         let Tapped { stream, tap, .. } = self;
-        let mut traffic = tap.look();
+        let mut traffic = tap.traffic();
         while traffic.refused.is_none() && !traffic.outgoing.is_empty() {
             match ready!(Pin::new(&mut *stream).poll_write(context, &traffic.outgoing)) {
                 Ok(0) => traffic.refused = Some(io::ErrorKind::WriteZero),
@@ -163,18 +163,18 @@ impl AsyncWrite for Tapped {
         context: &mut Context<'_>,
         theirs: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.tap.look().begun = true;
+        self.tap.traffic().begun = true;
         ready!(self.write_out(context));
         Poll::Ready(Ok(theirs.len()))
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         // What was held back comes when hyper has nothing more to write.
-        if self.tap.look().begun {
+        if self.tap.traffic().begun {
             ready!(self.write_out(context));
         }
         if let Err(error) = ready!(Pin::new(&mut self.stream).poll_flush(context)) {
-            self.tap.look().refused.get_or_insert(error.kind());
+            self.tap.traffic().refused.get_or_insert(error.kind());
         }
         Poll::Ready(Ok(()))
     }

@@ -4,13 +4,13 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How often a request is sent again to a target that answers nothing but 429, though it was waited for as it asked.
-const TOLD: u32 = 3;
+const ATTEMPTS_AS_TOLD: u32 = 3;
 /// How long a target that answers nothing but 429 is waited for where it does not say how long.
-const UNTOLD: Duration = Duration::from_secs(20);
+const LONGEST_UNTOLD_WAIT: Duration = Duration::from_secs(20);
 
 /// The refusals of a run.
 #[derive(Debug, Default)]
-pub struct Refusals(Mutex<State>);
+pub struct Throttling(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
@@ -20,7 +20,7 @@ struct State {
     given_up: Option<String>,
 }
 
-impl Refusals {
+impl Throttling {
     /// Something other than 429 was answered.
     pub fn note_other(&self, now: Instant) {
         self.with(|state| state.last_other = Some(now));
@@ -31,7 +31,7 @@ impl Refusals {
     pub fn is_for_good(&self, first: Instant, attempts: u32, told: bool, now: Instant) -> bool {
         self.with(|state| {
             let alone = state.last_other.is_none_or(|at| at < first);
-            let enough = attempts >= TOLD && (told || now - first >= UNTOLD);
+            let enough = attempts >= ATTEMPTS_AS_TOLD && (told || now - first >= LONGEST_UNTOLD_WAIT);
             if alone && enough {
                 let reason = "the target throttles for good: it answered 429 to everything".to_owned();
                 state.given_up.get_or_insert(reason);
@@ -63,7 +63,7 @@ impl Refusals {
 
 /// Somebody who waits.
 #[derive(Debug)]
-pub struct Waiting<'a>(&'a Refusals);
+pub struct Waiting<'a>(&'a Throttling);
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
@@ -77,7 +77,7 @@ mod tests {
 
     #[test]
     fn nothing_but_429_for_long_enough_is_for_good() {
-        let refusals = Refusals::default();
+        let refusals = Throttling::default();
         let start = Instant::now();
         let later = |seconds| start + Duration::from_secs(seconds);
         assert!(!refusals.is_for_good(start, 2, true, later(2)));
@@ -94,7 +94,7 @@ mod tests {
 
     #[test]
     fn who_waits_is_counted() {
-        let refusals = Refusals::default();
+        let refusals = Throttling::default();
         let one = refusals.wait();
         let two = refusals.wait();
         assert_eq!(refusals.waiting(), 2);

@@ -9,15 +9,15 @@ use crate::crypto::{Identity, Seed};
 use crate::drive;
 
 /// The actors of one case. Each is derived when it is first asked for.
-pub(super) struct Cast<'a> {
+pub(super) struct Actors<'a> {
     seed: &'a Seed,
     scope: String,
     known: RefCell<HashMap<String, Rc<Identity>>>,
 }
 
-impl<'a> Cast<'a> {
-    pub(super) fn new(context: &Context<'a>, case: &str) -> Cast<'a> {
-        Cast {
+impl<'a> Actors<'a> {
+    pub(super) fn new(context: &Context<'a>, case: &str) -> Actors<'a> {
+        Actors {
             seed: context.seed,
             scope: drive::scope(context.generation, case),
             known: RefCell::default(),

@@ -7,20 +7,20 @@ use serde_json::Value;
 use super::blame;
 use super::check::{Finding, Subject};
 use super::compare::{self, Difference, Kind};
-use super::parsed::Frame;
+use super::parsed::ParsedExchange;
 use super::steps::{Mark, Walk};
 use super::stored::{Expected, aspects, broken, grouped};
 use crate::case::model::Step;
 use crate::json;
-use crate::outcome::Reading;
+use crate::outcome::AnswerClass;
 use crate::protocol::Operation;
 use crate::record::verdict::Verdict;
-use crate::repo_state::{Stored, member_id};
+use crate::repo_state::{RepoState, member_id};
 
 /// Notes a finding under a step, or as a standing check where there is none.
 pub(super) fn report(
     walk: &mut Walk<'_, '_>,
-    frame: &Frame<'_>,
+    frame: &ParsedExchange<'_>,
     step: Option<usize>,
     name: &'static str,
     expected: impl Into<Cow<'static, str>>,
@@ -40,7 +40,7 @@ pub(super) fn report(
 }
 
 /// What the case wants to stand at pointers of the body.
-pub(super) fn pointers(walk: &mut Walk<'_, '_>, frame: &Frame<'_>, index: usize, step: &Step) {
+pub(super) fn pointers(walk: &mut Walk<'_, '_>, frame: &ParsedExchange<'_>, index: usize, step: &Step) {
     for (pointer, wanted) in &step.body {
         let wanted = crate::case::to_json(wanted);
         let seen = frame.json().and_then(|body| body.pointer(pointer));
@@ -76,7 +76,7 @@ pub(super) fn pointers(walk: &mut Walk<'_, '_>, frame: &Frame<'_>, index: usize,
             (finding, _) => finding,
         };
         if let (Finding::Broken { .. }, Some(operation)) = (&finding, frame.exchange.operation) {
-            let is_conflict = matches!(frame.reading, Reading::Conflict(_));
+            let is_conflict = matches!(frame.reading, AnswerClass::Conflict(_));
             let state = walk.stored(frame);
             let is_known = seen
                 .and_then(Value::as_str)
@@ -97,20 +97,23 @@ pub(super) fn pointers(walk: &mut Walk<'_, '_>, frame: &Frame<'_>, index: usize,
 /// The content of a granted (or conflicting) answer of an operation.
 pub(super) fn granted(
     walk: &mut Walk<'_, '_>,
-    frame: &Frame<'_>,
+    frame: &ParsedExchange<'_>,
     step: Option<usize>,
     requirements: &[&'static str],
-    before: Option<&Stored>,
+    before: Option<&RepoState>,
     expected: &Expected,
 ) {
     let Some(operation) = frame.exchange.operation else {
         return;
     };
     match (operation, &frame.reading) {
-        (Operation::CreateRepo | Operation::AddMember | Operation::RemoveMember, Reading::Granted(body)) => {
+        (
+            Operation::CreateRepo | Operation::AddMember | Operation::RemoveMember,
+            AnswerClass::Granted(body),
+        ) => {
             answered_manifest(walk, frame, step, requirements, before, expected, body);
         }
-        (Operation::Push, Reading::Granted(body)) => {
+        (Operation::Push, AnswerClass::Granted(body)) => {
             let finding = applied(body, expected);
             let sentence = "an applied push answers the new version, the epoch and `conflict: false`";
             let is_stale = before.is_some_and(|before| is_stale(frame, before));
@@ -121,18 +124,18 @@ pub(super) fn granted(
             };
             report(walk, frame, step, "answer body", sentence, &rules, finding);
         }
-        (Operation::Push, Reading::Conflict(body)) => {
+        (Operation::Push, AnswerClass::Conflict(body)) => {
             let finding = before.map_or(Finding::Holds, |before| conflict(body, before));
             let finding = follow(walk.is_deviated(frame), finding);
             let sentence = "a conflict answers `conflict: true` with the current version and epoch";
             report(walk, frame, step, "answer body", sentence, &["AVP-6-08"], finding);
         }
-        (Operation::Pull, Reading::Granted(body)) => {
+        (Operation::Pull, AnswerClass::Granted(body)) => {
             if let Some(before) = before {
                 pulled(walk, frame, step, requirements, before, body);
             }
         }
-        (Operation::Discovery, Reading::Granted(body)) if frame.breach().is_none() => {
+        (Operation::Discovery, AnswerClass::Granted(body)) if frame.breach().is_none() => {
             let profiles = body.get("profiles").and_then(Value::as_array);
             let listed = profiles.is_some_and(|profiles| profiles.contains(&"http-json".into()));
             let finding = match listed {
@@ -145,7 +148,7 @@ pub(super) fn granted(
             let sentence = "discovery lists the profiles that are spoken";
             report(walk, frame, step, "answer body", sentence, requirements, finding);
         }
-        (Operation::FetchMemberKey, Reading::Granted(body)) => {
+        (Operation::FetchMemberKey, AnswerClass::Granted(body)) => {
             if let Some(before) = before {
                 fetched(walk, frame, step, requirements, before, body);
             }
@@ -156,10 +159,10 @@ pub(super) fn granted(
 
 fn answered_manifest(
     walk: &mut Walk<'_, '_>,
-    frame: &Frame<'_>,
+    frame: &ParsedExchange<'_>,
     step: Option<usize>,
     requirements: &[&'static str],
-    before: Option<&Stored>,
+    before: Option<&RepoState>,
     expected: &Expected,
     body: &Value,
 ) {
@@ -193,7 +196,7 @@ fn answered_manifest(
 /// Differences of state, each group under the rule that it breaks; that none is there shows all that is asked of the answer.
 fn state(
     walk: &mut Walk<'_, '_>,
-    frame: &Frame<'_>,
+    frame: &ParsedExchange<'_>,
     step: Option<usize>,
     sentence: &'static str,
     requirements: &[&'static str],
@@ -251,7 +254,7 @@ pub(super) fn not_above(version: Option<i64>, above: i64) -> String {
 }
 
 /// Whether a push was made at another version than the current one.
-fn is_stale(frame: &Frame<'_>, before: &Stored) -> bool {
+fn is_stale(frame: &ParsedExchange<'_>, before: &RepoState) -> bool {
     let expected = frame
         .request
         .as_ref()
@@ -260,7 +263,7 @@ fn is_stale(frame: &Frame<'_>, before: &Stored) -> bool {
 }
 
 /// The rule that the answer to an applied push breaks.
-fn of_applied(body: &Value, before: Option<&Stored>, expected: &Expected) -> &'static str {
+fn of_applied(body: &Value, before: Option<&RepoState>, expected: &Expected) -> &'static str {
     let is_rounded = expected.states.iter().flatten().any(|state| {
         let counters = [("payloadVersion", state.version), ("keyEpoch", state.epoch)];
         counters.into_iter().any(|(name, wanted)| {
@@ -295,7 +298,7 @@ fn applied(body: &Value, expected: &Expected) -> Finding {
             false => Finding::broken_at("/payloadVersion", not_above(version, above)),
         };
     }
-    let states: Vec<&Stored> = expected.states.iter().flatten().collect();
+    let states: Vec<&RepoState> = expected.states.iter().flatten().collect();
     let epoch = body.get("keyEpoch").and_then(Value::as_i64);
     let Some(first) = states.first() else {
         return Finding::Holds;
@@ -318,7 +321,7 @@ fn applied(body: &Value, expected: &Expected) -> Finding {
     }
 }
 
-fn conflict(body: &Value, before: &Stored) -> Finding {
+fn conflict(body: &Value, before: &RepoState) -> Finding {
     let flag = |name: &str| body.get(name).and_then(Value::as_bool);
     if flag("conflict") == Some(false) {
         return Finding::broken_at("/conflict", "not accepted, and no `conflict: true`");
@@ -348,10 +351,10 @@ fn conflict(body: &Value, before: &Stored) -> Finding {
 
 fn pulled(
     walk: &mut Walk<'_, '_>,
-    frame: &Frame<'_>,
+    frame: &ParsedExchange<'_>,
     step: Option<usize>,
     requirements: &[&'static str],
-    before: &Stored,
+    before: &RepoState,
     body: &Value,
 ) {
     let manifest = body.get("manifest").unwrap_or(&Value::Null);
@@ -407,7 +410,7 @@ fn pulled(
     }
 }
 
-fn unchanged(walk: &mut Walk<'_, '_>, frame: &Frame<'_>, step: Option<usize>, body: &Value) {
+fn unchanged(walk: &mut Walk<'_, '_>, frame: &ParsedExchange<'_>, step: Option<usize>, body: &Value) {
     if body.get("unchanged").and_then(Value::as_bool).is_none() {
         return;
     }
@@ -421,7 +424,7 @@ fn unchanged(walk: &mut Walk<'_, '_>, frame: &Frame<'_>, step: Option<usize>, bo
     let sentence = "a pull at the current version answers `unchanged: true`";
     let is_said = finding == Finding::Holds;
     let rule = match current(body) {
-        Some(version) if version > blame::LARGE => "AVP-2-04",
+        Some(version) if version > blame::LARGEST_I32 => "AVP-2-04",
         _ => "AVP-6-04",
     };
     report(walk, frame, step, "unchanged", sentence, &[rule], finding);
@@ -447,7 +450,7 @@ fn unchanged(walk: &mut Walk<'_, '_>, frame: &Frame<'_>, step: Option<usize>, bo
 /// A pull at another version brings the envelope and says so.
 pub(super) fn changed(
     walk: &mut Walk<'_, '_>,
-    frame: &Frame<'_>,
+    frame: &ParsedExchange<'_>,
     step: Option<usize>,
     requirements: &[&'static str],
     body: &Value,
@@ -476,7 +479,7 @@ pub(super) fn changed(
 
 /// Whether two counters are one in a type that is too small for them: 32 bits, or a floating point number.
 fn collapse(a: i64, b: i64) -> bool {
-    let is_large = a > blame::LARGE || b > blame::LARGE;
+    let is_large = a > blame::LARGEST_I32 || b > blame::LARGEST_I32;
     let is_one_float = (a as f64).to_bits() == (b as f64).to_bits();
     is_large && (is_one_float || a & 0xffff_ffff == b & 0xffff_ffff)
 }
@@ -486,7 +489,7 @@ fn current(body: &Value) -> Option<i64> {
 }
 
 /// Whether an entry is that of the member whom the path names.
-fn is_asked_for(frame: &Frame<'_>, entry: &Value) -> bool {
+fn is_asked_for(frame: &ParsedExchange<'_>, entry: &Value) -> bool {
     let path = &frame.exchange.request.path;
     member_id(entry).is_some_and(|id| {
         path.ends_with(&crate::protocol::encode_segment(id)) || path.ends_with(&loosely_encoded(id))
@@ -495,10 +498,10 @@ fn is_asked_for(frame: &Frame<'_>, entry: &Value) -> bool {
 
 fn fetched(
     walk: &mut Walk<'_, '_>,
-    frame: &Frame<'_>,
+    frame: &ParsedExchange<'_>,
     step: Option<usize>,
     requirements: &[&'static str],
-    before: &Stored,
+    before: &RepoState,
     body: &Value,
 ) {
     let wanted = before.members.iter().find(|member| is_asked_for(frame, member));

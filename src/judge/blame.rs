@@ -7,17 +7,17 @@ use serde_json::Value;
 
 use super::check;
 use super::compare::{Difference, Kind};
-use super::parsed::Frame;
+use super::parsed::ParsedExchange;
 use super::steps::{Mark, Walk};
 use crate::case::model::Step;
-use crate::case::{TokenForm, Word};
+use crate::case::{ExpectedAnswer, TokenForm};
 use crate::http::{FailureKind, Role};
-use crate::outcome::Reading;
+use crate::outcome::AnswerClass;
 use crate::protocol::{Level, Operation, schema};
-use crate::repo_state::Stored;
+use crate::repo_state::RepoState;
 
 /// Counters beyond this are what servers round that keep them in too small a type.
-pub(super) const LARGE: i64 = i32::MAX as i64;
+pub(super) const LARGEST_I32: i64 = i32::MAX as i64;
 
 /// The rule that a difference breaks after a granted write, or in what is read, whatever the case is about.
 fn of_kind(operation: Operation, kind: Kind) -> &'static str {
@@ -50,7 +50,7 @@ pub(super) fn granted(
     difference: &Difference,
     own: &[&'static str],
     (is_again, is_first): (bool, bool),
-    before: Option<&Stored>,
+    before: Option<&RepoState>,
 ) -> &'static str {
     let has = |id: &str| own.contains(&id);
     let again = ["AVP-7-03", "AVP-7-04", "AVP-7-05"]
@@ -68,14 +68,14 @@ pub(super) fn granted(
 
 /// Whether a counter is another one than was sent, and was too large for what it was put into. One of an earlier state is not
 /// rounded, but old.
-pub(super) fn is_rounded(difference: &Difference, before: Option<&Stored>) -> bool {
+pub(super) fn is_rounded(difference: &Difference, before: Option<&RepoState>) -> bool {
     difference
         .counters
         .is_some_and(|counters| is_rounding(counters, before))
 }
 
 /// Whether a counter is not the one that was sent because that was too large.
-pub(super) fn is_rounding((sent, seen): (i64, i64), before: Option<&Stored>) -> bool {
+pub(super) fn is_rounding((sent, seen): (i64, i64), before: Option<&RepoState>) -> bool {
     let is_old = before.is_some_and(|before| {
         let envelope =
             ["payloadVersion", "keyEpoch"].map(|name| before.envelope.get(name).and_then(Value::as_i64));
@@ -85,7 +85,7 @@ pub(super) fn is_rounding((sent, seen): (i64, i64), before: Option<&Stored>) -> 
             || counted.contains(&seen)
             || envelope.contains(&Some(seen))
     });
-    sent > LARGE && !is_old && is_near(sent, seen)
+    sent > LARGEST_I32 && !is_old && is_near(sent, seen)
 }
 
 /// Whether a number is what becomes of another one in too small a type: cut to its lower bits, held at a bound, or rounded.
@@ -137,23 +137,25 @@ fn agrees(told: &Value, difference: &Difference) -> bool {
 /// expected answer is a matter of. The error is why it breaks nothing here.
 pub(super) fn answer(
     walk: &Walk<'_, '_>,
-    frame: &Frame<'_>,
+    frame: &ParsedExchange<'_>,
     step: &Step,
     own: &[&'static str],
-    next: Option<&Frame<'_>>,
+    next: Option<&ParsedExchange<'_>>,
 ) -> Result<Vec<&'static str>, String> {
     let Some(operation) = frame.exchange.operation else {
         return match &frame.reading {
-            Reading::Failed(failure) => Err(format!(
+            AnswerClass::Failed(failure) => Err(format!(
                 "no answer came, which breaks none of them: {}",
                 failure.message
             )),
-            Reading::Granted(body) if body.get("error").is_some_and(Value::is_string) => Ok(vec!["AVP-6-18"]),
+            AnswerClass::Granted(body) if body.get("error").is_some_and(Value::is_string) => {
+                Ok(vec!["AVP-6-18"])
+            }
             _ => Ok(own.to_vec()),
         };
     };
     let words = step.words();
-    let first = words.first().copied().unwrap_or(Word::Granted);
+    let first = words.first().copied().unwrap_or(ExpectedAnswer::Granted);
     if is_no_http(&frame.reading) {
         return Ok(vec!["AVP-12-02"]);
     }
@@ -205,7 +207,7 @@ pub(super) fn answer(
         {
             return Ok(vec![operation.rule()]);
         }
-        Some(304) if first == Word::Unchanged => return Ok(vec!["AVP-6-04"]),
+        Some(304) if first == ExpectedAnswer::Unchanged => return Ok(vec!["AVP-6-04"]),
         Some(300..400) => return Ok(vec!["AVP-6-22"]),
         // Nobody was served anything of the repository, though its creation was granted.
         Some(400 | 404) if is_escaped(frame) && is_created(walk, frame) => return Ok(vec!["AVP-7-06"]),
@@ -213,11 +215,11 @@ pub(super) fn answer(
             return Ok(vec![Operation::CreateRepo.rule()]);
         }
         // What may be refused for its size is refused otherwise.
-        Some(409) if words.contains(&Word::Status(413)) && first != Word::Conflict => {
+        Some(409) if words.contains(&ExpectedAnswer::Status(413)) && first != ExpectedAnswer::Conflict => {
             return Ok(vec!["AVP-7-01"]);
         }
-        Some(500..) if words.contains(&Word::Status(413)) => return Ok(vec!["AVP-7-01"]),
-        _ if (first != Word::Conflict || words.contains(&Word::Status(413)))
+        Some(500..) if words.contains(&ExpectedAnswer::Status(413)) => return Ok(vec!["AVP-7-01"]),
+        _ if (first != ExpectedAnswer::Conflict || words.contains(&ExpectedAnswer::Status(413)))
             && is_limit(walk, frame, operation) =>
         {
             return Ok(vec!["AVP-7-01"]);
@@ -225,9 +227,9 @@ pub(super) fn answer(
         _ => {}
     }
     let rule = match first {
-        Word::Unchanged => "AVP-6-04",
-        Word::Changed => "AVP-6-06",
-        Word::Conflict => "AVP-6-08",
+        ExpectedAnswer::Unchanged => "AVP-6-04",
+        ExpectedAnswer::Changed => "AVP-6-06",
+        ExpectedAnswer::Conflict => "AVP-6-08",
         _ => operation.rule(),
     };
     let only = |wanted: &[&'static str], or: &'static str| -> Vec<&'static str> {
@@ -238,13 +240,13 @@ pub(super) fn answer(
         }
     };
     Ok(match (&frame.reading, first) {
-        (Reading::Granted(_), Word::Unchanged | Word::Changed) => {
+        (AnswerClass::Granted(_), ExpectedAnswer::Unchanged | ExpectedAnswer::Changed) => {
             match is_right_elsewhere(walk, operation, first) {
                 true => only(&["AVP-12-02"], rule),
                 false => vec![rule],
             }
         }
-        (Reading::Granted(body), Word::Conflict) => {
+        (AnswerClass::Granted(body), ExpectedAnswer::Conflict) => {
             let says_both = body.get("conflict").and_then(Value::as_bool) == Some(true);
             match !says_both && is_applied(walk, frame, next) {
                 true if walk.is_again(frame) => vec!["AVP-7-03"],
@@ -252,31 +254,35 @@ pub(super) fn answer(
                 false => vec![rule],
             }
         }
-        (Reading::Conflict(body), Word::Conflict) if body.get("conflict").is_some() => vec![rule],
-        (Reading::Conflict(body), _) => match body.get("conflict").and_then(Value::as_bool) {
+        (AnswerClass::Conflict(body), ExpectedAnswer::Conflict) if body.get("conflict").is_some() => {
+            vec![rule]
+        }
+        (AnswerClass::Conflict(body), _) => match body.get("conflict").and_then(Value::as_bool) {
             Some(true) => only(&["AVP-2-04", "AVP-7-01"], rule),
             _ => vec![rule],
         },
-        (Reading::Status(403), _) if walk.is_member(frame) && !walk.is_creator(frame) => {
+        (AnswerClass::Status(403), _) if walk.is_member(frame) && !walk.is_creator(frame) => {
             match walk.was_served_to(frame) {
                 true => vec!["AVP-6-12"],
                 false => only(&["AVP-3-09", "AVP-6-10", "AVP-6-12"], "AVP-6-11"),
             }
         }
-        _ if first == Word::Conflict => vec![rule],
+        _ if first == ExpectedAnswer::Conflict => vec![rule],
         _ if operation == Operation::Pull => only(&["AVP-12-02", "AVP-6-21"], rule),
-        (Reading::Status(400 | 422 | 500), _) if own.contains(&"AVP-9-01") => vec!["AVP-9-01"],
+        (AnswerClass::Status(400 | 422 | 500), _) if own.contains(&"AVP-9-01") => vec!["AVP-9-01"],
         // A push is granted without a roster; what is refused is the roster.
         _ if operation == Operation::Push && brings_roster(frame) => vec!["AVP-6-10"],
         // The like of it was granted before: what is special about this one is what the case is about.
-        _ if walk.was_granted(operation, frame.index) || words.len() > 1 => only(REFUSED, rule),
+        _ if walk.was_granted(operation, frame.index) || words.len() > 1 => {
+            only(RULES_OF_A_REFUSED_REQUEST, rule)
+        }
         _ => vec![rule],
     })
 }
 
 /// Whether what came is no whole HTTP answer: something that was not asked for, or one that was not brought to its end.
-pub(super) fn is_no_http(reading: &Reading) -> bool {
-    let Reading::Failed(failure) = reading else {
+pub(super) fn is_no_http(reading: &AnswerClass) -> bool {
+    let AnswerClass::Failed(failure) = reading else {
         return false;
     };
     // Where time ran out, the rest may have been on its way.
@@ -284,23 +290,23 @@ pub(super) fn is_no_http(reading: &Reading) -> bool {
 }
 
 /// Whether the repository's id is percent-encoded in the path.
-pub(super) fn is_escaped(frame: &Frame<'_>) -> bool {
+pub(super) fn is_escaped(frame: &ParsedExchange<'_>) -> bool {
     let path = frame.exchange.request.path.strip_prefix("/v1/repos/");
     path.and_then(|path| path.split('/').next())
         .is_some_and(|id| id.contains('%'))
 }
 
 /// Whether a repository was created by the target's own word, and nobody was served anything of it since.
-fn is_created(walk: &Walk<'_, '_>, frame: &Frame<'_>) -> bool {
+fn is_created(walk: &Walk<'_, '_>, frame: &ParsedExchange<'_>) -> bool {
     walk.stored(frame).is_some() && !walk.was_served(frame) && frame.exchange.spoiled.is_none()
 }
 
 /// Requests beyond so many bytes are what servers have limits for.
-const BIG: usize = 16 * 1024;
+const BIG_REQUEST_BYTES: usize = 16 * 1024;
 
 /// Whether what is refused is refused for its size, though not as a limit is to be refused: something smaller was granted.
-pub(super) fn is_limit(walk: &Walk<'_, '_>, frame: &Frame<'_>, operation: Operation) -> bool {
-    let size = |frame: &Frame<'_>| {
+pub(super) fn is_limit(walk: &Walk<'_, '_>, frame: &ParsedExchange<'_>, operation: Operation) -> bool {
+    let size = |frame: &ParsedExchange<'_>| {
         let body = frame.exchange.request.body.as_ref();
         body.map_or(0, |body| body.as_bytes().len())
     };
@@ -310,12 +316,12 @@ pub(super) fn is_limit(walk: &Walk<'_, '_>, frame: &Frame<'_>, operation: Operat
     });
     let is_again = walk.is_again(frame);
     match &frame.reading {
-        Reading::Granted(_) | Reading::Status(413 | 429 | 403 | 401 | 404) => false,
+        AnswerClass::Granted(_) | AnswerClass::Status(413 | 429 | 403 | 401 | 404) => false,
         // What is neither accepted nor a conflict is told as no limit either.
-        Reading::Conflict(body) if body.get("conflict").and_then(Value::as_bool) != Some(true) => false,
-        Reading::Failed(failure) if failure.kind != FailureKind::Closed => false,
-        _ if size(frame) > BIG => is_smaller_granted,
-        Reading::Status(409) => {
+        AnswerClass::Conflict(body) if body.get("conflict").and_then(Value::as_bool) != Some(true) => false,
+        AnswerClass::Failed(failure) if failure.kind != FailureKind::Closed => false,
+        _ if size(frame) > BIG_REQUEST_BYTES => is_smaller_granted,
+        AnswerClass::Status(409) => {
             let is_later = matches!(
                 operation,
                 Operation::Push | Operation::AddMember | Operation::RemoveMember
@@ -327,8 +333,8 @@ pub(super) fn is_limit(walk: &Walk<'_, '_>, frame: &Frame<'_>, operation: Operat
 }
 
 /// Whether a plain request of an operation is answered as it should be somewhere in the case.
-fn is_right_elsewhere(walk: &Walk<'_, '_>, operation: Operation, word: Word) -> bool {
-    let is_right = |other: &Frame<'_>| {
+fn is_right_elsewhere(walk: &Walk<'_, '_>, operation: Operation, word: ExpectedAnswer) -> bool {
+    let is_right = |other: &ParsedExchange<'_>| {
         let exchange = other.exchange;
         exchange.operation == Some(operation) && exchange.spoiled.is_none() && other.reading.is(word)
     };
@@ -337,7 +343,7 @@ fn is_right_elsewhere(walk: &Walk<'_, '_>, operation: Operation, word: Word) -> 
 
 /// Whether an operation, any of the vault's where none is named, is granted somewhere in the case.
 fn is_granted_somewhere(walk: &Walk<'_, '_>, operation: Option<Operation>) -> bool {
-    let is_granted = |other: &Frame<'_>| {
+    let is_granted = |other: &ParsedExchange<'_>| {
         let of_vault = other.exchange.operation.is_some_and(Operation::needs_token);
         let is_it = operation.is_none() || other.exchange.operation == operation;
         of_vault && is_it && other.reading.granted().is_some()
@@ -346,7 +352,7 @@ fn is_granted_somewhere(walk: &Walk<'_, '_>, operation: Option<Operation>) -> bo
 }
 
 /// Whether a push brings a roster.
-fn brings_roster(frame: &Frame<'_>) -> bool {
+fn brings_roster(frame: &ParsedExchange<'_>) -> bool {
     let roster = frame
         .request
         .as_deref()
@@ -355,12 +361,12 @@ fn brings_roster(frame: &Frame<'_>) -> bool {
 }
 
 /// Whether a request holds a counter that does not fit into 31 bits.
-fn has_large_counter(frame: &Frame<'_>) -> bool {
+fn has_large_counter(frame: &ParsedExchange<'_>) -> bool {
     fn in_value(value: &Value) -> bool {
         match value {
             Value::Object(fields) => fields.values().any(in_value),
             Value::Array(items) => items.iter().any(in_value),
-            other => other.as_i64().is_some_and(|number| number > LARGE),
+            other => other.as_i64().is_some_and(|number| number > LARGEST_I32),
         }
     }
     frame.request.as_deref().is_some_and(in_value)
@@ -368,7 +374,7 @@ fn has_large_counter(frame: &Frame<'_>) -> bool {
 
 /// The requirements that may be contradicted where a request is refused, or not answered, that was to be granted: none that
 /// speak of what is stored of a granted one, or of what is to be refused.
-const REFUSED: &[&str] = &[
+const RULES_OF_A_REFUSED_REQUEST: &[&str] = &[
     "AVP-2-04",
     "AVP-3-07",
     "AVP-3-09",
@@ -393,9 +399,9 @@ const REFUSED: &[&str] = &[
 /// What is broken where a request was to be refused, by what came instead.
 fn refusal(
     walk: &Walk<'_, '_>,
-    frame: &Frame<'_>,
+    frame: &ParsedExchange<'_>,
     step: &Step,
-    first: Word,
+    first: ExpectedAnswer,
     own: &[&'static str],
 ) -> Result<Vec<&'static str>, String> {
     if frame.is_refusal_in_disguise() {
@@ -411,17 +417,21 @@ fn refusal(
     }
     // Who may do what does not depend on what is stored, but on who is a member.
     let follows = match first {
-        Word::Status(401) => false,
-        Word::Status(403 | 404) => walk.is(frame, Mark::DoubtfulRoster),
+        ExpectedAnswer::Status(401) => false,
+        ExpectedAnswer::Status(403 | 404) => walk.is(frame, Mark::DoubtfulRoster),
         _ => walk.is_another(frame),
     };
     if follows {
         return Err("what is stored is not what was asked for, which is a finding of its own".to_owned());
     }
     let is_sound_token = frame.has_token() && frame.exchange.operation.is_some_and(Operation::needs_token);
-    if frame.reading.is(Word::Status(401)) && is_sound_token && !words.contains(&Word::Status(401)) {
-        let is_stranger =
-            first == Word::Status(403) && !walk.is_member(frame) && is_granted_somewhere(walk, None);
+    if frame.reading.is(ExpectedAnswer::Status(401))
+        && is_sound_token
+        && !words.contains(&ExpectedAnswer::Status(401))
+    {
+        let is_stranger = first == ExpectedAnswer::Status(403)
+            && !walk.is_member(frame)
+            && is_granted_somewhere(walk, None);
         let rule = match own.contains(&"AVP-6-15") || is_stranger {
             true => "AVP-6-15",
             false => "AVP-3-09",
@@ -439,12 +449,12 @@ fn refusal(
         vec![found.unwrap_or(or)]
     };
     Ok(match first {
-        Word::Status(401) if is_login => {
+        ExpectedAnswer::Status(401) if is_login => {
             one_of(&["AVP-3-03", "AVP-3-04", "AVP-3-06", "AVP-3-07"], "AVP-3-08")
         }
-        Word::Status(401) if own.contains(&"AVP-3-13") => vec!["AVP-3-13"],
-        Word::Status(401) => vec![unauthorized(walk, frame)],
-        Word::Status(403) if granted && frame.exchange.operation != Some(Operation::CreateRepo) => {
+        ExpectedAnswer::Status(401) if own.contains(&"AVP-3-13") => vec!["AVP-3-13"],
+        ExpectedAnswer::Status(401) => vec![unauthorized(walk, frame)],
+        ExpectedAnswer::Status(403) if granted && frame.exchange.operation != Some(Operation::CreateRepo) => {
             if walk.is_member(frame) && frame.exchange.spoiled.is_none() {
                 let who = frame.actor();
                 return Err(format!(
@@ -459,26 +469,30 @@ fn refusal(
             }
         }
         // Who was a member gets past the door, whatever he finds behind it.
-        Word::Status(403)
+        ExpectedAnswer::Status(403)
             if walk.had_access(frame)
                 && !walk.is(frame, Mark::Wronged)
                 && !walk.is_member(frame)
                 && is_granted_somewhere(walk, frame.exchange.operation)
                 && !matches!(
                     frame.reading,
-                    Reading::Status(401 | 404 | 500..) | Reading::Failed(_)
+                    AnswerClass::Status(401 | 404 | 500..) | AnswerClass::Failed(_)
                 ) =>
         {
             vec!["AVP-10-03"]
         }
-        Word::Status(403) => one_of(&["AVP-6-01"], "AVP-6-15"),
-        Word::Status(404) if frame.reading.is(Word::Status(400)) && is_escaped(frame) => vec!["AVP-7-06"],
-        Word::Status(404) if frame.breach().is_some() => vec!["AVP-6-16"],
-        Word::Status(404) if granted => one_of(&["AVP-4-01", "AVP-7-06"], "AVP-6-16"),
-        Word::Status(404) => vec!["AVP-6-16"],
-        Word::Status(409) => vec!["AVP-6-02"],
-        Word::Status(400) if frame.request.is_some() && !granted => one_of(&["AVP-6-01"], "AVP-6-21"),
-        Word::Status(400) => one_of(&["AVP-6-21"], "AVP-6-20"),
+        ExpectedAnswer::Status(403) => one_of(&["AVP-6-01"], "AVP-6-15"),
+        ExpectedAnswer::Status(404) if frame.reading.is(ExpectedAnswer::Status(400)) && is_escaped(frame) => {
+            vec!["AVP-7-06"]
+        }
+        ExpectedAnswer::Status(404) if frame.breach().is_some() => vec!["AVP-6-16"],
+        ExpectedAnswer::Status(404) if granted => one_of(&["AVP-4-01", "AVP-7-06"], "AVP-6-16"),
+        ExpectedAnswer::Status(404) => vec!["AVP-6-16"],
+        ExpectedAnswer::Status(409) => vec!["AVP-6-02"],
+        ExpectedAnswer::Status(400) if frame.request.is_some() && !granted => {
+            one_of(&["AVP-6-01"], "AVP-6-21")
+        }
+        ExpectedAnswer::Status(400) => one_of(&["AVP-6-21"], "AVP-6-20"),
         _ => own
             .iter()
             .copied()
@@ -488,7 +502,7 @@ fn refusal(
 }
 
 /// Whether what was granted is a token that could be used.
-pub(super) fn yields_token(frame: &Frame<'_>) -> bool {
+pub(super) fn yields_token(frame: &ParsedExchange<'_>) -> bool {
     let token = frame.reading.granted().and_then(|body| body.get("token"));
     token
         .and_then(Value::as_str)
@@ -497,13 +511,13 @@ pub(super) fn yields_token(frame: &Frame<'_>) -> bool {
 
 /// What it breaks that a request without a valid token is not answered 401: that there must be one, where none is asked for;
 /// and else that it must be a valid one. A header that holds none is taken for the one or the other, as the server takes it.
-fn unauthorized(walk: &Walk<'_, '_>, frame: &Frame<'_>) -> &'static str {
-    let how = |frame: &Frame<'_>| frame.exchange.spoiled.clone().unwrap_or_default();
-    let is_bare = |frame: &Frame<'_>| how(frame).contains(&TokenForm::None.to_string());
-    let is_wrong = |frame: &&Frame<'_>| {
+fn unauthorized(walk: &Walk<'_, '_>, frame: &ParsedExchange<'_>) -> &'static str {
+    let how = |frame: &ParsedExchange<'_>| frame.exchange.spoiled.clone().unwrap_or_default();
+    let is_bare = |frame: &ParsedExchange<'_>| how(frame).contains(&TokenForm::None.to_string());
+    let is_wrong = |frame: &&ParsedExchange<'_>| {
         let same =
             frame.exchange.operation.is_some_and(Operation::needs_token) && frame.exchange.role == Role::Step;
-        same && frame.exchange.spoiled.is_some() && !frame.reading.is(Word::Status(401))
+        same && frame.exchange.spoiled.is_some() && !frame.reading.is(ExpectedAnswer::Status(401))
     };
     let mut wrong = walk.frames().iter().filter(is_wrong);
     let has_bare = wrong.clone().any(is_bare);
@@ -521,7 +535,7 @@ pub(super) fn pointer(
     is_conflict: bool,
     pointer: &str,
     (wanted, seen, is_known): (&Value, Option<&Value>, bool),
-    state: Option<&Stored>,
+    state: Option<&RepoState>,
     own: &[&'static str],
 ) -> Vec<&'static str> {
     let counters = wanted.as_i64().zip(seen.and_then(Value::as_i64));
@@ -550,14 +564,17 @@ pub(super) fn pointer(
 }
 
 /// What a race breaks by one of its answers alone, whatever the others are; none where it takes all of them.
-pub(super) fn alone(walk: &Walk<'_, '_>, frame: &Frame<'_>) -> Option<(&'static str, usize, String)> {
+pub(super) fn alone(
+    walk: &Walk<'_, '_>,
+    frame: &ParsedExchange<'_>,
+) -> Option<(&'static str, usize, String)> {
     let operation = frame.exchange.operation?;
     let got = format!("{operation} by {}: {}", frame.actor(), frame.reading.describe());
     let rule = match &frame.reading {
-        Reading::Status(403) if operation == Operation::CreateRepo => "AVP-3-09",
-        Reading::Status(409) if operation == Operation::AddMember => "AVP-7-01",
+        AnswerClass::Status(403) if operation == Operation::CreateRepo => "AVP-3-09",
+        AnswerClass::Status(409) if operation == Operation::AddMember => "AVP-7-01",
         // Who is removed at the same moment may be refused rightly.
-        Reading::Status(403)
+        AnswerClass::Status(403)
             if walk.is_member(frame) && !walk.is_creator(frame) && !walk.removes_in_round(frame) =>
         {
             match walk.was_served_to(frame) {
@@ -565,7 +582,7 @@ pub(super) fn alone(walk: &Walk<'_, '_>, frame: &Frame<'_>) -> Option<(&'static 
                 false => "AVP-6-11",
             }
         }
-        Reading::Granted(body) if operation == Operation::Push => {
+        AnswerClass::Granted(body) if operation == Operation::Push => {
             let sent = frame
                 .request
                 .as_ref()?
@@ -578,7 +595,7 @@ pub(super) fn alone(walk: &Walk<'_, '_>, frame: &Frame<'_>) -> Option<(&'static 
             }
             operation.rule()
         }
-        Reading::Conflict(body) if body.get("conflict").and_then(Value::as_bool) != Some(true) => {
+        AnswerClass::Conflict(body) if body.get("conflict").and_then(Value::as_bool) != Some(true) => {
             operation.rule()
         }
         _ => return None,
@@ -587,7 +604,7 @@ pub(super) fn alone(walk: &Walk<'_, '_>, frame: &Frame<'_>) -> Option<(&'static 
 }
 
 /// Whether the pull behind a push serves what the push asked for; where none follows, whether the answer says so.
-fn is_applied(walk: &Walk<'_, '_>, frame: &Frame<'_>, next: Option<&Frame<'_>>) -> bool {
+fn is_applied(walk: &Walk<'_, '_>, frame: &ParsedExchange<'_>, next: Option<&ParsedExchange<'_>>) -> bool {
     let sent = frame
         .request
         .as_ref()

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::sent;
 use crate::json;
-use crate::repo_state::{Stored, member_id};
+use crate::repo_state::{RepoState, member_id};
 
 /// What a difference is about; each kind is another requirement's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,8 +73,8 @@ impl Difference {
 
 /// The differences of a served manifest; `at` is where it stands in the answer.
 pub(super) fn manifest(
-    expected: &Stored,
-    before: Option<&Stored>,
+    expected: &RepoState,
+    before: Option<&RepoState>,
     seen: &Value,
     at: &str,
 ) -> Vec<Difference> {
@@ -190,7 +190,7 @@ fn wrapped_key(differences: &mut Vec<Difference>, kind: Kind, expected: &Value, 
 }
 
 /// Absent means false; true must stay true.
-fn policy(differences: &mut Vec<Difference>, expected: &Stored, seen: &Value, at: &str) {
+fn policy(differences: &mut Vec<Difference>, expected: &RepoState, seen: &Value, at: &str) {
     if !has_policy(seen) {
         return;
     }
@@ -224,8 +224,8 @@ pub(super) fn has_policy(manifest: &Value) -> bool {
 /// Rosters are compared as sets of entries: the protocol gives no order.
 fn roster(
     differences: &mut Vec<Difference>,
-    expected: &Stored,
-    before: Option<&Stored>,
+    expected: &RepoState,
+    before: Option<&RepoState>,
     seen: &Value,
     at: &str,
 ) {
@@ -272,7 +272,7 @@ fn roster(
 
 /// The differences from the stored entry of a member; from the nearest, where a roster that names a member twice was taken.
 fn nearest_entry(
-    expected: &Stored,
+    expected: &RepoState,
     id: &str,
     old: Option<&Value>,
     seen: &Value,
@@ -342,8 +342,8 @@ mod tests {
 
     use super::*;
 
-    fn stored() -> Stored {
-        Stored::created(&json!({
+    fn stored() -> RepoState {
+        RepoState::created(&json!({
             "manifest": {"repoId": "r", "schemeId": "s", "keyEpoch": 1, "payloadVersion": 2,
                 "members": [{"ed25519PublicKey": "A", "x25519PublicKey": "x", "wrappedDataKey": {"iv": "i"}, "keyEpoch": 1},
                     {"ed25519PublicKey": "B", "x25519PublicKey": "y", "wrappedDataKey": {"iv": "j"}, "keyEpoch": 1,

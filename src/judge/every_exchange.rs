@@ -7,9 +7,9 @@ use serde_json::Value;
 
 use super::Transport;
 use super::check::{Checks, Finding, Subject};
-use super::parsed::Frame;
+use super::parsed::ParsedExchange;
 use super::sent::Sent;
-use super::steps::Spoilt;
+use super::steps::Tainted;
 use crate::case::LoadedCase;
 use crate::drive::{PLAINTEXT_MARK, PRIVATE_KEY_MARK};
 use crate::http::{Answer, Role};
@@ -40,14 +40,14 @@ const TEN_YEARS_MS: i64 = 10 * 366 * 86_400_000;
 /// A day, milliseconds.
 const DAY_MS: i64 = 86_400_000;
 /// By so much, milliseconds, clocks may differ where nothing tells what time it is at the target.
-const CLOCKS_MS: i64 = 300_000;
+const CLOCK_SKEW_MS: i64 = 300_000;
 
 /// Looks at every exchange of a case.
-pub(super) fn look(
+pub(super) fn check(
     checks: &mut Checks<'_>,
     case: &LoadedCase,
-    frames: &[Frame<'_>],
-    spoilt: &Spoilt,
+    frames: &[ParsedExchange<'_>],
+    tainted: &Tainted,
     began_ms: i64,
     transport: Transport,
 ) {
@@ -58,7 +58,7 @@ pub(super) fn look(
             continue;
         }
         status(checks, frame);
-        match serves_spoilt(frame, spoilt) {
+        match serves_spoilt(frame, tainted) {
             true => served_as_sent(checks, frame),
             // What was to be refused has no body that could be of the wrong form.
             false if is_success(frame) && was_to_be_refused(case, frame) => {}
@@ -72,29 +72,29 @@ pub(super) fn look(
     nonces(checks, frames);
 }
 
-fn is_success(frame: &Frame<'_>) -> bool {
+fn is_success(frame: &ParsedExchange<'_>) -> bool {
     let status = frame.answer().map(|answer| answer.status);
     status.is_some_and(|status| (200..300).contains(&status)) && !frame.is_refusal_in_disguise()
 }
 
 /// Whether the case's step allows nothing but refusals.
-fn was_to_be_refused(case: &LoadedCase, frame: &Frame<'_>) -> bool {
+fn was_to_be_refused(case: &LoadedCase, frame: &ParsedExchange<'_>) -> bool {
     let step = frame.exchange.step.filter(|_| frame.exchange.role == Role::Step);
     let step = step.and_then(|step| case.case.steps.get(step));
     step.is_some_and(|step| step.get_ref().is_to_be_refused())
 }
 
 /// Whether an answer holds what the harness itself sent wrongly and the target should have refused.
-fn serves_spoilt(frame: &Frame<'_>, spoilt: &Spoilt) -> bool {
+fn serves_spoilt(frame: &ParsedExchange<'_>, tainted: &Tainted) -> bool {
     let repo = frame.exchange.repo.as_ref();
     frame.reading.granted().is_some()
         && repo
-            .and_then(|repo| spoilt.get(repo))
+            .and_then(|repo| tainted.get(repo))
             .is_some_and(|since| frame.index >= *since)
 }
 
 /// What was no valid message should not be stored, and so not be served.
-fn served_as_sent(checks: &mut Checks<'_>, frame: &Frame<'_>) {
+fn served_as_sent(checks: &mut Checks<'_>, frame: &ParsedExchange<'_>) {
     let (Some(operation), Some(body)) = (frame.exchange.operation, frame.json()) else {
         return;
     };
@@ -127,7 +127,7 @@ fn standing(
 }
 
 /// A harness that sends wrong bytes must notice.
-fn own_request(checks: &mut Checks<'_>, frame: &Frame<'_>) {
+fn own_request(checks: &mut Checks<'_>, frame: &ParsedExchange<'_>) {
     if frame.exchange.spoiled.is_some() {
         return;
     }
@@ -158,7 +158,7 @@ fn own_request(checks: &mut Checks<'_>, frame: &Frame<'_>) {
     }
 }
 
-fn status(checks: &mut Checks<'_>, frame: &Frame<'_>) {
+fn status(checks: &mut Checks<'_>, frame: &ParsedExchange<'_>) {
     let Some(answer) = frame
         .answer()
         .filter(|answer| (200..300).contains(&answer.status))
@@ -179,7 +179,7 @@ fn status(checks: &mut Checks<'_>, frame: &Frame<'_>) {
     );
 }
 
-fn body(checks: &mut Checks<'_>, frames: &[Frame<'_>], frame: &Frame<'_>) {
+fn body(checks: &mut Checks<'_>, frames: &[ParsedExchange<'_>], frame: &ParsedExchange<'_>) {
     let Some(answer) = frame.answer() else { return };
     match frame.exchange.operation {
         Some(_) if frame.is_refusal_in_disguise() => {
@@ -197,7 +197,12 @@ fn body(checks: &mut Checks<'_>, frames: &[Frame<'_>], frame: &Frame<'_>) {
     }
 }
 
-fn success(checks: &mut Checks<'_>, frames: &[Frame<'_>], frame: &Frame<'_>, operation: Operation) {
+fn success(
+    checks: &mut Checks<'_>,
+    frames: &[ParsedExchange<'_>],
+    frame: &ParsedExchange<'_>,
+    operation: Operation,
+) {
     let message = operation.answer_message();
     let rule = match operation {
         Operation::Discovery => "AVP-8-01",
@@ -266,7 +271,13 @@ fn fraction_in(value: &Value) -> Option<String> {
 }
 
 /// Values that the server was sent in this case are not of its making.
-fn base64(checks: &mut Checks<'_>, frames: &[Frame<'_>], frame: &Frame<'_>, message: &str, body: &Value) {
+fn base64(
+    checks: &mut Checks<'_>,
+    frames: &[ParsedExchange<'_>],
+    frame: &ParsedExchange<'_>,
+    message: &str,
+    body: &Value,
+) {
     let subject = || {
         standing(
             "base64",
@@ -316,7 +327,7 @@ fn altered(message: &str) -> bool {
     message != "AuthChallenge"
 }
 
-fn nonce_length(checks: &mut Checks<'_>, frame: &Frame<'_>, body: &Value) {
+fn nonce_length(checks: &mut Checks<'_>, frame: &ParsedExchange<'_>, body: &Value) {
     let Some(nonce) = body.get("nonce").and_then(Value::as_str) else {
         return;
     };
@@ -334,7 +345,12 @@ fn nonce_length(checks: &mut Checks<'_>, frame: &Frame<'_>, body: &Value) {
     );
 }
 
-fn error_object(checks: &mut Checks<'_>, frame: &Frame<'_>, operation: Option<Operation>, status: u16) {
+fn error_object(
+    checks: &mut Checks<'_>,
+    frame: &ParsedExchange<'_>,
+    operation: Option<Operation>,
+    status: u16,
+) {
     // Discovery is optional: a server without it answers whatever it answers to unknown routes. Outside the route table a
     // refusal with no body at all is as good as any.
     let outside = operation.is_none_or(|operation| operation == Operation::Discovery) || status == 304;
@@ -383,7 +399,7 @@ fn error_object(checks: &mut Checks<'_>, frame: &Frame<'_>, operation: Option<Op
 ///
 /// A server may answer with statuses that the error table does not have: 405, 411, 415. A code that comes with them need
 /// only be one of the table.
-fn error_code(checks: &mut Checks<'_>, frame: &Frame<'_>, object: &Value, status: u16) {
+fn error_code(checks: &mut Checks<'_>, frame: &ParsedExchange<'_>, object: &Value, status: u16) {
     let expected = "an error's code is one that the table gives for its status";
     let subject = standing("error code", "AVP-6-19", expected);
     let Some(code) = object.get("code") else {
@@ -395,7 +411,7 @@ fn error_code(checks: &mut Checks<'_>, frame: &Frame<'_>, object: &Value, status
         return checks.note(subject, frame.index, finding);
     };
     let known = match codes(status) {
-        [] => &CODES,
+        [] => &ERROR_CODES,
         known => known,
     };
     let fits = code.as_str().is_some_and(|code| known.contains(&code));
@@ -410,7 +426,7 @@ fn error_code(checks: &mut Checks<'_>, frame: &Frame<'_>, object: &Value, status
 }
 
 /// Every code of the error table.
-const CODES: [&str; 8] = [
+const ERROR_CODES: [&str; 8] = [
     "unauthorized",
     "forbidden",
     "not_found",
@@ -435,7 +451,7 @@ fn codes(status: u16) -> &'static [&'static str] {
     }
 }
 
-fn content_type(checks: &mut Checks<'_>, frame: &Frame<'_>) {
+fn content_type(checks: &mut Checks<'_>, frame: &ParsedExchange<'_>) {
     let (Some(answer), Some(Ok(_)), Some(_)) = (frame.answer(), &frame.body, frame.exchange.operation) else {
         return;
     };
@@ -456,7 +472,7 @@ fn content_type(checks: &mut Checks<'_>, frame: &Frame<'_>) {
 }
 
 /// Nothing that stands only in plaintext or in private keys may come back, in whatever encoding.
-fn leaks(checks: &mut Checks<'_>, frame: &Frame<'_>) {
+fn leaks(checks: &mut Checks<'_>, frame: &ParsedExchange<'_>) {
     let Some(answer) = frame.answer() else { return };
     let subject = standing(
         "plaintext",
@@ -526,7 +542,7 @@ fn may_decode_to_object(text: &str) -> bool {
 }
 
 /// Token answers: the time is epoch milliseconds, and in the future.
-fn tokens(checks: &mut Checks<'_>, frame: &Frame<'_>, began_ms: i64, transport: Transport) {
+fn tokens(checks: &mut Checks<'_>, frame: &ParsedExchange<'_>, began_ms: i64, transport: Transport) {
     if frame.exchange.operation != Some(Operation::Token) {
         return;
     }
@@ -559,7 +575,7 @@ fn tokens(checks: &mut Checks<'_>, frame: &Frame<'_>, began_ms: i64, transport: 
             verdict: Verdict::Blocked,
         },
         true => Finding::Holds,
-        false if is_told || expires < now - CLOCKS_MS => {
+        false if is_told || expires < now - CLOCK_SKEW_MS => {
             Finding::broken_at("/expiresAt", format!("{expires}, when it was {now}"))
         }
         false => Finding::Unknown {
@@ -590,7 +606,7 @@ fn other_unit(time: i64, now: i64) -> Option<&'static str> {
 }
 
 /// The form of tokens is the issuer's own; where they are JWTs, their claims are looked at.
-fn jwt(checks: &mut Checks<'_>, frame: &Frame<'_>) {
+fn jwt(checks: &mut Checks<'_>, frame: &ParsedExchange<'_>) {
     if frame.exchange.operation != Some(Operation::Token) || frame.reading.granted().is_none() {
         return;
     }
@@ -616,7 +632,7 @@ fn jwt(checks: &mut Checks<'_>, frame: &Frame<'_>) {
 }
 
 /// Two nonces that hold no more than 128 random bits are this close once in 10^18 pairs; counters always are.
-const CLOSE: u32 = 16;
+const CLOSE_NONCE_BITS: u32 = 16;
 
 /// In how many bits two nonces of one length differ.
 fn distance(a: &str, b: &str) -> Option<u32> {
@@ -626,7 +642,7 @@ fn distance(a: &str, b: &str) -> Option<u32> {
 }
 
 /// No two challenges share a nonce, and none follows from another by counting.
-fn nonces(checks: &mut Checks<'_>, frames: &[Frame<'_>]) {
+fn nonces(checks: &mut Checks<'_>, frames: &[ParsedExchange<'_>]) {
     let challenges = frames
         .iter()
         .filter(|frame| frame.exchange.operation == Some(Operation::Challenge));
@@ -641,7 +657,7 @@ fn nonces(checks: &mut Checks<'_>, frames: &[Frame<'_>]) {
         let again = issued[..at].iter().any(|(_, earlier)| earlier == nonce);
         let finding = match nearest {
             _ if again => Finding::broken_at("/nonce", "a nonce that was issued before"),
-            Some(bits @ ..CLOSE) => {
+            Some(bits @ ..CLOSE_NONCE_BITS) => {
                 let got = format!(
                     "a nonce that differs from an earlier one in {bits} bits alone: it is not random"
                 );
@@ -661,7 +677,7 @@ fn nonces(checks: &mut Checks<'_>, frames: &[Frame<'_>]) {
     }
 }
 
-fn retry_after(checks: &mut Checks<'_>, frame: &Frame<'_>) {
+fn retry_after(checks: &mut Checks<'_>, frame: &ParsedExchange<'_>) {
     let Some(answer) = frame.answer().filter(|answer| answer.status == 429) else {
         return;
     };

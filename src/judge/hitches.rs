@@ -7,14 +7,14 @@
 use std::collections::BTreeMap;
 
 use super::check::Finding;
-use super::parsed::Frame;
+use super::parsed::ParsedExchange;
 use crate::http::Role;
-use crate::outcome::Reading;
+use crate::outcome::AnswerClass;
 use crate::protocol::Operation;
 use crate::record::verdict::Verdict;
 
 /// In so many rounds it must have been seen before it counts, and in one of so many.
-const OFTEN: (usize, usize) = (3, 4);
+const LEAST_ROUNDS_AND_ONE_IN: (usize, usize) = (3, 4);
 
 /// What failed in the rounds of one race.
 #[derive(Default)]
@@ -31,10 +31,10 @@ pub(super) struct Hitches {
 }
 
 /// Whether an answer says nothing about whether the request was executed.
-pub(super) fn is_hitch(frame: &Frame<'_>) -> bool {
+pub(super) fn is_hitch(frame: &ParsedExchange<'_>) -> bool {
     match &frame.reading {
-        Reading::Status(status) => *status >= 500,
-        Reading::Failed(_) => true,
+        AnswerClass::Status(status) => *status >= 500,
+        AnswerClass::Failed(_) => true,
         _ => false,
     }
 }
@@ -46,12 +46,11 @@ fn is_gateway(status: u16) -> bool {
 
 impl Hitches {
     /// Counts those of one round.
-    pub(super) fn count(&mut self, frames: &[Frame<'_>]) {
+    pub(super) fn count(&mut self, frames: &[ParsedExchange<'_>]) {
         let frames = || frames.iter().filter(|frame| frame.exchange.role == Role::Step);
-        let failed: Vec<&Frame<'_>> = frames().filter(|frame| is_hitch(frame)).collect();
-        let own =
-            |frame: &&&Frame<'_>| matches!(frame.reading, Reading::Status(status) if !is_gateway(status));
-        let mute = |frame: &&&Frame<'_>| matches!(frame.reading, Reading::Failed(_));
+        let failed: Vec<&ParsedExchange<'_>> = frames().filter(|frame| is_hitch(frame)).collect();
+        let own = |frame: &&&ParsedExchange<'_>| matches!(frame.reading, AnswerClass::Status(status) if !is_gateway(status));
+        let mute = |frame: &&&ParsedExchange<'_>| matches!(frame.reading, AnswerClass::Failed(_));
         self.rounds += 1;
         self.requests += frames().count();
         self.with_status += usize::from(failed.iter().any(|frame| own(&frame)));
@@ -68,7 +67,9 @@ impl Hitches {
     /// nobody failed as well.
     pub(super) fn finding(&self, flaky: bool) -> Option<(usize, Finding)> {
         let (index, _) = self.first?;
-        let often = |rounds: usize| rounds >= OFTEN.0 && rounds * OFTEN.1 >= self.rounds;
+        let often = |rounds: usize| {
+            rounds >= LEAST_ROUNDS_AND_ONE_IN.0 && rounds * LEAST_ROUNDS_AND_ONE_IN.1 >= self.rounds
+        };
         let kinds = self.kinds.iter().map(|(kind, count)| format!("{count} x {kind}"));
         let got = format!(
             "of {} requests in {} rounds: {}",
@@ -105,7 +106,7 @@ impl Hitches {
 mod tests {
     use super::*;
     use crate::http::{Answer, Exchange, Failure, FailureKind, Outcome, Request, Service};
-    use crate::judge::parsed::Frame;
+    use crate::judge::parsed::ParsedExchange;
 
     fn exchange(outcome: Outcome) -> Exchange {
         Exchange {
@@ -149,13 +150,13 @@ mod tests {
                 answered(200)
             };
             let exchanges = [exchange(answered(200)), exchange(odd)];
-            let frames: Vec<Frame<'_>> = exchanges
+            let frames: Vec<ParsedExchange<'_>> = exchanges
                 .iter()
                 .enumerate()
-                .map(|(index, exchange)| Frame {
+                .map(|(index, exchange)| ParsedExchange {
                     index,
                     exchange,
-                    reading: Reading::of(exchange.operation, &exchange.outcome),
+                    reading: AnswerClass::of(exchange.operation, &exchange.outcome),
                     body: None,
                     request: None,
                 })

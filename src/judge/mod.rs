@@ -68,8 +68,8 @@ pub fn judge(case: &LoadedCase, transcript: Transcript, context: &Context<'_>) -
     let frames = parsed::read(&transcript);
     let doubt = transcript.exchanges.iter().position(Exchange::is_doubtful);
     let mut checks = check::Checks::new(case, context.spec, doubt);
-    let cast = actors::Cast::new(context, case.id());
-    let spoilt = steps::walk(
+    let cast = actors::Actors::new(context, case.id());
+    let tainted = steps::walk(
         case,
         &frames,
         context,
@@ -77,16 +77,16 @@ pub fn judge(case: &LoadedCase, transcript: Transcript, context: &Context<'_>) -
         &mut checks,
         transcript.stopped.as_ref(),
     );
-    every_exchange::look(
+    every_exchange::check(
         &mut checks,
         case,
         &frames,
-        &spoilt,
+        &tainted,
         transcript.began_ms,
         context.transport,
     );
     let mut records = checks.records();
-    witness::withhold(case, &frames, &cast, transcript.stopped.as_ref(), &mut records);
+    witness::require_witness(case, &frames, &cast, transcript.stopped.as_ref(), &mut records);
     let verdict = CaseRecord::worst(&records, transcript.stopped.as_ref());
     let mut requirements: Vec<String> = records
         .iter()

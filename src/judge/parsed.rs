@@ -7,23 +7,23 @@ use serde_json::Value;
 use crate::case::TokenForm;
 use crate::drive::SIGNATURE_MARK;
 use crate::http::{Answer, Exchange};
-use crate::outcome::Reading;
+use crate::outcome::AnswerClass;
 use crate::protocol::schema;
 use crate::record::transcript::{Read, Transcript};
 use crate::{json, outcome};
 
 /// One exchange, read.
-pub(super) struct Frame<'a> {
+pub(super) struct ParsedExchange<'a> {
     pub(super) index: usize,
     pub(super) exchange: &'a Exchange,
-    pub(super) reading: Reading,
+    pub(super) reading: AnswerClass,
     /// The answer's body: JSON, or why it is none. `None` where there is no answer or no body.
     pub(super) body: Option<outcome::Body>,
     /// Our body as JSON, where it is JSON.
     pub(super) request: Option<Arc<Value>>,
 }
 
-impl<'a> Frame<'a> {
+impl<'a> ParsedExchange<'a> {
     pub(super) fn answer(&self) -> Option<&'a Answer> {
         self.exchange.outcome.answer()
     }
@@ -46,7 +46,7 @@ impl<'a> Frame<'a> {
             return None;
         }
         match &self.reading {
-            Reading::Unreadable(why) => Some(why.clone()),
+            AnswerClass::Unreadable(why) => Some(why.clone()),
             _ => {
                 let wrong = schema::violations(message, self.json()?).into_iter().next()?;
                 Some(format!("{}: {}", wrong.pointer, wrong.message))
@@ -83,7 +83,7 @@ impl<'a> Frame<'a> {
 }
 
 /// Reads all exchanges of a transcript.
-pub(super) fn read(transcript: &Transcript) -> Vec<Frame<'_>> {
+pub(super) fn read(transcript: &Transcript) -> Vec<ParsedExchange<'_>> {
     let read = |index: usize| transcript.read.get(index).cloned().unwrap_or_default();
     let exchanges = transcript.exchanges.iter().enumerate();
     exchanges
@@ -91,15 +91,15 @@ pub(super) fn read(transcript: &Transcript) -> Vec<Frame<'_>> {
         .collect()
 }
 
-fn frame(index: usize, exchange: &Exchange, read: Read) -> Frame<'_> {
+fn frame(index: usize, exchange: &Exchange, read: Read) -> ParsedExchange<'_> {
     let answer = || exchange.outcome.answer().and_then(outcome::body);
     let body = read.answer.or_else(answer);
     let sent = || {
         let body = exchange.request.body.as_ref()?;
         json::first(body.as_bytes()).map(|request| with_a_signature(request).into())
     };
-    let reading = Reading::with_body(exchange.operation, &exchange.outcome, body.as_ref());
-    Frame {
+    let reading = AnswerClass::with_body(exchange.operation, &exchange.outcome, body.as_ref());
+    ParsedExchange {
         index,
         exchange,
         reading,

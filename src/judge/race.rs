@@ -11,11 +11,11 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::compare;
-use super::parsed::Frame;
+use super::parsed::ParsedExchange;
 use super::steps::epoch_left;
-use crate::outcome::Reading;
+use crate::outcome::AnswerClass;
 use crate::protocol::Operation;
-use crate::repo_state::{Stored, member_id};
+use crate::repo_state::{RepoState, member_id};
 
 /// More requests than these are not put in order.
 const MOST_RUNNERS: usize = 16;
@@ -33,12 +33,12 @@ pub(super) struct Runner<'a> {
     /// The member id of who made it.
     pub(super) caller: String,
     pub(super) request: &'a Value,
-    pub(super) answer: Said<'a>,
+    pub(super) answer: RaceAnswer<'a>,
 }
 
 /// What an answer says of what was done.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Said<'a> {
+pub(super) enum RaceAnswer<'a> {
     /// It was done.
     Granted(&'a Value),
     /// A push at another version.
@@ -51,16 +51,18 @@ pub(super) enum Said<'a> {
     Apart,
 }
 
-impl<'a> Said<'a> {
+impl<'a> RaceAnswer<'a> {
     /// What a reading says. An answer of a server that failed says nothing.
-    pub(super) fn of(reading: &'a Reading) -> Said<'a> {
+    pub(super) fn of(reading: &'a AnswerClass) -> RaceAnswer<'a> {
         match reading {
-            Reading::Granted(body) => Said::Granted(body),
-            Reading::Conflict(body) => Said::Conflict(body),
+            AnswerClass::Granted(body) => RaceAnswer::Granted(body),
+            AnswerClass::Conflict(body) => RaceAnswer::Conflict(body),
             // A token is looked at before anything is done; 429 is not executed.
-            Reading::Status(401 | 429) => Said::Apart,
-            Reading::Status(status @ 400..=499) => Said::Refused(*status),
-            Reading::Status(_) | Reading::Unreadable(_) | Reading::Failed(_) => Said::Nothing,
+            AnswerClass::Status(401 | 429) => RaceAnswer::Apart,
+            AnswerClass::Status(status @ 400..=499) => RaceAnswer::Refused(*status),
+            AnswerClass::Status(_) | AnswerClass::Unreadable(_) | AnswerClass::Failed(_) => {
+                RaceAnswer::Nothing
+            }
         }
     }
 }
@@ -84,18 +86,21 @@ impl Runner<'_> {
 
     /// Whether it changes nothing, wherever in the order it comes.
     fn is_idle(&self) -> bool {
-        let is_refused = matches!(self.answer, Said::Conflict(_) | Said::Refused(_) | Said::Apart);
+        let is_refused = matches!(
+            self.answer,
+            RaceAnswer::Conflict(_) | RaceAnswer::Refused(_) | RaceAnswer::Apart
+        );
         is_refused || self.operation == Operation::Pull
     }
 
     fn is_granted(&self) -> bool {
-        matches!(self.answer, Said::Granted(_))
+        matches!(self.answer, RaceAnswer::Granted(_))
     }
 
     /// The version that its answer names.
     fn told(&self) -> Option<i64> {
         match self.answer {
-            Said::Granted(answer) | Said::Conflict(answer) => version_of(answer),
+            RaceAnswer::Granted(answer) | RaceAnswer::Conflict(answer) => version_of(answer),
             _ => None,
         }
     }
@@ -108,7 +113,7 @@ fn version_of(answer: &Value) -> Option<i64> {
 }
 
 /// The runners of a round. A request that is not of the route table's vault operations takes no part.
-pub(super) fn runner<'a>(frame: &'a Frame<'_>, caller: String) -> Option<Runner<'a>> {
+pub(super) fn runner<'a>(frame: &'a ParsedExchange<'_>, caller: String) -> Option<Runner<'a>> {
     let operation = frame.exchange.operation?;
     Some(Runner {
         index: frame.index,
@@ -116,7 +121,7 @@ pub(super) fn runner<'a>(frame: &'a Frame<'_>, caller: String) -> Option<Runner<
         actor: frame.actor(),
         caller,
         request: frame.request.as_ref()?,
-        answer: Said::of(&frame.reading),
+        answer: RaceAnswer::of(&frame.reading),
     })
 }
 
@@ -124,13 +129,13 @@ pub(super) fn runner<'a>(frame: &'a Frame<'_>, caller: String) -> Option<Runner<
 #[derive(Debug, PartialEq)]
 pub(super) enum Orders {
     /// The states that they lead to; none where there is no order.
-    Ends(Vec<Option<Stored>>),
+    Ends(Vec<Option<RepoState>>),
     /// There are too many to try.
     Untold,
 }
 
 /// Every state that some order of the requests leads to, in which each got the answer that it got.
-pub(super) fn orders(before: Option<&Stored>, runners: &[Runner<'_>]) -> Orders {
+pub(super) fn orders(before: Option<&RepoState>, runners: &[Runner<'_>]) -> Orders {
     if runners.len() > MOST_RUNNERS {
         return Orders::Untold;
     }
@@ -153,9 +158,9 @@ type Done = usize;
 
 struct Search<'a> {
     runners: &'a [Runner<'a>],
-    before: Option<&'a Stored>,
+    before: Option<&'a RepoState>,
     /// Every state that was met; elsewhere they are named by their place here.
-    states: Vec<Option<Stored>>,
+    states: Vec<Option<RepoState>>,
     /// By state and request: what the request makes of it, once that is known; nothing where its answer does not fit.
     next: Vec<Vec<Option<Vec<usize>>>>,
     /// By state: what was done when it was met, a bit for each.
@@ -165,7 +170,7 @@ struct Search<'a> {
 
 impl Search<'_> {
     /// The ends, or nothing where a bound was met first.
-    fn run(&mut self) -> Option<Vec<Option<Stored>>> {
+    fn run(&mut self) -> Option<Vec<Option<RepoState>>> {
         let all: Done = (1 << self.runners.len()) - 1;
         let first = self.state(self.before.cloned())?;
         let (mut open, mut ends) = (VecDeque::from([(0, first)]), Vec::new());
@@ -212,7 +217,7 @@ impl Search<'_> {
     fn is_apart(&self, at: usize, waiting: &[usize]) -> bool {
         let added = self.runners[at].added();
         let mut others = waiting.iter().filter(|other| **other != at);
-        let said = matches!(self.runners[at].answer, Said::Granted(_));
+        let said = matches!(self.runners[at].answer, RaceAnswer::Granted(_));
         said && added.is_some()
             && others.all(|other| {
                 let other = &self.runners[*other];
@@ -241,8 +246,8 @@ impl Search<'_> {
     }
 
     /// The place of a state.
-    fn state(&mut self, state: Option<Stored>) -> Option<usize> {
-        let known = |known: &Option<Stored>| same(known.as_ref(), state.as_ref());
+    fn state(&mut self, state: Option<RepoState>) -> Option<usize> {
+        let known = |known: &Option<RepoState>| same(known.as_ref(), state.as_ref());
         if let Some(at) = self.states.iter().position(known) {
             return Some(at);
         }
@@ -264,17 +269,21 @@ impl Search<'_> {
 }
 
 /// The states that a request may lead to where it got the answer that it got; none where it cannot have got it.
-fn outcomes(state: Option<&Stored>, before: Option<&Stored>, runner: &Runner<'_>) -> Vec<Option<Stored>> {
+fn outcomes(
+    state: Option<&RepoState>,
+    before: Option<&RepoState>,
+    runner: &Runner<'_>,
+) -> Vec<Option<RepoState>> {
     let stays = || vec![state.cloned()];
     match runner.answer {
-        Said::Apart => stays(),
-        Said::Granted(answer) => granted(state, runner, Some(answer)),
-        Said::Nothing => {
+        RaceAnswer::Apart => stays(),
+        RaceAnswer::Granted(answer) => granted(state, runner, Some(answer)),
+        RaceAnswer::Nothing => {
             let mut outcomes = stays();
             outcomes.extend(granted(state, runner, None));
             outcomes
         }
-        Said::Conflict(_) | Said::Refused(_) => match refused_rightly(state, before, runner) {
+        RaceAnswer::Conflict(_) | RaceAnswer::Refused(_) => match refused_rightly(state, before, runner) {
             true => stays(),
             false => Vec::new(),
         },
@@ -282,7 +291,7 @@ fn outcomes(state: Option<&Stored>, before: Option<&Stored>, runner: &Runner<'_>
 }
 
 /// The states that a request leads to that was done; `answer` is what it was told, if that is known.
-fn granted(state: Option<&Stored>, runner: &Runner<'_>, answer: Option<&Value>) -> Vec<Option<Stored>> {
+fn granted(state: Option<&RepoState>, runner: &Runner<'_>, answer: Option<&Value>) -> Vec<Option<RepoState>> {
     if runner.operation == Operation::Pull {
         let may = state.is_some_and(|state| {
             state.member(&runner.caller).is_some() && answer.is_none_or(|answer| saw(state, answer))
@@ -294,7 +303,7 @@ fn granted(state: Option<&Stored>, runner: &Runner<'_>, answer: Option<&Value>) 
     // Where the target gave a version of its own, the envelope may say so or be as it was sent.
     let verbatim = next.as_ref().and_then(|next| {
         let sent = runner.request.get("rotatedEnvelope")?;
-        (*next.envelope != *sent).then(|| Stored {
+        (*next.envelope != *sent).then(|| RepoState {
             envelope: Arc::new(sent.clone()),
             ..next.clone()
         })
@@ -308,7 +317,7 @@ fn granted(state: Option<&Stored>, runner: &Runner<'_>, answer: Option<&Value>) 
 
 /// What a pull saw. It changes nothing, but the state that it shows must be one of the order. A field that was altered is no
 /// matter of order.
-fn saw(state: &Stored, answer: &Value) -> bool {
+fn saw(state: &RepoState, answer: &Value) -> bool {
     let manifest = answer.get("manifest").unwrap_or(&Value::Null);
     let envelope = answer.get("envelope").filter(|envelope| envelope.is_object());
     let mut differences = compare::manifest(state, None, manifest, "");
@@ -319,8 +328,8 @@ fn saw(state: &Stored, answer: &Value) -> bool {
 }
 
 /// The state after a request that was done, where it may be done and its answer says what it must. `None` otherwise.
-fn step(state: Option<&Stored>, runner: &Runner<'_>, answer: Option<&Value>) -> Option<Stored> {
-    let mut next = Stored::after(runner.operation, state, runner.request)?;
+fn step(state: Option<&RepoState>, runner: &Runner<'_>, answer: Option<&Value>) -> Option<RepoState> {
+    let mut next = RepoState::after(runner.operation, state, runner.request)?;
     if let (Operation::RemoveMember, Some(state), Some(answer)) = (runner.operation, state, answer) {
         assigned_version(&mut next, state, answer);
     }
@@ -348,7 +357,7 @@ fn step(state: Option<&Stored>, runner: &Runner<'_>, answer: Option<&Value>) -> 
 }
 
 /// Whether a granted request adds somebody who is a member: the entry may then stay what it is.
-fn keeps_entry(state: Option<&Stored>, runner: &Runner<'_>) -> bool {
+fn keeps_entry(state: Option<&RepoState>, runner: &Runner<'_>) -> bool {
     let (Some(state), Some(added)) = (state, runner.added()) else {
         return false;
     };
@@ -356,7 +365,7 @@ fn keeps_entry(state: Option<&Stored>, runner: &Runner<'_>) -> bool {
 }
 
 /// A server may give an envelope that comes too late a version above the current one, instead of refusing it.
-fn assigned_version(next: &mut Stored, state: &Stored, answer: &Value) {
+fn assigned_version(next: &mut RepoState, state: &RepoState, answer: &Value) {
     let told = answer.get("payloadVersion").and_then(Value::as_i64).unwrap_or(0);
     if next.version <= state.version && told > state.version {
         next.version = told;
@@ -365,9 +374,9 @@ fn assigned_version(next: &mut Stored, state: &Stored, answer: &Value) {
 }
 
 /// Whether a refusal is the right answer in this state; `before` is that at the beginning of the race.
-fn refused_rightly(state: Option<&Stored>, before: Option<&Stored>, runner: &Runner<'_>) -> bool {
+fn refused_rightly(state: Option<&RepoState>, before: Option<&RepoState>, runner: &Runner<'_>) -> bool {
     let status = match runner.answer {
-        Said::Refused(status) => Some(status),
+        RaceAnswer::Refused(status) => Some(status),
         _ => None,
     };
     let is_conflict = status.is_none();
@@ -383,7 +392,7 @@ fn refused_rightly(state: Option<&Stored>, before: Option<&Stored>, runner: &Run
     if state.member(&runner.caller).is_none() && !overtaken {
         return matches!(status, Some(403 | 404));
     }
-    let next = Stored::after(runner.operation, Some(state), runner.request);
+    let next = RepoState::after(runner.operation, Some(state), runner.request);
     let grows = next.as_ref().is_some_and(|next| next.version > state.version);
     match runner.operation {
         Operation::Push if is_conflict => {
@@ -417,7 +426,7 @@ fn refused_rightly(state: Option<&Stored>, before: Option<&Stored>, runner: &Run
 }
 
 /// Whether the roster of a removal holds exactly those who stay.
-fn is_rest(next: &Stored, state: &Stored, removed: &str) -> bool {
+fn is_rest(next: &RepoState, state: &RepoState, removed: &str) -> bool {
     let staying = state.members.iter().filter_map(|entry| member_id(entry));
     let mut staying: Vec<&str> = staying.filter(|id| *id != removed).collect();
     let mut listed: Vec<&str> = next.members.iter().filter_map(|entry| member_id(entry)).collect();
@@ -427,7 +436,7 @@ fn is_rest(next: &Stored, state: &Stored, removed: &str) -> bool {
 }
 
 /// Whether two states are the same but for the order of the roster.
-fn same(a: Option<&Stored>, b: Option<&Stored>) -> bool {
+fn same(a: Option<&RepoState>, b: Option<&RepoState>) -> bool {
     let equal = |one: &Arc<Value>, other: &Arc<Value>| Arc::ptr_eq(one, other) || one == other;
     match (a, b) {
         (Some(a), Some(b)) => {
@@ -453,7 +462,7 @@ pub(super) struct Contradiction {
 }
 
 /// What of a round contradicts which rule, where there is no order.
-pub(super) fn contradiction(before: Option<&Stored>, runners: &[Runner<'_>]) -> Contradiction {
+pub(super) fn contradiction(before: Option<&RepoState>, runners: &[Runner<'_>]) -> Contradiction {
     let found = strangers(before, runners)
         .or_else(|| twice(runners))
         .or_else(|| misfit(before, runners));
@@ -465,12 +474,12 @@ pub(super) fn contradiction(before: Option<&Stored>, runners: &[Runner<'_>]) -> 
 }
 
 /// Somebody was granted something who is no member, and whom nobody adds.
-fn strangers(before: Option<&Stored>, runners: &[Runner<'_>]) -> Option<Contradiction> {
+fn strangers(before: Option<&RepoState>, runners: &[Runner<'_>]) -> Option<Contradiction> {
     let before = before?;
     let is_added = |id: &str| runners.iter().any(|runner| runner.added() == Some(id));
     let stranger = runners.iter().find(|runner| {
         let id = runner.caller.as_str();
-        let is_let_in = matches!(runner.answer, Said::Granted(_) | Said::Conflict(_));
+        let is_let_in = matches!(runner.answer, RaceAnswer::Granted(_) | RaceAnswer::Conflict(_));
         is_let_in && before.member(id).is_none() && !is_added(id)
     })?;
     Some(Contradiction {
@@ -538,17 +547,17 @@ fn both(writes: &[&&&Runner<'_>]) -> String {
 }
 
 /// The kinds of answers, those first that are the least likely to be right.
-fn rank(answer: Said<'_>) -> u16 {
+fn rank(answer: RaceAnswer<'_>) -> u16 {
     match answer {
-        Said::Refused(status) => status,
-        Said::Conflict(_) => 600,
-        Said::Granted(_) => 700,
-        Said::Nothing | Said::Apart => 800,
+        RaceAnswer::Refused(status) => status,
+        RaceAnswer::Conflict(_) => 600,
+        RaceAnswer::Granted(_) => 700,
+        RaceAnswer::Nothing | RaceAnswer::Apart => 800,
     }
 }
 
 /// A kind of answer without which there is an order: what it says is then what is wrong.
-fn misfit(before: Option<&Stored>, runners: &[Runner<'_>]) -> Option<Contradiction> {
+fn misfit(before: Option<&RepoState>, runners: &[Runner<'_>]) -> Option<Contradiction> {
     let mut kinds: Vec<(u16, bool, Operation)> = runners
         .iter()
         .map(|runner| {
@@ -573,7 +582,7 @@ fn misfit(before: Option<&Stored>, runners: &[Runner<'_>]) -> Option<Contradicti
                 caller: runner.caller.clone(),
                 request: runner.request,
                 answer: if is_kind(runner) {
-                    Said::Nothing
+                    RaceAnswer::Nothing
                 } else {
                     runner.answer
                 },
@@ -595,7 +604,7 @@ fn misfit(before: Option<&Stored>, runners: &[Runner<'_>]) -> Option<Contradicti
 }
 
 /// Which rule an answer contradicts that fits nowhere, and why.
-fn explained(before: Option<&Stored>, runners: &[Runner<'_>], odd: &Runner<'_>) -> Contradiction {
+fn explained(before: Option<&RepoState>, runners: &[Runner<'_>], odd: &Runner<'_>) -> Contradiction {
     let removed = runners
         .iter()
         .any(|runner| runner.is_granted() && runner.removed() == Some(odd.caller.as_str()));
@@ -613,13 +622,13 @@ fn explained(before: Option<&Stored>, runners: &[Runner<'_>], odd: &Runner<'_>) 
     let mut pushes = runners
         .iter()
         .filter(|runner| runner.operation == Operation::Push);
-    let all_refused = pushes.all(|push| matches!(push.answer, Said::Refused(_)));
+    let all_refused = pushes.all(|push| matches!(push.answer, RaceAnswer::Refused(_)));
     let (requirement, why) = match (odd.operation, odd.answer) {
         (Operation::CreateRepo, _) => (
             "AVP-6-02",
             "all but the one create that is granted are refused with 409".to_owned(),
         ),
-        (Operation::Push, Said::Conflict(_)) => (
+        (Operation::Push, RaceAnswer::Conflict(_)) => (
             "AVP-6-08",
             match odd.told() {
                 Some(told) if told <= current => {
@@ -629,16 +638,16 @@ fn explained(before: Option<&Stored>, runners: &[Runner<'_>], odd: &Runner<'_>) 
                 None => "a conflict at the current version".to_owned(),
             },
         ),
-        (Operation::Push, Said::Granted(_)) if removed => (
+        (Operation::Push, RaceAnswer::Granted(_)) if removed => (
             "AVP-10-03",
             format!("{} was removed before the push could be applied", odd.actor),
         ),
-        (Operation::Push, Said::Granted(_)) => (
+        (Operation::Push, RaceAnswer::Granted(_)) => (
             "AVP-10-02",
             format!("a push from version {current} was applied after another write"),
         ),
         // Who was a member all along is taken for somebody else.
-        (_, Said::Refused(403)) if is_member => {
+        (_, RaceAnswer::Refused(403)) if is_member => {
             let rule = match mixed {
                 true => "AVP-6-15",
                 false => "AVP-6-12",
@@ -648,7 +657,7 @@ fn explained(before: Option<&Stored>, runners: &[Runner<'_>], odd: &Runner<'_>) 
                 format!("{} is a member, and is refused as if no one", odd.actor),
             )
         }
-        (Operation::Push, Said::Refused(status)) if all_refused => (
+        (Operation::Push, RaceAnswer::Refused(status)) if all_refused => (
             "AVP-6-09",
             format!("there is no reason to refuse the push with status {status}"),
         ),
@@ -656,16 +665,16 @@ fn explained(before: Option<&Stored>, runners: &[Runner<'_>], odd: &Runner<'_>) 
             "AVP-6-08",
             "a push that comes second is a conflict, and the first one is applied".to_owned(),
         ),
-        (Operation::AddMember, Said::Granted(_)) if removed => {
+        (Operation::AddMember, RaceAnswer::Granted(_)) if removed => {
             ("AVP-10-03", format!("{} was removed before", odd.actor))
         }
         (Operation::AddMember, _) => ("AVP-6-11", "there is no reason to refuse the member".to_owned()),
-        (Operation::RemoveMember, Said::Granted(_)) => (
+        (Operation::RemoveMember, RaceAnswer::Granted(_)) => (
             "AVP-10-02",
             "a removal was applied after a write that it does not know".to_owned(),
         ),
         (Operation::RemoveMember, _) => ("AVP-6-13", "there is no reason to refuse the removal".to_owned()),
-        (_, Said::Granted(_)) => {
+        (_, RaceAnswer::Granted(_)) => {
             let rule = match (with_removal, rotated) {
                 (true, _) => "AVP-6-13",
                 (_, true) => "AVP-6-10",
@@ -697,11 +706,11 @@ pub(super) fn describe(runners: &[Runner<'_>]) -> String {
             .map(|told| format!(", version {told}"))
             .unwrap_or_default();
         let what = match runner.answer {
-            Said::Granted(_) => format!("{} granted{version}", runner.operation),
-            Said::Conflict(_) => format!("{} conflict{version}", runner.operation),
-            Said::Refused(status) => format!("{} status {status}", runner.operation),
-            Said::Nothing => format!("{} failed", runner.operation),
-            Said::Apart => format!("{} not executed", runner.operation),
+            RaceAnswer::Granted(_) => format!("{} granted{version}", runner.operation),
+            RaceAnswer::Conflict(_) => format!("{} conflict{version}", runner.operation),
+            RaceAnswer::Refused(status) => format!("{} status {status}", runner.operation),
+            RaceAnswer::Nothing => format!("{} failed", runner.operation),
+            RaceAnswer::Apart => format!("{} not executed", runner.operation),
         };
         match counts.iter_mut().find(|(known, _)| *known == what) {
             Some((_, count)) => *count += 1,
@@ -721,8 +730,8 @@ mod tests {
 
     use super::*;
 
-    fn state() -> Stored {
-        Stored::created(&json!({
+    fn state() -> RepoState {
+        RepoState::created(&json!({
             "manifest": {"repoId": "r", "schemeId": "s", "keyEpoch": 1, "payloadVersion": 1,
                 "members": [{"ed25519PublicKey": "A"}, {"ed25519PublicKey": "B"}]},
             "initialEnvelope": {"payloadVersion": 1, "mark": "first"},
@@ -734,19 +743,19 @@ mod tests {
         json!({"expectedPayloadVersion": 1, "envelope": {"payloadVersion": 2, "keyEpoch": 1, "mark": mark}})
     }
 
-    fn granted(version: i64) -> Reading {
-        Reading::Granted(Arc::new(json!({"accepted": true, "payloadVersion": version})))
+    fn granted(version: i64) -> AnswerClass {
+        AnswerClass::Granted(Arc::new(json!({"accepted": true, "payloadVersion": version})))
     }
 
-    fn conflict(version: i64) -> Reading {
-        Reading::Conflict(Arc::new(json!({"conflict": true, "payloadVersion": version})))
+    fn conflict(version: i64) -> AnswerClass {
+        AnswerClass::Conflict(Arc::new(json!({"conflict": true, "payloadVersion": version})))
     }
 
     fn runner<'a>(
         caller: &'a str,
         operation: Operation,
         request: &'a Value,
-        reading: &'a Reading,
+        reading: &'a AnswerClass,
     ) -> Runner<'a> {
         Runner {
             index: 0,
@@ -754,18 +763,18 @@ mod tests {
             actor: caller,
             caller: caller.to_owned(),
             request,
-            answer: Said::of(reading),
+            answer: RaceAnswer::of(reading),
         }
     }
 
-    fn ends(before: Option<&Stored>, runners: &[Runner<'_>]) -> Vec<Option<Stored>> {
+    fn ends(before: Option<&RepoState>, runners: &[Runner<'_>]) -> Vec<Option<RepoState>> {
         match orders(before, runners) {
             Orders::Ends(ends) => ends,
             Orders::Untold => panic!("a bound was met"),
         }
     }
 
-    fn race(caller_readings: &[(&str, Operation, &Value, &Reading)]) -> usize {
+    fn race(caller_readings: &[(&str, Operation, &Value, &AnswerClass)]) -> usize {
         let runners: Vec<Runner<'_>> = caller_readings
             .iter()
             .map(|(caller, operation, request, reading)| runner(caller, *operation, request, reading))
@@ -776,7 +785,7 @@ mod tests {
     #[test]
     fn of_concurrent_pushes_exactly_one_applies() {
         let (one, two) = (push("one"), push("two"));
-        let race = |a: &Reading, b: &Reading| {
+        let race = |a: &AnswerClass, b: &AnswerClass| {
             race(&[("A", Operation::Push, &one, a), ("B", Operation::Push, &two, b)])
         };
         assert_eq!(race(&granted(2), &conflict(2)), 1);
@@ -788,33 +797,37 @@ mod tests {
             0,
             "a conflict with a version that is not current"
         );
-        assert_eq!(race(&granted(2), &Reading::Status(429)), 1, "not executed");
+        assert_eq!(race(&granted(2), &AnswerClass::Status(429)), 1, "not executed");
         assert_eq!(
-            race(&granted(2), &Reading::Status(500)),
+            race(&granted(2), &AnswerClass::Status(500)),
             1,
             "the 500 was not applied"
         );
         assert_eq!(
-            race(&conflict(2), &Reading::Status(503)),
+            race(&conflict(2), &AnswerClass::Status(503)),
             1,
             "the 503 was applied"
         );
-        assert_eq!(race(&granted(2), &Reading::Status(401)), 1, "no matter of order");
+        assert_eq!(
+            race(&granted(2), &AnswerClass::Status(401)),
+            1,
+            "no matter of order"
+        );
     }
 
     #[test]
     fn a_pull_sees_the_state_before_a_push_or_the_one_after_it() {
         let sealed = |version: i64| json!({"repoId": "r", "payloadVersion": version, "keyEpoch": 1, "iv": version, "ciphertext": version});
-        let state = || Stored {
+        let state = || RepoState {
             envelope: Arc::new(sealed(1)),
             ..state()
         };
         let pushed = json!({"expectedPayloadVersion": 1, "envelope": sealed(2)});
         let pull = json!({"knownPayloadVersion": 0});
-        let race = |served: &Stored| {
+        let race = |served: &RepoState| {
             let answer =
                 json!({"manifest": served.manifest(), "envelope": *served.envelope, "unchanged": false});
-            let answer = Reading::Granted(Arc::new(answer));
+            let answer = AnswerClass::Granted(Arc::new(answer));
             let runners = [
                 (Operation::Push, &pushed, granted(2)),
                 (Operation::Pull, &pull, answer),
@@ -827,7 +840,7 @@ mod tests {
         };
         let (before, after) = (state(), state().pushed(&pushed).unwrap());
         assert_eq!((race(&before), race(&after)), (1, 1));
-        let torn = Stored {
+        let torn = RepoState {
             envelope: before.envelope.clone(),
             ..after
         };
@@ -854,16 +867,16 @@ mod tests {
     fn of_two_who_add_one_member_either_entry_stays() {
         let add = |mark: &str| json!({"member": {"ed25519PublicKey": "C", "mark": mark, "keyEpoch": 1}});
         let (one, two) = (add("one"), add("two"));
-        let race = |a: &Reading, b: &Reading| {
+        let race = |a: &AnswerClass, b: &AnswerClass| {
             race(&[
                 ("A", Operation::AddMember, &one, a),
                 ("B", Operation::AddMember, &two, b),
             ])
         };
-        let manifest = Reading::Granted(Arc::new(json!({})));
+        let manifest = AnswerClass::Granted(Arc::new(json!({})));
         assert_eq!(race(&manifest, &manifest), 2);
-        assert_eq!(race(&manifest, &Reading::Status(409)), 1);
-        assert_eq!(race(&Reading::Status(409), &Reading::Status(409)), 0);
+        assert_eq!(race(&manifest, &AnswerClass::Status(409)), 1);
+        assert_eq!(race(&AnswerClass::Status(409), &AnswerClass::Status(409)), 0);
     }
 
     #[test]
@@ -871,7 +884,7 @@ mod tests {
         let requests: Vec<Value> = (0..12)
             .map(|at| json!({"member": {"ed25519PublicKey": format!("new {at}")}}))
             .collect();
-        let granted = Reading::Granted(Arc::new(json!({})));
+        let granted = AnswerClass::Granted(Arc::new(json!({})));
         let runners: Vec<Runner<'_>> = requests
             .iter()
             .map(|request| runner("A", Operation::AddMember, request, &granted))
@@ -886,14 +899,14 @@ mod tests {
         let pushed = push("late");
         let removal = json!({"removedMemberId": "B", "newKeyEpoch": 2, "rotatedEnvelope": {"payloadVersion": 2},
             "rewrappedMembers": [{"ed25519PublicKey": "A"}]});
-        let manifest = Reading::Granted(Arc::new(json!({})));
-        let race = |a: &Reading, b: &Reading| {
+        let manifest = AnswerClass::Granted(Arc::new(json!({})));
+        let race = |a: &AnswerClass, b: &AnswerClass| {
             race(&[
                 ("A", Operation::RemoveMember, &removal, a),
                 ("B", Operation::Push, &pushed, b),
             ])
         };
-        assert_eq!(race(&manifest, &Reading::Status(403)), 1);
+        assert_eq!(race(&manifest, &AnswerClass::Status(403)), 1);
         assert_eq!(
             race(&manifest, &conflict(2)),
             1,
@@ -901,7 +914,7 @@ mod tests {
         );
         assert_eq!(race(&manifest, &conflict(1)), 0);
         assert_eq!(
-            race(&Reading::Status(400), &granted(2)),
+            race(&AnswerClass::Status(400), &granted(2)),
             1,
             "the removal came second, with an old version"
         );
@@ -912,7 +925,7 @@ mod tests {
     fn eight_who_add_one_member_have_eight_ends() {
         let add = |at: usize| json!({"member": {"ed25519PublicKey": "C", "mark": at, "keyEpoch": 1}});
         let requests: Vec<Value> = (0..8).map(add).collect();
-        let granted = Reading::Granted(Arc::new(json!({})));
+        let granted = AnswerClass::Granted(Arc::new(json!({})));
         let runners: Vec<Runner<'_>> = requests
             .iter()
             .map(|request| runner("A", Operation::AddMember, request, &granted))
@@ -922,7 +935,7 @@ mod tests {
 
     #[test]
     fn too_many_to_try_is_not_the_same_as_none() {
-        let (pull, saw) = (json!({}), Reading::Granted(Arc::new(json!({}))));
+        let (pull, saw) = (json!({}), AnswerClass::Granted(Arc::new(json!({}))));
         let runners: Vec<Runner<'_>> = (0..=MOST_RUNNERS)
             .map(|_| runner("A", Operation::Pull, &pull, &saw))
             .collect();
@@ -935,7 +948,7 @@ mod tests {
             let mut answer =
                 json!({"manifest": state().manifest(), "envelope": *state().envelope, "unchanged": false});
             change(&mut answer);
-            let (pull, answer) = (json!({}), Reading::Granted(Arc::new(answer)));
+            let (pull, answer) = (json!({}), AnswerClass::Granted(Arc::new(answer)));
             race(&[("A", Operation::Pull, &pull, &answer)])
         };
         assert_eq!(served(|_| {}), 1);
@@ -950,7 +963,7 @@ mod tests {
     }
 
     /// What contradicts which rule, and the reason.
-    fn blamed(caller_readings: &[(&str, Operation, &Value, &Reading)]) -> (Option<&'static str>, String) {
+    fn blamed(caller_readings: &[(&str, Operation, &Value, &AnswerClass)]) -> (Option<&'static str>, String) {
         let runners: Vec<Runner<'_>> = caller_readings
             .iter()
             .map(|(caller, operation, request, reading)| runner(caller, *operation, request, reading))
@@ -963,7 +976,7 @@ mod tests {
     #[test]
     fn one_rule_is_named_and_why() {
         let (one, two) = (push("one"), push("two"));
-        let of_two = |a: &Reading, b: &Reading| {
+        let of_two = |a: &AnswerClass, b: &AnswerClass| {
             blamed(&[("A", Operation::Push, &one, a), ("B", Operation::Push, &two, b)])
         };
         let (rule, why) = of_two(&granted(2), &granted(2));
@@ -972,9 +985,9 @@ mod tests {
             (Some("AVP-10-02"), "both pushes say version 2")
         );
         assert_eq!(of_two(&granted(2), &conflict(1)).0, Some("AVP-6-08"));
-        assert_eq!(of_two(&granted(2), &Reading::Status(409)).0, Some("AVP-6-08"));
-        assert_eq!(of_two(&granted(2), &Reading::Status(403)).0, Some("AVP-6-12"));
-        let refused = Reading::Status(403);
+        assert_eq!(of_two(&granted(2), &AnswerClass::Status(409)).0, Some("AVP-6-08"));
+        assert_eq!(of_two(&granted(2), &AnswerClass::Status(403)).0, Some("AVP-6-12"));
+        let refused = AnswerClass::Status(403);
         let mixed = [
             ("A", Operation::Push, &one, &refused),
             ("M", Operation::Push, &two, &refused),
@@ -994,7 +1007,7 @@ mod tests {
             json!({"removedMemberId": who, "newKeyEpoch": 2, "rotatedEnvelope": {"payloadVersion": 2},
                 "rewrappedMembers": rest})
         };
-        let manifest = Reading::Granted(Arc::new(json!({"payloadVersion": 2})));
+        let manifest = AnswerClass::Granted(Arc::new(json!({"payloadVersion": 2})));
         let (gone, pushed) = (removal("B", &["A"]), push("late"));
         let (rule, why) = blamed(&[
             ("A", Operation::RemoveMember, &gone, &manifest),
@@ -1016,12 +1029,12 @@ mod tests {
     }
 
     /// Every end, found by trying every order.
-    fn tried(before: Option<&Stored>, runners: &[Runner<'_>]) -> Vec<Option<Stored>> {
+    fn tried(before: Option<&RepoState>, runners: &[Runner<'_>]) -> Vec<Option<RepoState>> {
         fn go(
-            state: Option<&Stored>,
-            before: Option<&Stored>,
+            state: Option<&RepoState>,
+            before: Option<&RepoState>,
             waiting: &[&Runner<'_>],
-            ends: &mut Vec<Option<Stored>>,
+            ends: &mut Vec<Option<RepoState>>,
         ) {
             if waiting.is_empty() && !ends.iter().any(|known| same(known.as_ref(), state)) {
                 ends.push(state.cloned());
@@ -1067,18 +1080,18 @@ mod tests {
     }
 
     /// Answers that a server may give, right or wrong.
-    fn answers(operation: Operation, state: Option<&Stored>) -> Vec<Reading> {
-        let manifest = |version: i64| Reading::Granted(Arc::new(json!({"payloadVersion": version})));
+    fn answers(operation: Operation, state: Option<&RepoState>) -> Vec<AnswerClass> {
+        let manifest = |version: i64| AnswerClass::Granted(Arc::new(json!({"payloadVersion": version})));
         let seen = state.map(|state| json!({"manifest": state.manifest(), "envelope": *state.envelope}));
         let mut answers = match operation {
             Operation::Push => vec![granted(2), granted(3), conflict(1), conflict(2), conflict(3)],
             Operation::Pull => seen
-                .map(|seen| Reading::Granted(Arc::new(seen)))
+                .map(|seen| AnswerClass::Granted(Arc::new(seen)))
                 .into_iter()
                 .collect(),
             _ => vec![manifest(2), manifest(3)],
         };
-        answers.extend([400, 401, 403, 404, 409, 500].map(Reading::Status));
+        answers.extend([400, 401, 403, 404, 409, 500].map(AnswerClass::Status));
         answers
     }
 
@@ -1096,10 +1109,10 @@ mod tests {
             let mut now = Some(state());
             let mut readings = Vec::new();
             for ((caller, operation, request), choice) in requests.iter().zip(&choices) {
-                let fits = |reading: &Reading| {
+                let fits = |reading: &AnswerClass| {
                     !outcomes(now.as_ref(), Some(&state()), &runner(caller, *operation, request, reading)).is_empty()
                 };
-                let fitting: Vec<Reading> = answers(*operation, now.as_ref()).into_iter().filter(fits).collect();
+                let fitting: Vec<AnswerClass> = answers(*operation, now.as_ref()).into_iter().filter(fits).collect();
                 let reading = fitting[choice % fitting.len()].clone();
                 let next = outcomes(now.as_ref(), Some(&state()), &runner(caller, *operation, request, &reading));
                 now = next[choice % next.len()].clone();
@@ -1115,7 +1128,7 @@ mod tests {
                 .map(|((caller, operation, request), reading)| runner(caller, *operation, request, reading))
                 .collect();
             let (found, tried) = (ends(Some(&state()), &runners), tried(Some(&state()), &runners));
-            let all_in = |some: &[Option<Stored>], others: &[Option<Stored>]| {
+            let all_in = |some: &[Option<RepoState>], others: &[Option<RepoState>]| {
                 some.iter().all(|end| others.iter().any(|other| same(end.as_ref(), other.as_ref())))
             };
             proptest::prop_assert!(all_in(&found, &tried) && all_in(&tried, &found), "{found:?}\n{tried:?}");

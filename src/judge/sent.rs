@@ -5,11 +5,11 @@ use std::collections::HashMap;
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use serde_json::Value;
 
-use super::parsed::Frame;
+use super::parsed::ParsedExchange;
 use crate::repo_state::member_id;
 
 /// Texts of fewer characters are not taken for binary values: an iv has sixteen.
-const SHORTEST: usize = 16;
+const SHORTEST_BINARY_CHARS: usize = 16;
 
 /// The envelopes, wrapped keys and public keys of all requests of a case.
 #[derive(Debug, Default)]
@@ -29,7 +29,7 @@ pub(super) struct Sent {
 type First<K> = HashMap<K, usize>;
 
 impl Sent {
-    pub(super) fn of(frames: &[Frame<'_>]) -> Sent {
+    pub(super) fn of(frames: &[ParsedExchange<'_>]) -> Sent {
         let mut sent = Sent::default();
         for frame in frames {
             if let Some(request) = &frame.request {
@@ -61,7 +61,7 @@ impl Sent {
             }
             Value::Array(items) => items.iter().for_each(|value| self.note(at, repo, value)),
             Value::String(text) => {
-                if text.len() >= SHORTEST && BASE64_STANDARD.decode(text).is_ok() {
+                if text.len() >= SHORTEST_BINARY_CHARS && BASE64_STANDARD.decode(text).is_ok() {
                     self.spelt.entry(plain(text)).or_insert(at);
                 }
                 self.exact.entry(text.clone()).or_insert(at);

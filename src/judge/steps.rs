@@ -6,23 +6,23 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::actors::Cast;
+use super::actors::Actors;
 use super::check::{Checks, Finding, Subject};
 use super::compare::{self, Difference, Kind};
 use super::hitches::{self, Hitches};
-use super::parsed::Frame;
+use super::parsed::ParsedExchange;
 use super::race::Orders;
 use super::sent::Sent;
 use super::stored::{Audit, Expected};
 use super::{Context, Transport, answers, blame, race};
-use crate::case::model::{Step, Stored as StoredWord};
-use crate::case::{Action, LoadedCase, Word};
+use crate::case::model::{Step, Stored as StoredWords};
+use crate::case::{Action, ExpectedAnswer, LoadedCase};
 use crate::http::Role;
-use crate::outcome::Reading;
+use crate::outcome::AnswerClass;
 use crate::protocol::{Operation, catalogue, schema};
 use crate::record::verdict::Verdict;
 use crate::record::{ADVICE, Stopped};
-use crate::repo_state::{Stored, member_id};
+use crate::repo_state::{RepoState, member_id};
 
 /// What is said where nobody else is answered while one request's body is still to come.
 const HELD_UP: &str = "nobody is answered while one client has sent half of a body and pauses: one stalled upload stops \
@@ -35,21 +35,21 @@ const RACE: &str = "the answers are those of some order of the requests, one aft
 pub(super) struct Walk<'a, 'c> {
     pub(super) case: &'a LoadedCase,
     context: &'a Context<'a>,
-    pub(super) cast: &'a Cast<'a>,
+    pub(super) cast: &'a Actors<'a>,
     pub(super) checks: &'a mut Checks<'c>,
     /// What each repository holds, by the case's name for it.
-    pub(super) repos: BTreeMap<String, Stored>,
+    pub(super) repos: BTreeMap<String, RepoState>,
     /// What the audits of the last write must see.
     audit: Option<Audit>,
     /// The repositories in which a request was granted that is no valid message, with the exchange that did it.
-    spoilt: Spoilt,
+    tainted: Tainted,
     /// The exchange at which driving stopped, if it stopped at one.
     stopped_at: Option<usize>,
     /// What of each race was answered with nothing to judge by, by its step.
     hitches: BTreeMap<usize, Hitches>,
     /// The operations that were answered somewhere in the case.
     answered: Vec<Operation>,
-    frames: &'a [Frame<'a>],
+    frames: &'a [ParsedExchange<'a>],
     sent: OnceCell<Sent>,
     /// The writes of the set-up that nobody has looked at yet, by repository.
     pending: BTreeMap<String, Vec<Operation>>,
@@ -58,7 +58,7 @@ pub(super) struct Walk<'a, 'c> {
     /// The last manifest that a write was answered with, by repository.
     answered_with: BTreeMap<String, Value>,
     /// What a write was answered with that differs from what was asked for, by repository: either may be stored.
-    asked: BTreeMap<String, Stored>,
+    asked: BTreeMap<String, RepoState>,
     /// Values that were found to be another one than was sent: repository and field. Each is said once.
     told_of: BTreeSet<(String, String)>,
     /// Who was granted something other than a create in a repository.
@@ -96,25 +96,25 @@ pub(super) enum Mark {
 
 /// Repositories that hold what should have been refused: what is served of them from that exchange on may be of the
 /// harness's making, and is held against the target as the refusal that is missing, not as bodies of its own.
-pub(super) type Spoilt = BTreeMap<String, usize>;
+pub(super) type Tainted = BTreeMap<String, usize>;
 
 /// Judges steps and audits, in order.
 pub(super) fn walk<'a>(
     case: &'a LoadedCase,
-    frames: &'a [Frame<'a>],
+    frames: &'a [ParsedExchange<'a>],
     context: &'a Context<'a>,
-    cast: &'a Cast<'a>,
+    cast: &'a Actors<'a>,
     checks: &mut Checks<'_>,
     stopped: Option<&Stopped>,
-) -> Spoilt {
-    let of_step = |frame: &&Frame<'_>| {
+) -> Tainted {
+    let of_step = |frame: &&ParsedExchange<'_>| {
         let wanted =
             stopped.is_some_and(|stopped| stopped.step.is_some() && frame.exchange.step == stopped.step);
         wanted && frame.exchange.role == Role::Step
     };
     let stopped_at = frames.iter().rfind(of_step).map(|frame| frame.index);
     let mut walk = Walk {
-        spoilt: Spoilt::new(),
+        tainted: Tainted::new(),
         stopped_at,
         hitches: BTreeMap::new(),
         answered: frames
@@ -147,7 +147,7 @@ pub(super) fn walk<'a>(
         let taken = match frame.exchange.role {
             Role::Throttled | Role::Abandoned => 1,
             Role::Setup => walk.set_up(frame),
-            Role::Audit => walk.look(frame),
+            Role::Audit => walk.audit(frame),
             Role::Step => walk.step(&frames[at..], stopped),
         };
         frames[at..at + taken]
@@ -157,17 +157,17 @@ pub(super) fn walk<'a>(
     }
     walk.say_hitches(frames);
     walk.not_reached(stopped);
-    walk.spoilt
+    walk.tainted
 }
 
 impl Walk<'_, '_> {
-    fn set_up(&mut self, frame: &Frame<'_>) -> usize {
+    fn set_up(&mut self, frame: &ParsedExchange<'_>) -> usize {
         let Some(operation) = frame.exchange.operation.filter(|operation| operation.writes()) else {
             return 1;
         };
         self.token_refused(frame, None);
         let before = self.stored(frame).cloned();
-        if let (Reading::Granted(_), Some(request)) = (&frame.reading, &frame.request) {
+        if let (AnswerClass::Granted(_), Some(request)) = (&frame.reading, &frame.request) {
             if let Some(repo) = &frame.exchange.repo {
                 let pending = self.pending.entry(repo.clone()).or_default();
                 if operation == Operation::CreateRepo {
@@ -175,7 +175,7 @@ impl Walk<'_, '_> {
                 }
                 pending.push(operation);
             }
-            let after = Stored::after(operation, before.as_ref(), request);
+            let after = RepoState::after(operation, before.as_ref(), request);
             let expected = Expected::exactly(after.clone());
             let requirements = [operation.rule()];
             answers::granted(self, frame, None, &requirements, before.as_ref(), &expected);
@@ -187,7 +187,7 @@ impl Walk<'_, '_> {
 
     /// The state that a granted answer says is stored, where that is another one than was asked for. From then on either
     /// is expected: that they differ is said once, of the answer.
-    fn answered_other(&mut self, frame: &Frame<'_>, asked: Option<&Stored>) -> Option<Stored> {
+    fn answered_other(&mut self, frame: &ParsedExchange<'_>, asked: Option<&RepoState>) -> Option<RepoState> {
         let (asked, body) = (asked?, frame.reading.granted()?);
         if !answers_manifest(frame) {
             return None;
@@ -203,7 +203,7 @@ impl Walk<'_, '_> {
     }
 
     /// A step's request, or all requests of one round of a race. Says how many exchanges it took.
-    fn step(&mut self, frames: &[Frame<'_>], stopped: Option<&Stopped>) -> usize {
+    fn step(&mut self, frames: &[ParsedExchange<'_>], stopped: Option<&Stopped>) -> usize {
         let frame = &frames[0];
         let Some(index) = frame
             .exchange
@@ -219,7 +219,7 @@ impl Walk<'_, '_> {
         }
         let exchange = frame.exchange;
         // Among them may be some that came too late with their tokens, and are no part of it.
-        let same = |other: &&Frame<'_>| {
+        let same = |other: &&ParsedExchange<'_>| {
             (other.exchange.step, other.exchange.round) == (exchange.step, exchange.round)
                 && matches!(
                     other.exchange.role,
@@ -233,7 +233,7 @@ impl Walk<'_, '_> {
         length
     }
 
-    fn single(&mut self, frame: &Frame<'_>, index: usize, step: &Step, stopped: Option<&Stopped>) {
+    fn single(&mut self, frame: &ParsedExchange<'_>, index: usize, step: &Step, stopped: Option<&Stopped>) {
         let mut requirements = self.requirements(index);
         let subject = self.subject(index, "answer", answer_sentence(step, frame));
         if let Some(stopped) = stopped.filter(|_| self.stopped_at == Some(frame.index)) {
@@ -247,7 +247,7 @@ impl Walk<'_, '_> {
         let holds = words.iter().any(|word| frame.reading.is(*word));
         self.is_wrong = !holds;
         self.shows(frame, index, holds);
-        if let (true, Reading::Failed(failure)) = (step.meanwhile.is_some(), &frame.reading) {
+        if let (true, AnswerClass::Failed(failure)) = (step.meanwhile.is_some(), &frame.reading) {
             // Nobody has to wait for a body: what was written tells.
             let finding = Finding::Unknown {
                 reason: format!(
@@ -259,7 +259,7 @@ impl Walk<'_, '_> {
             self.checks.note(subject, frame.index, finding);
             let before = self.stored(frame).cloned();
             let expected = Expected::exactly(before.clone());
-            return self.settle(frame, Some(index), requirements, before, expected);
+            return self.expect_stored(frame, Some(index), requirements, before, expected);
         }
         match (&step.advice, holds) {
             (None, true) => self.checks.note(subject, frame.index, Finding::Holds),
@@ -275,7 +275,7 @@ impl Walk<'_, '_> {
                 }
             }
         }
-        if !matches!(frame.reading, Reading::Failed(_)) {
+        if !matches!(frame.reading, AnswerClass::Failed(_)) {
             answers::pointers(self, frame, index, step);
         }
         let before = self.stored(frame).cloned();
@@ -285,9 +285,9 @@ impl Walk<'_, '_> {
         }
         let mut expected = self.expected(frame, step, before.as_ref());
         let may_be_either = match &frame.reading {
-            Reading::Conflict(_) => !holds,
-            Reading::Granted(_) => words.first() == Some(&Word::Conflict) && !holds,
-            Reading::Unreadable(_) => true,
+            AnswerClass::Conflict(_) => !holds,
+            AnswerClass::Granted(_) => words.first() == Some(&ExpectedAnswer::Conflict) && !holds,
+            AnswerClass::Unreadable(_) => true,
             _ => false,
         };
         if !may_be_either {
@@ -304,23 +304,23 @@ impl Walk<'_, '_> {
             let operation = frame.exchange.operation.unwrap_or(Operation::Push);
             expected
                 .states
-                .push(Stored::after(operation, before.as_ref(), request));
+                .push(RepoState::after(operation, before.as_ref(), request));
             expected.states.push(before.clone());
         }
         let asked = expected.states.first().cloned().flatten();
         if let Some(other) = self.answered_other(frame, asked.as_ref()) {
             expected.states.push(Some(other));
         }
-        self.settle(frame, Some(index), requirements, before, expected);
+        self.expect_stored(frame, Some(index), requirements, before, expected);
     }
 
     /// What an operation breaks that nobody was answered by anywhere in the case: its own rule, whatever the step asked.
-    fn silenced(&self, frame: &Frame<'_>) -> Option<Vec<&'static str>> {
+    fn silenced(&self, frame: &ParsedExchange<'_>) -> Option<Vec<&'static str>> {
         let operation = frame
             .exchange
             .operation
             .filter(|operation| operation.needs_token())?;
-        let failed = matches!(frame.reading, Reading::Failed(_)) && !blame::is_no_http(&frame.reading);
+        let failed = matches!(frame.reading, AnswerClass::Failed(_)) && !blame::is_no_http(&frame.reading);
         (failed && !self.answered.contains(&operation) && !blame::is_limit(self, frame, operation))
             .then(|| vec![operation.rule()])
     }
@@ -329,7 +329,7 @@ impl Walk<'_, '_> {
     /// Says which it is, none where it breaks nothing.
     fn wrong_answer(
         &mut self,
-        frame: &Frame<'_>,
+        frame: &ParsedExchange<'_>,
         step: &Step,
         own: &[&'static str],
         subject: Subject,
@@ -355,7 +355,7 @@ impl Walk<'_, '_> {
     }
 
     /// What an exchange says beside what it was made for: who created what, and who is let in.
-    fn remember(&mut self, frame: &Frame<'_>) {
+    fn remember(&mut self, frame: &ParsedExchange<'_>) {
         let (Some(repo), Some(body)) = (&frame.exchange.repo, frame.reading.granted()) else {
             return;
         };
@@ -380,7 +380,7 @@ impl Walk<'_, '_> {
     }
 
     /// A write that is no valid message was granted: what is served of the repository from then on may be of our making.
-    fn notice_spoilt(&mut self, frame: &Frame<'_>) {
+    fn notice_spoilt(&mut self, frame: &ParsedExchange<'_>) {
         let operation = frame.exchange.operation.filter(|operation| operation.writes());
         let Some(message) = operation.and_then(Operation::request_message) else {
             return;
@@ -390,17 +390,17 @@ impl Walk<'_, '_> {
                 && schema::base64_violations(message, request).is_empty()
         });
         if let (false, Some(_), Some(repo)) = (valid, frame.reading.granted(), &frame.exchange.repo) {
-            self.spoilt.entry(repo.clone()).or_insert(frame.index);
+            self.tainted.entry(repo.clone()).or_insert(frame.index);
         }
     }
 
     /// A request that had to be refused was granted: nothing of it may be stored, and if it is, that is one fault, not many.
     fn wrongly_granted(
         &mut self,
-        frame: &Frame<'_>,
+        frame: &ParsedExchange<'_>,
         index: usize,
         requirements: Vec<&'static str>,
-        before: Option<Stored>,
+        before: Option<RepoState>,
     ) {
         let Some(operation) = frame.exchange.operation.filter(|operation| operation.writes()) else {
             return;
@@ -415,7 +415,7 @@ impl Walk<'_, '_> {
             requirements,
             granted,
             before,
-            spoilt: true,
+            tainted: true,
             altered: true,
             told: frame.reading.granted().cloned(),
             ..Audit::new(frame, operation, expected)
@@ -423,7 +423,7 @@ impl Walk<'_, '_> {
     }
 
     /// What the expected answer verifies besides; another answer says nothing about it.
-    fn shows(&mut self, frame: &Frame<'_>, index: usize, holds: bool) {
+    fn shows(&mut self, frame: &ParsedExchange<'_>, index: usize, holds: bool) {
         let requirements = interned(self.case.step_shows(index));
         let finding = match holds {
             true => Finding::Holds,
@@ -440,7 +440,7 @@ impl Walk<'_, '_> {
     }
 
     /// Advice is given and counts for nothing. Each way of asking for it is one of its own.
-    fn advise(&mut self, frame: &Frame<'_>, subject: Subject, advice: &str) {
+    fn advise(&mut self, frame: &ParsedExchange<'_>, subject: Subject, advice: &str) {
         let how = frame.exchange.spoiled.as_deref().unwrap_or("asked as usual");
         let finding = Finding::Unknown {
             reason: format!("{}: {advice}", frame.reading.describe()),
@@ -455,12 +455,12 @@ impl Walk<'_, '_> {
     }
 
     /// What is stored after an answer, and what audits must therefore see.
-    fn settle(
+    fn expect_stored(
         &mut self,
-        frame: &Frame<'_>,
+        frame: &ParsedExchange<'_>,
         step: Option<usize>,
         requirements: Vec<&'static str>,
-        before: Option<Stored>,
+        before: Option<RepoState>,
         expected: Expected,
     ) {
         let Some(operation) = frame.exchange.operation.filter(|operation| operation.writes()) else {
@@ -478,22 +478,22 @@ impl Walk<'_, '_> {
             altered: frame.exchange.spoiled.is_some(),
             is_again: self.is_again(frame),
             is_first: !self.is(frame, Mark::Deviated),
-            is_conflict: matches!(frame.reading, Reading::Conflict(_)),
+            is_conflict: matches!(frame.reading, AnswerClass::Conflict(_)),
             refusal: frame.reading.status(),
             ..Audit::new(frame, operation, expected)
         });
     }
 
     /// What must be stored after a request of a step.
-    fn expected(&self, frame: &Frame<'_>, step: &Step, before: Option<&Stored>) -> Expected {
+    fn expected(&self, frame: &ParsedExchange<'_>, step: &Step, before: Option<&RepoState>) -> Expected {
         let Some(operation) = frame.exchange.operation else {
             return Expected::exactly(before.cloned());
         };
-        let Reading::Granted(_) = &frame.reading else {
+        let AnswerClass::Granted(_) = &frame.reading else {
             // Whether it was executed, nobody knows where no answer came. What was to be refused must not have been.
             let may_apply = !step.words().iter().all(|word| word.is_refusal());
             return Expected {
-                anything: may_apply && matches!(frame.reading, Reading::Failed(_)),
+                anything: may_apply && matches!(frame.reading, AnswerClass::Failed(_)),
                 ..Expected::exactly(before.cloned())
             };
         };
@@ -501,9 +501,9 @@ impl Walk<'_, '_> {
             return Expected::exactly(before.cloned());
         }
         let request = frame.request.as_ref();
-        let after = request.and_then(|request| Stored::after(operation, before, request));
+        let after = request.and_then(|request| RepoState::after(operation, before, request));
         let words = if step.stored.is_empty() {
-            &[StoredWord::Applied][..]
+            &[StoredWords::Applied][..]
         } else {
             &step.stored.0
         };
@@ -514,16 +514,16 @@ impl Walk<'_, '_> {
         };
         for word in words {
             match word {
-                StoredWord::Applied => expected.states.extend(applied(operation, before, after.clone())),
-                StoredWord::Unchanged => expected.states.push(before.cloned()),
-                StoredWord::Grown => expected.above = Some(before.map_or(0, |before| before.version)),
-                StoredWord::Any => expected.anything = true,
+                StoredWords::Applied => expected.states.extend(applied(operation, before, after.clone())),
+                StoredWords::Unchanged => expected.states.push(before.cloned()),
+                StoredWords::Grown => expected.above = Some(before.map_or(0, |before| before.version)),
+                StoredWords::Any => expected.anything = true,
             }
         }
         expected
     }
 
-    fn round(&mut self, frames: &[Frame<'_>], index: usize, stopped: Option<&Stopped>) {
+    fn round(&mut self, frames: &[ParsedExchange<'_>], index: usize, stopped: Option<&Stopped>) {
         let requirements = self.requirements(index);
         let first = &frames[0];
         let ended = |_: &&Stopped| frames.iter().any(|frame| self.stopped_at == Some(frame.index));
@@ -610,7 +610,7 @@ impl Walk<'_, '_> {
     /// Whether some order explains the answers of a round, and which rule they contradict if none does.
     fn ordered(
         &mut self,
-        before: Option<&Stored>,
+        before: Option<&RepoState>,
         runners: &[race::Runner<'_>],
         (step, round): (usize, usize),
         explained: bool,
@@ -647,7 +647,7 @@ impl Walk<'_, '_> {
 
     /// Whether a token was refused that the target issued in this case, and that was good for a while yet. That is the
     /// fault then, whatever the request was about.
-    pub(super) fn token_refused(&mut self, frame: &Frame<'_>, step: Option<usize>) -> bool {
+    pub(super) fn token_refused(&mut self, frame: &ParsedExchange<'_>, step: Option<usize>) -> bool {
         let exchange = frame.exchange;
         let own = exchange.spoiled.is_none() && exchange.operation.is_some_and(Operation::needs_token);
         let refused = own && frame.reading.status() == Some(401) && exchange.role != Role::Throttled;
@@ -665,8 +665,9 @@ impl Walk<'_, '_> {
     }
 
     /// Says once of each race how often it was answered with nothing to judge by.
-    fn say_hitches(&mut self, frames: &[Frame<'_>]) {
-        let is_lone = |frame: &Frame<'_>| frame.exchange.role != Role::Step && hitches::is_hitch(frame);
+    fn say_hitches(&mut self, frames: &[ParsedExchange<'_>]) {
+        let is_lone =
+            |frame: &ParsedExchange<'_>| frame.exchange.role != Role::Step && hitches::is_hitch(frame);
         let flaky = frames.iter().any(is_lone);
         for (index, hitches) in std::mem::take(&mut self.hitches) {
             let Some((frame, finding)) = hitches.finding(flaky) else {
@@ -691,18 +692,18 @@ impl Walk<'_, '_> {
     }
 
     /// Where no order explains the answers, the audits begin from what one of the granted requests asked for.
-    fn store_any_granted(&mut self, frames: &[Frame<'_>]) {
+    fn store_any_granted(&mut self, frames: &[ParsedExchange<'_>]) {
         for frame in frames {
             if let (Some(operation), Some(request), Some(_)) =
                 (frame.exchange.operation, &frame.request, frame.reading.granted())
             {
-                let after = Stored::after(operation, self.stored(frame), request);
+                let after = RepoState::after(operation, self.stored(frame), request);
                 self.store(frame, after);
             }
         }
     }
 
-    fn redemptions(&mut self, frames: &[Frame<'_>], index: usize) {
+    fn redemptions(&mut self, frames: &[ParsedExchange<'_>], index: usize) {
         self.hitches.entry(index).or_default().count(frames);
         let granted = || frames.iter().filter(|frame| blame::yields_token(frame));
         let subject = self.subject(
@@ -724,7 +725,7 @@ impl Walk<'_, '_> {
         self.checks.note(subject, second.index, finding);
     }
 
-    fn look(&mut self, frame: &Frame<'_>) -> usize {
+    fn audit(&mut self, frame: &ParsedExchange<'_>) -> usize {
         let audit = match frame.exchange.step {
             // What was looked at after the set-up is over with the first step.
             Some(step) => self.audit.take().filter(|audit| audit.step == Some(step)),
@@ -739,7 +740,7 @@ impl Walk<'_, '_> {
             if audit.is_split {
                 self.mark(frame, Mark::Split);
             }
-            audit.look(self, frame);
+            audit.judge(self, frame);
             if let Some(seen) = &audit.seen {
                 self.store(frame, Some(seen.clone()));
             }
@@ -749,8 +750,8 @@ impl Walk<'_, '_> {
     }
 
     /// The looks of one time, from this one on: each member has one.
-    fn looks(&self, frame: &Frame<'_>) -> impl Iterator<Item = &Frame<'_>> {
-        let time = |frame: &Frame<'_>| {
+    fn audits_of_one_time(&self, frame: &ParsedExchange<'_>) -> impl Iterator<Item = &ParsedExchange<'_>> {
+        let time = |frame: &ParsedExchange<'_>| {
             let exchange = frame.exchange;
             (
                 exchange.step,
@@ -766,8 +767,8 @@ impl Walk<'_, '_> {
     }
 
     /// Whether the members who look from here on are served different rosters.
-    fn is_split(&self, frame: &Frame<'_>) -> bool {
-        let roster = |other: &Frame<'_>| -> Option<BTreeSet<String>> {
+    fn is_split(&self, frame: &ParsedExchange<'_>) -> bool {
+        let roster = |other: &ParsedExchange<'_>| -> Option<BTreeSet<String>> {
             let entries = other
                 .reading
                 .granted()?
@@ -775,13 +776,13 @@ impl Walk<'_, '_> {
                 .as_array()?;
             Some(entries.iter().filter_map(member_id).map(str::to_owned).collect())
         };
-        let mut rosters = self.looks(frame).filter_map(roster);
+        let mut rosters = self.audits_of_one_time(frame).filter_map(roster);
         let first = rosters.next();
         rosters.any(|other| Some(other) != first)
     }
 
     /// The first look after the set-up: what is served is the state from then on.
-    fn of_set_up(&mut self, frame: &Frame<'_>) -> Option<Audit> {
+    fn of_set_up(&mut self, frame: &ParsedExchange<'_>) -> Option<Audit> {
         let expected = self.stored(frame).cloned()?;
         let made_by = self.pending(frame)?;
         let repo = frame.exchange.repo.as_ref()?;
@@ -804,7 +805,7 @@ impl Walk<'_, '_> {
     /// as well. What is but spelt otherwise is the business of base64.
     pub(super) fn stale_or_altered(
         &self,
-        frame: &Frame<'_>,
+        frame: &ParsedExchange<'_>,
         differences: Vec<Difference>,
         body: &Value,
     ) -> Vec<Difference> {
@@ -856,25 +857,25 @@ impl Walk<'_, '_> {
     }
 
     /// Whether the same request was made before in this case.
-    pub(super) fn is_again(&self, frame: &Frame<'_>) -> bool {
-        let is_same = |other: &&Frame<'_>| {
+    pub(super) fn is_again(&self, frame: &ParsedExchange<'_>) -> bool {
+        let is_same = |other: &&ParsedExchange<'_>| {
             other.exchange.operation == frame.exchange.operation && other.request == frame.request
         };
         frame.request.is_some() && self.frames[..frame.index].iter().any(|other| is_same(&other))
     }
 
     /// The writes of the set-up that a repository has had and nobody has looked at.
-    pub(super) fn pending(&self, frame: &Frame<'_>) -> Option<Vec<Operation>> {
+    pub(super) fn pending(&self, frame: &ParsedExchange<'_>) -> Option<Vec<Operation>> {
         self.pending.get(frame.exchange.repo.as_deref()?).cloned()
     }
 
     /// What the create of a repository was answered with.
-    pub(super) fn told(&self, frame: &Frame<'_>) -> Option<Value> {
+    pub(super) fn told(&self, frame: &ParsedExchange<'_>) -> Option<Value> {
         self.told.get(frame.exchange.repo.as_deref()?).cloned()
     }
 
     /// Takes what a pull serves for the state from then on.
-    pub(super) fn adopt(&mut self, frame: &Frame<'_>, before: &Stored, body: &Value) {
+    pub(super) fn adopt(&mut self, frame: &ParsedExchange<'_>, before: &RepoState, body: &Value) {
         let Some(repo) = frame.exchange.repo.as_deref() else {
             return;
         };
@@ -883,14 +884,14 @@ impl Walk<'_, '_> {
     }
 
     /// Whether who asks is a member, by what was served last.
-    pub(super) fn is_member(&self, frame: &Frame<'_>) -> bool {
+    pub(super) fn is_member(&self, frame: &ParsedExchange<'_>) -> bool {
         let id = self.member_id(frame.actor());
         self.stored(frame)
             .is_some_and(|stored| stored.member(&id).is_some())
     }
 
     /// Whether who asks created the repository.
-    pub(super) fn is_creator(&self, frame: &Frame<'_>) -> bool {
+    pub(super) fn is_creator(&self, frame: &ParsedExchange<'_>) -> bool {
         let repo = frame.exchange.repo.as_deref().unwrap_or_default();
         self.creators
             .get(repo)
@@ -898,31 +899,31 @@ impl Walk<'_, '_> {
     }
 
     /// Whether this was found out about the repository of an exchange.
-    pub(super) fn is(&self, frame: &Frame<'_>, mark: Mark) -> bool {
+    pub(super) fn is(&self, frame: &ParsedExchange<'_>, mark: Mark) -> bool {
         let repo = frame.exchange.repo.as_ref();
         repo.is_some_and(|repo| self.marks.contains(&(mark, repo.clone())))
     }
 
     /// Notes what was found out about the repository of an exchange.
-    pub(super) fn mark(&mut self, frame: &Frame<'_>, mark: Mark) {
+    pub(super) fn mark(&mut self, frame: &ParsedExchange<'_>, mark: Mark) {
         self.marks
             .extend(frame.exchange.repo.clone().map(|repo| (mark, repo)));
     }
 
     /// Notes that members are served the state that is expected.
-    pub(super) fn settles(&mut self, frame: &Frame<'_>) {
+    pub(super) fn mark_as_served(&mut self, frame: &ParsedExchange<'_>) {
         if let Some(repo) = frame.exchange.repo.clone() {
             self.marks.remove(&(Mark::Unsettled, repo));
         }
     }
 
     /// Whether something else was served of the repository than should be, or may be stored.
-    pub(super) fn is_deviated(&self, frame: &Frame<'_>) -> bool {
+    pub(super) fn is_deviated(&self, frame: &ParsedExchange<'_>) -> bool {
         self.is(frame, Mark::Deviated) || self.is(frame, Mark::Unsettled)
     }
 
     /// Whether a repository is another one than the case speaks of: something else was served or answered of it.
-    pub(super) fn is_another(&self, frame: &Frame<'_>) -> bool {
+    pub(super) fn is_another(&self, frame: &ParsedExchange<'_>) -> bool {
         self.is_deviated(frame) || self.is(frame, Mark::Rebased)
     }
 
@@ -932,8 +933,8 @@ impl Walk<'_, '_> {
     }
 
     /// Whether somebody is removed in the round of a race.
-    pub(super) fn removes_in_round(&self, frame: &Frame<'_>) -> bool {
-        let of_round = |other: &&Frame<'_>| {
+    pub(super) fn removes_in_round(&self, frame: &ParsedExchange<'_>) -> bool {
+        let of_round = |other: &&ParsedExchange<'_>| {
             (other.exchange.step, other.exchange.round) == (frame.exchange.step, frame.exchange.round)
         };
         let mut others = self.frames.iter().filter(of_round);
@@ -941,13 +942,13 @@ impl Walk<'_, '_> {
     }
 
     /// Whether anybody was granted anything in this repository but its creation.
-    pub(super) fn was_served(&self, frame: &Frame<'_>) -> bool {
+    pub(super) fn was_served(&self, frame: &ParsedExchange<'_>) -> bool {
         let repo = frame.exchange.repo.as_deref().unwrap_or_default();
         self.served.iter().any(|(served, _)| served == repo)
     }
 
     /// Whether who asks was granted something in this repository other than its creation.
-    pub(super) fn was_served_to(&self, frame: &Frame<'_>) -> bool {
+    pub(super) fn was_served_to(&self, frame: &ParsedExchange<'_>) -> bool {
         let repo = frame.exchange.repo.clone().unwrap_or_default();
         self.served.contains(&(repo, frame.actor().to_owned()))
     }
@@ -958,34 +959,34 @@ impl Walk<'_, '_> {
     }
 
     /// Notes that a repository holds something of the harness's making that is no valid message.
-    pub(super) fn taint(&mut self, frame: &Frame<'_>) {
+    pub(super) fn taint(&mut self, frame: &ParsedExchange<'_>) {
         if let Some(repo) = &frame.exchange.repo {
-            self.spoilt.entry(repo.clone()).or_insert(frame.index);
+            self.tainted.entry(repo.clone()).or_insert(frame.index);
         }
     }
 
     /// Whether something of the repository was found to be served otherwise than it was sent.
-    pub(super) fn is_altered(&self, frame: &Frame<'_>) -> bool {
+    pub(super) fn is_altered(&self, frame: &ParsedExchange<'_>) -> bool {
         let repo = frame.exchange.repo.as_deref().unwrap_or_default();
         self.told_of.iter().any(|(told, _)| told == repo)
     }
 
     /// Whether another member is let in, as far as he asks at the same time: the roster says who is.
-    pub(super) fn is_let_in(&self, frame: &Frame<'_>, member: &str) -> bool {
-        self.looks(frame)
+    pub(super) fn is_let_in(&self, frame: &ParsedExchange<'_>, member: &str) -> bool {
+        self.audits_of_one_time(frame)
             .any(|look| look.reading.granted().is_some() && self.member_id(look.actor()) == member)
     }
 
     /// Whether a removal was granted somewhere in the case before an exchange.
     pub(super) fn removed_anywhere(&self, before: usize) -> bool {
-        let is_removal = |frame: &Frame<'_>| {
+        let is_removal = |frame: &ParsedExchange<'_>| {
             frame.exchange.operation == Some(Operation::RemoveMember) && frame.reading.granted().is_some()
         };
         self.frames[..before].iter().any(is_removal)
     }
 
     /// Whether this is the first time that a value of a repository is found to be another one than was sent.
-    pub(super) fn is_new(&mut self, frame: &Frame<'_>, difference: &Difference) -> bool {
+    pub(super) fn is_new(&mut self, frame: &ParsedExchange<'_>, difference: &Difference) -> bool {
         let repo = frame.exchange.repo.clone().unwrap_or_default();
         let field = difference.pointer.rsplit('/').next().unwrap_or_default();
         let field = match difference.kind {
@@ -998,7 +999,7 @@ impl Walk<'_, '_> {
 
     /// Whether the last write of the repository was answered with a manifest whose policy is true, and no pull ever was:
     /// then it is the pull that leaves it out.
-    pub(super) fn pull_drops_policy(&self, frame: &Frame<'_>) -> bool {
+    pub(super) fn pull_drops_policy(&self, frame: &ParsedExchange<'_>) -> bool {
         let repo = frame.exchange.repo.as_deref().unwrap_or_default();
         let answered = self
             .answered_with
@@ -1010,7 +1011,7 @@ impl Walk<'_, '_> {
     }
 
     /// The frames of the case.
-    pub(super) fn frames(&self) -> &[Frame<'_>] {
+    pub(super) fn frames(&self) -> &[ParsedExchange<'_>] {
         self.frames
     }
 
@@ -1021,14 +1022,14 @@ impl Walk<'_, '_> {
     }
 
     /// Whether who asks was granted something in this repository before.
-    pub(super) fn had_access(&self, frame: &Frame<'_>) -> bool {
+    pub(super) fn had_access(&self, frame: &ParsedExchange<'_>) -> bool {
         let repo = frame.exchange.repo.clone().unwrap_or_default();
         self.access.contains(&(repo, frame.actor().to_owned()))
     }
 
     /// Whether a valid request of this operation was granted before in the case.
     pub(super) fn was_granted(&self, operation: Operation, before: usize) -> bool {
-        let granted = |frame: &Frame<'_>| {
+        let granted = |frame: &ParsedExchange<'_>| {
             frame.exchange.operation == Some(operation)
                 && frame.exchange.spoiled.is_none()
                 && frame.reading.granted().is_some()
@@ -1092,9 +1093,9 @@ impl Walk<'_, '_> {
     }
 
     /// Whether the target took something that it should have refused, in the repository of an exchange.
-    pub(super) fn is_spoilt(&self, frame: &Frame<'_>) -> bool {
+    pub(super) fn is_spoilt(&self, frame: &ParsedExchange<'_>) -> bool {
         let repo = frame.exchange.repo.as_ref();
-        repo.is_some_and(|repo| self.spoilt.contains_key(repo))
+        repo.is_some_and(|repo| self.tainted.contains_key(repo))
     }
 
     pub(super) fn requirements(&self, index: usize) -> Vec<&'static str> {
@@ -1115,11 +1116,11 @@ impl Walk<'_, '_> {
         }
     }
 
-    pub(super) fn stored(&self, frame: &Frame<'_>) -> Option<&Stored> {
+    pub(super) fn stored(&self, frame: &ParsedExchange<'_>) -> Option<&RepoState> {
         self.repos.get(frame.exchange.repo.as_deref()?)
     }
 
-    fn store(&mut self, frame: &Frame<'_>, state: Option<Stored>) {
+    fn store(&mut self, frame: &ParsedExchange<'_>, state: Option<RepoState>) {
         if let (Some(repo), Some(state)) = (&frame.exchange.repo, state) {
             self.repos.insert(repo.clone(), state);
         }
@@ -1137,13 +1138,17 @@ fn interned(ids: Vec<&str>) -> Vec<&'static str> {
 }
 
 /// Whether an exchange is of an operation that is answered with the manifest.
-fn answers_manifest(frame: &Frame<'_>) -> bool {
+fn answers_manifest(frame: &ParsedExchange<'_>) -> bool {
     let operation = frame.exchange.operation;
     operation.is_some_and(|operation| operation.answer_message() == "VaultManifest")
 }
 
 /// What a granted write may leave behind.
-fn applied(operation: Operation, before: Option<&Stored>, after: Option<Stored>) -> Vec<Option<Stored>> {
+fn applied(
+    operation: Operation,
+    before: Option<&RepoState>,
+    after: Option<RepoState>,
+) -> Vec<Option<RepoState>> {
     let Some(after) = after else {
         return vec![before.cloned()];
     };
@@ -1153,14 +1158,14 @@ fn applied(operation: Operation, before: Option<&Stored>, after: Option<Stored>)
 
 /// The state after a push whose envelope is of another epoch, where the repository's epoch stays what it was. Whether such a
 /// push moves it is left open by the protocol: both are right.
-pub(super) fn epoch_left(operation: Operation, before: &Stored, after: &Stored) -> Option<Stored> {
-    (operation == Operation::Push && before.epoch != after.epoch).then(|| Stored {
+pub(super) fn epoch_left(operation: Operation, before: &RepoState, after: &RepoState) -> Option<RepoState> {
+    (operation == Operation::Push && before.epoch != after.epoch).then(|| RepoState {
         epoch: before.epoch,
         ..after.clone()
     })
 }
 
-fn answer_sentence(step: &Step, frame: &Frame<'_>) -> String {
+fn answer_sentence(step: &Step, frame: &ParsedExchange<'_>) -> String {
     let what = frame
         .exchange
         .operation
@@ -1180,7 +1185,7 @@ fn planned_sentence(step: &Step) -> String {
     }
 }
 
-fn alternatives(words: &[Word]) -> String {
-    let words: Vec<String> = words.iter().map(Word::to_string).collect();
+fn alternatives(words: &[ExpectedAnswer]) -> String {
+    let words: Vec<String> = words.iter().map(ExpectedAnswer::to_string).collect();
     words.join(" or ")
 }

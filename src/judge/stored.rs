@@ -6,20 +6,20 @@ use super::answers::{self, report};
 use super::blame;
 use super::check::Finding;
 use super::compare::{self, Difference, Kind};
-use super::parsed::Frame;
+use super::parsed::ParsedExchange;
 use super::steps::{Mark, Walk};
-use crate::case::Word;
+use crate::case::ExpectedAnswer;
 use crate::crypto::{DataKey, OpenError, open_payload};
-use crate::outcome::Reading;
+use crate::outcome::AnswerClass;
 use crate::protocol::{DEFAULT_SCHEME, EncryptedEnvelope, Operation, WrappedKey, schema};
 use crate::record::verdict::Verdict;
-use crate::repo_state::{Stored, member_id};
+use crate::repo_state::{RepoState, member_id};
 
 /// What may be stored.
 #[derive(Debug, Clone)]
 pub(super) struct Expected {
     /// One of these; the preferred one first. `None` stands for no repository.
-    pub(super) states: Vec<Option<Stored>>,
+    pub(super) states: Vec<Option<RepoState>>,
     /// Or any state with a version above this.
     pub(super) above: Option<i64>,
     /// Or any state at all.
@@ -27,7 +27,7 @@ pub(super) struct Expected {
 }
 
 impl Expected {
-    pub(super) fn exactly(state: Option<Stored>) -> Expected {
+    pub(super) fn exactly(state: Option<RepoState>) -> Expected {
         Expected {
             states: vec![state],
             above: None,
@@ -45,12 +45,12 @@ pub(super) struct Audit {
     pub(super) requirements: Vec<&'static str>,
     pub(super) operation: Operation,
     pub(super) granted: bool,
-    pub(super) before: Option<Stored>,
+    pub(super) before: Option<RepoState>,
     pub(super) expected: Expected,
     /// What the first member saw; the others must see the same.
-    pub(super) seen: Option<Stored>,
+    pub(super) seen: Option<RepoState>,
     /// Whether the request had to be refused and was granted: then any difference is that one fault.
-    pub(super) spoilt: bool,
+    pub(super) tainted: bool,
     /// Whether the request was changed on purpose: what it says may then not fit together.
     pub(super) altered: bool,
     /// Whether the request was sent before, word by word.
@@ -77,7 +77,7 @@ pub(super) struct Audit {
 
 impl Audit {
     /// The audits of a write that was granted as it was asked for, and is neither the first of its kind nor one of several.
-    pub(super) fn new(frame: &Frame<'_>, operation: Operation, expected: Expected) -> Audit {
+    pub(super) fn new(frame: &ParsedExchange<'_>, operation: Operation, expected: Expected) -> Audit {
         Audit {
             step: None,
             requirements: Vec::new(),
@@ -86,7 +86,7 @@ impl Audit {
             before: None,
             expected,
             seen: None,
-            spoilt: false,
+            tainted: false,
             altered: false,
             is_again: false,
             is_undone: false,
@@ -102,7 +102,7 @@ impl Audit {
     }
 
     /// One member's look.
-    pub(super) fn look(&mut self, walk: &mut Walk<'_, '_>, frame: &Frame<'_>) {
+    pub(super) fn judge(&mut self, walk: &mut Walk<'_, '_>, frame: &ParsedExchange<'_>) {
         if self.expected.anything && !self.is_known_member(walk, frame) {
             return;
         }
@@ -112,17 +112,19 @@ impl Audit {
         let (name, sentence) = self.sentence();
         let base = self.basis();
         let finding = match (&frame.reading, &base) {
-            (Reading::Granted(body), Some(base)) => return self.compare(walk, frame, body, base),
-            (Reading::Granted(body), None) if self.expected.anything => {
-                self.seen = Stored::served(body);
+            (AnswerClass::Granted(body), Some(base)) => return self.compare(walk, frame, body, base),
+            (AnswerClass::Granted(body), None) if self.expected.anything => {
+                self.seen = RepoState::served(body);
                 Finding::Holds
             }
-            (Reading::Granted(_), None) if frame.breach().is_some() => Finding::Unknown {
+            (AnswerClass::Granted(_), None) if frame.breach().is_some() => Finding::Unknown {
                 reason: "what is served is no repository, which is a finding of its own".to_owned(),
                 verdict: Verdict::Blocked,
             },
-            (Reading::Granted(_), None) => Finding::broken("the repository exists"),
-            (reading, None) if reading.is(Word::Status(404)) || reading.is(Word::Status(403)) => {
+            (AnswerClass::Granted(_), None) => Finding::broken("the repository exists"),
+            (reading, None)
+                if reading.is(ExpectedAnswer::Status(404)) || reading.is(ExpectedAnswer::Status(403)) =>
+            {
                 Finding::Holds
             }
             (reading, None) => Finding::Unknown {
@@ -133,7 +135,7 @@ impl Audit {
         };
         let rule = match &finding {
             Finding::Broken { .. } if self.operation != Operation::CreateRepo => self.aliased(),
-            Finding::Broken { .. } if !self.spoilt => self.unwritten(walk),
+            Finding::Broken { .. } if !self.tainted => self.unwritten(walk),
             _ => self.requirements.clone(),
         };
         report(walk, frame, self.step, name, sentence, &rule, finding);
@@ -170,14 +172,14 @@ impl Audit {
     }
 
     /// Whether somebody who was refused is a member, as far as that can be told where anything may be stored.
-    fn is_known_member(&self, walk: &Walk<'_, '_>, frame: &Frame<'_>) -> bool {
+    fn is_known_member(&self, walk: &Walk<'_, '_>, frame: &ParsedExchange<'_>) -> bool {
         let id = walk.member_id(frame.actor());
         let seen = self.seen.as_ref();
         frame.reading.granted().is_some() || seen.is_some_and(|seen| seen.member(&id).is_some())
     }
 
     /// A member who is not served at all: the write is to blame where nothing is there or nobody is let in, and else the pull.
-    fn shut_out(&self, walk: &mut Walk<'_, '_>, frame: &Frame<'_>, reading: &Reading) {
+    fn shut_out(&self, walk: &mut Walk<'_, '_>, frame: &ParsedExchange<'_>, reading: &AnswerClass) {
         let (name, sentence) = self.sentence();
         // Whether he still is one, nobody knows, where the write may or may not have been done.
         let id = walk.member_id(frame.actor());
@@ -221,14 +223,14 @@ impl Audit {
     }
 
     /// Whether it may be the refused write that shuts a member out, or what made him a member.
-    fn is_untold(&self, walk: &Walk<'_, '_>, frame: &Frame<'_>) -> bool {
+    fn is_untold(&self, walk: &Walk<'_, '_>, frame: &ParsedExchange<'_>) -> bool {
         let is_new = !walk.was_served_to(frame) && !walk.is_creator(frame);
         is_new && !self.granted && self.made_by.is_none() && self.seen.is_none()
     }
 
     /// What it breaks that a member is let in nowhere: what made him a member, where he never was let in, and else the
     /// write that is looked at.
-    fn shut_out_by(&self, walk: &Walk<'_, '_>, frame: &Frame<'_>) -> Vec<&'static str> {
+    fn shut_out_by(&self, walk: &Walk<'_, '_>, frame: &ParsedExchange<'_>) -> Vec<&'static str> {
         let by_roster = matches!(self.operation, Operation::Push | Operation::RemoveMember);
         match (walk.was_served_to(frame), walk.is_creator(frame)) {
             (false, true) => vec![Operation::CreateRepo.rule()],
@@ -242,7 +244,7 @@ impl Audit {
     }
 
     /// What this look is held against: what the first one saw, or else what is expected.
-    fn basis(&self) -> Option<Stored> {
+    fn basis(&self) -> Option<RepoState> {
         if self.seen.is_some() {
             return self.seen.clone();
         }
@@ -265,7 +267,13 @@ impl Audit {
         )
     }
 
-    fn compare(&mut self, walk: &mut Walk<'_, '_>, frame: &Frame<'_>, body: &Value, base: &Stored) {
+    fn compare(
+        &mut self,
+        walk: &mut Walk<'_, '_>,
+        frame: &ParsedExchange<'_>,
+        body: &Value,
+        base: &RepoState,
+    ) {
         let differences = walk.stale_or_altered(frame, self.differences(body), body);
         let (name, sentence) = self.sentence();
         let state: Vec<Difference> = differences
@@ -274,7 +282,7 @@ impl Audit {
             .cloned()
             .collect();
         let requirements = self.requirements.clone();
-        if self.spoilt {
+        if self.tainted {
             let finding = broken(&differences, frame.actor());
             report(walk, frame, self.step, name, sentence, &requirements, finding);
             self.binds(walk, frame, body);
@@ -294,7 +302,7 @@ impl Audit {
             );
         }
         if state.is_empty() {
-            walk.settles(frame);
+            walk.mark_as_served(frame);
         }
         self.is_undone = state
             .iter()
@@ -342,7 +350,7 @@ impl Audit {
     }
 
     /// Whatever a push had to be refused for, the version does not go back.
-    fn growth(&self, walk: &mut Walk<'_, '_>, frame: &Frame<'_>, body: &Value) {
+    fn growth(&self, walk: &mut Walk<'_, '_>, frame: &ParsedExchange<'_>, body: &Value) {
         let before = self.before.as_ref().filter(|_| self.operation == Operation::Push);
         let version = body.pointer("/manifest/payloadVersion").and_then(Value::as_i64);
         if let (Some(before), Some(version)) = (before, version)
@@ -364,7 +372,12 @@ impl Audit {
     }
 
     /// What a difference of state breaks.
-    fn rule(&self, walk: &Walk<'_, '_>, frame: &Frame<'_>, difference: &Difference) -> Vec<&'static str> {
+    fn rule(
+        &self,
+        walk: &Walk<'_, '_>,
+        frame: &ParsedExchange<'_>,
+        difference: &Difference,
+    ) -> Vec<&'static str> {
         if difference.kind == Kind::Version && self.is_echo(walk, frame, difference) {
             return vec![Operation::Pull.rule()];
         }
@@ -415,7 +428,7 @@ impl Audit {
     }
 
     /// Whether a pull answers the version that it was told in place of the one that a create was answered with.
-    fn is_echo(&self, walk: &Walk<'_, '_>, frame: &Frame<'_>, difference: &Difference) -> bool {
+    fn is_echo(&self, walk: &Walk<'_, '_>, frame: &ParsedExchange<'_>, difference: &Difference) -> bool {
         let known = frame.known();
         let is_known = difference.counters.is_some_and(|(_, seen)| Some(seen) == known);
         let is_create = self.operation == Operation::CreateRepo && self.granted;
@@ -424,7 +437,7 @@ impl Audit {
     }
 
     /// An answer binds, whatever the request was: who was told that a version is applied must be served it.
-    fn binds(&self, walk: &mut Walk<'_, '_>, frame: &Frame<'_>, body: &Value) {
+    fn binds(&self, walk: &mut Walk<'_, '_>, frame: &ParsedExchange<'_>, body: &Value) {
         let told = self
             .told
             .as_ref()
@@ -445,7 +458,7 @@ impl Audit {
     }
 
     /// After a removal the wrapped key that a member was served before opens nothing that is served now.
-    fn shuts(&self, walk: &mut Walk<'_, '_>, frame: &Frame<'_>, body: &Value) {
+    fn shuts(&self, walk: &mut Walk<'_, '_>, frame: &ParsedExchange<'_>, body: &Value) {
         let epoch = body.pointer("/manifest/keyEpoch").and_then(Value::as_i64);
         let before = self.before.as_ref().filter(|before| epoch > Some(before.epoch));
         let old = before.and_then(|before| before.member(&walk.member_id(frame.actor())));
@@ -495,7 +508,7 @@ impl Audit {
     }
 
     /// An audit asks with another version than the current one: the answer must bring the envelope.
-    fn pull_rules(&self, walk: &mut Walk<'_, '_>, frame: &Frame<'_>, body: &Value) {
+    fn pull_rules(&self, walk: &mut Walk<'_, '_>, frame: &ParsedExchange<'_>, body: &Value) {
         if walk.is_deviated(frame) {
             return;
         }
@@ -507,7 +520,7 @@ impl Audit {
     }
 }
 
-fn differences(expected: &Stored, before: Option<&Stored>, body: &Value) -> Vec<Difference> {
+fn differences(expected: &RepoState, before: Option<&RepoState>, body: &Value) -> Vec<Difference> {
     let manifest = body.get("manifest").unwrap_or(&Value::Null);
     let mut differences = compare::manifest(expected, before, manifest, "/manifest");
     let old = before
@@ -553,8 +566,8 @@ pub(super) fn broken(differences: &[Difference], who: &str) -> Finding {
 /// The rules that hold for everything stored, whatever the case is about: verbatim bytes, policy, key binding.
 pub(super) fn aspects(
     walk: &mut Walk<'_, '_>,
-    frame: &Frame<'_>,
-    expected: &Stored,
+    frame: &ParsedExchange<'_>,
+    expected: &RepoState,
     operation: Operation,
     differences: &[Difference],
     made_by: Option<&[Operation]>,
@@ -627,7 +640,7 @@ pub(super) fn aspects(
 }
 
 /// After a removal: the keys that are served open what is served.
-fn opens(walk: &mut Walk<'_, '_>, frame: &Frame<'_>, body: &Value, step: Option<usize>) {
+fn opens(walk: &mut Walk<'_, '_>, frame: &ParsedExchange<'_>, body: &Value, step: Option<usize>) {
     let Some((wrapped, envelope)) = served(walk, frame, body) else {
         return;
     };
@@ -646,7 +659,11 @@ fn opens(walk: &mut Walk<'_, '_>, frame: &Frame<'_>, body: &Value, step: Option<
 }
 
 /// The wrapped key and the envelope that a member is served, where the key is under the scheme that the harness speaks.
-fn served(walk: &Walk<'_, '_>, frame: &Frame<'_>, body: &Value) -> Option<(WrappedKey, EncryptedEnvelope)> {
+fn served(
+    walk: &Walk<'_, '_>,
+    frame: &ParsedExchange<'_>,
+    body: &Value,
+) -> Option<(WrappedKey, EncryptedEnvelope)> {
     let id = walk.member_id(frame.actor());
     let entries = body.pointer("/manifest/members")?.as_array()?;
     let own = entries.iter().find(|entry| member_id(entry) == Some(&id))?;
@@ -661,7 +678,7 @@ fn wrapped_key(entry: &Value) -> Option<WrappedKey> {
 
 fn open(
     walk: &Walk<'_, '_>,
-    frame: &Frame<'_>,
+    frame: &ParsedExchange<'_>,
     wrapped: &WrappedKey,
     envelope: &EncryptedEnvelope,
 ) -> Result<(), OpenError> {

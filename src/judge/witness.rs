@@ -8,9 +8,9 @@
 
 use serde_json::Value;
 
-use super::actors::Cast;
-use super::parsed::Frame;
-use crate::case::{LoadedCase, Word};
+use super::actors::Actors;
+use super::parsed::ParsedExchange;
+use crate::case::{ExpectedAnswer, LoadedCase};
 use crate::protocol::Operation;
 use crate::record::verdict::Verdict;
 use crate::record::{CheckRecord, Stopped};
@@ -18,10 +18,10 @@ use crate::repo_state::member_id;
 
 /// Turns passes that nothing proves into blocked; into not applicable, where a limit of the target's ended the case
 /// before anything could.
-pub(super) fn withhold(
+pub(super) fn require_witness(
     case: &LoadedCase,
-    frames: &[Frame<'_>],
-    cast: &Cast<'_>,
+    frames: &[ParsedExchange<'_>],
+    cast: &Actors<'_>,
     stopped: Option<&Stopped>,
     records: &mut [CheckRecord],
 ) {
@@ -29,7 +29,7 @@ pub(super) fn withhold(
         Some(Verdict::NotApplicable) => Verdict::NotApplicable,
         _ => Verdict::Blocked,
     };
-    let grounded = frames.iter().any(|frame| is_grounded(frame, cast));
+    let grounded = frames.iter().any(|frame| shows_memory(frame, cast));
     for record in records {
         if record.verdict != Verdict::Pass {
             continue;
@@ -47,7 +47,7 @@ pub(super) fn withhold(
 
 /// Whether an answer is one that only a server with a memory can give: to a pull, which says nothing of who is a member, it
 /// brings the repository that was asked for with the caller in its roster.
-fn is_grounded(frame: &Frame<'_>, cast: &Cast<'_>) -> bool {
+fn shows_memory(frame: &ParsedExchange<'_>, cast: &Actors<'_>) -> bool {
     let (Some(Operation::Pull), Some(body)) = (frame.exchange.operation, frame.reading.granted()) else {
         return false;
     };
@@ -65,14 +65,14 @@ fn is_grounded(frame: &Frame<'_>, cast: &Cast<'_>) -> bool {
 }
 
 /// The operation whose refusal a check shows, where it was never granted in the case.
-fn unproven(case: &LoadedCase, frames: &[Frame<'_>], record: &CheckRecord) -> Option<Operation> {
+fn unproven(case: &LoadedCase, frames: &[ParsedExchange<'_>], record: &CheckRecord) -> Option<Operation> {
     let step = case.case.steps.get(record.step?)?.get_ref();
     let words = step.answer.as_ref()?.get_ref();
-    if record.name != "answer" || !words.iter().all(|word: &Word| word.is_refusal()) {
+    if record.name != "answer" || !words.iter().all(|word: &ExpectedAnswer| word.is_refusal()) {
         return None;
     }
     let operation = step.action().operation()?;
-    let granted = |frame: &Frame<'_>| {
+    let granted = |frame: &ParsedExchange<'_>| {
         let same = frame.exchange.operation == Some(operation) && frame.exchange.spoiled.is_none();
         same && frame.reading.granted().is_some()
     };

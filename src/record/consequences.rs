@@ -13,12 +13,12 @@ use crate::record::verdict::Verdict;
 use crate::record::{CaseRecord, CheckRecord};
 
 /// An operation is broken in itself where it breaks in so many cases without a race.
-const CASES: usize = 2;
+const LEAST_BROKEN_CASES: usize = 2;
 /// Or in such a part of those that use it: one of so many.
-const PART: usize = 16;
+const BROKEN_ONE_IN: usize = 16;
 
 /// The checks of what an operation does, and not of the form of its answer.
-const OWN: [&str; 10] = [
+const CHECKS_OF_THE_OPERATION: [&str; 10] = [
     "answer",
     "answer body",
     "answer binds",
@@ -32,10 +32,10 @@ const OWN: [&str; 10] = [
 ];
 
 /// The answers of so many requests that are alike are wrong in the same way before they are taken for one fault.
-const ALIKE: usize = 3;
+const LEAST_ALIKE: usize = 3;
 
 /// Takes back what follows from something else, and names alike what is alike.
-pub fn settle(cases: &mut [CaseRecord]) {
+pub fn take_back_what_follows(cases: &mut [CaseRecord]) {
     together(cases);
     paths(cases);
     logins(cases);
@@ -148,7 +148,7 @@ fn alike(cases: &mut [CaseRecord]) {
         for at in 0..case.checks.len() {
             let check = &case.checks[at];
             let broken = check.is_broken().then(|| key(case, check)).flatten();
-            let alike = broken.filter(|key| found.get(key) >= Some(&ALIKE));
+            let alike = broken.filter(|key| found.get(key) >= Some(&LEAST_ALIKE));
             if let Some((operation, _)) = alike
                 && !breaks(check, operation.rule())
                 && !breaks(check, "AVP-3-09")
@@ -235,7 +235,7 @@ fn broken_operations(cases: &[CaseRecord]) -> BTreeMap<Operation, String> {
         let wrong = case
             .checks
             .iter()
-            .filter(|check| check.is_broken() && OWN.contains(&check.name.as_str()));
+            .filter(|check| check.is_broken() && CHECKS_OF_THE_OPERATION.contains(&check.name.as_str()));
         let wrong: BTreeSet<Operation> = wrong.filter_map(|check| operation_of(case, check)).collect();
         for operation in wrong {
             broken.entry(operation).or_default().push(&case.id);
@@ -243,7 +243,7 @@ fn broken_operations(cases: &[CaseRecord]) -> BTreeMap<Operation, String> {
     }
     let is_broken = |operation: &Operation, cases: usize| {
         let used = used.get(operation).copied().unwrap_or(0);
-        cases >= CASES && cases * PART >= used
+        cases >= LEAST_BROKEN_CASES && cases * BROKEN_ONE_IN >= used
     };
     broken
         .into_iter()
@@ -346,8 +346,8 @@ mod tests {
         }
     }
 
-    fn settled(mut cases: Vec<CaseRecord>) -> Vec<(Verdict, String)> {
-        settle(&mut cases);
+    fn taken_back(mut cases: Vec<CaseRecord>) -> Vec<(Verdict, String)> {
+        take_back_what_follows(&mut cases);
         let of_case = |case: &CaseRecord| {
             assert_eq!(case.verdict, case.checks[0].verdict);
             (case.verdict, case.checks[0].requirements[0].clone())
@@ -356,7 +356,10 @@ mod tests {
     }
 
     fn verdicts(cases: Vec<CaseRecord>) -> Vec<Verdict> {
-        settled(cases).into_iter().map(|(verdict, _)| verdict).collect()
+        taken_back(cases)
+            .into_iter()
+            .map(|(verdict, _)| verdict)
+            .collect()
     }
 
     fn race(requirement: &str) -> CaseRecord {
@@ -431,7 +434,7 @@ mod tests {
             verdicts(vec![escaped(), fetch.clone()]),
             [Verdict::Fail, Verdict::Fail]
         );
-        assert_eq!(settled(vec![escaped(), fetch])[1].1, "AVP-7-06");
+        assert_eq!(taken_back(vec![escaped(), fetch])[1].1, "AVP-7-06");
     }
 
     #[test]
@@ -446,7 +449,7 @@ mod tests {
                 refused("fidelity/text", "AVP-4-01", got),
             ]
         };
-        assert_eq!(settled(cases("status 500"))[3].1, "AVP-6-09");
-        assert_eq!(settled(cases("status 400"))[3].1, "AVP-4-01");
+        assert_eq!(taken_back(cases("status 500"))[3].1, "AVP-6-09");
+        assert_eq!(taken_back(cases("status 400"))[3].1, "AVP-4-01");
     }
 }

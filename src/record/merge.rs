@@ -28,7 +28,7 @@ pub fn merge(records: Vec<Record>, tally: impl FnOnce(&mut Record)) -> Result<Re
     whole.missing = missing(whole.shard.as_deref().unwrap_or_default())?;
     whole.shard = whole.shard.filter(|_| !whole.missing.is_empty());
     tally(&mut whole);
-    crate::record::baseline::settle(&mut whole);
+    crate::record::baseline::compare(&mut whole);
     Ok(whole)
 }
 

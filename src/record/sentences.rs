@@ -4,10 +4,10 @@ use super::{CaseRecord, CheckRecord, EXEC_TARGET, Known, Record};
 use crate::text::{cut, hide_passwords, visible_cut};
 
 /// How much of an address or a command stands in a heading.
-const ADDRESS: usize = 100;
+const ADDRESS_CHARS: usize = 100;
 
 /// How much of one sentence of a record a report shows.
-const SENTENCE: usize = 600;
+const SENTENCE_CHARS: usize = 600;
 
 /// Section and number of a requirement id: `AVP-5.1-01` is 01 in section 5.1.
 pub(crate) fn split_id(id: &str) -> (&str, &str) {
@@ -19,9 +19,9 @@ pub(crate) fn split_id(id: &str) -> (&str, &str) {
 pub(crate) fn target(record: &Record) -> String {
     let address = match record.target.as_str() {
         "embedded" => "the built-in reference server".to_owned(),
-        other => visible_cut(&hide_passwords(other), ADDRESS),
+        other => visible_cut(&hide_passwords(other), ADDRESS_CHARS),
     };
-    let command = |command: &str| visible_cut(&hide_passwords(command), ADDRESS);
+    let command = |command: &str| visible_cut(&hide_passwords(command), ADDRESS_CHARS);
     match &record.exec {
         Some(exec) if is_told_by_command(record) => format!("`{}`", command(exec)),
         Some(exec) => format!("{address} (`{}`)", command(exec)),
@@ -66,7 +66,7 @@ pub(crate) fn got(check: &CheckRecord) -> String {
 
 /// One sentence of the record, visible and not too long.
 pub(crate) fn sentence(text: &str) -> String {
-    visible_cut(text, SENTENCE)
+    visible_cut(text, SENTENCE_CHARS)
 }
 
 /// What is the matter with a case, in a few words.

@@ -13,14 +13,14 @@ use crate::record::{
 const CONDITIONAL: [(&str, &str); 1] = [("AVP-7-02", "the target never answered 429")];
 
 /// Why a requirement was not looked at that only cases concern which take minutes.
-const SLOW: &str = "it takes minutes to see: run with --slow";
+const NEEDS_SLOW: &str = "it takes minutes to see: run with --slow";
 
 /// Works out everything of a record that follows from its cases: requirements, verdict, summary, latency.
 ///
 /// A record of the whole suite concerns every requirement in force, named by a case or not; what only cases verify that take
 /// minutes and did not run is not applicable. A filtered one, or a shard, concerns what its cases name.
-pub fn settle(record: &mut Record, suite: &Suite) {
-    consequences::settle(&mut record.cases);
+pub fn summarize(record: &mut Record, suite: &Suite) {
+    consequences::take_back_what_follows(&mut record.cases);
     let ran = |case: &LoadedCase| record.cases.iter().any(|other| other.id == case.id());
     let named = |case| selection::requirements(case).into_iter();
     let mut selected: Vec<&str> = suite
@@ -130,7 +130,7 @@ fn unseen(id: &str, slow: &[&str]) -> (Verdict, &'static str) {
         return (Verdict::NotApplicable, why);
     }
     match slow.contains(&id) {
-        true => (Verdict::NotApplicable, SLOW),
+        true => (Verdict::NotApplicable, NEEDS_SLOW),
         false => (Verdict::Blocked, "no check of the cases that ran verified it"),
     }
 }
@@ -161,7 +161,7 @@ pub fn anew(record: &mut Record) {
     let known = std::mem::take(&mut record.requirements);
     let (slow, mut selected): (Vec<&RequirementRecord>, Vec<_>) = known
         .iter()
-        .partition(|found| found.reason.as_deref() == Some(SLOW));
+        .partition(|found| found.reason.as_deref() == Some(NEEDS_SLOW));
     let slow: Vec<&str> = slow.iter().map(|found| found.id.as_str()).collect();
     let mut selected: Vec<&str> = selected.drain(..).map(|found| found.id.as_str()).collect();
     if record.filters.is_empty() && record.shard.is_none() {

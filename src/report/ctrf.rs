@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::facts::{Standing, Totals, standing};
+use super::facts::{CaseStatus, Totals, case_status};
 use super::{json as layout, text};
 use crate::record::sentences::{reason, sentence, target};
 use crate::record::verdict::Verdict;
@@ -91,10 +91,10 @@ fn test(record: &Record, case: &CaseRecord) -> Value {
 }
 
 fn status_of(record: &Record, case: &CaseRecord) -> &'static str {
-    match standing(record, case) {
-        Standing::Passed => "passed",
-        Standing::Failed => "failed",
-        Standing::Errored => "other",
-        Standing::Skipped | Standing::Known => "skipped",
+    match case_status(record, case) {
+        CaseStatus::Passed => "passed",
+        CaseStatus::Failed => "failed",
+        CaseStatus::Errored => "other",
+        CaseStatus::Skipped | CaseStatus::Known => "skipped",
     }
 }

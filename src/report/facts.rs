@@ -274,7 +274,7 @@ pub(super) fn advice(record: &Record) -> Vec<Advice<'_>> {
 
 /// What a case counts as, for formats that know four outcomes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Standing {
+pub(super) enum CaseStatus {
     Passed,
     Failed,
     Errored,
@@ -284,17 +284,17 @@ pub(super) enum Standing {
 }
 
 /// What a case counts as: a warning fails a strict run alone, and what is not verified fails where that is a must.
-pub(super) fn standing(record: &Record, case: &CaseRecord) -> Standing {
+pub(super) fn case_status(record: &Record, case: &CaseRecord) -> CaseStatus {
     match case.verdict {
-        _ if case.known.is_some() => Standing::Known,
-        Verdict::Pass => Standing::Passed,
-        Verdict::Warn if record.strict => Standing::Failed,
-        Verdict::Warn => Standing::Passed,
-        Verdict::Fail => Standing::Failed,
-        Verdict::NotApplicable => Standing::Skipped,
-        Verdict::Error => Standing::Errored,
-        Verdict::Blocked if leaves_must_open(record, case) => Standing::Failed,
-        Verdict::Blocked => Standing::Skipped,
+        _ if case.known.is_some() => CaseStatus::Known,
+        Verdict::Pass => CaseStatus::Passed,
+        Verdict::Warn if record.strict => CaseStatus::Failed,
+        Verdict::Warn => CaseStatus::Passed,
+        Verdict::Fail => CaseStatus::Failed,
+        Verdict::NotApplicable => CaseStatus::Skipped,
+        Verdict::Error => CaseStatus::Errored,
+        Verdict::Blocked if leaves_must_open(record, case) => CaseStatus::Failed,
+        Verdict::Blocked => CaseStatus::Skipped,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::facts::{Standing, again, repair, standing, verdict_line};
+use super::facts::{CaseStatus, again, case_status, repair, verdict_line};
 use super::findings::{Finding, Hindrance, findings, hindrances};
 use super::text;
 use crate::record::sentences::{reason, sentence};
@@ -11,10 +11,10 @@ use crate::record::{Baseline, Record};
 use crate::text::{count, visible};
 
 /// How many annotations of a kind GitHub shows for a step.
-const OF_A_KIND: usize = 10;
+const MOST_OF_A_KIND: usize = 10;
 
 /// How many lines of a list one annotation has.
-const LINES: usize = 30;
+const MOST_LINES: usize = 30;
 
 /// One annotation.
 struct Annotation {
@@ -36,7 +36,7 @@ pub(super) fn render(record: &Record) -> String {
         let matters = hindrance
             .cases
             .iter()
-            .any(|case| standing(record, case) != Standing::Skipped);
+            .any(|case| case_status(record, case) != CaseStatus::Skipped);
         if matters {
             errors.push(of_hindrance(record, &hindrance));
         }
@@ -82,10 +82,10 @@ fn of_baseline(out: &mut String, record: &Record, baseline: &Baseline) {
     }
 }
 
-/// At most [`LINES`] lines; what is left out is counted in the last.
+/// At most [`MOST_LINES`] lines; what is left out is counted in the last.
 fn some(mut lines: Vec<String>) -> Vec<String> {
-    if let Some(left @ 1..) = lines.len().checked_sub(LINES) {
-        lines.truncate(LINES);
+    if let Some(left @ 1..) = lines.len().checked_sub(MOST_LINES) {
+        lines.truncate(MOST_LINES);
         lines.push(format!("and {left} more: avp-conform -v lists all"));
     }
     lines
@@ -113,9 +113,9 @@ fn of_hindrance(record: &Record, hindrance: &Hindrance<'_>) -> Annotation {
     }
 }
 
-/// At most [`OF_A_KIND`] lines, the verdict's included; what is left out is counted in the last.
+/// At most [`MOST_OF_A_KIND`] lines, the verdict's included; what is left out is counted in the last.
 fn write_kind(out: &mut String, kind: &str, annotations: &[Annotation]) {
-    let room = OF_A_KIND - 1;
+    let room = MOST_OF_A_KIND - 1;
     let shown = if annotations.len() > room {
         room - 1
     } else {

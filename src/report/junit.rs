@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use quick_junit::{NonSuccessKind, Property, Report, TestCase, TestCaseStatus, TestSuite};
 
-use super::facts::{Standing, standing};
+use super::facts::{CaseStatus, case_status};
 use super::text;
 use crate::record::sentences::{reason, sentence};
 use crate::record::verdict::Verdict;
@@ -71,15 +71,15 @@ fn test_case(record: &Record, case: &CaseRecord) -> TestCase {
 }
 
 fn status(record: &Record, case: &CaseRecord) -> TestCaseStatus {
-    let kind = match standing(record, case) {
-        Standing::Passed => return TestCaseStatus::success(),
-        Standing::Skipped | Standing::Known => {
+    let kind = match case_status(record, case) {
+        CaseStatus::Passed => return TestCaseStatus::success(),
+        CaseStatus::Skipped | CaseStatus::Known => {
             let mut status = TestCaseStatus::skipped();
             status.set_message(reason(case));
             return status;
         }
-        Standing::Failed => NonSuccessKind::Failure,
-        Standing::Errored => NonSuccessKind::Error,
+        CaseStatus::Failed => NonSuccessKind::Failure,
+        CaseStatus::Errored => NonSuccessKind::Error,
     };
     let mut status = TestCaseStatus::non_success(kind);
     status.set_type(case.verdict.words());

@@ -12,15 +12,15 @@ use crate::record::verdict::{RunVerdict, Verdict};
 use crate::text::{count, cut, thousands, visible};
 
 /// No summary is longer, in bytes: GitHub takes 1 MiB.
-const LIMIT: usize = 1 << 20;
+const MOST_BYTES: usize = 1 << 20;
 /// Where details end, so that what follows still fits.
-const BUDGET: usize = LIMIT - (128 << 10);
+const DETAIL_BYTES: usize = MOST_BYTES - (128 << 10);
 /// How much of what was expected, and of what came, stands in the line that unfolds a finding.
-const SHORT: usize = 120;
+const SHORT_CHARS: usize = 120;
 /// How many findings are shown in detail.
-const DETAILED: usize = 50;
+const MOST_DETAILED: usize = 50;
 /// How many entries any other list has.
-const LISTED: usize = 100;
+const MOST_LISTED: usize = 100;
 
 /// The record as Markdown.
 pub(super) fn render(record: &Record) -> String {
@@ -94,9 +94,9 @@ fn broken(out: &mut String, record: &Record) {
     }
     _ = writeln!(out, "### What is wrong\n");
     let mut shown = 0;
-    for finding in found.iter().take(DETAILED) {
+    for finding in found.iter().take(MOST_DETAILED) {
         let entry = details(record, finding);
-        if out.len() + entry.len() > BUDGET {
+        if out.len() + entry.len() > DETAIL_BYTES {
             break;
         }
         out.push_str(&entry);
@@ -123,7 +123,7 @@ fn details(record: &Record, finding: &Finding<'_>) -> String {
     };
     let rule = finding.rule();
     let check = finding.check;
-    let short = |text: &str| html(&cut(sentence(text), SHORT, false));
+    let short = |text: &str| html(&cut(sentence(text), SHORT_CHARS, false));
     format!(
         "<details><summary>{mark} <code>{}</code>{others}: {}: expected <code>{}</code>, got <code>{}</code></summary>\n\n<pre>\n{}</pre>\n\n</details>\n\n",
         html(&visible(&finding.case.id)),
@@ -140,7 +140,7 @@ fn hindered(out: &mut String, record: &Record) {
         return;
     }
     _ = writeln!(out, "\n### What could not be judged\n");
-    for hindrance in found.iter().take(LISTED) {
+    for hindrance in found.iter().take(MOST_LISTED) {
         let ids: Vec<_> = hindrance
             .cases
             .iter()
@@ -171,7 +171,7 @@ fn known(out: &mut String, record: &Record) {
         .collect();
     if !known.is_empty() {
         _ = writeln!(out, "\n### Known failures\n");
-        for (case, known) in known.iter().take(LISTED) {
+        for (case, known) in known.iter().take(MOST_LISTED) {
             _ = writeln!(
                 out,
                 "- {}: {} ({})",
@@ -186,7 +186,7 @@ fn known(out: &mut String, record: &Record) {
         return;
     };
     _ = writeln!(out, "\n### Known failures that are out of date\n");
-    for stale in baseline.out_of_date.iter().take(LISTED) {
+    for stale in baseline.out_of_date.iter().take(MOST_LISTED) {
         _ = writeln!(
             out,
             "- {}:{}: {}: {}",
@@ -208,7 +208,7 @@ fn not_verified(out: &mut String, record: &Record) {
         return;
     }
     _ = writeln!(out, "\n### Requirements not verified\n");
-    for (ids, reason) in groups.iter().take(LISTED) {
+    for (ids, reason) in groups.iter().take(MOST_LISTED) {
         _ = writeln!(out, "- {}: {}", escaped(ids), escaped(reason));
     }
     left_out(out, groups.len());
@@ -220,20 +220,20 @@ fn advised(out: &mut String, record: &Record) {
         return;
     }
     _ = writeln!(out, "\n### Advice\n");
-    for one in all.iter().take(LISTED) {
+    for one in all.iter().take(MOST_LISTED) {
         _ = writeln!(out, "- {}", escaped(&one.sentence()));
     }
     left_out(out, all.len());
 }
 
 fn left_out(out: &mut String, length: usize) {
-    if let Some(left @ 1..) = length.checked_sub(LISTED) {
+    if let Some(left @ 1..) = length.checked_sub(MOST_LISTED) {
         _ = writeln!(out, "- and {} more: `avp-conform -v` lists all", thousands(left));
     }
 }
 
 fn notes(out: &mut String, record: &Record) {
-    for note in super::facts::notes(record).iter().take(LISTED) {
+    for note in super::facts::notes(record).iter().take(MOST_LISTED) {
         _ = writeln!(out, "\n> {}", escaped(note));
     }
 }

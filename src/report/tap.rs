@@ -2,7 +2,7 @@
 
 use std::fmt::{Display, Write as _};
 
-use super::facts::{Standing, again, standing, verdict_line};
+use super::facts::{CaseStatus, again, case_status, verdict_line};
 use super::findings::decisive;
 use super::text::exchange_line;
 use crate::record::sentences::{got, reason, sentence};
@@ -21,8 +21,8 @@ pub(super) fn render(record: &Record) -> String {
 }
 
 fn point(out: &mut String, record: &Record, case: &CaseRecord, number: usize) {
-    let standing = standing(record, case);
-    let ok = if matches!(standing, Standing::Passed | Standing::Skipped) {
+    let case_status = case_status(record, case);
+    let ok = if matches!(case_status, CaseStatus::Passed | CaseStatus::Skipped) {
         "ok"
     } else {
         "not ok"
@@ -33,9 +33,9 @@ fn point(out: &mut String, record: &Record, case: &CaseRecord, number: usize) {
         escaped(&case.id),
         escaped(&sentence(&case.title))
     );
-    match standing {
-        Standing::Skipped => _ = write!(out, " # SKIP {}", escaped(&reason(case))),
-        Standing::Known => _ = write!(out, " # TODO {}", escaped(&reason(case))),
+    match case_status {
+        CaseStatus::Skipped => _ = write!(out, " # SKIP {}", escaped(&reason(case))),
+        CaseStatus::Known => _ = write!(out, " # TODO {}", escaped(&reason(case))),
         _ => {}
     }
     out.push('\n');

@@ -6,7 +6,7 @@
 
 mod script;
 mod shell;
-mod spoilt;
+mod tainted;
 
 use crate::crypto::Seed;
 use crate::drive;

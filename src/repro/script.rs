@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::shell::{Words, name};
-use super::{Plan, spoilt};
+use super::{Plan, tainted};
 use crate::case::TokenForm;
 use crate::crypto::SignatureForm;
 use crate::drive::{self, SIGNATURE_MARK, TOKEN_MARK};
@@ -265,9 +265,9 @@ impl Script<'_> {
         let variable = name(mark.trim_start_matches('['));
         match rest.strip_prefix(", ") {
             None => Some(format!("\"Bearer ${{{variable}}}\"")),
-            Some(form) => match spoilt::token_form(form) {
+            Some(form) => match tainted::token_form(form) {
                 Some(TokenForm::OtherServer) | None => None,
-                Some(form) => spoilt::authorization(&form, &variable),
+                Some(form) => tainted::authorization(&form, &variable),
             },
         }
     }
@@ -285,7 +285,7 @@ impl Script<'_> {
             None => SignatureForm::Valid,
         };
         let signer = named("signed by ").or(exchange.actor.as_deref())?;
-        let signed = spoilt::signature(form, &name(signer))?;
+        let signed = tainted::signature(form, &name(signer))?;
         Some(format!("nonce={}\n{signed}\n", self.words.quoted(nonce)))
     }
 

@@ -4,19 +4,19 @@ use crate::http::{Body, Exchange, Outcome};
 use crate::record::CaseRecord;
 
 /// Bodies up to this size are always kept whole.
-const SMALL: usize = 4 << 10;
+const SMALL_BODY_BYTES: usize = 4 << 10;
 /// So much of a body is kept where there is no room for the whole.
-const HEAD: usize = 1 << 10;
+const KEPT_HEAD_BYTES: usize = 1 << 10;
 /// What all larger bodies of a run may add up to, as they stand in a report.
-const ROOM: usize = 16 << 20;
+const ALL_LARGE_BODIES_BYTES: usize = 16 << 20;
 
 /// What has been kept so far.
 #[derive(Debug, Default)]
-pub(super) struct Shelf {
+pub(super) struct BodyBudget {
     used: usize,
 }
 
-impl Shelf {
+impl BodyBudget {
     /// Keeps the bodies of a judged case, or the beginning of those for which there is no room.
     pub(super) fn keep(&mut self, case: &mut CaseRecord) {
         case.exchanges.iter_mut().for_each(|exchange| self.fit(exchange));
@@ -27,11 +27,11 @@ impl Shelf {
             return;
         };
         let size = answer.body.len();
-        if size <= SMALL {
+        if size <= SMALL_BODY_BYTES {
             return;
         }
         let cost = cost(answer.body.as_bytes());
-        if self.used + cost <= ROOM {
+        if self.used + cost <= ALL_LARGE_BODIES_BYTES {
             self.used += cost;
             return;
         }
@@ -50,10 +50,10 @@ fn cost(body: &[u8]) -> usize {
 fn head(body: &[u8]) -> Vec<u8> {
     match std::str::from_utf8(body) {
         Ok(text) => {
-            let whole = (0..=HEAD).rev().find(|at| text.is_char_boundary(*at));
+            let whole = (0..=KEPT_HEAD_BYTES).rev().find(|at| text.is_char_boundary(*at));
             body[..whole.unwrap_or(0)].to_vec()
         }
-        Err(_) => body[..HEAD].to_vec(),
+        Err(_) => body[..KEPT_HEAD_BYTES].to_vec(),
     }
 }
 
@@ -68,8 +68,12 @@ mod tests {
 
     #[test]
     fn the_beginning_ends_with_a_whole_character() {
-        let text = format!("{}ä and more{}", "x".repeat(HEAD - 1), "y".repeat(HEAD));
-        assert_eq!(head(text.as_bytes()).len(), HEAD - 1);
-        assert_eq!(head(&[0xff; 3000]).len(), HEAD);
+        let text = format!(
+            "{}ä and more{}",
+            "x".repeat(KEPT_HEAD_BYTES - 1),
+            "y".repeat(KEPT_HEAD_BYTES)
+        );
+        assert_eq!(head(text.as_bytes()).len(), KEPT_HEAD_BYTES - 1);
+        assert_eq!(head(&[0xff; 3000]).len(), KEPT_HEAD_BYTES);
     }
 }

@@ -7,17 +7,20 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::{Run, once, supervisor};
-use crate::drive::{LiveSecrets, Target};
+use crate::drive::{LiveSecrets, RunContext};
 use crate::record::CaseRecord;
 use crate::record::verdict::Verdict;
 
 /// The seeds of two heats are so far apart; those of cases that are driven again lie between them.
-const APART: u32 = 1 << 21;
+const SEEDS_BETWEEN_HEATS: u32 = 1 << 21;
 /// More heats than this have no seeds.
-const MOST: u32 = 2000;
+const MOST_HEATS: u32 = 2000;
 
 /// No heat has the seeds of a case that is driven again, in whichever of the repeats; and none has a number too large.
-const _: () = assert!(super::DRIVEN_AGAIN + (u16::MAX as u32) < APART && MOST <= u32::MAX / APART);
+const _: () = assert!(
+    super::SEEDS_DRIVEN_AGAIN + (u16::MAX as u32) < SEEDS_BETWEEN_HEATS
+        && MOST_HEATS <= u32::MAX / SEEDS_BETWEEN_HEATS
+);
 
 /// One race, for about so long, and what of it is secret.
 pub(super) async fn race(run: &Run, index: usize, time: Duration) -> (CaseRecord, Vec<LiveSecrets>) {
@@ -27,7 +30,7 @@ pub(super) async fn race(run: &Run, index: usize, time: Duration) -> (CaseRecord
     if first.verdict > Verdict::Warn {
         return (first, secrets);
     }
-    for heat in 1..MOST {
+    for heat in 1..MOST_HEATS {
         let left = until.saturating_duration_since(Instant::now());
         if left.is_zero() {
             break;
@@ -49,8 +52,8 @@ pub(super) async fn race(run: &Run, index: usize, time: Duration) -> (CaseRecord
 
 /// The run with ids and keys that no heat before had.
 fn again(run: &Run, heat: u32) -> Run {
-    let target = Target {
-        generation: run.target.generation + heat * APART,
+    let target = RunContext {
+        generation: run.target.generation + heat * SEEDS_BETWEEN_HEATS,
         ..(*run.target).clone()
     };
     Run {

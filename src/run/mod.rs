@@ -16,26 +16,26 @@ use jiff::Timestamp;
 use tokio::task::JoinSet;
 
 use crate::case::{LoadedCase, Suite, selection};
-use crate::drive::{LiveSecrets, Target, drive_within, hide_across};
-use crate::http::{Concurrency, Patience};
+use crate::drive::{LiveSecrets, RunContext, drive_within, hide_across};
+use crate::http::{Concurrency, Timeouts};
 use crate::judge::{Context, Transport, judge};
 use crate::record::transcript::Transcript;
 use crate::record::verdict::{RunVerdict, Verdict};
 use crate::record::{CaseRecord, FORMAT, Record, Stopped, Suite as SuiteRecord, Summary, Tool, summarize};
-use body_budget::Shelf;
+use body_budget::BodyBudget;
 pub use repeat::Repeats;
-pub use supervisor::Keeper;
+pub use supervisor::Supervisor;
 use suspects::{Proven, Trouble, troubles};
 
 /// How long races may take together, unless told.
 pub const RACE_TIME: Duration = Duration::from_secs(1);
 
 /// Why a run ends whose target answers nothing at all.
-const SILENT: &str = "the target accepts connections and has not answered anything in time, twice with nothing beside it; \
+const NEVER_ANSWERED: &str = "the target accepts connections and has not answered anything in time, twice with nothing beside it; \
     if it is only slow, raise --timeout";
 
 /// Cases that are driven once more use seeds of their own, so far above any other.
-const DRIVEN_AGAIN: u32 = 1 << 18;
+const SEEDS_DRIVEN_AGAIN: u32 = 1 << 18;
 
 /// What is to be run, and how.
 #[derive(Clone)]
@@ -45,7 +45,7 @@ pub struct Run {
     /// Those that run, as indices into the suite.
     pub selected: Vec<usize>,
     /// The target.
-    pub target: Arc<Target>,
+    pub target: Arc<RunContext>,
     /// How the target is reached.
     pub transport: Transport,
     /// How many cases are driven at once.
@@ -53,7 +53,7 @@ pub struct Run {
     /// How long races may take together: they run when nothing else does, one at a time.
     pub races: Duration,
     /// What the record is to say about the run.
-    pub heading: Heading,
+    pub heading: RunInfo,
 }
 
 /// How many cases are driven at once.
@@ -76,7 +76,7 @@ impl Jobs {
 
 /// What a record says about how its run was made.
 #[derive(Debug, Clone, Default)]
-pub struct Heading {
+pub struct RunInfo {
     /// The target's name.
     pub target: String,
     /// The identity provider's, if it is another.
@@ -97,11 +97,11 @@ pub struct Heading {
 
 /// What else a run goes by.
 #[derive(Debug, Default)]
-pub struct Terms<'a> {
+pub struct RunLimits<'a> {
     /// When it must be over, and how long that is.
     pub deadline: Option<(Instant, Duration)>,
     /// The process of the target, where the run owns it.
-    pub keeper: Option<&'a mut Keeper>,
+    pub keeper: Option<&'a mut Supervisor>,
 }
 
 /// What happens while a run goes on; for a progress line, and for nothing else.
@@ -112,11 +112,11 @@ pub enum Event<'a> {
 
 /// Drives and judges the selected cases. The record's order is that of the suite, whatever came to an end first.
 pub async fn run(run: &Run, observe: impl Fn(Event<'_>)) -> Record {
-    run_on(run, Terms::default(), observe).await
+    run_on(run, RunLimits::default(), observe).await
 }
 
 /// Like [`run`], on terms.
-pub async fn run_on(run: &Run, terms: Terms<'_>, observe: impl Fn(Event<'_>)) -> Record {
+pub async fn run_on(run: &Run, terms: RunLimits<'_>, observe: impl Fn(Event<'_>)) -> Record {
     let (started, clock) = (Timestamp::now(), Instant::now());
     let run = &with_concurrency(run);
     let (others, lone) = selection::apart(&run.suite, &run.selected);
@@ -125,7 +125,7 @@ pub async fn run_on(run: &Run, terms: Terms<'_>, observe: impl Fn(Event<'_>)) ->
         run,
         one_at_a_time: false,
         observe,
-        shelf: Shelf::default(),
+        shelf: BodyBudget::default(),
         done: Vec::with_capacity(run.selected.len()),
         secrets: Vec::new(),
         waiting: turns(selection::longest_first(&run.suite, &others)),
@@ -161,7 +161,7 @@ pub async fn run_on(run: &Run, terms: Terms<'_>, observe: impl Fn(Event<'_>)) ->
 
 /// The run with a memory of its own of how many cases at once the target can take.
 fn with_concurrency(run: &Run) -> Run {
-    let target = Target {
+    let target = RunContext {
         patience: run
             .target
             .patience
@@ -188,12 +188,12 @@ fn watch(run: &Run, (deadline, budget): (Instant, Duration)) -> tokio::task::Joi
 }
 
 /// Where no more cases than this are driven at once in the end, a reader should know why the run took so long.
-const SLOW: usize = 4;
+const FEW_JOBS: usize = 4;
 /// So many of the cases that were driven again are named.
 const MOST_NAMED: usize = 5;
 
 /// What a reader must know of how the run went.
-fn notes(run: &Run, keeper: Option<&Keeper>, again: &mut Vec<String>) -> Vec<String> {
+fn notes(run: &Run, keeper: Option<&Supervisor>, again: &mut Vec<String>) -> Vec<String> {
     let patience = &run.target.patience;
     let mut notes: Vec<String> = keeper.map(|keeper| keeper.notes().to_vec()).unwrap_or_default();
     notes.extend(patience.halt().reason());
@@ -212,7 +212,7 @@ fn notes(run: &Run, keeper: Option<&Keeper>, again: &mut Vec<String>) -> Vec<Str
     }
     let level = patience.concurrency().level();
     if let Jobs::UpTo(most) = run.jobs
-        && level <= SLOW
+        && level <= FEW_JOBS
     {
         notes.push(format!(
             "cases driven at once in the end: {level}; more, up to {most}, would have made the target no faster"
@@ -256,7 +256,7 @@ struct Crew<'a, F> {
     /// Whether cases are driven one after the other.
     one_at_a_time: bool,
     observe: F,
-    shelf: Shelf,
+    shelf: BodyBudget,
     done: Vec<(usize, CaseRecord)>,
     /// What no case may be seen to be served of another.
     secrets: Vec<LiveSecrets>,
@@ -267,14 +267,14 @@ struct Crew<'a, F> {
     proven: Proven,
     /// The ids of the cases that were driven again.
     again: Vec<String>,
-    keeper: Option<&'a mut Keeper>,
+    keeper: Option<&'a mut Supervisor>,
 }
 
 impl<F: Fn(Event<'_>)> Crew<'_, F> {
     async fn work(&mut self) {
         while !self.waiting.is_empty() {
             if let Some((how, suspects)) = self.shift().await {
-                self.bury(&how, suspects).await;
+                self.rerun_suspects(&how, suspects).await;
             }
             self.look_into().await;
         }
@@ -359,10 +359,10 @@ impl<F: Fn(Event<'_>)> Crew<'_, F> {
 
     /// Starts the server again and drives each case that its death may have hurt once more, alone. Whichever ends the server
     /// again is at fault.
-    async fn bury(&mut self, how: &str, suspects: Vec<(Turn, CaseRecord)>) {
+    async fn rerun_suspects(&mut self, how: &str, suspects: Vec<(Turn, CaseRecord)>) {
         let first = first_hurt(&suspects);
-        let obituary = match self.keeper.as_deref() {
-            Some(keeper) => keeper.obituary(how).await,
+        let exit_report = match self.keeper.as_deref() {
+            Some(keeper) => keeper.exit_report(how).await,
             None => return,
         };
         let mut killers = Vec::new();
@@ -371,7 +371,7 @@ impl<F: Fn(Event<'_>)> Crew<'_, F> {
             if !up || self.is_over() {
                 let mut record = record.clone();
                 if supervisor::broken(&record).is_none() {
-                    in_error(&mut record, format!("when this case ended, {obituary}"));
+                    in_error(&mut record, format!("when this case ended, {exit_report}"));
                 }
                 self.finish(turn.index, record);
                 continue;
@@ -386,7 +386,7 @@ impl<F: Fn(Event<'_>)> Crew<'_, F> {
         }
         if killers.is_empty() && up {
             self.remark("; no case that ran at the time ends it when run alone");
-            self.hold_up(first, &obituary).await;
+            self.hold_up(first, &exit_report).await;
         }
     }
 
@@ -412,7 +412,7 @@ impl<F: Fn(Event<'_>)> Crew<'_, F> {
             }
             // Whoever never answers anything is not asked hundreds of times more.
             if both.iter().any(Trouble::is_timeout) && !patience.was_answered() {
-                patience.halt().call(SILENT.to_owned());
+                patience.halt().call(NEVER_ANSWERED.to_owned());
             }
         }
         (record, death)
@@ -438,7 +438,7 @@ impl<F: Fn(Event<'_>)> Crew<'_, F> {
                 transcript.truncate(at + 1);
                 transcript.stopped = Some(Stopped {
                     step: transcript.exchanges[at].step,
-                    reason: keeper.obituary(how).await,
+                    reason: keeper.exit_report(how).await,
                     verdict: Verdict::Fail,
                     held_up: false,
                 });
@@ -467,10 +467,10 @@ impl<F: Fn(Event<'_>)> Crew<'_, F> {
 
     /// A death that nobody brought about alone stays unexplained, and the run is not whole: the case that was hurt first
     /// says so.
-    async fn hold_up(&mut self, index: Option<usize>, obituary: &str) {
+    async fn hold_up(&mut self, index: Option<usize>, exit_report: &str) {
         if let Some((_, record)) = self.done.iter_mut().find(|(at, _)| Some(*at) == index) {
             let reason =
-                format!("while this case ran beside others, {obituary}; run alone, it did not end it");
+                format!("while this case ran beside others, {exit_report}; run alone, it did not end it");
             in_error(record, reason);
         }
     }
@@ -483,11 +483,11 @@ impl<F: Fn(Event<'_>)> Crew<'_, F> {
         if self.run.target.patience.halt().reason().is_none()
             && let Some(how) = keeper.gone()
         {
-            let obituary = keeper.obituary(&how).await;
+            let exit_report = keeper.exit_report(&how).await;
             if let Some((_, record)) = self.done.last_mut() {
                 in_error(
                     record,
-                    format!("after this case, the last of the run, {obituary}"),
+                    format!("after this case, the last of the run, {exit_report}"),
                 );
             }
         }
@@ -563,9 +563,9 @@ async fn once(run: &Run, index: usize, time: Option<Duration>) -> (CaseRecord, L
 }
 
 /// The run as one turn of a case is driven: what was driven before has left its repositories behind.
-fn on_turn(run: &Run, turn: Turn, patience: Patience) -> Run {
-    let target = Target {
-        generation: run.target.generation + turn.again * DRIVEN_AGAIN,
+fn on_turn(run: &Run, turn: Turn, patience: Timeouts) -> Run {
+    let target = RunContext {
+        generation: run.target.generation + turn.again * SEEDS_DRIVEN_AGAIN,
         patience,
         ..(*run.target).clone()
     };
@@ -622,7 +622,7 @@ pub fn undone(
     suite: &Suite,
     selected: &[usize],
     context: &Context<'_>,
-    heading: &Heading,
+    heading: &RunInfo,
     why: &str,
 ) -> Record {
     let one = |index: &usize| judge(&suite.cases[*index], not_driven(why.to_owned()), context);
@@ -651,7 +651,7 @@ fn context(run: &Run) -> Context<'_> {
 fn record(
     suite: &Suite,
     context: &Context<'_>,
-    heading: &Heading,
+    heading: &RunInfo,
     started: Timestamp,
     clock: Instant,
     cases: Vec<CaseRecord>,
@@ -693,6 +693,6 @@ fn record(
         requirements: Vec::new(),
         cases,
     };
-    summarize::settle(&mut record, suite);
+    summarize::summarize(&mut record, suite);
     record
 }

@@ -47,8 +47,8 @@ pub fn rejudge(record: &Record, suite: &Suite) -> Result<Rejudged, String> {
         .zip(&new)
         .flat_map(|(old, new)| check_changes(old, new))
         .collect();
-    let before = settled(record, suite, old);
-    let mut after = settled(record, suite, new);
+    let before = summarized(record, suite, old);
+    let mut after = summarized(record, suite, new);
     after.suite.hash.clone_from(&suite.hash);
     after.suite.cases = suite.cases.len();
     Ok(Rejudged {
@@ -70,12 +70,12 @@ fn transport(target: &str) -> Result<Transport, String> {
 }
 
 /// The record with these cases, and what follows from them.
-fn settled(record: &Record, suite: &Suite, cases: Vec<CaseRecord>) -> Record {
+fn summarized(record: &Record, suite: &Suite, cases: Vec<CaseRecord>) -> Record {
     let mut record = Record {
         cases,
         ..record.clone()
     };
-    summarize::settle(&mut record, suite);
+    summarize::summarize(&mut record, suite);
     record
 }
 

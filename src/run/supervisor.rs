@@ -21,7 +21,7 @@ const LAST_WORDS: usize = 300;
 
 /// The process of the target.
 #[derive(Debug)]
-pub struct Keeper {
+pub struct Supervisor {
     process: Process,
     ready: Duration,
     deaths: usize,
@@ -29,10 +29,10 @@ pub struct Keeper {
     notes: Vec<String>,
 }
 
-impl Keeper {
+impl Supervisor {
     /// Keeps a process that is ready; a new one is to be ready within the time.
-    pub fn new(process: Process, ready: Duration) -> Keeper {
-        Keeper {
+    pub fn new(process: Process, ready: Duration) -> Supervisor {
+        Supervisor {
             process,
             ready,
             deaths: 0,
@@ -83,8 +83,8 @@ impl Keeper {
     }
 
     /// A sentence for reports: how the server ended, and its last words.
-    pub(super) async fn obituary(&self, how: &str) -> String {
-        let words = self.process.last_words().await;
+    pub(super) async fn exit_report(&self, how: &str) -> String {
+        let words = self.process.final_output().await;
         let lines: Vec<&str> = words.trim_end().lines().collect();
         let last = lines[lines.len().saturating_sub(LAST_LINES)..].join(" ");
         match hide_passwords(&last).as_str() {

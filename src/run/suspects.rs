@@ -11,7 +11,7 @@ use crate::record::verdict::Verdict;
 
 /// Cases in which something went wrong that costs little time are driven again even where the same is known to go wrong
 /// alone, until it did so often.
-const ENOUGH: usize = 8;
+const PROVEN_TIMES: usize = 8;
 
 /// What went wrong with an exchange.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -115,7 +115,7 @@ impl Proven {
     pub(super) fn explains(&self, troubles: &[Trouble]) -> bool {
         let enough = |trouble: &Trouble| match trouble.kind {
             Kind::Timeout | Kind::Connect | Kind::Throttled => 1,
-            Kind::Closed | Kind::Gateway | Kind::Doubt => ENOUGH,
+            Kind::Closed | Kind::Gateway | Kind::Doubt => PROVEN_TIMES,
         };
         let known = |trouble: &Trouble| self.0.get(trouble).is_some_and(|times| *times >= enough(trouble));
         troubles.iter().all(known)

@@ -2,11 +2,11 @@
 
 use std::fmt::Write as _;
 
-use super::matrix::{Caught, FaultRow, Matrix, Rate, Standing};
+use super::matrix::{Caught, FaultRow, Matrix, Rate, SelftestOutcome};
 use crate::text::count;
 
 /// So many cases are named in a cell.
-const NAMED: usize = 4;
+const MOST_NAMED: usize = 4;
 
 /// The matrix as Markdown.
 pub fn render(matrix: &Matrix) -> String {
@@ -42,9 +42,9 @@ pub fn render(matrix: &Matrix) -> String {
 
 fn heading(out: &mut String, matrix: &Matrix) {
     let standing = match matrix.standing {
-        Standing::Sound => "sound",
-        Standing::Lacking => "lacking",
-        Standing::Void => "void",
+        SelftestOutcome::Sound => "sound",
+        SelftestOutcome::Lacking => "lacking",
+        SelftestOutcome::Void => "void",
     };
     let alarms = matrix.false_alarms().count();
     _ = write!(
@@ -108,8 +108,13 @@ fn by(row: &FaultRow) -> String {
 }
 
 fn named(cases: &[String]) -> String {
-    let shown = cases.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
-    match cases.len().saturating_sub(NAMED) {
+    let shown = cases
+        .iter()
+        .take(MOST_NAMED)
+        .cloned()
+        .collect::<Vec<_>>()
+        .join(", ");
+    match cases.len().saturating_sub(MOST_NAMED) {
         0 => shown,
         more => format!("{shown} and {}", count(more, "other")),
     }

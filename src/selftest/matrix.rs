@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::precision::Precision;
-use super::runner::{Look, Observation, Sight};
+use super::runner::{CheckId, Observation, Sight};
 use crate::case::Suite;
 use crate::protocol::{Level, SpecVersion, catalogue};
 use crate::record::verdict::{RunVerdict, Verdict};
@@ -28,7 +28,7 @@ pub struct Matrix {
     /// The version of this format: 2.
     pub format: u32,
     /// What the self-test came to.
-    pub standing: Standing,
+    pub standing: SelftestOutcome,
     /// SHA-256 over all case files and the catalogue, as every report of a run names it.
     pub suite: String,
     /// How many cases ran against each server.
@@ -59,7 +59,7 @@ pub struct Matrix {
 /// What a self-test came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Standing {
+pub enum SelftestOutcome {
     /// Everything is as it should be.
     Sound,
     /// Something survived, is dead, stale, or a false alarm.
@@ -101,7 +101,7 @@ pub struct FaultRow {
     /// How binding that is.
     pub level: Level,
     /// What became of it.
-    pub fate: Fate,
+    pub fate: MutantStatus,
     /// How it was caught, if it was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub caught: Option<Caught>,
@@ -130,7 +130,7 @@ pub struct Report {
 /// What became of a fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Fate {
+pub enum MutantStatus {
     /// A check of its level broke.
     Killed,
     /// The run was not conformant, but no check of its level broke.
@@ -141,14 +141,14 @@ pub enum Fate {
     Dead,
 }
 
-impl Fate {
+impl MutantStatus {
     /// The fate as reports write it.
     pub fn as_str(self) -> &'static str {
         match self {
-            Fate::Killed => "killed",
-            Fate::Noticed => "noticed",
-            Fate::Survived => "survived",
-            Fate::Dead => "dead",
+            MutantStatus::Killed => "killed",
+            MutantStatus::Noticed => "noticed",
+            MutantStatus::Survived => "survived",
+            MutantStatus::Dead => "dead",
         }
     }
 }
@@ -211,7 +211,7 @@ impl Matrix {
         let declares = Declares::of(suite, selected);
         let mut matrix = Matrix {
             format: FORMAT,
-            standing: Standing::Void,
+            standing: SelftestOutcome::Void,
             suite: suite.hash.clone(),
             cases: selected.len(),
             must: Rate::default(),
@@ -245,7 +245,7 @@ impl Matrix {
         matrix.canary = matrix
             .faults
             .iter()
-            .any(|row| row.name == CANARY && row.fate == Fate::Killed);
+            .any(|row| row.name == CANARY && row.fate == MutantStatus::Killed);
         matrix.precision = Precision::of(&matrix.faults);
         if whole {
             matrix.unproven = unproven(suite, selected, observations);
@@ -256,7 +256,7 @@ impl Matrix {
 
     /// Faults that were not killed, dead ones included.
     pub fn survivors(&self) -> impl Iterator<Item = &FaultRow> {
-        self.faults.iter().filter(|row| row.fate != Fate::Killed)
+        self.faults.iter().filter(|row| row.fate != MutantStatus::Killed)
     }
 
     /// Variations that were not found conformant.
@@ -272,14 +272,17 @@ impl Matrix {
     fn rate(&self, level: Level) -> Rate {
         let rows = self.faults.iter().filter(|row| row.level == level);
         Rate {
-            killed: rows.clone().filter(|row| row.fate == Fate::Killed).count(),
+            killed: rows
+                .clone()
+                .filter(|row| row.fate == MutantStatus::Killed)
+                .count(),
             of: rows.count(),
         }
     }
 
-    fn stand(&self) -> Standing {
+    fn stand(&self) -> SelftestOutcome {
         if !self.plain.green || !self.canary {
-            return Standing::Void;
+            return SelftestOutcome::Void;
         }
         let lacking = self.survivors().next().is_some()
             || self.false_alarms().next().is_some()
@@ -289,8 +292,8 @@ impl Matrix {
             || !self.unproven.cases.is_empty()
             || !self.unproven.checks.is_empty();
         match lacking {
-            true => Standing::Lacking,
-            false => Standing::Sound,
+            true => SelftestOutcome::Lacking,
+            false => SelftestOutcome::Sound,
         }
     }
 }
@@ -350,10 +353,10 @@ fn faulty(fault: &Fault, observation: &Observation, declares: &Declares<'_>) -> 
         declared.is_empty() && others.is_empty(),
         observation.verdict,
     ) {
-        (0, _, _) => Fate::Dead,
-        (_, false, _) => Fate::Killed,
-        (_, true, RunVerdict::Conformant) => Fate::Survived,
-        (_, true, _) => Fate::Noticed,
+        (0, _, _) => MutantStatus::Dead,
+        (_, false, _) => MutantStatus::Killed,
+        (_, true, RunVerdict::Conformant) => MutantStatus::Survived,
+        (_, true, _) => MutantStatus::Noticed,
     };
     let caught = match (declared.is_empty(), blamed) {
         (false, _) => Caught::Declared,
@@ -366,7 +369,7 @@ fn faulty(fault: &Fault, observation: &Observation, declares: &Declares<'_>) -> 
         breaks: fault.breaks.iter().map(|id| (*id).to_owned()).collect(),
         level: fault.level,
         fate,
-        caught: (fate == Fate::Killed).then_some(caught),
+        caught: (fate == MutantStatus::Killed).then_some(caught),
         blamed,
         report: observation.whole.then(|| report(observation)),
         declared,
@@ -428,14 +431,14 @@ fn unproven(suite: &Suite, selected: &[usize], observations: &[Observation]) -> 
             .iter()
             .filter(|observation| matches!(observation.behaviour, Behaviour::Faulty(_)))
     };
-    let held: BTreeSet<&Look> = observations
+    let held: BTreeSet<&CheckId> = observations
         .iter()
         .filter(|observation| matches!(observation.behaviour, Behaviour::Plain))
         .flat_map(|observation| &observation.held)
         .collect();
     let broke: BTreeSet<Sight> = faulty()
         .flat_map(|observation| &observation.broke)
-        .flat_map(Look::breaches)
+        .flat_map(CheckId::breaches)
         .collect();
     let broken: BTreeSet<&str> = faulty()
         .flat_map(|observation| &observation.requirements)
@@ -531,12 +534,12 @@ mod tests {
         let sound = matrix(&[plain(), canary()]);
         assert_eq!(
             (sound.standing, sound.kill_rate, sound.faults[0].caught),
-            (Standing::Sound, 100.0, Some(Caught::Declared))
+            (SelftestOutcome::Sound, 100.0, Some(Caught::Declared))
         );
         let alive = matrix(&[plain(), fault(CANARY, 1, &[])]);
-        assert_eq!(alive.standing, Standing::Void);
+        assert_eq!(alive.standing, SelftestOutcome::Void);
         let red = saw(Behaviour::Plain, 0, &[("demo/one", "AVP-2-05", Verdict::Warn)]);
-        assert_eq!(matrix(&[red, canary()]).standing, Standing::Void);
+        assert_eq!(matrix(&[red, canary()]).standing, SelftestOutcome::Void);
     }
 
     #[test]
@@ -544,7 +547,10 @@ mod tests {
         let elsewhere = fault(CANARY, 1, &[("demo/two", "AVP-6-09", Verdict::Fail)]);
         let matrix = matrix(&[plain(), elsewhere]);
         assert_eq!(matrix.faults[0].caught, Some(Caught::Requirement));
-        assert_eq!((matrix.stale.len(), matrix.standing), (1, Standing::Lacking));
+        assert_eq!(
+            (matrix.stale.len(), matrix.standing),
+            (1, SelftestOutcome::Lacking)
+        );
     }
 
     #[test]
@@ -554,15 +560,27 @@ mod tests {
             (matrix.faults[1].fate, matrix.standing)
         };
         let must = "push-ignores-expected";
-        assert_eq!(fate(fault(must, 0, &[])), (Fate::Dead, Standing::Lacking));
-        assert_eq!(fate(fault(must, 1, &[])), (Fate::Survived, Standing::Lacking));
+        assert_eq!(
+            fate(fault(must, 0, &[])),
+            (MutantStatus::Dead, SelftestOutcome::Lacking)
+        );
+        assert_eq!(
+            fate(fault(must, 1, &[])),
+            (MutantStatus::Survived, SelftestOutcome::Lacking)
+        );
         let warned = [("demo/one", "AVP-2-05", Verdict::Warn)];
-        assert_eq!(fate(fault(must, 1, &warned)), (Fate::Survived, Standing::Lacking));
+        assert_eq!(
+            fate(fault(must, 1, &warned)),
+            (MutantStatus::Survived, SelftestOutcome::Lacking)
+        );
         let should = "pull-unchanged-with-envelope";
-        assert_eq!(fate(fault(should, 1, &warned)), (Fate::Killed, Standing::Sound));
+        assert_eq!(
+            fate(fault(should, 1, &warned)),
+            (MutantStatus::Killed, SelftestOutcome::Sound)
+        );
         let mut blocked = fault(must, 1, &[]);
         blocked.verdict = RunVerdict::Nonconformant;
-        assert_eq!(fate(blocked), (Fate::Noticed, Standing::Lacking));
+        assert_eq!(fate(blocked), (MutantStatus::Noticed, SelftestOutcome::Lacking));
     }
 
     #[test]
@@ -573,12 +591,12 @@ mod tests {
         };
         assert_eq!(
             varied(1, &[("demo/one", "AVP-2-05", Verdict::Warn)]),
-            Standing::Sound
+            SelftestOutcome::Sound
         );
         assert_eq!(
             varied(1, &[("demo/one", "AVP-6-09", Verdict::Fail)]),
-            Standing::Lacking
+            SelftestOutcome::Lacking
         );
-        assert_eq!(varied(0, &[]), Standing::Lacking);
+        assert_eq!(varied(0, &[]), SelftestOutcome::Lacking);
     }
 }

@@ -19,9 +19,10 @@ mod text;
 
 pub use markdown::render as markdown;
 pub use matrix::{
-    CANARY, Caught, Fate, FaultRow, Matrix, Plain, Rate, Report, Stale, Standing, Unproven, VariationRow,
+    CANARY, Caught, FaultRow, Matrix, MutantStatus, Plain, Rate, Report, SelftestOutcome, Stale, Unproven,
+    VariationRow,
 };
 pub use precision::{Precision, blame};
 pub use published::{BLAME, JSON, MARKDOWN, PUBLISHED_JSON, PUBLISHED_MARKDOWN, json, kill_rate, published};
-pub use runner::{Bench, BenchError, Look, Observation, Settings, observe};
+pub use runner::{CheckId, Observation, Selftest, SelftestError, Settings, observe};
 pub use text::render as text;

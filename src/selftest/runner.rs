@@ -12,24 +12,24 @@ use tokio::task::JoinSet;
 
 use crate::case::{Suite, selection};
 use crate::crypto::Seed;
-use crate::drive::Target;
-use crate::http::{Client, ClientError, ClientOptions, Endpoint, Patience};
+use crate::drive::RunContext;
+use crate::http::{Client, ClientError, ClientOptions, Endpoint, Timeouts};
 use crate::judge::Transport;
 use crate::protocol::{Level, SpecVersion, catalogue};
 use crate::record::verdict::{RunVerdict, Verdict};
 use crate::record::{CaseRecord, CheckRecord, Record};
 use crate::report;
-use crate::run::{Heading, Jobs, RACE_TIME, Run, run};
+use crate::run::{Jobs, RACE_TIME, Run, RunInfo, run};
 use crate::server::{Behaviour, Options, Server, StartError};
 
 /// All runs use one seed: the same keys, ids and ivs each time.
 const SEED: [u8; 32] = *b"avp-conform selftest, seed no. 1";
 
 /// So often the cases that declare a fault run against it until it takes effect.
-const TRIES: usize = 20;
+const TRIES_UNTIL_FIRED: usize = 20;
 
 /// A limit keeps cases from their end, and would hide what comes of other freedoms: these variations are tried alone.
-const ALONE: &str = "limits";
+const TRIED_ALONE: &str = "limits";
 
 /// How the runs are made.
 #[derive(Debug, Clone, Copy)]
@@ -62,7 +62,7 @@ impl Default for Settings {
 }
 
 /// The suite and a server whose tokens are not those of the servers under test.
-pub struct Bench {
+pub struct Selftest {
     suite: Arc<Suite>,
     selected: Vec<usize>,
     foreign: Client,
@@ -72,7 +72,7 @@ pub struct Bench {
 
 /// Why a run could not be made.
 #[derive(Debug, thiserror::Error)]
-pub enum BenchError {
+pub enum SelftestError {
     /// A server did not start.
     #[error(transparent)]
     Server(#[from] StartError),
@@ -103,9 +103,9 @@ pub struct Observation {
     /// The cases that could not be judged to the end: blocked or error.
     pub hindered: Vec<String>,
     /// The checks that broke.
-    pub broke: BTreeSet<Look>,
+    pub broke: BTreeSet<CheckId>,
     /// The checks that were seen to hold.
-    pub held: BTreeSet<Look>,
+    pub held: BTreeSet<CheckId>,
     /// One sentence for each broken check, for whoever mends a false alarm.
     pub details: Vec<String>,
     /// Whether all cases ran, and not only some that declare the fault.
@@ -116,7 +116,7 @@ pub struct Observation {
 
 /// A check, wherever it is made.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Look {
+pub struct CheckId {
     /// The case.
     pub case: String,
     /// The step; none for standing checks.
@@ -127,9 +127,9 @@ pub struct Look {
     pub requirements: Vec<String>,
 }
 
-impl Look {
-    fn of(case: &CaseRecord, check: &CheckRecord) -> Look {
-        Look {
+impl CheckId {
+    fn of(case: &CaseRecord, check: &CheckRecord) -> CheckId {
+        CheckId {
             case: case.id.clone(),
             step: check.step,
             name: check.name.clone(),
@@ -184,11 +184,11 @@ impl fmt::Display for Sight {
     }
 }
 
-impl Bench {
+impl Selftest {
     /// Gets ready to run the cases of a suite that are not slow.
-    pub fn new(suite: Arc<Suite>, settings: Settings) -> Result<Bench, BenchError> {
+    pub fn new(suite: Arc<Suite>, settings: Settings) -> Result<Selftest, SelftestError> {
         let foreign = Server::start(Options::default())?;
-        Ok(Bench {
+        Ok(Selftest {
             selected: selection::plan(&suite, &[], SpecVersion::default(), false),
             foreign: client(&foreign, settings.patient)?,
             _foreign: foreign,
@@ -208,15 +208,15 @@ impl Bench {
     }
 
     /// Tries a party of behaviours: on one server, and each on its own where that does not come out green for all.
-    async fn party(&self, party: &[Behaviour]) -> Result<Vec<Observation>, BenchError> {
-        if party.len() > 1 {
-            let observations = self.run(party, self.selected.clone()).await?;
+    async fn batch(&self, batch: &[Behaviour]) -> Result<Vec<Observation>, SelftestError> {
+        if batch.len() > 1 {
+            let observations = self.run(batch, self.selected.clone()).await?;
             if observations.iter().all(Observation::is_green) {
                 return Ok(observations);
             }
         }
         let mut observations = Vec::new();
-        for behaviour in party {
+        for behaviour in batch {
             observations.extend(self.alone(*behaviour).await?);
         }
         Ok(observations)
@@ -224,12 +224,12 @@ impl Bench {
 
     /// Tries one behaviour. Against a faulty server those cases run that declare the fault; where they do not catch it, or
     /// there is none, the whole suite does.
-    async fn alone(&self, behaviour: Behaviour) -> Result<Vec<Observation>, BenchError> {
-        let meant = self.meant(behaviour);
-        if !meant.is_empty() && !self.settings.full {
+    async fn alone(&self, behaviour: Behaviour) -> Result<Vec<Observation>, SelftestError> {
+        let declared_cases = self.declared_cases(behaviour);
+        if !declared_cases.is_empty() && !self.settings.full {
             // Two requests that meet within microseconds are luck: a fault that nothing has met yet is tried again.
-            for _ in 0..TRIES {
-                let observed = self.run(&[behaviour], meant.clone()).await?;
+            for _ in 0..TRIES_UNTIL_FIRED {
+                let observed = self.run(&[behaviour], declared_cases.clone()).await?;
                 if observed.iter().all(Observation::is_caught) {
                     return Ok(observed);
                 }
@@ -242,7 +242,7 @@ impl Bench {
     }
 
     /// The cases that declare a fault.
-    fn meant(&self, behaviour: Behaviour) -> Vec<usize> {
+    fn declared_cases(&self, behaviour: Behaviour) -> Vec<usize> {
         let Behaviour::Faulty(fault) = behaviour else {
             return Vec::new();
         };
@@ -258,7 +258,7 @@ impl Bench {
         &self,
         behaviours: &[Behaviour],
         selected: Vec<usize>,
-    ) -> Result<Vec<Observation>, BenchError> {
+    ) -> Result<Vec<Observation>, SelftestError> {
         let mut options = Options::default();
         for behaviour in behaviours {
             match behaviour {
@@ -271,10 +271,10 @@ impl Bench {
             _ => self.settings.patient,
         };
         let server = Server::start(options)?;
-        let target = Target {
+        let target = RunContext {
             client: client(&server, timeout)?,
             foreign: Some(self.foreign.clone()),
-            patience: Patience::new(timeout),
+            patience: Timeouts::new(timeout),
             seed: Seed::from_bytes(SEED),
             generation: 0,
             spec: SpecVersion::default(),
@@ -289,7 +289,7 @@ impl Bench {
             transport: Transport::Loopback,
             jobs: Jobs::Exactly(self.settings.jobs),
             races: self.settings.races,
-            heading: Heading::default(),
+            heading: RunInfo::default(),
         };
         let record = run(&plan, |_| {}).await;
         let fired = |behaviour: &Behaviour| behaviour.name().map_or(0, |name| server.fired(name));
@@ -320,10 +320,10 @@ impl Observation {
 /// Tries all behaviours, on several servers side by side. The observations come in the order of the behaviours, whatever
 /// came to an end first; `finished` is told of each as it does.
 pub async fn observe(
-    bench: Arc<Bench>,
+    bench: Arc<Selftest>,
     behaviours: &[Behaviour],
     finished: impl Fn(&Observation),
-) -> Result<Vec<Observation>, BenchError> {
+) -> Result<Vec<Observation>, SelftestError> {
     let mut waiting = parties(behaviours, bench.settings.full).into_iter();
     let mut running = JoinSet::new();
     let mut done = Vec::with_capacity(behaviours.len());
@@ -332,9 +332,9 @@ pub async fn observe(
             let Some(indices) = waiting.next() else {
                 break;
             };
-            let party: Vec<Behaviour> = indices.iter().map(|index| behaviours[*index]).collect();
+            let batch: Vec<Behaviour> = indices.iter().map(|index| behaviours[*index]).collect();
             let bench = Arc::clone(&bench);
-            running.spawn(async move { (indices, bench.party(&party).await) });
+            running.spawn(async move { (indices, bench.batch(&batch).await) });
         }
         let Some(joined) = running.join_next().await else {
             break;
@@ -354,11 +354,11 @@ fn parties(behaviours: &[Behaviour], alone: bool) -> Vec<Vec<usize>> {
     let mut seats: BTreeMap<&str, usize> = BTreeMap::new();
     for (index, behaviour) in behaviours.iter().enumerate() {
         match behaviour {
-            Behaviour::Varied(variation) if variation.area == ALONE => limited.push(vec![index]),
+            Behaviour::Varied(variation) if variation.area == TRIED_ALONE => limited.push(vec![index]),
             Behaviour::Varied(variation) if !alone => {
                 let seat = seats.entry(variation.area).or_default();
                 match shared.get_mut(*seat) {
-                    Some(party) => party.push(index),
+                    Some(batch) => batch.push(index),
                     None => shared.push(vec![index]),
                 }
                 *seat += 1;
@@ -370,9 +370,9 @@ fn parties(behaviours: &[Behaviour], alone: bool) -> Vec<Vec<usize>> {
     [limited, shared, others].concat()
 }
 
-fn client(server: &Server, timeout: Duration) -> Result<Client, BenchError> {
+fn client(server: &Server, timeout: Duration) -> Result<Client, SelftestError> {
     let url = server.url();
-    let endpoint = Endpoint::parse(&url).map_err(|error| BenchError::Address(error.to_string()))?;
+    let endpoint = Endpoint::parse(&url).map_err(|error| SelftestError::Address(error.to_string()))?;
     Ok(Client::new(ClientOptions {
         timeout,
         connect_timeout: timeout.max(Duration::from_secs(5)),
@@ -426,14 +426,14 @@ fn observation(behaviour: Behaviour, fired: u64, record: &Record, whole: bool) -
     }
 }
 
-fn looks(record: &Record, of: impl Fn(&CheckRecord) -> bool + Copy) -> BTreeSet<Look> {
+fn looks(record: &Record, of: impl Fn(&CheckRecord) -> bool + Copy) -> BTreeSet<CheckId> {
     let checks = record
         .cases
         .iter()
         .flat_map(|case| case.checks.iter().map(move |check| (case, check)));
     checks
         .filter(|(_, check)| of(check))
-        .map(|(case, check)| Look::of(case, check))
+        .map(|(case, check)| CheckId::of(case, check))
         .collect()
 }
 
@@ -471,18 +471,18 @@ mod tests {
     fn only_variations_of_different_areas_share_a_server_and_limits_none() {
         let all = all();
         let parties = parties(&all, false);
-        let shared = || parties.iter().filter(|party| party.len() > 1);
+        let shared = || parties.iter().filter(|batch| batch.len() > 1);
         assert!(shared().count() > 1);
-        for party in shared() {
-            let areas: Vec<&str> = party.iter().filter_map(|index| area(all[*index])).collect();
-            assert_eq!(areas.len(), party.len(), "a fault or the plain server among them");
+        for batch in shared() {
+            let areas: Vec<&str> = batch.iter().filter_map(|index| area(all[*index])).collect();
+            assert_eq!(areas.len(), batch.len(), "a fault or the plain server among them");
             assert_eq!(areas.iter().collect::<BTreeSet<_>>().len(), areas.len());
-            assert!(!areas.contains(&ALONE));
+            assert!(!areas.contains(&TRIED_ALONE));
         }
     }
 
     #[test]
     fn each_is_alone_where_that_is_asked_for() {
-        assert!(parties(&all(), true).iter().all(|party| party.len() == 1));
+        assert!(parties(&all(), true).iter().all(|batch| batch.len() == 1));
     }
 }

@@ -2,13 +2,13 @@
 
 use std::fmt::Write as _;
 
-use super::matrix::{Caught, Fate, FaultRow, Matrix, Rate, Standing};
+use super::matrix::{Caught, FaultRow, Matrix, MutantStatus, Rate, SelftestOutcome};
 use crate::protocol::Level;
 use crate::report::paint::{Paint, Tone};
 use crate::text::count;
 
 /// So many cases are named in a line.
-const NAMED: usize = 3;
+const MOST_NAMED: usize = 3;
 
 /// The matrix as text.
 pub fn render(matrix: &Matrix, paint: Paint) -> String {
@@ -34,11 +34,11 @@ fn table(out: &mut String, matrix: &Matrix, paint: Paint) {
     }
 }
 
-fn tone(fate: Fate) -> Tone {
+fn tone(fate: MutantStatus) -> Tone {
     match fate {
-        Fate::Killed => Tone::Good,
-        Fate::Noticed => Tone::Caution,
-        Fate::Survived | Fate::Dead => Tone::Bad,
+        MutantStatus::Killed => Tone::Good,
+        MutantStatus::Noticed => Tone::Caution,
+        MutantStatus::Survived | MutantStatus::Dead => Tone::Bad,
     }
 }
 
@@ -54,8 +54,13 @@ fn by(row: &FaultRow) -> String {
 }
 
 fn named(cases: &[String], more: usize) -> String {
-    let shown = cases.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
-    match cases.len().saturating_sub(NAMED) + more {
+    let shown = cases
+        .iter()
+        .take(MOST_NAMED)
+        .cloned()
+        .collect::<Vec<_>>()
+        .join(", ");
+    match cases.len().saturating_sub(MOST_NAMED) + more {
         0 => shown,
         more => format!("{shown} and {}", count(more, "other")),
     }
@@ -70,19 +75,19 @@ fn amiss(out: &mut String, matrix: &Matrix, paint: Paint) {
             }
         }
     };
-    let fate = |fate: Fate| {
+    let fate = |fate: MutantStatus| {
         let rows = matrix.faults.iter().filter(move |row| row.fate == fate);
         rows.map(|row| format!("{} ({} {})", row.name, row.level, row.breaks.join(" ")))
             .collect::<Vec<_>>()
     };
     list(out, "The plain server is not green", matrix.plain.cases.clone());
-    list(out, "Survived", fate(Fate::Survived));
+    list(out, "Survived", fate(MutantStatus::Survived));
     list(
         out,
         "Noticed only: not conformant, but nothing broke",
-        fate(Fate::Noticed),
+        fate(MutantStatus::Noticed),
     );
-    list(out, "Dead code: never took effect", fate(Fate::Dead));
+    list(out, "Dead code: never took effect", fate(MutantStatus::Dead));
     let alarms = matrix
         .false_alarms()
         .map(|row| format!("{}: {}", row.name, named(&row.alarms, 0)));
@@ -149,9 +154,9 @@ fn summary(out: &mut String, matrix: &Matrix, paint: Paint) {
         .count();
     let conformant = matrix.variations.iter().filter(|row| row.conformant).count();
     let standing = match matrix.standing {
-        Standing::Sound => paint.tone(Tone::Good, "sound"),
-        Standing::Lacking => paint.tone(Tone::Bad, "lacking"),
-        Standing::Void => paint.tone(
+        SelftestOutcome::Sound => paint.tone(Tone::Good, "sound"),
+        SelftestOutcome::Lacking => paint.tone(Tone::Bad, "lacking"),
+        SelftestOutcome::Void => paint.tone(
             Tone::Bad,
             "VOID: the plain server is not green or the canary lives",
         ),

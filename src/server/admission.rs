@@ -3,19 +3,19 @@
 use serde_json::Value;
 
 use super::answer::Refusal;
-use super::core::Place;
+use super::core::Call;
 use super::faults::{authorization as fault, members, removal};
 use super::state::{State, now};
 use super::vault::{Repo, Vault, id_of, text};
 
 /// How long a cache of memberships is believed.
-const CACHED: i64 = 2000;
+const CACHED_MEMBERSHIP_MS: i64 = 2000;
 
 /// How long a removal takes where it takes its time.
-pub(super) const LAG: i64 = 60;
+pub(super) const REMOVAL_LAG_MS: i64 = 60;
 
 /// Refuses a caller who is no member.
-pub(super) fn check(state: &State, vault: &Vault, repo: &Repo, place: &Place) -> Result<(), Refusal> {
+pub(super) fn check(state: &State, vault: &Vault, repo: &Repo, place: &Call) -> Result<(), Refusal> {
     let refusal = Refusal::forbidden("the caller is no member of this repository");
     let listed = repo.entry(&place.caller).is_some();
     if state.is_faultless() {
@@ -39,7 +39,7 @@ pub(super) fn check(state: &State, vault: &Vault, repo: &Repo, place: &Place) ->
 }
 
 /// What a server that knows owners keeps from other members, or members from each other.
-fn check_rank(state: &State, repo: &Repo, place: &Place) -> Result<(), Refusal> {
+fn check_rank(state: &State, repo: &Repo, place: &Call) -> Result<(), Refusal> {
     let owner = place.caller == repo.history.creator;
     let owners = fault::for_owner_only(place.operation).filter(|_| !owner);
     let refused = owners.is_some_and(|name| state.deviates(name))
@@ -51,23 +51,25 @@ fn check_rank(state: &State, repo: &Repo, place: &Place) -> Result<(), Refusal> 
     }
 }
 
-fn id_is_other(repo: &Repo, place: &Place) -> bool {
+fn id_is_other(repo: &Repo, place: &Call) -> bool {
     place.member_id != place.caller && repo.entry(&place.member_id).is_some()
 }
 
 /// Whether a server that deviates lets in a caller who is no member.
-fn is_excused(state: &State, vault: &Vault, repo: &Repo, place: &Place) -> bool {
+fn is_excused(state: &State, vault: &Vault, repo: &Repo, place: &Call) -> bool {
     let is = |name: Option<_>| name.is_some_and(|name| state.is(name));
     let removed = repo.history.former.contains(&place.caller);
     place.caller.is_empty()
         || is(fault::open_to_strangers(place.operation))
         || removed && is(fault::open_to_removed(place.operation))
-        || removed && state.is(removal::LAG) && now() - repo.history.written < LAG
+        || removed && state.is(removal::REMOVAL_LAG_MS) && now() - repo.history.written < REMOVAL_LAG_MS
         || state.is(fault::MEMBER_OF_ANY) && vault.knows(&place.caller)
 }
 
 fn is_recent(state: &State, key: &str) -> bool {
-    state.recall(key).is_some_and(|(at, _)| now() - at < CACHED)
+    state
+        .recall(key)
+        .is_some_and(|(at, _)| now() - at < CACHED_MEMBERSHIP_MS)
 }
 
 fn fired<T>(state: &State, result: T) -> T {
@@ -80,7 +82,7 @@ fn fired<T>(state: &State, result: T) -> T {
 pub(super) fn repos<'a>(
     state: &State,
     vault: &Vault,
-    place: &'a Place,
+    place: &'a Call,
     body: &'a Value,
 ) -> (&'a str, &'a str) {
     let (path, named) = (place.repo_id.as_str(), text(body, "repoId"));
@@ -97,7 +99,7 @@ pub(super) fn repos<'a>(
 }
 
 /// Whether a server takes a body that names another repository than the path, since one of the two decides.
-pub(super) fn takes_both(state: &State, place: &Place) -> bool {
+pub(super) fn takes_both(state: &State, place: &Call) -> bool {
     fault::on_bodys_repo(place.operation).is_some_and(|name| state.is(name))
         || state.is(fault::BODY_AUTHORIZES)
 }

@@ -5,7 +5,7 @@
 
 use std::sync::LazyLock;
 
-use super::deviation::Edge;
+use super::deviation::Hook;
 use super::{faults as fault_tables, variations as variation_tables};
 use crate::protocol::Level;
 
@@ -50,7 +50,7 @@ pub struct Fault {
     /// How the author of a server mends it.
     pub fix: &'static str,
     /// Where it takes hold.
-    pub(super) edge: Edge,
+    pub(super) edge: Hook,
 }
 
 /// One freedom that conformant servers use (section 11 of the protocol page).
@@ -63,7 +63,7 @@ pub struct Variation {
     /// What the server does, in one sentence.
     pub about: &'static str,
     /// Where it takes hold.
-    pub(super) edge: Edge,
+    pub(super) edge: Hook,
 }
 
 static FAULTS: LazyLock<Vec<Fault>> = LazyLock::new(fault_tables::all);

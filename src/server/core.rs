@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::answer::{Answer, Manner, Refusal, Script, Then};
 use super::body_check::Laxity;
-use super::deviation::{Edge, Scene};
+use super::deviation::{AnswerContext, Hook};
 use super::faults::auth as signatures;
 use super::faults::push::NO_ENVELOPE;
 use super::faults::transport::CHUNKED_EMPTY;
@@ -27,7 +27,7 @@ use crate::protocol::Operation;
 
 /// What a request is about: the operation, the ids of its path and who asks.
 #[derive(Debug, Clone)]
-pub(super) struct Place {
+pub(super) struct Call {
     /// The operation.
     pub(super) operation: Operation,
     /// The repository of the path.
@@ -52,12 +52,12 @@ pub(super) fn handle(state: &State, request: &Request) -> Answer {
             then: Then::Close,
         });
     }
-    let scene = Scene {
+    let scene = AnswerContext {
         request,
         place: place.as_ref(),
     };
     for deviation in state.deviations() {
-        if let Edge::Answer(rewrite) = deviation.edge
+        if let Hook::Answer(rewrite) = deviation.edge
             && rewrite(&scene, &mut answer)
         {
             deviation.fire();
@@ -67,7 +67,7 @@ pub(super) fn handle(state: &State, request: &Request) -> Answer {
 }
 
 /// How long a cache in front of the server keeps an answer, in milliseconds.
-const KEPT: i64 = 2000;
+const CACHED_ANSWER_MS: i64 = 2000;
 
 /// What a cache in front of a server has of an address, whoever asks.
 fn kept(state: &State, request: &Request) -> Option<Value> {
@@ -75,7 +75,7 @@ fn kept(state: &State, request: &Request) -> Option<Value> {
         return None;
     }
     let (at, known) = state.recall(&request.path)?;
-    (now() - at < KEPT).then(|| {
+    (now() - at < CACHED_ANSWER_MS).then(|| {
         state.fire();
         known
     })
@@ -90,7 +90,7 @@ fn keep(state: &State, request: &Request, granted: &Result<Value, Refusal>) {
     }
 }
 
-fn grant(state: &State, request: &Request, place: &mut Option<Place>) -> Result<Value, Refusal> {
+fn grant(state: &State, request: &Request, place: &mut Option<Call>) -> Result<Value, Refusal> {
     limits::check_rate(state)?;
     let asks_for_head = request.method == "HEAD" && request.path.starts_with("/v1/");
     if asks_for_head && state.deviates(fault::HEAD_OPEN) {
@@ -118,7 +118,7 @@ fn grant(state: &State, request: &Request, place: &mut Option<Place>) -> Result<
             member_id,
         } => {
             let repo_id = routes::id(state, &repo_id).into_owned();
-            let place = place.insert(Place {
+            let place = place.insert(Call {
                 operation,
                 repo_id,
                 member_id,
@@ -215,7 +215,7 @@ fn anonymous(state: &State, request: &Request, route: &Route, refusal: Refusal) 
     if open { Ok(String::new()) } else { Err(refusal) }
 }
 
-fn perform(state: &State, place: &Place, request: &Request) -> Result<Value, Refusal> {
+fn perform(state: &State, place: &Call, request: &Request) -> Result<Value, Refusal> {
     let body = body(state, place, request);
     let body = match body {
         Err(refusal) if state.deviates(rules::BODY_FIRST) => return Err(refusal),
@@ -236,7 +236,7 @@ fn perform(state: &State, place: &Place, request: &Request) -> Result<Value, Ref
 
 /// The body, read and checked. Repository operations take the result as it is, since an unknown repository and a
 /// stranger are named before a malformed body.
-fn body(state: &State, place: &Place, request: &Request) -> Result<Value, Refusal> {
+fn body(state: &State, place: &Call, request: &Request) -> Result<Value, Refusal> {
     let Some(shape) = message_shapes::of(place.operation) else {
         return Ok(Value::Null);
     };
@@ -272,13 +272,7 @@ fn body(state: &State, place: &Place, request: &Request) -> Result<Value, Refusa
 }
 
 /// What a server that deviates makes of a malformed body.
-fn excuse(
-    state: &State,
-    place: &Place,
-    shape: &Shape,
-    body: &Value,
-    refusal: Refusal,
-) -> Result<(), Refusal> {
+fn excuse(state: &State, place: &Call, shape: &Shape, body: &Value, refusal: Refusal) -> Result<(), Refusal> {
     let text = |name: &str| body[name].is_string();
     let lax = malformed::laxity(state);
     if body_check::check_laxly(shape, body, lax).is_ok() {

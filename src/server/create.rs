@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::answer::Refusal;
-use super::core::Place;
+use super::core::Call;
 use super::faults::{create as fault, neighbours, races, routes};
 use super::state::State;
 use super::variations::{limits as limit, rules};
@@ -11,7 +11,7 @@ use super::vault::{Repo, count, id_of, list, same_envelope, text};
 use super::{fault_hooks, limits};
 
 /// Creates a repository whose only member is the caller.
-pub(super) fn create(state: &State, place: &Place, body: &Value) -> Result<Value, Refusal> {
+pub(super) fn create(state: &State, place: &Call, body: &Value) -> Result<Value, Refusal> {
     let kept = check_roster(state, &body["manifest"], &place.caller)?;
     check_parts(state, body)?;
     let id = routes::id(state, text(&body["manifest"], "repoId"));

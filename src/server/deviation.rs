@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use serde_json::Value;
 
 use super::answer::Answer;
-use super::core::Place;
+use super::core::Call;
 use super::json;
 use super::request::Request;
 use super::vault::Repo;
@@ -17,15 +17,15 @@ pub(super) struct Name(pub(super) &'static str);
 
 /// Where a deviation takes hold. Each function says whether it changed anything: only then has it taken effect.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Edge {
+pub(super) enum Hook {
     /// A rule asks for it by name, at the place where the rule would otherwise hold.
     Rule,
     /// A repository that an operation has just changed: as it was, and as it is.
-    Write(fn(&Place, &Repo, &mut Repo) -> bool),
+    Write(fn(&Call, &Repo, &mut Repo) -> bool),
     /// A repository that a refused or conflicting request was about, and the request's body.
-    Refusal(fn(&Place, &Value, &mut Repo) -> bool),
+    Refusal(fn(&Call, &Value, &mut Repo) -> bool),
     /// The finished answer.
-    Answer(fn(&Scene<'_>, &mut Answer) -> bool),
+    Answer(fn(&AnswerContext<'_>, &mut Answer) -> bool),
 }
 
 /// A deviation of a server, and how often it took effect.
@@ -33,13 +33,13 @@ pub(super) enum Edge {
 pub(super) struct Deviation {
     name: &'static str,
     /// Where it takes hold.
-    pub(super) edge: Edge,
+    pub(super) edge: Hook,
     fired: AtomicU64,
 }
 
 impl Deviation {
     /// One that has not taken effect yet.
-    pub(super) fn new(name: &'static str, edge: Edge) -> Deviation {
+    pub(super) fn new(name: &'static str, edge: Hook) -> Deviation {
         Deviation {
             name,
             edge,
@@ -64,14 +64,14 @@ impl Deviation {
 }
 
 /// The occasion of an answer.
-pub(super) struct Scene<'a> {
+pub(super) struct AnswerContext<'a> {
     /// The request.
     pub(super) request: &'a Request,
     /// What it was about; `None` where it was refused before that was known.
-    pub(super) place: Option<&'a Place>,
+    pub(super) place: Option<&'a Call>,
 }
 
-impl Scene<'_> {
+impl AnswerContext<'_> {
     /// Whether it is an answer to this operation.
     pub(super) fn on(&self, operation: Operation) -> bool {
         self.place.is_some_and(|place| place.operation == operation)
@@ -131,10 +131,10 @@ macro_rules! named {
 /// The edge of a deviation.
 macro_rules! edge {
     (Rule $how:ident) => {
-        $crate::server::deviation::Edge::Rule
+        $crate::server::deviation::Hook::Rule
     };
     ($edge:ident $how:ident) => {
-        $crate::server::deviation::Edge::$edge($how)
+        $crate::server::deviation::Hook::$edge($how)
     };
 }
 

@@ -3,14 +3,14 @@
 
 use serde_json::Value;
 
-use super::admission::LAG;
+use super::admission::REMOVAL_LAG_MS;
 use super::answer::Refusal;
-use super::core::Place;
-use super::deviation::Edge;
+use super::core::Call;
+use super::deviation::Hook;
 use super::faults::races::Race;
 use super::faults::{create, malformed, members, push, removal};
 use super::state::{State, now};
-use super::vault::{Repo, Said, answer, as_member, count, id_of, text};
+use super::vault::{Reply, Repo, answer, as_member, count, id_of, text};
 use crate::protocol::Operation;
 
 /// What has been, kept for deviations that go back to it.
@@ -35,7 +35,7 @@ pub(super) struct Before {
 }
 
 /// Takes note of what is; nothing on a server that does not deviate.
-pub(super) fn note(state: &State, repo: &Repo, body: &Value) -> Option<Before> {
+pub(super) fn before(state: &State, repo: &Repo, body: &Value) -> Option<Before> {
     (!state.is_faultless()).then(|| Before {
         repo: repo.clone(),
         body: body.clone(),
@@ -43,22 +43,22 @@ pub(super) fn note(state: &State, repo: &Repo, body: &Value) -> Option<Before> {
 }
 
 /// Lets a deviation at what was just done, and finds the answer.
-pub(super) fn settle(
+pub(super) fn deviate_and_answer(
     state: &State,
-    place: &Place,
+    place: &Call,
     before: Option<Before>,
     repo: &mut Repo,
-    said: Result<Said, Refusal>,
+    said: Result<Reply, Refusal>,
 ) -> Result<Value, Refusal> {
     let Some(before) = before else {
         return said.map(|said| answer(repo, said));
     };
-    let refused = matches!(said, Err(_) | Ok(Said::Pushed { applied: false }));
+    let refused = matches!(said, Err(_) | Ok(Reply::Pushed { applied: false }));
     let written = differs(&before.repo, repo);
     for deviation in state.deviations() {
         match deviation.edge {
-            Edge::Write(change) if written && change(place, &before.repo, repo) => deviation.fire(),
-            Edge::Refusal(change) if refused && change(place, &before.body, repo) => deviation.fire(),
+            Hook::Write(change) if written && change(place, &before.repo, repo) => deviation.fire(),
+            Hook::Refusal(change) if refused && change(place, &before.body, repo) => deviation.fire(),
             _ => {}
         }
     }
@@ -95,7 +95,7 @@ fn record(mut before: Repo, repo: &mut Repo) {
 }
 
 /// Lets a deviation at a repository that is about to be stored for the first time; false where it is not stored.
-pub(super) fn created(state: &State, place: &Place, repo: &mut Repo) -> bool {
+pub(super) fn created(state: &State, place: &Call, repo: &mut Repo) -> bool {
     if state.is_faultless() {
         return true;
     }
@@ -104,7 +104,7 @@ pub(super) fn created(state: &State, place: &Place, repo: &mut Repo) -> bool {
     repo.history.written = now();
     let before = repo.clone();
     for deviation in state.deviations() {
-        if let Edge::Write(change) = deviation.edge
+        if let Hook::Write(change) = deviation.edge
             && change(place, &before, repo)
         {
             deviation.fire();
@@ -115,7 +115,7 @@ pub(super) fn created(state: &State, place: &Place, repo: &mut Repo) -> bool {
 
 /// What a server answers to a caller who is no member, since it looks for what it has answered before it looks at the
 /// caller.
-pub(super) fn unguarded(state: &State, place: &Place, repo: &Repo, body: &Value) -> Option<Value> {
+pub(super) fn unguarded(state: &State, place: &Call, repo: &Repo, body: &Value) -> Option<Value> {
     let known = match place.operation {
         Operation::RemoveMember => {
             state.is(removal::REPLAY_UNGUARDED) && repo.last_removal.as_ref() == Some(body)
@@ -132,17 +132,18 @@ pub(super) fn unguarded(state: &State, place: &Place, repo: &Repo, body: &Value)
 }
 
 /// The repository as a server sees it that reads elsewhere than it writes; `None` inside for one that is not there yet.
-pub(super) fn lagging(state: &State, place: &Place, repo: &Repo) -> Option<Option<Repo>> {
+pub(super) fn lagging(state: &State, place: &Call, repo: &Repo) -> Option<Option<Repo>> {
     let reads = matches!(place.operation, Operation::Pull | Operation::FetchMemberKey);
-    if !reads || now() - repo.history.written >= LAG {
+    if !reads || now() - repo.history.written >= REMOVAL_LAG_MS {
         return None;
     }
     match &repo.history.previous {
-        None => state.deviates(create::LAG).then_some(None),
+        None => state.deviates(create::REMOVAL_LAG_MS).then_some(None),
         Some(previous) => {
             let version_moved = previous.version != repo.version && previous.epoch == repo.epoch;
             let removed = previous.roster.len() > repo.roster.len();
-            let here = version_moved && state.deviates(push::LAG) || removed && state.deviates(removal::LAG);
+            let here = version_moved && state.deviates(push::REMOVAL_LAG_MS)
+                || removed && state.deviates(removal::REMOVAL_LAG_MS);
             here.then(|| Some((**previous).clone()))
         }
     }
@@ -151,10 +152,10 @@ pub(super) fn lagging(state: &State, place: &Place, repo: &Repo) -> Option<Optio
 /// Does an operation in two steps, between which others may write.
 pub(super) fn race(
     state: &State,
-    place: &Place,
+    place: &Call,
     race: Race,
     read: &Repo,
-    act: impl FnOnce(&mut Repo) -> Result<Said, Refusal>,
+    act: impl FnOnce(&mut Repo) -> Result<Reply, Refusal>,
 ) -> Result<Value, Refusal> {
     let mut mine = read.clone();
     let said = act(&mut mine)?;
@@ -169,7 +170,7 @@ pub(super) fn race(
     let meanwhile = differs(read, current);
     match race {
         Race::KeepsVersion if current.version != read.version => {
-            return Ok(answer(current, Said::Pushed { applied: false }));
+            return Ok(answer(current, Reply::Pushed { applied: false }));
         }
         Race::Inserts(_) if place.operation == Operation::AddMember => {
             let added = mine.roster.pop().unwrap_or_default();
@@ -201,7 +202,7 @@ fn differs(one: &Repo, other: &Repo) -> bool {
 }
 
 /// Does half of what a malformed request asks for, on a server that validates as it goes.
-pub(super) fn do_half(state: &State, place: &Place, body: &Value) {
+pub(super) fn do_half(state: &State, place: &Call, body: &Value) {
     if !malformed::half_done(place.operation).is_some_and(|name| state.is(name)) {
         return;
     }
@@ -216,7 +217,7 @@ pub(super) fn do_half(state: &State, place: &Place, body: &Value) {
                 .retain(|entry| id_of(entry) != text(body, "removedMemberId")),
             _ => {}
         }
-        Ok(Said::Value(Value::Null))
+        Ok(Reply::Value(Value::Null))
     };
     let before = state.vault().repos.get(&place.repo_id).cloned();
     let _ = as_member(state, place, Ok(body.clone()), |repo, _| act(repo));

@@ -9,24 +9,26 @@ use super::variations::limits;
 use super::vault::Vault;
 
 /// How many requests are granted for each that is refused, where there is a rate limit; itself included.
-const RATE: u64 = 25;
+const REQUESTS_PER_REFUSAL: u64 = 25;
 
 /// The same on a server that does not say when to try again.
-const SILENT_RATE: u64 = 50;
+const REQUESTS_PER_SILENT_REFUSAL: u64 = 50;
 
 /// How many members a repository holds where there is a limit.
-const MEMBERS: usize = 2;
+const MOST_MEMBERS: usize = 2;
 /// So many repositories a member has, where a server has that limit.
-const REPOS: usize = 3;
+const MOST_REPOS: usize = 3;
 
 /// Refuses every so many requests, where there is a rate limit.
 pub(super) fn check_rate(state: &State) -> Result<(), Refusal> {
-    if state.is(errors::RATE_SILENT) && state.count_request() % SILENT_RATE == SILENT_RATE - 1 {
+    if state.is(errors::RATE_SILENT)
+        && state.count_request() % REQUESTS_PER_SILENT_REFUSAL == REQUESTS_PER_SILENT_REFUSAL - 1
+    {
         state.fire();
         return Err(Refusal::quota_exceeded("too many requests"));
     }
     let limited = state.is(limits::RATE_LIMIT) || state.is(limits::RATE_LIMIT_DATE);
-    if !limited || state.count_request() % RATE != RATE - 1 {
+    if !limited || state.count_request() % REQUESTS_PER_REFUSAL != REQUESTS_PER_REFUSAL - 1 {
         return Ok(());
     }
     let after = match state.deviates(limits::RATE_LIMIT_DATE) {
@@ -43,7 +45,7 @@ pub(super) fn check_rate(state: &State) -> Result<(), Refusal> {
 pub(super) fn check_members(state: &State, count: usize) -> Result<(), Refusal> {
     let full = "a repository holds two members here";
     match () {
-        () if count <= MEMBERS => Ok(()),
+        () if count <= MOST_MEMBERS => Ok(()),
         () if state.deviates(limits::MEMBER_LIMIT_403) => Err(Refusal::policy_denied(full)),
         () if state.deviates(limits::MEMBER_LIMIT_429) => Err(Refusal::quota_exceeded(full)),
         () if state.deviates(errors::MEMBERS_409) => Err(Refusal::failure(409, full)),
@@ -59,7 +61,7 @@ pub(super) fn check_members(state: &State, count: usize) -> Result<(), Refusal> 
 pub(super) fn check_repos(state: &State, vault: &Vault, member: &str) -> Result<(), Refusal> {
     if state.is(errors::REPOS_500) {
         let own = vault.repos.values().filter(|repo| repo.entry(member).is_some());
-        if own.count() >= REPOS {
+        if own.count() >= MOST_REPOS {
             state.fire();
             return Err(Refusal::failure(500, "a member has three repositories here"));
         }

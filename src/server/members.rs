@@ -3,21 +3,21 @@
 use serde_json::Value;
 
 use super::answer::Refusal;
-use super::core::Place;
+use super::core::Call;
 use super::faults::members as fault;
 use super::limits;
 use super::state::State;
 use super::variations::rules;
-use super::vault::{Repo, Said, as_member, count, id_of, same_repo, text};
+use super::vault::{Reply, Repo, as_member, count, id_of, same_repo, text};
 
 /// How long a server with a cache believes it, in milliseconds.
-const CACHED: i64 = 2000;
+const CACHED_MEMBERS_MS: i64 = 2000;
 
 /// Records an entry as it was sent.
 ///
 /// A member who is in the roster already stays as recorded: with the same X25519 key that is the no-op the protocol
 /// asks for, with another it is refused, since to swap somebody's key is to lock them out.
-pub(super) fn add(state: &State, place: &Place, body: Result<Value, Refusal>) -> Result<Value, Refusal> {
+pub(super) fn add(state: &State, place: &Call, body: Result<Value, Refusal>) -> Result<Value, Refusal> {
     as_member(state, place, body, |repo, body| {
         same_repo(state, place, &body)?;
         let member = &body["member"];
@@ -32,7 +32,7 @@ pub(super) fn add(state: &State, place: &Place, body: Result<Value, Refusal>) ->
                 repo.last_removal = None;
             }
         }
-        Ok(Said::Manifest)
+        Ok(Reply::Manifest)
     })
 }
 
@@ -107,12 +107,17 @@ fn same_keys(one: &Value, other: &Value) -> bool {
 }
 
 /// Answers one entry of the roster.
-pub(super) fn fetch(state: &State, place: &Place) -> Result<Value, Refusal> {
+pub(super) fn fetch(state: &State, place: &Call) -> Result<Value, Refusal> {
     as_member(state, place, Ok(Value::Null), |repo, _| {
         let key = format!("entry {} {}", repo.id, place.member_id);
         let entry = entry(state, repo, &place.member_id).cloned();
-        let entry = state.cached(fault::FETCH_MISS_CACHED, key.clone(), CACHED, entry.into());
-        let mut entry = state.cached(fault::FETCH_CACHED, key, CACHED, entry);
+        let entry = state.cached(
+            fault::FETCH_MISS_CACHED,
+            key.clone(),
+            CACHED_MEMBERS_MS,
+            entry.into(),
+        );
+        let mut entry = state.cached(fault::FETCH_CACHED, key, CACHED_MEMBERS_MS, entry);
         if entry.is_null() {
             return Err(Refusal::not_found("there is no such member in this repository"));
         }
@@ -120,7 +125,7 @@ pub(super) fn fetch(state: &State, place: &Place) -> Result<Value, Refusal> {
             state.fire();
             entry["keyEpoch"] = repo.epoch.into();
         }
-        Ok(Said::Value(entry))
+        Ok(Reply::Value(entry))
     })
 }
 

@@ -15,7 +15,7 @@ use super::variations::identity;
 const MOST_NONCES: usize = 100_000;
 
 /// How long a used nonce is honoured where clients are forgiven a retry.
-const GRACE: i64 = 2000;
+const USED_NONCE_GRACE_MS: i64 = 2000;
 
 /// The nonces that are issued and neither redeemed nor expired.
 #[derive(Debug, Default)]
@@ -79,7 +79,7 @@ impl Nonces {
         }
         match used {
             Some(_) if state.deviates(fault::NONCE_REUSABLE) => true,
-            Some(at) if now() - at < GRACE && state.deviates(fault::NONCE_GRACE) => true,
+            Some(at) if now() - at < USED_NONCE_GRACE_MS && state.deviates(fault::NONCE_GRACE) => true,
             Some(_) => false,
             None if is_stamped(nonce) && state.deviates(fault::NONCE_BY_AGE) => true,
             None => !nonce.is_empty() && state.deviates(fault::NONCE_UNISSUED),
@@ -90,7 +90,7 @@ impl Nonces {
     pub(super) fn restore(&mut self, nonce: &[u8], member_id: &str) -> bool {
         let used = self.used.get(nonce).is_some_and(|(by, _)| by == member_id);
         if used {
-            self.issue(nonce.to_vec(), member_id, now() + GRACE);
+            self.issue(nonce.to_vec(), member_id, now() + USED_NONCE_GRACE_MS);
         }
         used
     }
@@ -105,7 +105,7 @@ impl Nonces {
         let used = self.used.iter().filter(|(_, (by, _))| by == member_id);
         let used: Vec<Vec<u8>> = used.map(|(nonce, _)| nonce.clone()).collect();
         used.iter()
-            .for_each(|nonce| self.issue(nonce.clone(), member_id, now() + GRACE));
+            .for_each(|nonce| self.issue(nonce.clone(), member_id, now() + USED_NONCE_GRACE_MS));
         !used.is_empty()
     }
 

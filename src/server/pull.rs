@@ -6,16 +6,16 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::answer::Refusal;
-use super::core::Place;
+use super::core::Call;
 use super::faults::{pull as fault, races};
 use super::state::State;
-use super::vault::{Repo, Said, as_member, count, same_repo};
+use super::vault::{Reply, Repo, as_member, count, same_repo};
 
 /// How long a server with a cache believes it, in milliseconds.
-const CACHED: i64 = 300;
+const CACHED_PULL_MS: i64 = 300;
 
 /// Answers what a member needs to be up to date.
-pub(super) fn pull(state: &State, place: &Place, body: Result<Value, Refusal>) -> Result<Value, Refusal> {
+pub(super) fn pull(state: &State, place: &Call, body: Result<Value, Refusal>) -> Result<Value, Refusal> {
     let mut answered = as_member(state, place, body, |repo, body| {
         same_repo(state, place, &body)?;
         let known = count(&body, "knownPayloadVersion");
@@ -24,15 +24,15 @@ pub(super) fn pull(state: &State, place: &Place, body: Result<Value, Refusal>) -
         let mut fresh = answer(state, repo, unchanged);
         if unchanged {
             let key = format!("unchanged {} {known}", repo.id);
-            fresh = state.cached(fault::UNCHANGED_CACHED, key, CACHED * 100, fresh);
+            fresh = state.cached(fault::UNCHANGED_CACHED, key, CACHED_PULL_MS * 100, fresh);
         }
         let key = format!("pull {} {} {known}", repo.id, place.caller);
-        let fresh = state.cached(fault::CACHED, key, CACHED, fresh);
+        let fresh = state.cached(fault::CACHED, key, CACHED_PULL_MS, fresh);
         let key = format!("pull {} {} {}", repo.id, place.caller, repo.version);
-        Ok(Said::Value(state.cached(
+        Ok(Reply::Value(state.cached(
             fault::CACHED_FOR_ALL_VERSIONS,
             key,
-            CACHED,
+            CACHED_PULL_MS,
             fresh,
         )))
     })?;

@@ -5,18 +5,18 @@ use std::cmp::Ordering;
 use serde_json::Value;
 
 use super::answer::Refusal;
-use super::core::Place;
+use super::core::Call;
 use super::faults::push as fault;
 use super::limits;
 use super::state::State;
 use super::variations::rules;
-use super::vault::{Repo, Said, as_member, count, has_twins, id_of, list, same_envelope, same_repo, text};
+use super::vault::{Reply, Repo, as_member, count, has_twins, id_of, list, same_envelope, same_repo, text};
 
 /// What is a large ciphertext to a server that mistakes limits for conflicts.
-const LARGE: usize = 32 * 1024;
+const LARGE_CIPHERTEXT_CHARS: usize = 32 * 1024;
 
 /// Stores an envelope, and a rotated roster with it, if the client knew the current version.
-pub(super) fn push(state: &State, place: &Place, body: Result<Value, Refusal>) -> Result<Value, Refusal> {
+pub(super) fn push(state: &State, place: &Call, body: Result<Value, Refusal>) -> Result<Value, Refusal> {
     as_member(state, place, body, |repo, mut body| {
         same_repo(state, place, &body)?;
         same_envelope(state, &body["envelope"], &repo.id)?;
@@ -25,7 +25,7 @@ pub(super) fn push(state: &State, place: &Place, body: Result<Value, Refusal>) -
         }
         check_step(state, &body)?;
         if is_stale(state, repo, &body) || !check_growth(state, repo, &mut body)? {
-            return Ok(Said::Pushed { applied: false });
+            return Ok(Reply::Pushed { applied: false });
         }
         check_rotation(state, repo, &place.caller, &body)?;
         let epoch = repo.epoch;
@@ -34,7 +34,7 @@ pub(super) fn push(state: &State, place: &Place, body: Result<Value, Refusal>) -
             repo.epoch = epoch;
         }
         remember(state, repo, body);
-        Ok(Said::Pushed { applied: true })
+        Ok(Reply::Pushed { applied: true })
     })
 }
 
@@ -51,7 +51,8 @@ fn check_step(state: &State, body: &Value) -> Result<(), Refusal> {
 
 /// Whether the client knew another version than the current one.
 fn is_stale(state: &State, repo: &Repo, body: &Value) -> bool {
-    let large = text(&body["envelope"], "ciphertext").len() > LARGE && state.deviates(fault::SIZE_CONFLICT);
+    let large = text(&body["envelope"], "ciphertext").len() > LARGE_CIPHERTEXT_CHARS
+        && state.deviates(fault::SIZE_CONFLICT);
     let expected = count(body, "expectedPayloadVersion");
     let taken = match expected.cmp(&repo.version) {
         Ordering::Equal => true,
@@ -90,14 +91,14 @@ fn takes_any_version(state: &State, repo: &Repo, version: i64) -> bool {
 }
 
 /// What a server that deviates makes of the last push, sent again.
-fn retry(state: &State, repo: &mut Repo, body: &Value) -> Option<Said> {
+fn retry(state: &State, repo: &mut Repo, body: &Value) -> Option<Reply> {
     let applies = state.is(fault::RETRY_APPLIES);
     if !(applies || state.is(fault::RETRY_ACCEPTED)) || state.recall(&repo.id)?.1 != *body {
         return None;
     }
     state.fire();
     repo.version = repo.version.saturating_add(i64::from(applies));
-    Some(Said::Pushed { applied: true })
+    Some(Reply::Pushed { applied: true })
 }
 
 fn remember(state: &State, repo: &Repo, body: Value) {

@@ -4,24 +4,24 @@ use serde_json::Value;
 
 use super::admission;
 use super::answer::Refusal;
-use super::core::Place;
+use super::core::Call;
 use super::faults::removal as fault;
 use super::push::check_roster;
 use super::state::State;
 use super::variations::rules;
-use super::vault::{Repo, Said, as_member, count, id_of, list, same_envelope, same_repo, text};
+use super::vault::{Reply, Repo, as_member, count, id_of, list, same_envelope, same_repo, text};
 
 /// Removes a member and puts the rotated envelope and roster in place.
-pub(super) fn remove(state: &State, place: &Place, body: Result<Value, Refusal>) -> Result<Value, Refusal> {
+pub(super) fn remove(state: &State, place: &Call, body: Result<Value, Refusal>) -> Result<Value, Refusal> {
     as_member(state, place, body, |repo, sent| {
         same_repo(state, place, &sent)?;
         same_envelope(state, &sent["rotatedEnvelope"], &repo.id)?;
         if is_known(state, repo, &sent) {
-            return Ok(Said::Manifest);
+            return Ok(Reply::Manifest);
         }
         if repo.last_removal.as_ref() == Some(&sent) && !state.deviates(rules::REMOVAL_AGAIN_404) {
             again(state, repo);
-            return Ok(Said::Manifest);
+            return Ok(Reply::Manifest);
         }
         let mut body = sent.clone();
         check_removed(state, repo, &mut body)?;
@@ -30,7 +30,7 @@ pub(super) fn remove(state: &State, place: &Place, body: Result<Value, Refusal>)
         check_counters(state, repo, &body)?;
         apply(repo, &body);
         repo.last_removal = Some(sent);
-        Ok(Said::Manifest)
+        Ok(Reply::Manifest)
     })
 }
 

@@ -13,7 +13,7 @@ use hyper::body::{Body, Frame, SizeHint};
 use super::answer::{Answer, Manner};
 
 /// How large the chunks of a chunked answer are.
-const CHUNK: usize = 100;
+const CHUNK_BYTES: usize = 100;
 
 /// A response body: pieces, whose total length is stated or is not.
 #[derive(Debug)]
@@ -69,7 +69,7 @@ pub(super) fn response(answer: &Answer) -> Response<Pieces> {
 
 fn pieces(bytes: Vec<u8>, chunked: bool) -> Pieces {
     let bytes = Bytes::from(bytes);
-    let size = if chunked { CHUNK } else { bytes.len().max(1) };
+    let size = if chunked { CHUNK_BYTES } else { bytes.len().max(1) };
     let starts = (0..bytes.len()).step_by(size);
     let left = starts
         .map(|start| bytes.slice(start..bytes.len().min(start + size)))

@@ -13,10 +13,10 @@ use super::state::{State, now};
 use super::variations::identity;
 
 /// How long a token is kept when it is over, before it is forgotten.
-const KEPT_OVER: i64 = 60_000;
+const EXPIRED_TOKEN_KEPT_MS: i64 = 60_000;
 
 /// How many bytes a token has where tokens are long.
-const LONG: usize = 2100;
+const LONG_TOKEN_BYTES: usize = 2100;
 
 /// How many tokens are kept; beyond that the oldest go.
 const MOST_TOKENS: usize = 1_000_000;
@@ -139,7 +139,7 @@ impl Tokens {
             let over = self
                 .issued
                 .get(oldest)
-                .is_none_or(|holder| holder.expires + KEPT_OVER <= now());
+                .is_none_or(|holder| holder.expires + EXPIRED_TOKEN_KEPT_MS <= now());
             if !over && self.order.len() < MOST_TOKENS {
                 return;
             }
@@ -155,7 +155,7 @@ pub(super) fn write(state: &State, member_id: &str, expires: i64) -> String {
         return jwt(state, member_id, expires);
     }
     let size = if state.deviates(identity::LONG_TOKENS) {
-        LONG
+        LONG_TOKEN_BYTES
     } else {
         32
     };

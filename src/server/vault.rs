@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::admission;
 use super::answer::Refusal;
-use super::core::Place;
+use super::core::Call;
 use super::fault_hooks::{self, History};
 use super::faults::push::NO_ENVELOPE;
 use super::faults::{neighbours, races, routes};
@@ -97,7 +97,7 @@ impl Repo {
 }
 
 /// What a repository operation has to say, once it is done.
-pub(super) enum Said {
+pub(super) enum Reply {
     /// The manifest as it is now.
     Manifest,
     /// What became of a push.
@@ -113,9 +113,9 @@ pub(super) enum Said {
 /// `act` decides and what it writes is one step. A body that could not be read is refused after that, and not before.
 pub(super) fn as_member(
     state: &State,
-    place: &Place,
+    place: &Call,
     body: Result<Value, Refusal>,
-    act: impl FnOnce(&mut Repo, Value) -> Result<Said, Refusal>,
+    act: impl FnOnce(&mut Repo, Value) -> Result<Reply, Refusal>,
 ) -> Result<Value, Refusal> {
     let unknown = || Refusal::not_found("there is no such repository");
     let mut vault = state.vault();
@@ -147,9 +147,9 @@ pub(super) fn as_member(
         let body = body?;
         return fault_hooks::race(state, place, race, &read, |repo| act(repo, body));
     }
-    let before = fault_hooks::note(state, repo, body.as_ref().unwrap_or(&Value::Null));
+    let before = fault_hooks::before(state, repo, body.as_ref().unwrap_or(&Value::Null));
     let said = body.and_then(|body| act(repo, body));
-    let answered = fault_hooks::settle(state, place, before, repo, said);
+    let answered = fault_hooks::deviate_and_answer(state, place, before, repo, said);
     if let (Some(sent), Ok(_)) = (sent, &answered) {
         neighbours::across(state, place, &mut vault, &sent, &target);
     }
@@ -157,11 +157,11 @@ pub(super) fn as_member(
 }
 
 /// What an operation answers, once the repository is as it is going to be.
-pub(super) fn answer(repo: &Repo, said: Said) -> Value {
+pub(super) fn answer(repo: &Repo, said: Reply) -> Value {
     match said {
-        Said::Manifest => repo.manifest(),
-        Said::Value(value) => value,
-        Said::Pushed { applied } => json!({
+        Reply::Manifest => repo.manifest(),
+        Reply::Value(value) => value,
+        Reply::Pushed { applied } => json!({
             "accepted": applied,
             "payloadVersion": repo.version,
             "keyEpoch": repo.epoch,
@@ -171,7 +171,7 @@ pub(super) fn answer(repo: &Repo, said: Said) -> Value {
 }
 
 /// Refuses a body that names another repository than the path.
-pub(super) fn same_repo(state: &State, place: &Place, body: &Value) -> Result<(), Refusal> {
+pub(super) fn same_repo(state: &State, place: &Call, body: &Value) -> Result<(), Refusal> {
     let same =
         routes::is_same(state, text(body, "repoId"), &place.repo_id) || admission::takes_both(state, place);
     match same || state.deviates(rules::PATH_DECIDES) {

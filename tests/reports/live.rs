@@ -6,12 +6,12 @@ use std::time::Duration;
 use avp_conform::case::selection::{Filter, plan};
 use avp_conform::case::{Suite, embedded_sources};
 use avp_conform::crypto::Seed;
-use avp_conform::drive::Target;
-use avp_conform::http::{Client, ClientOptions, Endpoint, Patience};
+use avp_conform::drive::RunContext;
+use avp_conform::http::{Client, ClientOptions, Endpoint, Timeouts};
 use avp_conform::judge::Transport;
 use avp_conform::protocol::SpecVersion;
 use avp_conform::record::Record;
-use avp_conform::run::{Heading, Jobs, RACE_TIME, Run, run};
+use avp_conform::run::{Jobs, RACE_TIME, Run, RunInfo, run};
 use avp_conform::server::{Behaviour, Options, Server, faults};
 
 /// The suite that is built in.
@@ -35,10 +35,10 @@ pub(crate) fn of(url: &str, filters: &[&str], show_secrets: bool) -> Record {
     let client = |url: &str| Client::new(ClientOptions::new(Endpoint::parse(url).unwrap())).unwrap();
     let filters: Vec<Filter> = filters.iter().map(|text| Filter::parse(text).unwrap()).collect();
     let spec = SpecVersion::default();
-    let target = Target {
+    let target = RunContext {
         client: client(url),
         foreign: Some(client(&foreign.url())),
-        patience: Patience::new(Duration::from_secs(5)),
+        patience: Timeouts::new(Duration::from_secs(5)),
         seed: Seed::from_bytes([7; 32]),
         generation: 0,
         spec,
@@ -52,10 +52,10 @@ pub(crate) fn of(url: &str, filters: &[&str], show_secrets: bool) -> Record {
         transport: Transport::Loopback,
         jobs: Jobs::Exactly(16),
         races: RACE_TIME,
-        heading: Heading {
+        heading: RunInfo {
             target: url.to_owned(),
             filters: filters.iter().map(ToString::to_string).collect(),
-            ..Heading::default()
+            ..RunInfo::default()
         },
     };
     let runtime = tokio::runtime::Runtime::new().unwrap();

@@ -8,12 +8,12 @@ use serde_json::{Value, json};
 use crate::cli::error::Error;
 use crate::crypto::{Identity, Seed, SignatureForm, sign_nonce};
 use crate::drive::throttle_wait;
-use crate::http::{Body, Client, FailureKind, Lane, Outcome, Request, Service};
+use crate::http::{Body, Client, Connections, FailureKind, Outcome, Request, Service};
 
 /// How many uses of one seed against one target are told apart.
 const MOST_GENERATIONS: u32 = 1000;
 /// How often a request is sent again after 429.
-const ATTEMPTS: u32 = 4;
+const ATTEMPTS_AFTER_429: u32 = 4;
 
 /// A target that cannot be reached is told before any case runs.
 pub(super) async fn reach(client: &Client) -> Result<(), Error> {
@@ -61,7 +61,7 @@ async fn mark(client: &Client, seed: &Seed, generation: u32) -> Option<u16> {
 
 /// Somebody who calls the target.
 pub(super) struct Caller {
-    lane: Lane,
+    lane: Connections,
     timeout: Duration,
 }
 
@@ -118,7 +118,7 @@ impl Caller {
                 return None;
             };
             match throttle_wait(&answer, attempt, Timestamp::now()) {
-                Some((wait, _)) if answer.status == 429 && attempt < ATTEMPTS => {
+                Some((wait, _)) if answer.status == 429 && attempt < ATTEMPTS_AFTER_429 => {
                     tokio::time::sleep(wait).await
                 }
                 _ => {

@@ -6,7 +6,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use tokio::task::JoinHandle;
 
-use crate::http::Patience;
+use crate::http::Timeouts;
 use crate::record::verdict::Verdict;
 use crate::run::Event;
 use crate::text::count;
@@ -34,7 +34,7 @@ impl Progress {
     }
 
     /// Shows how many cases wait because the target asked for it, until what is returned is aborted.
-    pub(super) fn watch(&self, patience: &Patience) -> JoinHandle<()> {
+    pub(super) fn watch(&self, patience: &Timeouts) -> JoinHandle<()> {
         let (bar, patience) = (self.bar.clone(), patience.clone());
         tokio::spawn(async move {
             loop {

@@ -11,14 +11,14 @@ use crate::cli::arguments::RunArgs;
 use crate::cli::config::{Config, Exec};
 use crate::cli::error::Error;
 use crate::cli::{config, console, exit};
-use crate::drive::Target;
-use crate::http::{Client, Endpoint, Halt, Patience, Service};
+use crate::drive::RunContext;
+use crate::http::{Cancel, Client, Endpoint, Service, Timeouts};
 use crate::judge::{Context, Transport, jwt_claims};
 use crate::record::verdict::RunVerdict;
 use crate::record::{EXEC_TARGET, Record};
 use crate::report::{self, View};
 use crate::run::process::{Process, ProcessError};
-use crate::run::{Heading, Keeper, Repeats, Run, Terms};
+use crate::run::{Repeats, Run, RunInfo, RunLimits, Supervisor};
 use crate::server::{self, Server};
 use crate::text::{hide_passwords, visible};
 use crate::{run, selftest};
@@ -102,12 +102,12 @@ fn run_through(config: &Config, shows: bool) -> Result<(Record, Option<u8>), Err
         .build();
     let runtime =
         runtime.map_err(|error| Error::Unreachable(format!("cannot start the run's threads: {error}")))?;
-    let mut stage = Stage::set(config)?;
+    let mut stage = OwnServers::set(config)?;
     let client = client(config, stage.vault(config)?)?;
     if let Some(exec) = &config.exec {
         stage.process = Some(runtime.block_on(start(exec, &client))?);
     }
-    let halt = Halt::default();
+    let halt = Cancel::default();
     let (mut record, interrupt) = runtime.block_on(async {
         let interrupt = signals::listen(&halt, stage.process.as_ref().map(Process::ender))?;
         Ok::<_, Error>((drive(config, &mut stage, &client, &halt).await?, interrupt))
@@ -128,19 +128,19 @@ fn run_through(config: &Config, shows: bool) -> Result<(Record, Option<u8>), Err
 }
 
 /// What a run stands on: the servers that are its own.
-struct Stage {
+struct OwnServers {
     embedded: Option<Server>,
     foreign: Option<Server>,
     process: Option<Process>,
-    keeper: Option<Keeper>,
+    keeper: Option<Supervisor>,
 }
 
-impl Stage {
-    fn set(config: &Config) -> Result<Stage, Error> {
+impl OwnServers {
+    fn set(config: &Config) -> Result<OwnServers, Error> {
         let server = || {
             Server::start(server::Options::default()).map_err(|error| Error::Unreachable(error.to_string()))
         };
-        Ok(Stage {
+        Ok(OwnServers {
             embedded: config.target.is_none().then(server).transpose()?,
             foreign: wants_foreign(&config.suite, &config.selected)
                 .then(server)
@@ -181,11 +181,16 @@ fn show_output(output: &str) {
     console::err(&format!("the end of what the server wrote:\n{}", shown.concat()));
 }
 
-async fn drive(config: &Config, stage: &mut Stage, client: &Client, halt: &Halt) -> Result<Record, Error> {
+async fn drive(
+    config: &Config,
+    stage: &mut OwnServers,
+    client: &Client,
+    halt: &Cancel,
+) -> Result<Record, Error> {
     if let (Some(process), Some(exec)) = (stage.process.take(), &config.exec) {
         let ready = or_halt(halt, process.wait_ready(client, exec.ready)).await?;
         ready.map_err(|error| Error::Unreachable(error.to_string()))?;
-        stage.keeper = Some(Keeper::new(process, exec.ready));
+        stage.keeper = Some(Supervisor::new(process, exec.ready));
     }
     or_halt(halt, contact::reach(client)).await??;
     let foreign = stage
@@ -206,11 +211,11 @@ async fn drive(config: &Config, stage: &mut Stage, client: &Client, halt: &Halt)
             Err(_) if pass > 0 => break,
             generation => generation?,
         };
-        let patience = Patience::new(config.timeout)
+        let patience = Timeouts::new(config.timeout)
             .with_case_limit(Some(config.case_timeout))
             .stretching(!config.case_timeout_given)
             .with_halt(halt.clone());
-        let target = Target {
+        let target = RunContext {
             client: client.clone(),
             foreign: foreign.clone(),
             patience,
@@ -231,7 +236,10 @@ async fn drive(config: &Config, stage: &mut Stage, client: &Client, halt: &Halt)
         };
         let watch = progress.watch(&run.target.patience);
         let keeper = stage.keeper.as_mut();
-        let record = run::run_on(&run, Terms { deadline, keeper }, |event| progress.note(&event)).await;
+        let record = run::run_on(&run, RunLimits { deadline, keeper }, |event| {
+            progress.note(&event)
+        })
+        .await;
         watch.abort();
         repeats.add(record);
         if halt.reason().is_some() {
@@ -245,7 +253,7 @@ async fn drive(config: &Config, stage: &mut Stage, client: &Client, halt: &Halt)
 }
 
 /// Adds advice, and takes back a verdict to which somebody did not want to wait.
-async fn conclude(mut record: Record, client: &Client, config: &Config, halt: &Halt) -> Record {
+async fn conclude(mut record: Record, client: &Client, config: &Config, halt: &Cancel) -> Record {
     record.notes.extend(jwt_claims::tokens(&record));
     match halt.reason() {
         Some(reason) if reason == signals::INTERRUPTED => record.verdict = RunVerdict::Incomplete,
@@ -261,14 +269,14 @@ async fn conclude(mut record: Record, client: &Client, config: &Config, halt: &H
 }
 
 /// Something that leaves no record: it ends at once when the run is to end.
-async fn or_halt<T>(halt: &Halt, work: impl Future<Output = T>) -> Result<T, Error> {
+async fn or_halt<T>(halt: &Cancel, work: impl Future<Output = T>) -> Result<T, Error> {
     tokio::select! {
         done = work => Ok(done),
         _ = halt.called() => Err(Error::Interrupted),
     }
 }
 
-fn heading(config: &Config) -> Heading {
+fn heading(config: &Config) -> RunInfo {
     let mut notes = config.notes.clone();
     if config.tls.insecure {
         notes.push("certificates were not checked (--insecure)".to_owned());
@@ -281,7 +289,7 @@ fn heading(config: &Config) -> Heading {
         (Some(_), None) => EXEC_TARGET.to_owned(),
         (None, _) => target.to_string(),
     };
-    Heading {
+    RunInfo {
         target: config.target.as_ref().map_or("embedded".to_owned(), url),
         idp: config
             .idp_shown

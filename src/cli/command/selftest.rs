@@ -15,7 +15,9 @@ use crate::cli::{config, console, exit};
 use crate::record::verdict::RunVerdict;
 use crate::report::paint::{Paint, Tone};
 use crate::report::{Destination, Format, Output};
-use crate::selftest::{self, Bench, BenchError, CANARY, Matrix, Observation, Settings, Standing};
+use crate::selftest::{
+    self, CANARY, Matrix, Observation, Selftest, SelftestError, SelftestOutcome, Settings,
+};
 use crate::server::{self, Behaviour};
 use crate::text::count;
 
@@ -24,7 +26,7 @@ pub(super) fn selftest(args: &SelftestArgs) -> Result<u8, Error> {
     let outputs = outputs(args)?;
     let suite = Arc::new(config::load_suite(&args.cases)?);
     let began = Instant::now();
-    let bench = Arc::new(Bench::new(suite, settings(args)).map_err(failed)?);
+    let bench = Arc::new(Selftest::new(suite, settings(args)).map_err(failed)?);
     let observations = runtime()?.block_on(observe(&bench, &behaviours))?;
     let matrix = Matrix::of(
         bench.suite(),
@@ -48,8 +50,8 @@ pub(super) fn selftest(args: &SelftestArgs) -> Result<u8, Error> {
         began.elapsed().as_secs_f64()
     ));
     let code = match matrix.standing {
-        Standing::Sound => exit::OK,
-        Standing::Lacking | Standing::Void => exit::NOT_CONFORMANT,
+        SelftestOutcome::Sound => exit::OK,
+        SelftestOutcome::Lacking | SelftestOutcome::Void => exit::NOT_CONFORMANT,
     };
     output::exit_code(code, written)
 }
@@ -166,7 +168,7 @@ fn runtime() -> Result<tokio::runtime::Runtime, Error> {
         .map_err(|error| Error::Unreachable(format!("cannot start the self-test's threads: {error}")))
 }
 
-async fn observe(bench: &Arc<Bench>, behaviours: &[Behaviour]) -> Result<Vec<Observation>, Error> {
+async fn observe(bench: &Arc<Selftest>, behaviours: &[Behaviour]) -> Result<Vec<Observation>, Error> {
     let progress = Progress::new(behaviours.len(), "servers", false);
     let finished = |observation: &Observation| progress.step(name(observation));
     selftest::observe(Arc::clone(bench), behaviours, finished)
@@ -174,7 +176,7 @@ async fn observe(bench: &Arc<Bench>, behaviours: &[Behaviour]) -> Result<Vec<Obs
         .map_err(failed)
 }
 
-fn failed(error: BenchError) -> Error {
+fn failed(error: SelftestError) -> Error {
     Error::Unreachable(error.to_string())
 }
 

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::cli::error::Error;
 use crate::cli::exit;
-use crate::http::Halt;
+use crate::http::Cancel;
 use crate::run::process::Ender;
 
 /// Why a run ends that somebody ended.
@@ -25,7 +25,7 @@ impl Interrupt {
 }
 
 /// Listens from now on.
-pub(super) fn listen(halt: &Halt, ender: Option<Ender>) -> Result<Interrupt, Error> {
+pub(super) fn listen(halt: &Cancel, ender: Option<Ender>) -> Result<Interrupt, Error> {
     let deaf = |error: io::Error| Error::Unreachable(format!("cannot listen for signals: {error}"));
     let mut signals = Signals::listen().map_err(deaf)?;
     let (interrupt, halt) = (Interrupt::default(), halt.clone());

@@ -33,7 +33,7 @@ const DEFAULT_CASE_SECONDS: f64 = 120.0;
 /// How long a server that we start may take until it answers, unless told.
 const DEFAULT_READY_SECONDS: f64 = 30.0;
 /// What stands for the port in commands and addresses.
-const PORT: &str = "{port}";
+const PORT_PLACEHOLDER: &str = "{port}";
 
 /// A server to be started.
 #[derive(Debug, Clone)]
@@ -50,7 +50,7 @@ pub struct Exec {
 
 impl Exec {
     fn fill(&self, url: &str) -> String {
-        url.replace(PORT, &self.port.to_string())
+        url.replace(PORT_PLACEHOLDER, &self.port.to_string())
     }
 }
 
@@ -302,7 +302,10 @@ fn exec(completed: &Completed) -> Result<Option<Exec>, Error> {
     let Some(command) = args.exec.clone() else {
         return Ok(None);
     };
-    let target = args.target.as_deref().filter(|target| !target.contains(PORT));
+    let target = args
+        .target
+        .as_deref()
+        .filter(|target| !target.contains(PORT_PLACEHOLDER));
     let port = match endpoint("--target", target)? {
         Some(target) => target.port(),
         None => crate::run::process::free_port()

@@ -44,7 +44,7 @@ impl Baseline {
             verdict: record.verdict,
             out_of_date: self.out_of_date(record, suite),
         });
-        settle(record);
+        compare(record);
     }
 
     pub(super) fn out_of_date(&self, record: &Record, suite: &Suite) -> Vec<OutOfDate> {
@@ -62,10 +62,10 @@ impl Baseline {
 }
 
 /// Adds up what is known, from the checks that are marked: by case, by requirement, and what the run comes to but for it.
-pub fn settle(record: &mut Record) {
+pub fn compare(record: &mut Record) {
     let strict = record.strict;
     for case in &mut record.cases {
-        settle_case(case, strict);
+        compare_case(case, strict);
     }
     for index in 0..record.requirements.len() {
         let found = &record.requirements[index];
@@ -131,7 +131,7 @@ pub(super) fn is_bare(case: &CaseRecord) -> bool {
     is_wrong(case.verdict) && !case.checks.iter().any(|check| is_wrong(check.verdict))
 }
 
-fn settle_case(case: &mut CaseRecord, strict: bool) {
+fn compare_case(case: &mut CaseRecord, strict: bool) {
     let fails = |check: &&CheckRecord| match check.verdict {
         Verdict::Fail | Verdict::Blocked => true,
         Verdict::Warn => strict || case.verdict == Verdict::Warn,

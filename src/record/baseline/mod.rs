@@ -11,6 +11,6 @@ mod list;
 mod seen;
 mod update;
 
-pub use apply::settle;
+pub use apply::compare;
 pub use list::{Baseline, ListError};
 pub use update::{Change, update};

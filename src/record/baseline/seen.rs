@@ -5,9 +5,9 @@ use std::fmt;
 use serde::Deserialize;
 use toml_edit::{InlineTable, Value};
 
-use crate::case::Word;
+use crate::case::ExpectedAnswer;
 use crate::http::{Exchange, FailureKind, Outcome, Role};
-use crate::outcome::Reading;
+use crate::outcome::AnswerClass;
 use crate::record::verdict::Verdict;
 use crate::record::{CaseRecord, CheckRecord};
 
@@ -131,12 +131,12 @@ fn came(exchange: &Exchange) -> String {
         Outcome::Failure(failure) => return word(failure.kind).to_owned(),
         Outcome::Answer(answer) => answer,
     };
-    let reading = Reading::of(exchange.operation, &exchange.outcome);
+    let reading = AnswerClass::of(exchange.operation, &exchange.outcome);
     let words = [
-        (Word::Unchanged, "unchanged"),
-        (Word::Changed, "changed"),
-        (Word::Granted, "granted"),
-        (Word::Conflict, "conflict"),
+        (ExpectedAnswer::Unchanged, "unchanged"),
+        (ExpectedAnswer::Changed, "changed"),
+        (ExpectedAnswer::Granted, "granted"),
+        (ExpectedAnswer::Conflict, "conflict"),
     ];
     match words.iter().find(|(word, _)| reading.is(*word)) {
         Some((_, word)) => format!("{} {word}", answer.status),

@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use super::exchanges::{self, Budget};
-use super::{ORDER, label, sign};
+use super::{WORST_FIRST, label, sign};
 use crate::record::sentences::{got, known_sentence, matter, reason, sentence};
 use crate::record::verdict::Verdict;
 use crate::record::{CaseRecord, CheckRecord, Record};
@@ -12,7 +12,7 @@ use crate::report::findings::decisive;
 use crate::text::{count, thousands, visible_cut};
 
 /// How many rules of one broken check are told in words.
-const RULES: usize = 4;
+const MOST_RULES: usize = 4;
 
 /// The cases.
 pub(super) fn write(record: &Record) -> Markup {
@@ -74,7 +74,7 @@ fn tools(record: &Record) -> Markup {
             .count()
     };
     let known = record.cases.iter().filter(|case| case.known.is_some()).count();
-    let present = ORDER.into_iter().filter(|verdict| news(*verdict) > 0);
+    let present = WORST_FIRST.into_iter().filter(|verdict| news(*verdict) > 0);
     html! {
         div.tools role="search" {
             input #search type="search" placeholder="Search cases, rules, files" aria-label="Search cases"
@@ -103,12 +103,12 @@ fn case(record: &Record, case: &CaseRecord, inside: &Markup) -> Markup {
         .take(40)
         .map(|id| visible_cut(id, 40))
         .collect();
-    let standing = match &case.known {
+    let case_status = match &case.known {
         Some(_) => "known",
         None => case.verdict.as_str(),
     };
     html! {
-        details.case data-verdict=(standing) data-id=(visible_cut(&case.id, 200))
+        details.case data-verdict=(case_status) data-id=(visible_cut(&case.id, 200))
             data-rules=(requirements.join(" ")) data-file=(visible_cut(&case.file, 200)) {
             summary {
                 span.labels {
@@ -177,11 +177,11 @@ fn broken_check(record: &Record, case: &CaseRecord, check: &CheckRecord) -> Mark
                 @if let Some(step) = check.step { " · step " (step + 1) }
                 " · " (visible_cut(&case.file, 200)) ":" (check.line)
             }
-            @for (id, text) in check.requirements.iter().take(RULES).map(|id| rule(record, id)) {
+            @for (id, text) in check.requirements.iter().take(MOST_RULES).map(|id| rule(record, id)) {
                 p.rule { b { (id) } " " (sentence(text)) }
             }
-            @if check.requirements.len() > RULES {
-                p.rule { "and " b { (check.requirements[RULES..].iter().map(|id| visible_cut(id, 40)).collect::<Vec<_>>().join(" ")) } }
+            @if check.requirements.len() > MOST_RULES {
+                p.rule { "and " b { (check.requirements[MOST_RULES..].iter().map(|id| visible_cut(id, 40)).collect::<Vec<_>>().join(" ")) } }
             }
             dl.seen {
                 dt { "Expected" } dd { (sentence(&check.expected)) }

@@ -14,11 +14,11 @@ use crate::report::text::{exchange_outcome, exchange_place, short_path};
 use crate::text::{count, visible_cut};
 
 /// How much of a body is shown, in characters.
-const BODY: usize = 4096;
+const MOST_BODY_BYTES: usize = 4096;
 /// How many header fields are shown, and how much of each.
-const HEADERS: (usize, usize) = (24, 300);
+const HEADERS_AND_VALUE_CHARS: (usize, usize) = (24, 300);
 /// How many exchanges of a case are shown.
-const EXCHANGES: usize = 60;
+const MOST_EXCHANGES: usize = 60;
 
 /// How many bytes the page still has: for cases that did not pass, and for what is told in brief.
 pub(super) struct Budget {
@@ -85,8 +85,11 @@ pub(super) fn write(case: &CaseRecord, full: bool, budget: &mut Budget) -> Marku
 
 /// The exchanges that decide what is broken, and as many of the first as there is room for besides.
 fn chosen(case: &CaseRecord) -> BTreeSet<usize> {
-    let mut chosen: BTreeSet<usize> = deciding(case).map(|(at, _)| at).take(EXCHANGES / 2).collect();
-    let room = EXCHANGES - chosen.len();
+    let mut chosen: BTreeSet<usize> = deciding(case)
+        .map(|(at, _)| at)
+        .take(MOST_EXCHANGES / 2)
+        .collect();
+    let room = MOST_EXCHANGES - chosen.len();
     let first: Vec<usize> = (0..case.exchanges.len())
         .filter(|index| !chosen.contains(index))
         .take(room)
@@ -157,7 +160,7 @@ fn in_full(case: &CaseRecord, index: usize, exchange: &Exchange) -> Markup {
 }
 
 fn half(name: &str, first: &str, headers: &Headers, body: Option<&Body>, marks: &[&str]) -> Markup {
-    let (fields, length) = HEADERS;
+    let (fields, length) = HEADERS_AND_VALUE_CHARS;
     html! {
         div.half {
             h5 { (name) }
@@ -169,7 +172,7 @@ fn half(name: &str, first: &str, headers: &Headers, body: Option<&Body>, marks: 
                 @if headers.len() > fields { "… " (count(headers.len() - fields, "more header field")) "\n" }
             }
             @if let Some(body) = body.filter(|body| !body.is_empty()) {
-                pre.body { @for piece in pretty(body, marks, BODY) { (write_piece(&piece)) } }
+                pre.body { @for piece in pretty(body, marks, MOST_BODY_BYTES) { (write_piece(&piece)) } }
             }
         }
     }

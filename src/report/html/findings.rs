@@ -11,11 +11,11 @@ use crate::report::text::exchange_line;
 use crate::text::{count, visible_cut};
 
 /// How many findings are told.
-const FINDINGS: usize = 30;
+const MOST_FINDINGS: usize = 30;
 /// How many rules of a finding are told in words.
-const RULES: usize = 2;
+const MOST_RULES: usize = 2;
 /// How many of the other cases of a finding are named.
-const OTHERS: usize = 6;
+const MOST_OTHER_CASES: usize = 6;
 
 /// The findings.
 pub(super) fn write(record: &Record) -> Markup {
@@ -24,9 +24,9 @@ pub(super) fn write(record: &Record) -> Markup {
         @if !found.is_empty() {
             section #findings {
                 h2 { "What is wrong" }
-                @for finding in found.iter().take(FINDINGS) { (one(record, finding)) }
-                @if found.len() > FINDINGS {
-                    p.quiet { (count(found.len() - FINDINGS, "more finding")) " not shown here: "
+                @for finding in found.iter().take(MOST_FINDINGS) { (one(record, finding)) }
+                @if found.len() > MOST_FINDINGS {
+                    p.quiet { (count(found.len() - MOST_FINDINGS, "more finding")) " not shown here: "
                         code { "avp-conform show -v" } " lists all of a JSON report." }
                 }
             }
@@ -42,11 +42,11 @@ fn one(record: &Record, finding: &Finding<'_>) -> Markup {
                 (label(check.verdict)) " " (link(case))
                 @if !finding.others.is_empty() { " and " (count(finding.others.len(), "other")) }
             }
-            @for (id, text) in finding.requirements.iter().take(RULES).map(|(id, _)| rule(record, id)) {
+            @for (id, text) in finding.requirements.iter().take(MOST_RULES).map(|(id, _)| rule(record, id)) {
                 p.rule { b { (id) } " " (sentence(text)) }
             }
-            @if finding.requirements.len() > RULES {
-                p.rule { "and " (count(finding.requirements.len() - RULES, "more rule")) }
+            @if finding.requirements.len() > MOST_RULES {
+                p.rule { "and " (count(finding.requirements.len() - MOST_RULES, "more rule")) }
             }
             dl.seen {
                 dt { "Expected" } dd { (sentence(&check.expected)) }
@@ -63,11 +63,11 @@ fn one(record: &Record, finding: &Finding<'_>) -> Markup {
 /// Links to cases, as many as are named.
 fn others(cases: &[&CaseRecord]) -> Markup {
     html! {
-        @for (index, case) in cases.iter().take(OTHERS).enumerate() {
+        @for (index, case) in cases.iter().take(MOST_OTHER_CASES).enumerate() {
             @if index > 0 { ", " }
             (link(case))
         }
-        @if cases.len() > OTHERS { " and " (count(cases.len() - OTHERS, "more case")) }
+        @if cases.len() > MOST_OTHER_CASES { " and " (count(cases.len() - MOST_OTHER_CASES, "more case")) }
     }
 }
 

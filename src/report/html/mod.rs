@@ -23,7 +23,7 @@ const STYLE: &str = include_str!("style.css");
 const SCRIPT: &str = include_str!("app.js");
 
 /// How many entries of a list of known failures that is out of date are named.
-const STALE: usize = 20;
+const MOST_STALE_ENTRIES: usize = 20;
 
 /// The record as a page.
 pub(super) fn render(record: &Record) -> Vec<u8> {
@@ -113,7 +113,7 @@ fn verdict(record: &Record) -> Markup {
 fn bar(record: &Record) -> Markup {
     let all = record.requirements.len().max(1);
     let mut start = 0;
-    let parts = ORDER.map(|verdict| {
+    let parts = WORST_FIRST.map(|verdict| {
         let number = record
             .requirements
             .iter()
@@ -136,7 +136,7 @@ fn bar(record: &Record) -> Markup {
 }
 
 /// What is wrong comes first.
-const ORDER: [Verdict; 6] = [
+const WORST_FIRST: [Verdict; 6] = [
     Verdict::Fail,
     Verdict::Error,
     Verdict::Blocked,
@@ -172,14 +172,14 @@ fn notes(record: &Record) -> Vec<String> {
             .out_of_date
             .iter()
             .map(|it| format!("{}: {}", visible(&it.entry), sentence(&it.reason)));
-        let more = match baseline.out_of_date.len().saturating_sub(STALE) {
+        let more = match baseline.out_of_date.len().saturating_sub(MOST_STALE_ENTRIES) {
             0 => String::new(),
             left => format!("; and {} more", thousands(left)),
         };
         notes.push(format!(
             "{} is out of date: {}{more}. Mend it: {}",
             visible(&baseline.file),
-            entries.take(STALE).collect::<Vec<_>>().join("; "),
+            entries.take(MOST_STALE_ENTRIES).collect::<Vec<_>>().join("; "),
             repair(baseline)
         ));
     }

@@ -14,11 +14,11 @@ use crate::report::{Verbosity, View};
 use crate::text::{count, cut, visible, visible_cut};
 
 /// How many broken checks of one case are shown.
-const CHECKS: usize = 3;
+const MOST_CHECKS: usize = 3;
 /// How many rules of one check are quoted.
-const RULES: usize = 2;
+const MOST_RULES: usize = 2;
 /// How many other cases, or the requirements of other cases, are named.
-const OTHERS: usize = 6;
+const MOST_OTHER_CASES: usize = 6;
 
 /// Writes the block of a case and the findings for which it stands.
 pub(super) fn write(
@@ -39,15 +39,15 @@ pub(super) fn write(
     for (index, finding) in found
         .iter()
         .enumerate()
-        .take(if all { usize::MAX } else { CHECKS })
+        .take(if all { usize::MAX } else { MOST_CHECKS })
     {
         if index > 0 {
             page.blank();
         }
         check(page, record, finding, view);
     }
-    if !all && found.len() > CHECKS {
-        let left = count(found.len() - CHECKS, "more finding");
+    if !all && found.len() > MOST_CHECKS {
+        let left = count(found.len() - MOST_CHECKS, "more finding");
         page.labelled(
             "and",
             &format!("{left} in this case: run it with -v to see all"),
@@ -98,17 +98,17 @@ fn broken_rules(page: &mut Page, record: &Record, finding: &Finding<'_>, verbosi
         .requirements
         .iter()
         .partition(|(id, _)| finding.check.requirements.iter().any(|own| own == id));
-    for (id, _) in own.iter().take(RULES) {
+    for (id, _) in own.iter().take(MOST_RULES) {
         let (id, text) = rule(record, id);
         page.labelled("rule", &format!("{id} {}", sentence(text)), None);
     }
-    if own.len() > RULES {
-        let ids: Vec<_> = own[RULES..].iter().map(|(id, _)| visible(id)).collect();
+    if own.len() > MOST_RULES {
+        let ids: Vec<_> = own[MOST_RULES..].iter().map(|(id, _)| visible(id)).collect();
         page.labelled("rules", &ids.join(" "), None);
     }
     let shown = match verbosity {
         Verbosity::Verbose => others.len(),
-        _ => others.len().min(OTHERS),
+        _ => others.len().min(MOST_OTHER_CASES),
     };
     if shown > 0 {
         let ids = others.iter().take(shown);
@@ -164,7 +164,7 @@ fn others(page: &mut Page, others: &[&CaseRecord], verdict: Verdict, verbosity: 
     let shown = if verbosity == Verbosity::Verbose {
         others.len()
     } else {
-        OTHERS
+        MOST_OTHER_CASES
     };
     let fail = match (verdict, others.len()) {
         (Verdict::Warn, 1) => "warns of",

@@ -9,11 +9,11 @@ use crate::report::paint::Tone;
 use crate::text::{visible, visible_block, visible_cut};
 
 /// How much of a body is shown, in characters.
-const BODY: usize = 2048;
+const MOST_BODY_BYTES: usize = 2048;
 /// How many header fields are shown.
-const HEADERS: usize = 40;
+const MOST_HEADERS: usize = 40;
 /// How much of a header field's value is shown.
-const VALUE: usize = 300;
+const MOST_VALUE_CHARS: usize = 300;
 
 /// `bob POST /v1/repos/…/push (spoiled so) → 200 in 1.2 ms`
 pub(in crate::report) fn line(exchange: &Exchange) -> String {
@@ -118,23 +118,27 @@ fn full(page: &mut Page, exchange: &Exchange) {
 
 fn half(page: &mut Page, mark: char, first: &str, headers: &Headers, body: Option<&Body>) {
     side(page, mark, &visible_cut(first, 1000));
-    for (name, value) in headers.iter().take(HEADERS) {
+    for (name, value) in headers.iter().take(MOST_HEADERS) {
         side(
             page,
             mark,
-            &format!("{}: {}", visible_cut(name, VALUE), visible_cut(value, VALUE)),
+            &format!(
+                "{}: {}",
+                visible_cut(name, MOST_VALUE_CHARS),
+                visible_cut(value, MOST_VALUE_CHARS)
+            ),
         );
     }
-    if headers.len() > HEADERS {
+    if headers.len() > MOST_HEADERS {
         side(
             page,
             mark,
-            &format!("… {} more header fields", headers.len() - HEADERS),
+            &format!("… {} more header fields", headers.len() - MOST_HEADERS),
         );
     }
     if let Some(body) = body.filter(|body| !body.is_empty()) {
         side(page, mark, "");
-        for line in visible_block(body.as_bytes(), BODY).lines() {
+        for line in visible_block(body.as_bytes(), MOST_BODY_BYTES).lines() {
             side(page, mark, line);
         }
     }

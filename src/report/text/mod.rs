@@ -21,7 +21,7 @@ pub(super) use exchange::{
 pub(super) use page::Page;
 
 /// How many cases are shown in detail unless everything is asked for.
-const DETAILED: usize = 12;
+const MOST_DETAILED_CASES: usize = 12;
 
 /// The record for a terminal of that width.
 pub(super) fn render(record: &Record, view: &View) -> String {
@@ -148,7 +148,7 @@ fn details(page: &mut Page, record: &Record, found: &[Finding<'_>], view: &View)
     let limit = if view.verbosity == Verbosity::Verbose {
         usize::MAX
     } else {
-        DETAILED
+        MOST_DETAILED_CASES
     };
     for block in blocks.iter().take(limit) {
         if let Some(first) = block.first() {

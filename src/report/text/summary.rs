@@ -11,9 +11,9 @@ use crate::report::{Verbosity, facts};
 use crate::text::{count, thousands, visible, wrap};
 
 /// Where the verdicts of a section begin.
-const COLUMN: usize = 34;
+const TITLE_COLUMN: usize = 34;
 /// Verdicts in the order in which a section names them: what is wrong comes first.
-const ORDER: [Verdict; 6] = [
+const WORST_FIRST: [Verdict; 6] = [
     Verdict::Fail,
     Verdict::Error,
     Verdict::Blocked,
@@ -47,17 +47,19 @@ pub(super) fn write(page: &mut Page, record: &Record, verbosity: Verbosity) {
 
 /// `6 operations    1 fail 08 · 21 pass 01–07 09–22`
 fn compact(page: &mut Page, section: &Section<'_>) {
-    let present = ORDER.into_iter().filter(|verdict| section.count(*verdict) > 0);
+    let present = WORST_FIRST
+        .into_iter()
+        .filter(|verdict| section.count(*verdict) > 0);
     let parts: Vec<_> = present.map(|verdict| (verdict, part(section, verdict))).collect();
     let (number, title) = (&section.number, section.title);
-    let mut line = format!("{:<COLUMN$}", format!("{number:>4} {title}"));
-    let mut length = COLUMN;
+    let mut line = format!("{:<TITLE_COLUMN$}", format!("{number:>4} {title}"));
+    let mut length = TITLE_COLUMN;
     for (index, (verdict, text)) in parts.iter().enumerate() {
-        for (row, piece) in wrap(text, page.width - COLUMN).iter().enumerate() {
+        for (row, piece) in wrap(text, page.width - TITLE_COLUMN).iter().enumerate() {
             let more = piece.chars().count() + if index > 0 { 3 } else { 0 };
-            if row > 0 || (length > COLUMN && length + more > page.width) {
-                page.line(std::mem::replace(&mut line, " ".repeat(COLUMN)));
-                length = COLUMN;
+            if row > 0 || (length > TITLE_COLUMN && length + more > page.width) {
+                page.line(std::mem::replace(&mut line, " ".repeat(TITLE_COLUMN)));
+                length = TITLE_COLUMN;
             } else if index > 0 {
                 line.push_str(" · ");
             }

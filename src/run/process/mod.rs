@@ -23,18 +23,18 @@ use unix::{Group, Killer};
 use windows::{Group, Killer};
 
 /// How much of a server's output is kept.
-const KEPT_OUTPUT: usize = 64 << 10;
+const KEPT_OUTPUT_BYTES: usize = 64 << 10;
 /// How long a server may take to end once it was asked to.
-const GRACE: Duration = Duration::from_secs(1);
+const GRACE_TIME: Duration = Duration::from_secs(1);
 /// And how long where somebody is in a hurry.
-const HASTE: Duration = Duration::from_millis(200);
+const HURRIED_GRACE_TIME: Duration = Duration::from_millis(200);
 /// How long one attempt to reach a starting server may take.
-const ATTEMPT: Duration = Duration::from_secs(1);
+const ATTEMPT_TIME: Duration = Duration::from_secs(1);
 /// The pause between two looks at something that is about to happen.
-const PAUSE: Duration = Duration::from_millis(10);
+const POLL_PAUSE: Duration = Duration::from_millis(10);
 
 /// What is said of a server that leaves the processes that this program knows of.
-const FOREGROUND: &str =
+const RUN_IN_FOREGROUND: &str =
     "; a server that puts itself into the background cannot be watched: run it in the foreground";
 
 /// A server under test, with everything that it starts. Dropping it ends them all.
@@ -76,7 +76,7 @@ pub enum ProcessError {
         why: io::Error,
     },
     /// It ended before it answered.
-    #[error("the server {status} before it answered{}{}", if *detached { FOREGROUND } else { "" }, said(output))]
+    #[error("the server {status} before it answered{}{}", if *detached { RUN_IN_FOREGROUND } else { "" }, said(output))]
     Died {
         /// How it ended: "exited with status 1".
         status: String,
@@ -132,12 +132,12 @@ impl Process {
         let deadline = Instant::now() + limit;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
-            let failure = knock(client, left.min(ATTEMPT)).await;
+            let failure = knock(client, left.min(ATTEMPT_TIME)).await;
             if let Some(status) = self.died() {
                 return Err(ProcessError::Died {
                     detached: failure.is_none() || status.ends_with("status 0"),
                     status,
-                    output: self.last_words().await,
+                    output: self.final_output().await,
                 });
             }
             match failure {
@@ -149,7 +149,7 @@ impl Process {
                         output: self.output_tail(),
                     });
                 }
-                Some(_) => tokio::time::sleep(PAUSE).await,
+                Some(_) => tokio::time::sleep(POLL_PAUSE).await,
             }
         }
     }
@@ -164,7 +164,7 @@ impl Process {
     /// # Errors
     /// Somebody answers.
     pub async fn wants_nobody(client: &Client) -> Result<(), ProcessError> {
-        match knock(client, ATTEMPT).await {
+        match knock(client, ATTEMPT_TIME).await {
             Some(_) => Ok(()),
             None => Err(taken(client, false)),
         }
@@ -176,12 +176,12 @@ impl Process {
     /// Somebody still answers: the server has left its group, or it was never the server that answered.
     pub async fn leave_nobody(&mut self, client: &Client) -> Result<(), ProcessError> {
         self.stop();
-        let deadline = Instant::now() + GRACE;
-        while knock(client, ATTEMPT).await.is_none() {
+        let deadline = Instant::now() + GRACE_TIME;
+        while knock(client, ATTEMPT_TIME).await.is_none() {
             if Instant::now() >= deadline {
                 return Err(taken(client, true));
             }
-            tokio::time::sleep(PAUSE).await;
+            tokio::time::sleep(POLL_PAUSE).await;
         }
         Ok(())
     }
@@ -206,7 +206,7 @@ impl Process {
 
     /// Leaves the server little time to end by itself.
     pub fn hurry(&mut self) {
-        self.running.grace = HASTE;
+        self.running.grace = HURRIED_GRACE_TIME;
     }
 
     /// The end of what the server wrote to its standard output and error.
@@ -216,8 +216,8 @@ impl Process {
 
     /// The end of what the server wrote, complete where it has ended: what is still in the pipe is waited for, if not
     /// for long.
-    pub async fn last_words(&self) -> String {
-        let deadline = Instant::now() + GRACE;
+    pub async fn final_output(&self) -> String {
+        let deadline = Instant::now() + GRACE_TIME;
         while self.died().is_some() && !self.running.reader.is_finished() && Instant::now() < deadline {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
@@ -276,7 +276,7 @@ fn said_of_taken(address: &str, restart: bool) -> String {
             "something answers at {address} before the server is started, and would be judged in its place; end it, or \
              choose another port ({{port}} in the command is a free one)"
         ),
-        true => format!("something answers at {address} though the server was ended{FOREGROUND}"),
+        true => format!("something answers at {address} though the server was ended{RUN_IN_FOREGROUND}"),
     }
 }
 
@@ -310,7 +310,7 @@ impl Running {
             output,
             reader,
             stopped: false,
-            grace: GRACE,
+            grace: GRACE_TIME,
         })
     }
 
@@ -321,7 +321,7 @@ impl Running {
         if self.group.ask() {
             let deadline = Instant::now() + self.grace;
             while !self.is_over() && Instant::now() < deadline {
-                std::thread::sleep(PAUSE);
+                std::thread::sleep(POLL_PAUSE);
             }
         }
         self.group.end();
@@ -356,7 +356,7 @@ impl Output {
     fn push(&self, bytes: &[u8]) {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         kept.extend(bytes);
-        let excess = kept.len().saturating_sub(KEPT_OUTPUT);
+        let excess = kept.len().saturating_sub(KEPT_OUTPUT_BYTES);
         kept.drain(..excess);
     }
 
@@ -455,7 +455,7 @@ mod tests {
         until(|| process.output_tail() == "up\n");
         let started = Instant::now();
         process.stop();
-        assert!(started.elapsed() >= GRACE);
+        assert!(started.elapsed() >= GRACE_TIME);
         until(|| process.running.reader.is_finished());
     }
 
@@ -468,7 +468,7 @@ mod tests {
         };
         let process = run(chatters);
         until(|| process.output_tail().trim_end().ends_with("end"));
-        assert_eq!(process.output_tail().len(), KEPT_OUTPUT);
+        assert_eq!(process.output_tail().len(), KEPT_OUTPUT_BYTES);
     }
 
     #[cfg(unix)]

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::protocol::Operation;
 use crate::server::answer::{Answer, Refusal};
-use crate::server::deviation::{Scene, faults};
+use crate::server::deviation::{AnswerContext, faults};
 use crate::server::message_access;
 use crate::server::state::now;
 
@@ -147,7 +147,7 @@ faults! { "auth";
         "Issue a token for every nonce that is rightly redeemed.";
 }
 
-fn bad_signature_granted_empty(scene: &Scene<'_>, answer: &mut Answer) -> bool {
+fn bad_signature_granted_empty(scene: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     let here = scene.on(Operation::Token) && answer.status == 401;
     if here {
         *answer = Answer::ok(json!({ "token": "", "expiresAt": now() + 3_600_000 }));
@@ -155,19 +155,19 @@ fn bad_signature_granted_empty(scene: &Scene<'_>, answer: &mut Answer) -> bool {
     here
 }
 
-fn expires_seconds(_: &Scene<'_>, answer: &mut Answer) -> bool {
+fn expires_seconds(_: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     expires(answer, |time| time / 1000)
 }
 
-fn expires_micros(_: &Scene<'_>, answer: &mut Answer) -> bool {
+fn expires_micros(_: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     expires(answer, |time| time * 1000)
 }
 
-fn expires_duration(_: &Scene<'_>, answer: &mut Answer) -> bool {
+fn expires_duration(_: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     expires(answer, |time| time - now())
 }
 
-fn expires_past(_: &Scene<'_>, answer: &mut Answer) -> bool {
+fn expires_past(_: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     expires(answer, |_| now() - 60_000)
 }
 

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::protocol::Operation;
 use crate::server::answer::Answer;
-use crate::server::deviation::{Name, Scene, faults};
+use crate::server::deviation::{AnswerContext, Name, faults};
 
 faults! { "authorization";
     Rule(OPEN_PULL) "open-pull", Must "AVP-6-15" and "AVP-10-03",
@@ -199,7 +199,7 @@ pub(in crate::server) fn on_bodys_repo(operation: Operation) -> Option<Name> {
     }
 }
 
-fn stranger_404(scene: &Scene<'_>, answer: &mut Answer) -> bool {
+fn stranger_404(scene: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     restate(
         scene,
         answer,
@@ -207,7 +207,7 @@ fn stranger_404(scene: &Scene<'_>, answer: &mut Answer) -> bool {
     )
 }
 
-fn stranger_401(scene: &Scene<'_>, answer: &mut Answer) -> bool {
+fn stranger_401(scene: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     restate(
         scene,
         answer,
@@ -215,11 +215,11 @@ fn stranger_401(scene: &Scene<'_>, answer: &mut Answer) -> bool {
     )
 }
 
-fn stranger_empty(scene: &Scene<'_>, answer: &mut Answer) -> bool {
+fn stranger_empty(scene: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     restate(scene, answer, Answer::ok(json!({})))
 }
 
-fn restate(scene: &Scene<'_>, answer: &mut Answer, instead: Answer) -> bool {
+fn restate(scene: &AnswerContext<'_>, answer: &mut Answer, instead: Answer) -> bool {
     let here = answer.status == 403 && !scene.on(Operation::CreateRepo);
     if here {
         *answer = instead;

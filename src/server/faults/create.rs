@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 
 use crate::protocol::{DEFAULT_SCHEME, Operation};
 use crate::server::answer::Answer;
-use crate::server::core::Place;
-use crate::server::deviation::{Scene, faults};
+use crate::server::core::Call;
+use crate::server::deviation::{AnswerContext, faults};
 use crate::server::vault::Repo;
 
 faults! { "create";
@@ -101,13 +101,13 @@ faults! { "create";
         "createRepo answers the request and not the manifest.",
         "Clients cannot read the answer.",
         "Answer the stored manifest.";
-    Rule(LAG) "create-visible-late", Must "AVP-6-03",
+    Rule(REMOVAL_LAG_MS) "create-visible-late", Must "AVP-6-03",
         "A new repository is found 60 milliseconds after it was answered.",
         "The first pull after a create says 404; reading from a replica is the usual cause.",
         "Read from where you write.";
 }
 
-fn envelope_dropped(place: &Place, _: &Repo, repo: &mut Repo) -> bool {
+fn envelope_dropped(place: &Call, _: &Repo, repo: &mut Repo) -> bool {
     if !creates(place) {
         return false;
     }
@@ -115,34 +115,34 @@ fn envelope_dropped(place: &Place, _: &Repo, repo: &mut Repo) -> bool {
     true
 }
 
-fn version_zero(place: &Place, _: &Repo, repo: &mut Repo) -> bool {
+fn version_zero(place: &Call, _: &Repo, repo: &mut Repo) -> bool {
     creates(place) && std::mem::take(&mut repo.version) != 0
 }
 
-fn epoch_zero(place: &Place, _: &Repo, repo: &mut Repo) -> bool {
+fn epoch_zero(place: &Call, _: &Repo, repo: &mut Repo) -> bool {
     creates(place) && std::mem::take(&mut repo.epoch) != 0
 }
 
-fn scheme_default(place: &Place, _: &Repo, repo: &mut Repo) -> bool {
+fn scheme_default(place: &Call, _: &Repo, repo: &mut Repo) -> bool {
     creates(place) && std::mem::replace(&mut repo.scheme, DEFAULT_SCHEME.to_owned()) != DEFAULT_SCHEME
 }
 
-fn other_id(place: &Place, _: &Repo, repo: &mut Repo) -> bool {
+fn other_id(place: &Call, _: &Repo, repo: &mut Repo) -> bool {
     if creates(place) {
         repo.id = format!("repo-{}", repo.id.len());
     }
     creates(place)
 }
 
-fn policy_dropped(place: &Place, _: &Repo, repo: &mut Repo) -> bool {
+fn policy_dropped(place: &Call, _: &Repo, repo: &mut Repo) -> bool {
     creates(place) && repo.policy.take() == Some(true)
 }
 
-fn policy_false(place: &Place, _: &Repo, repo: &mut Repo) -> bool {
+fn policy_false(place: &Call, _: &Repo, repo: &mut Repo) -> bool {
     creates(place) && repo.policy == Some(true) && repo.policy.replace(false).is_some()
 }
 
-fn policy_true(place: &Place, _: &Repo, repo: &mut Repo) -> bool {
+fn policy_true(place: &Call, _: &Repo, repo: &mut Repo) -> bool {
     let here = creates(place) && repo.policy.is_none();
     if here {
         repo.policy = Some(true);
@@ -150,7 +150,7 @@ fn policy_true(place: &Place, _: &Repo, repo: &mut Repo) -> bool {
     here
 }
 
-fn policy_always(place: &Place, _: &Repo, repo: &mut Repo) -> bool {
+fn policy_always(place: &Call, _: &Repo, repo: &mut Repo) -> bool {
     let here = creates(place) && repo.policy == Some(false);
     if here {
         repo.policy = Some(true);
@@ -158,11 +158,11 @@ fn policy_always(place: &Place, _: &Repo, repo: &mut Repo) -> bool {
     here
 }
 
-fn creates(place: &Place) -> bool {
+fn creates(place: &Call) -> bool {
     place.operation == Operation::CreateRepo
 }
 
-fn duplicate_400(_: &Scene<'_>, answer: &mut Answer) -> bool {
+fn duplicate_400(_: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     restate(
         answer,
         Answer::new(
@@ -172,7 +172,7 @@ fn duplicate_400(_: &Scene<'_>, answer: &mut Answer) -> bool {
     )
 }
 
-fn duplicate_500(_: &Scene<'_>, answer: &mut Answer) -> bool {
+fn duplicate_500(_: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     restate(
         answer,
         Answer::new(500, json!({ "error": "UNIQUE constraint failed: repos.id" })),
@@ -187,7 +187,7 @@ fn restate(answer: &mut Answer, instead: Answer) -> bool {
     here
 }
 
-fn created_201(scene: &Scene<'_>, answer: &mut Answer) -> bool {
+fn created_201(scene: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     let here = scene.on(Operation::CreateRepo) && answer.status == 200;
     if here {
         answer.status = 201;
@@ -195,7 +195,7 @@ fn created_201(scene: &Scene<'_>, answer: &mut Answer) -> bool {
     here
 }
 
-fn echo(scene: &Scene<'_>, answer: &mut Answer) -> bool {
+fn echo(scene: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     let here = scene.on(Operation::CreateRepo) && answer.status == 200;
     if here {
         *answer = Answer::ok(scene.sent());

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::protocol::Operation;
 use crate::server::answer::{Answer, Body};
-use crate::server::deviation::{Scene, faults};
+use crate::server::deviation::{AnswerContext, faults};
 use crate::server::message_access;
 use crate::server::route::decode;
 
@@ -135,7 +135,7 @@ faults! { "errors";
         "Answer 413, and drain or close after that.";
 }
 
-fn text(_: &Scene<'_>, answer: &mut Answer) -> bool {
+fn text(_: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     let Some(Value::String(sentence)) =
         message_access::error(answer).and_then(|error| error.get("error").cloned())
     else {
@@ -148,7 +148,7 @@ fn text(_: &Scene<'_>, answer: &mut Answer) -> bool {
     true
 }
 
-fn page(_: &Scene<'_>, answer: &mut Answer) -> bool {
+fn page(_: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     let here = answer.status == 404;
     if here {
         *answer = Answer::page(404, "<h1>404 Not Found</h1><hr>nginx");
@@ -156,7 +156,7 @@ fn page(_: &Scene<'_>, answer: &mut Answer) -> bool {
     here
 }
 
-fn empty(_: &Scene<'_>, answer: &mut Answer) -> bool {
+fn empty(_: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     let here = answer.status >= 400;
     if here {
         *answer = Answer::empty(answer.status);
@@ -164,7 +164,7 @@ fn empty(_: &Scene<'_>, answer: &mut Answer) -> bool {
     here
 }
 
-fn unauthorized_empty(_: &Scene<'_>, answer: &mut Answer) -> bool {
+fn unauthorized_empty(_: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     let here = answer.status == 401;
     if here {
         *answer = Answer::empty(401);
@@ -172,7 +172,7 @@ fn unauthorized_empty(_: &Scene<'_>, answer: &mut Answer) -> bool {
     here
 }
 
-fn quoted(_: &Scene<'_>, answer: &mut Answer) -> bool {
+fn quoted(_: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     let sentence = message_access::error(answer).and_then(|error| error.get("error").cloned());
     sentence.is_some_and(|sentence| {
         answer.body = Body::Json(sentence);
@@ -180,7 +180,7 @@ fn quoted(_: &Scene<'_>, answer: &mut Answer) -> bool {
     })
 }
 
-fn nested(_: &Scene<'_>, answer: &mut Answer) -> bool {
+fn nested(_: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     message_access::error(answer).is_some_and(|error| {
         let message = error.get("error").cloned();
         error
@@ -189,14 +189,14 @@ fn nested(_: &Scene<'_>, answer: &mut Answer) -> bool {
     })
 }
 
-fn message(_: &Scene<'_>, answer: &mut Answer) -> bool {
+fn message(_: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     message_access::error(answer).is_some_and(|error| {
         let message = error.shift_remove("error").unwrap_or_default();
         error.insert("message".to_owned(), message).is_none()
     })
 }
 
-fn problem(_: &Scene<'_>, answer: &mut Answer) -> bool {
+fn problem(_: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     let title = message_access::error(answer).and_then(|error| error.get("error").cloned());
     title.is_some_and(|title| {
         let problem = json!({ "type": "about:blank", "title": title, "status": answer.status });
@@ -209,11 +209,11 @@ fn problem(_: &Scene<'_>, answer: &mut Answer) -> bool {
     })
 }
 
-fn null(_: &Scene<'_>, answer: &mut Answer) -> bool {
+fn null(_: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     message_access::error(answer).is_some_and(|error| error.insert("error".to_owned(), Value::Null).is_some())
 }
 
-fn granted(_: &Scene<'_>, answer: &mut Answer) -> bool {
+fn granted(_: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     let here = answer.status >= 400;
     if here {
         answer.status = 200;
@@ -221,24 +221,24 @@ fn granted(_: &Scene<'_>, answer: &mut Answer) -> bool {
     here
 }
 
-fn code_mixed(_: &Scene<'_>, answer: &mut Answer) -> bool {
+fn code_mixed(_: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     answer.status == 403 && code(answer, |_| json!("unauthorized"))
 }
 
-fn code_upper(_: &Scene<'_>, answer: &mut Answer) -> bool {
+fn code_upper(_: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     code(answer, |code| json!(code.to_uppercase()))
 }
 
-fn code_unknown(_: &Scene<'_>, answer: &mut Answer) -> bool {
+fn code_unknown(_: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     answer.status == 404 && code(answer, |_| json!("repo_not_found"))
 }
 
-fn code_number(_: &Scene<'_>, answer: &mut Answer) -> bool {
+fn code_number(_: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     let status = answer.status;
     code(answer, |_| json!(status))
 }
 
-fn code_conflict(_: &Scene<'_>, answer: &mut Answer) -> bool {
+fn code_conflict(_: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     answer.status == 409 && code(answer, |_| json!("conflict"))
 }
 
@@ -250,21 +250,21 @@ fn code(answer: &mut Answer, change: impl Fn(&str) -> Value) -> bool {
     })
 }
 
-fn code_null(_: &Scene<'_>, answer: &mut Answer) -> bool {
+fn code_null(_: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     message_access::error(answer).is_some_and(|error| {
         error.insert("code".to_owned(), Value::Null);
         true
     })
 }
 
-fn detail_null(_: &Scene<'_>, answer: &mut Answer) -> bool {
+fn detail_null(_: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     message_access::error(answer).is_some_and(|error| {
         error.insert("detail".to_owned(), Value::Null);
         true
     })
 }
 
-fn escape_text(scene: &Scene<'_>, answer: &mut Answer) -> bool {
+fn escape_text(scene: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     let here = decode(&scene.request.path).is_none();
     if here {
         answer.status = 400;
@@ -276,7 +276,7 @@ fn escape_text(scene: &Scene<'_>, answer: &mut Answer) -> bool {
     here
 }
 
-fn escape_500(scene: &Scene<'_>, answer: &mut Answer) -> bool {
+fn escape_500(scene: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     let here = decode(&scene.request.path).is_none();
     if here {
         *answer = Answer::new(500, json!({ "error": "URI malformed" }));
@@ -284,7 +284,7 @@ fn escape_500(scene: &Scene<'_>, answer: &mut Answer) -> bool {
     here
 }
 
-fn detail_object(_: &Scene<'_>, answer: &mut Answer) -> bool {
+fn detail_object(_: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     message_access::error(answer).is_some_and(|error| {
         error.insert(
             "detail".to_owned(),
@@ -294,7 +294,7 @@ fn detail_object(_: &Scene<'_>, answer: &mut Answer) -> bool {
     })
 }
 
-fn repo_403(scene: &Scene<'_>, answer: &mut Answer) -> bool {
+fn repo_403(scene: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     unknown(
         scene,
         answer,
@@ -302,7 +302,7 @@ fn repo_403(scene: &Scene<'_>, answer: &mut Answer) -> bool {
     )
 }
 
-fn repo_400(scene: &Scene<'_>, answer: &mut Answer) -> bool {
+fn repo_400(scene: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     unknown(
         scene,
         answer,
@@ -310,7 +310,7 @@ fn repo_400(scene: &Scene<'_>, answer: &mut Answer) -> bool {
     )
 }
 
-fn repo_500(scene: &Scene<'_>, answer: &mut Answer) -> bool {
+fn repo_500(scene: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     unknown(
         scene,
         answer,
@@ -318,12 +318,12 @@ fn repo_500(scene: &Scene<'_>, answer: &mut Answer) -> bool {
     )
 }
 
-fn repo_empty(scene: &Scene<'_>, answer: &mut Answer) -> bool {
+fn repo_empty(scene: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     let pulled = json!({ "manifest": null, "envelope": null, "unchanged": false });
     scene.on(Operation::Pull) && unknown(scene, answer, Answer::ok(pulled))
 }
 
-fn unknown(scene: &Scene<'_>, answer: &mut Answer, instead: Answer) -> bool {
+fn unknown(scene: &AnswerContext<'_>, answer: &mut Answer, instead: Answer) -> bool {
     let missing = message_access::error(answer).is_some_and(|error| {
         error
             .get("error")

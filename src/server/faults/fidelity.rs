@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 
 use crate::protocol::Operation;
 use crate::server::answer::{Answer, Body, Refusal};
-use crate::server::core::Place;
-use crate::server::deviation::{Scene, faults};
+use crate::server::core::Call;
+use crate::server::deviation::{AnswerContext, faults};
 use crate::server::message_access;
 use crate::server::vault::Repo;
 
@@ -137,7 +137,7 @@ const BINARY: [&str; 6] = [
 
 const COUNTERS: [&str; 2] = ["payloadVersion", "keyEpoch"];
 
-fn dates_revived(_: &Scene<'_>, answer: &mut Answer) -> bool {
+fn dates_revived(_: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     let id = message_access::manifest(answer).and_then(|manifest| manifest.get_mut("repoId"));
     id.is_some_and(|id| {
         let text = id.as_str().unwrap_or_default();
@@ -152,7 +152,7 @@ fn dates_revived(_: &Scene<'_>, answer: &mut Answer) -> bool {
     })
 }
 
-fn long_id_500(scene: &Scene<'_>, answer: &mut Answer) -> bool {
+fn long_id_500(scene: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     let sent = scene.sent();
     let id = sent
         .pointer("/manifest/repoId")
@@ -168,12 +168,12 @@ fn long_id_500(scene: &Scene<'_>, answer: &mut Answer) -> bool {
     here
 }
 
-fn scheme_cut(_: &Place, _: &Repo, repo: &mut Repo) -> bool {
+fn scheme_cut(_: &Call, _: &Repo, repo: &mut Repo) -> bool {
     let cut: String = repo.scheme.chars().take(64).collect();
     std::mem::replace(&mut repo.scheme, cut.clone()) != cut
 }
 
-fn removal_rounded(place: &Place, _: &Repo, repo: &mut Repo) -> bool {
+fn removal_rounded(place: &Call, _: &Repo, repo: &mut Repo) -> bool {
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_precision_loss,
@@ -188,15 +188,15 @@ fn removal_rounded(place: &Place, _: &Repo, repo: &mut Repo) -> bool {
         ) != (version, epoch)
 }
 
-fn url_safe(_: &Scene<'_>, answer: &mut Answer) -> bool {
+fn url_safe(_: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     binary(answer, |text| text.replace('+', "-").replace('/', "_"))
 }
 
-fn unpadded(_: &Scene<'_>, answer: &mut Answer) -> bool {
+fn unpadded(_: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     binary(answer, |text| text.trim_end_matches('=').to_owned())
 }
 
-fn line_broken(_: &Scene<'_>, answer: &mut Answer) -> bool {
+fn line_broken(_: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     binary(answer, |text| match text.len() > 76 && text.is_ascii() {
         true => text
             .as_bytes()
@@ -208,17 +208,17 @@ fn line_broken(_: &Scene<'_>, answer: &mut Answer) -> bool {
     })
 }
 
-fn nonce_url_safe(_: &Scene<'_>, answer: &mut Answer) -> bool {
+fn nonce_url_safe(_: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     named(answer, &["nonce"], |text| {
         text.replace('+', "-").replace('/', "_")
     })
 }
 
-fn nonce_unpadded(_: &Scene<'_>, answer: &mut Answer) -> bool {
+fn nonce_unpadded(_: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     named(answer, &["nonce"], |text| text.trim_end_matches('=').to_owned())
 }
 
-fn truncated(_: &Place, _: &Repo, repo: &mut Repo) -> bool {
+fn truncated(_: &Call, _: &Repo, repo: &mut Repo) -> bool {
     let Some(Value::String(ciphertext)) = repo.envelope.get_mut("ciphertext") else {
         return false;
     };
@@ -227,19 +227,19 @@ fn truncated(_: &Place, _: &Repo, repo: &mut Repo) -> bool {
     here
 }
 
-fn iv_zero(_: &Scene<'_>, answer: &mut Answer) -> bool {
+fn iv_zero(_: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     let zero = Value::String(STANDARD.encode([0; 12]));
     let envelope = message_access::envelope(answer);
     envelope.is_some_and(|envelope| envelope.insert("iv".to_owned(), zero.clone()) != Some(zero))
 }
 
-fn wrap_scheme(_: &Scene<'_>, answer: &mut Answer) -> bool {
+fn wrap_scheme(_: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     let scheme = message_access::manifest(answer).and_then(|manifest| manifest.get("schemeId").cloned());
     let Some(scheme) = scheme else { return false };
     message_access::entries(answer, |entry| wrap(entry, "schemeId", scheme.clone()))
 }
 
-fn ephemeral_lost(_: &Scene<'_>, answer: &mut Answer) -> bool {
+fn ephemeral_lost(_: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     message_access::entries(answer, |entry| {
         let key = entry.get("x25519PublicKey").cloned().unwrap_or_default();
         wrap(entry, "ephemeralPublicKey", key)
@@ -251,23 +251,23 @@ fn wrap(entry: &mut message_access::Object, name: &str, value: Value) -> bool {
     wrapped.is_some_and(|wrapped| wrapped.insert(name.to_owned(), value.clone()) != Some(value))
 }
 
-fn scheme_folded(_: &Place, _: &Repo, repo: &mut Repo) -> bool {
+fn scheme_folded(_: &Call, _: &Repo, repo: &mut Repo) -> bool {
     let folded = repo.scheme.to_lowercase();
     std::mem::replace(&mut repo.scheme, folded.clone()) != folded
 }
 
-fn scheme_trimmed(_: &Place, _: &Repo, repo: &mut Repo) -> bool {
+fn scheme_trimmed(_: &Call, _: &Repo, repo: &mut Repo) -> bool {
     let short: String = repo.scheme.chars().take(32).collect();
     std::mem::replace(&mut repo.scheme, short.clone()) != short
 }
 
-fn binding_folded(_: &Scene<'_>, answer: &mut Answer) -> bool {
+fn binding_folded(_: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     named(answer, &["keyBindingSig"], |text| {
         text.trim_end_matches('=').to_owned()
     })
 }
 
-fn binding_empty(_: &Scene<'_>, answer: &mut Answer) -> bool {
+fn binding_empty(_: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     message_access::entries(answer, |entry| {
         let none = entry.get("keyBindingSig").is_none_or(Value::is_null);
         if none {
@@ -277,7 +277,7 @@ fn binding_empty(_: &Scene<'_>, answer: &mut Answer) -> bool {
     })
 }
 
-fn binding_shared(_: &Scene<'_>, answer: &mut Answer) -> bool {
+fn binding_shared(_: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     let mut first = None;
     message_access::entries(answer, |entry| {
         let own = entry.get("keyBindingSig").cloned().unwrap_or_default();
@@ -290,7 +290,7 @@ fn binding_shared(_: &Scene<'_>, answer: &mut Answer) -> bool {
     })
 }
 
-fn entry_epochs(_: &Scene<'_>, answer: &mut Answer) -> bool {
+fn entry_epochs(_: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     message_access::entries(answer, |entry| {
         let epoch = entry.get("keyEpoch").and_then(Value::as_i64).unwrap_or_default();
         entry.insert("keyEpoch".to_owned(), json!(epoch.saturating_add(1)));
@@ -303,16 +303,16 @@ fn entry_epochs(_: &Scene<'_>, answer: &mut Answer) -> bool {
     clippy::cast_precision_loss,
     reason = "the loss is the fault"
 )]
-fn doubled(_: &Scene<'_>, answer: &mut Answer) -> bool {
+fn doubled(_: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     counters(answer, |count| (count as f64) as i64)
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "the loss is the fault")]
-fn wrapped_32(_: &Scene<'_>, answer: &mut Answer) -> bool {
+fn wrapped_32(_: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     counters(answer, |count| i64::from(count as i32))
 }
 
-fn capped(_: &Scene<'_>, answer: &mut Answer) -> bool {
+fn capped(_: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     counters(answer, |count| count.min((1 << 53) - 1))
 }
 
@@ -331,7 +331,7 @@ fn counters(answer: &mut Answer, change: impl Fn(i64) -> i64) -> bool {
         })
 }
 
-fn html_escaped(_: &Scene<'_>, answer: &mut Answer) -> bool {
+fn html_escaped(_: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     message_access::strings(answer, |_, text| {
         Some(
             text.replace('&', "&amp;")
@@ -342,27 +342,27 @@ fn html_escaped(_: &Scene<'_>, answer: &mut Answer) -> bool {
     })
 }
 
-fn not_ascii_lost(_: &Scene<'_>, answer: &mut Answer) -> bool {
+fn not_ascii_lost(_: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     message_access::strings(answer, |_, text| {
         let kept = |letter: char| if u32::from(letter) < 256 { letter } else { '?' };
         Some(text.chars().map(kept).collect())
     })
 }
 
-fn astral_lost(_: &Scene<'_>, answer: &mut Answer) -> bool {
+fn astral_lost(_: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     message_access::strings(answer, |_, text| {
         Some(text.chars().take_while(|letter| letter.len_utf8() < 4).collect())
     })
 }
 
-fn backup(_: &Scene<'_>, answer: &mut Answer) -> bool {
+fn backup(_: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     let index = json!({ "alts": [alt()], "payloadVersion": 1 }).to_string();
     let plain = Value::String(STANDARD.encode(index));
     let envelope = message_access::envelope(answer);
     envelope.is_some_and(|envelope| envelope.insert("ciphertext".to_owned(), plain).is_some())
 }
 
-fn alts_beside(_: &Scene<'_>, answer: &mut Answer) -> bool {
+fn alts_beside(_: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     let manifest = message_access::manifest(answer);
     manifest.is_some_and(|manifest| manifest.insert("alts".to_owned(), json!([alt()])).is_none())
 }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::protocol::Operation;
 use crate::server::answer::{Answer, Manner, Refusal, Script, Then};
 use crate::server::body_check::Laxity;
-use crate::server::deviation::{Name, Scene, faults};
+use crate::server::deviation::{AnswerContext, Name, faults};
 use crate::server::message_access;
 use crate::server::state::State;
 
@@ -104,7 +104,7 @@ faults! { "malformed";
         "Limit the depth in the parser.";
 }
 
-fn nul_500(scene: &Scene<'_>, answer: &mut Answer) -> bool {
+fn nul_500(scene: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     let holds_nul = scene.sent().to_string().contains("\\u0000");
     if holds_nul && answer.status == 200 {
         *answer = Answer::from(Refusal::failure(500, "invalid byte sequence for encoding"));
@@ -112,7 +112,7 @@ fn nul_500(scene: &Scene<'_>, answer: &mut Answer) -> bool {
     holds_nul
 }
 
-fn surrogate_500(scene: &Scene<'_>, answer: &mut Answer) -> bool {
+fn surrogate_500(scene: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     let bytes = scene.request.bytes().unwrap_or_default();
     let here = String::from_utf8_lossy(bytes).contains("\\ud800");
     if here {
@@ -168,7 +168,7 @@ pub(in crate::server) fn numbers_mended(state: &State, bytes: &[u8]) -> Option<V
     })
 }
 
-fn not_json_500(scene: &Scene<'_>, answer: &mut Answer) -> bool {
+fn not_json_500(scene: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     not_json(
         scene,
         answer,
@@ -176,7 +176,7 @@ fn not_json_500(scene: &Scene<'_>, answer: &mut Answer) -> bool {
     )
 }
 
-fn not_json_422(scene: &Scene<'_>, answer: &mut Answer) -> bool {
+fn not_json_422(scene: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     not_json(
         scene,
         answer,
@@ -184,16 +184,16 @@ fn not_json_422(scene: &Scene<'_>, answer: &mut Answer) -> bool {
     )
 }
 
-fn not_json_200(scene: &Scene<'_>, answer: &mut Answer) -> bool {
+fn not_json_200(scene: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     let body = json!({ "error": "invalid json", "code": "bad_request" });
     not_json(scene, answer, Answer::ok(body))
 }
 
-fn not_json_page(scene: &Scene<'_>, answer: &mut Answer) -> bool {
+fn not_json_page(scene: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     not_json(scene, answer, Answer::page(400, "<h1>Bad Request</h1>"))
 }
 
-fn not_json(scene: &Scene<'_>, answer: &mut Answer, instead: Answer) -> bool {
+fn not_json(scene: &AnswerContext<'_>, answer: &mut Answer, instead: Answer) -> bool {
     let bytes = scene.request.bytes().unwrap_or_default();
     let here = answer.status == 400 && serde_json::from_slice::<Value>(bytes).is_err();
     if here {
@@ -202,7 +202,7 @@ fn not_json(scene: &Scene<'_>, answer: &mut Answer, instead: Answer) -> bool {
     here
 }
 
-fn odd_500(scene: &Scene<'_>, answer: &mut Answer) -> bool {
+fn odd_500(scene: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     let bytes = scene.request.bytes().unwrap_or_default();
     let text = String::from_utf8_lossy(bytes).replace('\0', "");
     let begins = text.trim_start_matches(|c: char| !c.is_ascii()).starts_with('{');
@@ -214,7 +214,7 @@ fn odd_500(scene: &Scene<'_>, answer: &mut Answer) -> bool {
         )
 }
 
-fn shape_500(scene: &Scene<'_>, answer: &mut Answer) -> bool {
+fn shape_500(scene: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     let shapeless = message_access::error(answer).is_some_and(|error| {
         error
             .get("error")
@@ -298,7 +298,7 @@ pub(in crate::server) fn laxity(state: &State) -> Laxity {
     }
 }
 
-fn deep_closes(scene: &Scene<'_>, answer: &mut Answer) -> bool {
+fn deep_closes(scene: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     let bytes = scene.request.bytes().unwrap_or_default();
     let deep = bytes.iter().filter(|byte| matches!(byte, b'[' | b'{')).count() > 120;
     let here = deep && answer.status == 400;

@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use super::push::drop_bindings;
 use crate::protocol::Operation;
 use crate::server::answer::Answer;
-use crate::server::core::Place;
-use crate::server::deviation::{Scene, faults};
+use crate::server::core::Call;
+use crate::server::deviation::{AnswerContext, faults};
 use crate::server::message_access;
 use crate::server::vault::Repo;
 
@@ -163,7 +163,7 @@ faults! { "members";
         "Answer 404.";
 }
 
-fn shared_key_dropped(_: &Place, before: &Repo, repo: &mut Repo) -> bool {
+fn shared_key_dropped(_: &Call, before: &Repo, repo: &mut Repo) -> bool {
     let known = |entry: &Value| {
         before
             .roster
@@ -178,7 +178,7 @@ fn shared_key_dropped(_: &Place, before: &Repo, repo: &mut Repo) -> bool {
     here
 }
 
-fn binding_trimmed(_: &Place, _: &Repo, repo: &mut Repo) -> bool {
+fn binding_trimmed(_: &Call, _: &Repo, repo: &mut Repo) -> bool {
     let mut trimmed = false;
     for entry in &mut repo.roster {
         let binding = entry["keyBindingSig"].as_str().unwrap_or_default();
@@ -191,31 +191,31 @@ fn binding_trimmed(_: &Place, _: &Repo, repo: &mut Repo) -> bool {
     trimmed
 }
 
-fn bumps_version(place: &Place, _: &Repo, repo: &mut Repo) -> bool {
+fn bumps_version(place: &Call, _: &Repo, repo: &mut Repo) -> bool {
     repo.version = repo.version.saturating_add(i64::from(adds(place)));
     adds(place)
 }
 
-fn bumps_epoch(place: &Place, _: &Repo, repo: &mut Repo) -> bool {
+fn bumps_epoch(place: &Call, _: &Repo, repo: &mut Repo) -> bool {
     repo.epoch = repo.epoch.saturating_add(i64::from(adds(place)));
     adds(place)
 }
 
-fn wrap_copied(place: &Place, before: &Repo, repo: &mut Repo) -> bool {
+fn wrap_copied(place: &Call, before: &Repo, repo: &mut Repo) -> bool {
     let wrapped = before.roster.first().map(|entry| entry["wrappedDataKey"].clone());
     added(place, repo).zip(wrapped).is_some_and(|(entry, wrapped)| {
         std::mem::replace(&mut entry["wrappedDataKey"], wrapped.clone()) != wrapped
     })
 }
 
-fn keys_swapped(place: &Place, _: &Repo, repo: &mut Repo) -> bool {
+fn keys_swapped(place: &Call, _: &Repo, repo: &mut Repo) -> bool {
     added(place, repo).is_some_and(|entry| {
         let key = entry["ed25519PublicKey"].clone();
         std::mem::replace(&mut entry["x25519PublicKey"], key.clone()) != key
     })
 }
 
-fn first_dropped(place: &Place, _: &Repo, repo: &mut Repo) -> bool {
+fn first_dropped(place: &Call, _: &Repo, repo: &mut Repo) -> bool {
     let here = adds(place) && repo.roster.len() > 2;
     if here {
         repo.roster.remove(1);
@@ -223,30 +223,30 @@ fn first_dropped(place: &Place, _: &Repo, repo: &mut Repo) -> bool {
     here
 }
 
-fn binding_dropped(place: &Place, _: &Repo, repo: &mut Repo) -> bool {
+fn binding_dropped(place: &Call, _: &Repo, repo: &mut Repo) -> bool {
     added(place, repo).is_some_and(|entry| drop_bindings(std::slice::from_mut(entry)))
 }
 
-fn others_bindings_dropped(place: &Place, before: &Repo, repo: &mut Repo) -> bool {
+fn others_bindings_dropped(place: &Call, before: &Repo, repo: &mut Repo) -> bool {
     let others = before.roster.len().min(repo.roster.len());
     adds(place) && drop_bindings(&mut repo.roster[..others])
 }
 
-fn policy_dropped(place: &Place, _: &Repo, repo: &mut Repo) -> bool {
+fn policy_dropped(place: &Call, _: &Repo, repo: &mut Repo) -> bool {
     adds(place) && repo.policy.take() == Some(true)
 }
 
-fn adds(place: &Place) -> bool {
+fn adds(place: &Call) -> bool {
     place.operation == Operation::AddMember
 }
 
-fn added<'a>(place: &Place, repo: &'a mut Repo) -> Option<&'a mut Value> {
+fn added<'a>(place: &Call, repo: &'a mut Repo) -> Option<&'a mut Value> {
     repo.roster
         .last_mut()
         .filter(|entry| adds(place) && entry.is_object())
 }
 
-fn created_201(scene: &Scene<'_>, answer: &mut Answer) -> bool {
+fn created_201(scene: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     let here = scene.on(Operation::AddMember) && answer.status == 200;
     if here {
         answer.status = 201;
@@ -254,7 +254,7 @@ fn created_201(scene: &Scene<'_>, answer: &mut Answer) -> bool {
     here
 }
 
-fn answers_entry(scene: &Scene<'_>, answer: &mut Answer) -> bool {
+fn answers_entry(scene: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     let here = scene.on(Operation::AddMember) && answer.status == 200;
     if here {
         *answer = Answer::ok(scene.sent()["member"].clone());
@@ -262,13 +262,13 @@ fn answers_entry(scene: &Scene<'_>, answer: &mut Answer) -> bool {
     here
 }
 
-fn answers_before(scene: &Scene<'_>, answer: &mut Answer) -> bool {
+fn answers_before(scene: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     let manifest = message_access::manifest(answer).filter(|_| scene.on(Operation::AddMember));
     let members = manifest.and_then(|manifest| manifest.get_mut("members")?.as_array_mut());
     members.is_some_and(|members| members.pop().is_some())
 }
 
-fn fetch_no_binding(scene: &Scene<'_>, answer: &mut Answer) -> bool {
+fn fetch_no_binding(scene: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     scene.on(Operation::FetchMemberKey)
         && message_access::entries(answer, |entry| {
             entry
@@ -277,7 +277,7 @@ fn fetch_no_binding(scene: &Scene<'_>, answer: &mut Answer) -> bool {
         })
 }
 
-fn fetch_enveloped(scene: &Scene<'_>, answer: &mut Answer) -> bool {
+fn fetch_enveloped(scene: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     let entry = message_access::object(answer)
         .filter(|_| scene.on(Operation::FetchMemberKey))
         .cloned();
@@ -287,16 +287,16 @@ fn fetch_enveloped(scene: &Scene<'_>, answer: &mut Answer) -> bool {
     })
 }
 
-fn fetch_keys_only(scene: &Scene<'_>, answer: &mut Answer) -> bool {
+fn fetch_keys_only(scene: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     let entry = message_access::object(answer).filter(|_| scene.on(Operation::FetchMemberKey));
     entry.is_some_and(|entry| entry.remove("wrappedDataKey").is_some())
 }
 
-fn fetch_unknown_200(scene: &Scene<'_>, answer: &mut Answer) -> bool {
+fn fetch_unknown_200(scene: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     unknown(scene, answer, Answer::ok(Value::Null))
 }
 
-fn fetch_unknown_403(scene: &Scene<'_>, answer: &mut Answer) -> bool {
+fn fetch_unknown_403(scene: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     unknown(
         scene,
         answer,
@@ -304,7 +304,7 @@ fn fetch_unknown_403(scene: &Scene<'_>, answer: &mut Answer) -> bool {
     )
 }
 
-fn fetch_unknown_500(scene: &Scene<'_>, answer: &mut Answer) -> bool {
+fn fetch_unknown_500(scene: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     unknown(
         scene,
         answer,
@@ -312,7 +312,7 @@ fn fetch_unknown_500(scene: &Scene<'_>, answer: &mut Answer) -> bool {
     )
 }
 
-fn unknown(scene: &Scene<'_>, answer: &mut Answer, instead: Answer) -> bool {
+fn unknown(scene: &AnswerContext<'_>, answer: &mut Answer, instead: Answer) -> bool {
     let here = scene.on(Operation::FetchMemberKey) && answer.status == 404;
     if here {
         *answer = instead;

@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use crate::protocol::Operation;
 use crate::server::answer::{Answer, Body};
-use crate::server::deviation::{Scene, faults};
+use crate::server::deviation::{AnswerContext, faults};
 use crate::server::message_access;
 use crate::server::vault::id_of;
 
@@ -93,7 +93,7 @@ faults! { "messages";
 
 const COUNTERS: [&str; 2] = ["payloadVersion", "keyEpoch"];
 
-fn snake_case(_: &Scene<'_>, answer: &mut Answer) -> bool {
+fn snake_case(_: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     remake(answer, &|value| rename(value))
 }
 
@@ -116,12 +116,12 @@ fn snake(name: &str) -> String {
     letters.collect()
 }
 
-fn counters_as_text(_: &Scene<'_>, answer: &mut Answer) -> bool {
+fn counters_as_text(_: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     counters(answer, |count| json!(count.to_string()))
 }
 
 #[expect(clippy::cast_precision_loss, reason = "the loss is the fault")]
-fn counters_as_floats(_: &Scene<'_>, answer: &mut Answer) -> bool {
+fn counters_as_floats(_: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     counters(answer, |count| json!(count as f64))
 }
 
@@ -140,7 +140,7 @@ fn counters(answer: &mut Answer, change: impl Fn(i64) -> Value) -> bool {
         })
 }
 
-fn defaults_omitted(_: &Scene<'_>, answer: &mut Answer) -> bool {
+fn defaults_omitted(_: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     message_access::object(answer).is_some_and(|object| {
         let count = object.len();
         object.retain(|_, value| *value != json!(false) && *value != json!(0) && *value != json!(""));
@@ -148,7 +148,7 @@ fn defaults_omitted(_: &Scene<'_>, answer: &mut Answer) -> bool {
     })
 }
 
-fn timestamps(_: &Scene<'_>, answer: &mut Answer) -> bool {
+fn timestamps(_: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     message_access::manifest(answer).is_some_and(|manifest| {
         manifest.insert("createdAt".to_owned(), json!(1_700_000_000_000_i64));
         manifest
@@ -157,16 +157,16 @@ fn timestamps(_: &Scene<'_>, answer: &mut Answer) -> bool {
     })
 }
 
-fn entry_ids(_: &Scene<'_>, answer: &mut Answer) -> bool {
+fn entry_ids(_: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     message_access::entries(answer, |entry| entry.insert("id".to_owned(), json!(17)).is_none())
 }
 
-fn envelope_size(_: &Scene<'_>, answer: &mut Answer) -> bool {
+fn envelope_size(_: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     let envelope = message_access::envelope(answer);
     envelope.is_some_and(|envelope| envelope.insert("size".to_owned(), json!(1024)).is_none())
 }
 
-fn policy_null(_: &Scene<'_>, answer: &mut Answer) -> bool {
+fn policy_null(_: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     let manifest =
         message_access::manifest(answer).filter(|manifest| !manifest.contains_key("shareRefreshTokens"));
     manifest.is_some_and(|manifest| {
@@ -176,7 +176,7 @@ fn policy_null(_: &Scene<'_>, answer: &mut Answer) -> bool {
     })
 }
 
-fn policy_number(_: &Scene<'_>, answer: &mut Answer) -> bool {
+fn policy_number(_: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     let policy = message_access::manifest(answer).and_then(|manifest| manifest.get_mut("shareRefreshTokens"));
     policy.is_some_and(|policy| {
         *policy = json!(i32::from(*policy == json!(true)));
@@ -184,7 +184,7 @@ fn policy_number(_: &Scene<'_>, answer: &mut Answer) -> bool {
     })
 }
 
-fn members_map(_: &Scene<'_>, answer: &mut Answer) -> bool {
+fn members_map(_: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     let members = message_access::manifest(answer).and_then(|manifest| manifest.get_mut("members"));
     members.is_some_and(|members| {
         let entries = members.as_array().cloned().unwrap_or_default().into_iter();
@@ -193,16 +193,16 @@ fn members_map(_: &Scene<'_>, answer: &mut Answer) -> bool {
     })
 }
 
-fn data_envelope(_: &Scene<'_>, answer: &mut Answer) -> bool {
+fn data_envelope(_: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     remake(answer, &|value| json!({ "data": value, "success": true }))
 }
 
-fn epoch_missing(scene: &Scene<'_>, answer: &mut Answer) -> bool {
+fn epoch_missing(scene: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     let pushed = message_access::object(answer).filter(|_| scene.on(Operation::Push));
     pushed.is_some_and(|pushed| pushed.shift_remove("keyEpoch").is_some())
 }
 
-fn token_field(scene: &Scene<'_>, answer: &mut Answer) -> bool {
+fn token_field(scene: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     let issued = message_access::object(answer).filter(|_| scene.on(Operation::Token));
     issued.is_some_and(|issued| {
         let token = issued.shift_remove("token").unwrap_or_default();
@@ -210,7 +210,7 @@ fn token_field(scene: &Scene<'_>, answer: &mut Answer) -> bool {
     })
 }
 
-fn expires_text(scene: &Scene<'_>, answer: &mut Answer) -> bool {
+fn expires_text(scene: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     let issued = message_access::object(answer).filter(|_| scene.on(Operation::Token));
     issued.is_some_and(|issued| {
         issued
@@ -219,15 +219,15 @@ fn expires_text(scene: &Scene<'_>, answer: &mut Answer) -> bool {
     })
 }
 
-fn bom(_: &Scene<'_>, answer: &mut Answer) -> bool {
+fn bom(_: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     surround(answer, "\u{feff}", "")
 }
 
-fn prefix(_: &Scene<'_>, answer: &mut Answer) -> bool {
+fn prefix(_: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     surround(answer, ")]}',\n", "")
 }
 
-fn trailing(_: &Scene<'_>, answer: &mut Answer) -> bool {
+fn trailing(_: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     surround(answer, "", "{\"status\":\"ok\"}")
 }
 
@@ -253,7 +253,7 @@ fn remake(answer: &mut Answer, make: &dyn Fn(&Value) -> Value) -> bool {
     granted && std::mem::replace(value, made.clone()) != made
 }
 
-fn no_profiles(scene: &Scene<'_>, answer: &mut Answer) -> bool {
+fn no_profiles(scene: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     discovered(
         scene,
         answer,
@@ -261,11 +261,11 @@ fn no_profiles(scene: &Scene<'_>, answer: &mut Answer) -> bool {
     )
 }
 
-fn profile_name(scene: &Scene<'_>, answer: &mut Answer) -> bool {
+fn profile_name(scene: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     discovered(scene, answer, Answer::ok(json!({ "profiles": ["http"] })))
 }
 
-fn discovery_text(scene: &Scene<'_>, answer: &mut Answer) -> bool {
+fn discovery_text(scene: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     let mut page = Answer::ok(Value::Null);
     let bytes = b"<!doctype html><title>Vault</title><div id=\"app\"></div>".to_vec();
     page.body = Body::Text {
@@ -275,7 +275,7 @@ fn discovery_text(scene: &Scene<'_>, answer: &mut Answer) -> bool {
     discovered(scene, answer, page)
 }
 
-fn discovered(scene: &Scene<'_>, answer: &mut Answer, instead: Answer) -> bool {
+fn discovered(scene: &AnswerContext<'_>, answer: &mut Answer, instead: Answer) -> bool {
     let here = scene.on(Operation::Discovery);
     if here {
         *answer = instead;

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::protocol::Operation;
-use crate::server::core::Place;
+use crate::server::core::Call;
 use crate::server::deviation::faults;
 use crate::server::state::State;
 use crate::server::vault::{Vault, id_of, list, text};
@@ -28,7 +28,7 @@ faults! { "repositories";
 }
 
 /// Lets such a deviation at the other repositories, once an operation on `target` was granted.
-pub(in crate::server) fn across(state: &State, place: &Place, vault: &mut Vault, body: &Value, target: &str) {
+pub(in crate::server) fn across(state: &State, place: &Call, vault: &mut Vault, body: &Value, target: &str) {
     let others = vault.repos.values_mut().filter(|repo| repo.id != target);
     if state.is(REMOVED_EVERYWHERE) && place.operation == Operation::RemoveMember {
         let removed = text(body, "removedMemberId");

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::protocol::Operation;
 use crate::server::answer::{Answer, Body, Refusal};
-use crate::server::deviation::{Scene, faults};
+use crate::server::deviation::{AnswerContext, faults};
 use crate::server::message_access;
 use crate::server::vault::{count, id_of};
 
@@ -103,19 +103,19 @@ faults! { "pull";
         "Build entries in one place.";
 }
 
-fn envelope_missing(scene: &Scene<'_>, answer: &mut Answer) -> bool {
+fn envelope_missing(scene: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     let object = message_access::object(answer).filter(|_| scene.on(Operation::Pull));
     object.is_some_and(|pulled| pulled.remove("envelope").is_some())
 }
 
-fn manifest_missing(scene: &Scene<'_>, answer: &mut Answer) -> bool {
+fn manifest_missing(scene: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     let object = message_access::object(answer).filter(|_| scene.on(Operation::Pull));
     object.is_some_and(|pulled| {
         pulled.get("unchanged") == Some(&Value::Bool(true)) && pulled.shift_remove("manifest").is_some()
     })
 }
 
-fn not_modified(_: &Scene<'_>, answer: &mut Answer) -> bool {
+fn not_modified(_: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     let unchanged =
         message_access::object(answer).is_some_and(|pulled| pulled.get("unchanged") == Some(&json!(true)));
     if unchanged {
@@ -128,22 +128,22 @@ fn not_modified(_: &Scene<'_>, answer: &mut Answer) -> bool {
     unchanged
 }
 
-fn roster_filtered(scene: &Scene<'_>, answer: &mut Answer) -> bool {
+fn roster_filtered(scene: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     let caller = scene.place.map(|place| place.caller.as_str()).unwrap_or_default();
     roster(scene, answer, |members| {
         members.retain(|entry| id_of(entry) == caller)
     })
 }
 
-fn roster_capped(scene: &Scene<'_>, answer: &mut Answer) -> bool {
+fn roster_capped(scene: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     roster(scene, answer, |members| members.truncate(2))
 }
 
-fn roster_paged(scene: &Scene<'_>, answer: &mut Answer) -> bool {
+fn roster_paged(scene: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     roster(scene, answer, |members| members.truncate(100))
 }
 
-fn negative_refused(scene: &Scene<'_>, answer: &mut Answer) -> bool {
+fn negative_refused(scene: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     let here =
         scene.on(Operation::Pull) && answer.status == 200 && count(&scene.sent(), "knownPayloadVersion") < 0;
     if here {
@@ -152,7 +152,7 @@ fn negative_refused(scene: &Scene<'_>, answer: &mut Answer) -> bool {
     here
 }
 
-fn roster(scene: &Scene<'_>, answer: &mut Answer, cut: impl Fn(&mut Vec<Value>)) -> bool {
+fn roster(scene: &AnswerContext<'_>, answer: &mut Answer, cut: impl Fn(&mut Vec<Value>)) -> bool {
     let manifest = message_access::manifest(answer).filter(|_| scene.on(Operation::Pull));
     let members = manifest.and_then(|manifest| manifest.get_mut("members")?.as_array_mut());
     members.is_some_and(|members| {
@@ -162,7 +162,7 @@ fn roster(scene: &Scene<'_>, answer: &mut Answer, cut: impl Fn(&mut Vec<Value>))
     })
 }
 
-fn echoes_known(scene: &Scene<'_>, answer: &mut Answer) -> bool {
+fn echoes_known(scene: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     let known = Value::from(count(&scene.sent(), "knownPayloadVersion"));
     let manifest = message_access::manifest(answer).filter(|_| scene.on(Operation::Pull));
     manifest.is_some_and(|manifest| {
@@ -172,12 +172,12 @@ fn echoes_known(scene: &Scene<'_>, answer: &mut Answer) -> bool {
     })
 }
 
-fn policy_omitted(scene: &Scene<'_>, answer: &mut Answer) -> bool {
+fn policy_omitted(scene: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     let manifest = message_access::manifest(answer).filter(|_| scene.on(Operation::Pull));
     manifest.is_some_and(|manifest| manifest.remove("shareRefreshTokens") == Some(Value::Bool(true)))
 }
 
-fn bindings_omitted(scene: &Scene<'_>, answer: &mut Answer) -> bool {
+fn bindings_omitted(scene: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     scene.on(Operation::Pull)
         && message_access::entries(answer, |entry| {
             entry

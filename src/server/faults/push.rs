@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 
 use crate::protocol::Operation;
 use crate::server::answer::Answer;
-use crate::server::core::Place;
-use crate::server::deviation::{Scene, faults};
+use crate::server::core::Call;
+use crate::server::deviation::{AnswerContext, faults};
 use crate::server::message_access;
 use crate::server::message_access::Object;
 use crate::server::vault::{Repo, count, id_of};
@@ -171,7 +171,7 @@ faults! { "push";
         "A push stores the ciphertext and leaves the iv.",
         "What is saved cannot be decrypted.",
         "Store the envelope as one value.";
-    Rule(LAG) "push-visible-late", Must "AVP-6-09",
+    Rule(REMOVAL_LAG_MS) "push-visible-late", Must "AVP-6-09",
         "A push is visible 60 milliseconds after it was answered.",
         "What was just saved is not there yet; reading from a replica is the usual cause.",
         "Read from where you write.";
@@ -181,7 +181,7 @@ faults! { "push";
         "Answer 413.";
 }
 
-fn envelope_deleted(place: &Place, body: &Value, repo: &mut Repo) -> bool {
+fn envelope_deleted(place: &Call, body: &Value, repo: &mut Repo) -> bool {
     let here = place.operation == Operation::Push && body.get("envelope").is_none();
     if here {
         repo.envelope = Value::Null;
@@ -189,7 +189,7 @@ fn envelope_deleted(place: &Place, body: &Value, repo: &mut Repo) -> bool {
     here
 }
 
-fn stores_envelope(place: &Place, body: &Value, repo: &mut Repo) -> bool {
+fn stores_envelope(place: &Call, body: &Value, repo: &mut Repo) -> bool {
     let here = place.operation == Operation::Push && body["envelope"] != repo.envelope;
     if here {
         repo.envelope = body["envelope"].clone();
@@ -197,7 +197,7 @@ fn stores_envelope(place: &Place, body: &Value, repo: &mut Repo) -> bool {
     here
 }
 
-fn stores_roster(place: &Place, body: &Value, repo: &mut Repo) -> bool {
+fn stores_roster(place: &Call, body: &Value, repo: &mut Repo) -> bool {
     let Some(roster) = body["rotatedMembers"].as_array() else {
         return false;
     };
@@ -208,87 +208,87 @@ fn stores_roster(place: &Place, body: &Value, repo: &mut Repo) -> bool {
     here
 }
 
-fn bumps_version(place: &Place, _: &Value, repo: &mut Repo) -> bool {
+fn bumps_version(place: &Call, _: &Value, repo: &mut Repo) -> bool {
     let here = place.operation == Operation::Push;
     repo.version = repo.version.saturating_add(i64::from(here));
     here
 }
 
-fn conflict_409(_: &Scene<'_>, answer: &mut Answer) -> bool {
+fn conflict_409(_: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     conflict(answer).is_some() && {
         answer.status = 409;
         true
     }
 }
 
-fn conflict_412(_: &Scene<'_>, answer: &mut Answer) -> bool {
+fn conflict_412(_: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     conflict(answer).is_some() && {
         *answer = Answer::new(412, json!({ "error": "precondition failed" }));
         true
     }
 }
 
-fn conflict_accepted(_: &Scene<'_>, answer: &mut Answer) -> bool {
+fn conflict_accepted(_: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     conflict(answer).is_some_and(|pushed| set(pushed, "accepted", json!(true)))
 }
 
-fn conflict_unflagged(_: &Scene<'_>, answer: &mut Answer) -> bool {
+fn conflict_unflagged(_: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     conflict(answer).is_some_and(|pushed| set(pushed, "conflict", json!(false)))
 }
 
-fn conflict_expected(scene: &Scene<'_>, answer: &mut Answer) -> bool {
+fn conflict_expected(scene: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     let expected = count(&scene.sent(), "expectedPayloadVersion");
     conflict(answer).is_some_and(|pushed| set(pushed, "payloadVersion", json!(expected)))
 }
 
-fn conflict_offered(scene: &Scene<'_>, answer: &mut Answer) -> bool {
+fn conflict_offered(scene: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     let offered = count(&scene.sent()["envelope"], "payloadVersion");
     conflict(answer).is_some_and(|pushed| set(pushed, "payloadVersion", json!(offered)))
 }
 
-fn conflict_zero(_: &Scene<'_>, answer: &mut Answer) -> bool {
+fn conflict_zero(_: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     conflict(answer)
         .is_some_and(|pushed| set(pushed, "payloadVersion", json!(0)) | set(pushed, "keyEpoch", json!(0)))
 }
 
-fn applied_old_version(scene: &Scene<'_>, answer: &mut Answer) -> bool {
+fn applied_old_version(scene: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     let expected = count(&scene.sent(), "expectedPayloadVersion");
     applied(answer).is_some_and(|pushed| set(pushed, "payloadVersion", json!(expected)))
 }
 
-fn applied_unaccepted(_: &Scene<'_>, answer: &mut Answer) -> bool {
+fn applied_unaccepted(_: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     applied(answer).is_some_and(|pushed| set(pushed, "accepted", json!(false)))
 }
 
-fn applied_conflict(_: &Scene<'_>, answer: &mut Answer) -> bool {
+fn applied_conflict(_: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     applied(answer).is_some_and(|pushed| set(pushed, "conflict", json!(true)))
 }
 
-fn no_content(_: &Scene<'_>, answer: &mut Answer) -> bool {
+fn no_content(_: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     applied(answer).is_some() && {
         *answer = Answer::empty(204);
         true
     }
 }
 
-fn version_kept(place: &Place, before: &Repo, repo: &mut Repo) -> bool {
+fn version_kept(place: &Call, before: &Repo, repo: &mut Repo) -> bool {
     pushes(place) && std::mem::replace(&mut repo.version, before.version) != before.version
 }
 
-fn envelope_kept(place: &Place, before: &Repo, repo: &mut Repo) -> bool {
+fn envelope_kept(place: &Call, before: &Repo, repo: &mut Repo) -> bool {
     pushes(place) && std::mem::replace(&mut repo.envelope, before.envelope.clone()) != before.envelope
 }
 
-fn counts_itself(place: &Place, before: &Repo, repo: &mut Repo) -> bool {
+fn counts_itself(place: &Call, before: &Repo, repo: &mut Repo) -> bool {
     let next = before.version.saturating_add(1);
     pushes(place) && std::mem::replace(&mut repo.version, next) != next
 }
 
-fn rotation_ignored(place: &Place, before: &Repo, repo: &mut Repo) -> bool {
+fn rotation_ignored(place: &Call, before: &Repo, repo: &mut Repo) -> bool {
     pushes(place) && std::mem::replace(&mut repo.roster, before.roster.clone()) != before.roster
 }
 
-fn rotation_merged(place: &Place, before: &Repo, repo: &mut Repo) -> bool {
+fn rotation_merged(place: &Call, before: &Repo, repo: &mut Repo) -> bool {
     if !pushes(place) {
         return false;
     }
@@ -303,7 +303,7 @@ fn rotation_merged(place: &Place, before: &Repo, repo: &mut Repo) -> bool {
     here
 }
 
-fn rotation_keys_kept(place: &Place, before: &Repo, repo: &mut Repo) -> bool {
+fn rotation_keys_kept(place: &Call, before: &Repo, repo: &mut Repo) -> bool {
     if !pushes(place) {
         return false;
     }
@@ -312,7 +312,7 @@ fn rotation_keys_kept(place: &Place, before: &Repo, repo: &mut Repo) -> bool {
     std::mem::replace(&mut repo.roster, roster.clone()) != roster
 }
 
-fn roster_cleared(place: &Place, before: &Repo, repo: &mut Repo) -> bool {
+fn roster_cleared(place: &Call, before: &Repo, repo: &mut Repo) -> bool {
     if !pushes(place) || repo.roster != before.roster {
         return false;
     }
@@ -320,19 +320,19 @@ fn roster_cleared(place: &Place, before: &Repo, repo: &mut Repo) -> bool {
     repo.roster != before.roster
 }
 
-fn policy_dropped(place: &Place, _: &Repo, repo: &mut Repo) -> bool {
+fn policy_dropped(place: &Call, _: &Repo, repo: &mut Repo) -> bool {
     pushes(place) && repo.policy.take() == Some(true)
 }
 
-fn policy_dropped_rotating(place: &Place, before: &Repo, repo: &mut Repo) -> bool {
+fn policy_dropped_rotating(place: &Call, before: &Repo, repo: &mut Repo) -> bool {
     pushes(place) && repo.roster != before.roster && repo.policy.take() == Some(true)
 }
 
-fn bindings_dropped(place: &Place, before: &Repo, repo: &mut Repo) -> bool {
+fn bindings_dropped(place: &Call, before: &Repo, repo: &mut Repo) -> bool {
     pushes(place) && repo.roster != before.roster && drop_bindings(&mut repo.roster)
 }
 
-fn iv_kept(place: &Place, before: &Repo, repo: &mut Repo) -> bool {
+fn iv_kept(place: &Call, before: &Repo, repo: &mut Repo) -> bool {
     let here = pushes(place) && before.envelope["iv"] != repo.envelope["iv"] && repo.envelope.is_object();
     if here {
         repo.envelope["iv"] = before.envelope["iv"].clone();
@@ -348,7 +348,7 @@ pub(super) fn drop_bindings(roster: &mut [Value]) -> bool {
     })
 }
 
-fn pushes(place: &Place) -> bool {
+fn pushes(place: &Call) -> bool {
     place.operation == Operation::Push
 }
 

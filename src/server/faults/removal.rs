@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 use super::push::drop_bindings;
 use crate::protocol::Operation;
 use crate::server::answer::Answer;
-use crate::server::core::Place;
-use crate::server::deviation::{Scene, faults};
+use crate::server::core::Call;
+use crate::server::deviation::{AnswerContext, faults};
 use crate::server::vault::{Repo, id_of};
 
 faults! { "removal";
@@ -102,13 +102,13 @@ faults! { "removal";
         "removeMember answers an object that says ok, and no manifest.",
         "Clients cannot read the answer.",
         "Answer the manifest.";
-    Rule(LAG) "remove-takes-effect-late", Must "AVP-10-03" and "AVP-6-13",
+    Rule(REMOVAL_LAG_MS) "remove-takes-effect-late", Must "AVP-10-03" and "AVP-6-13",
         "Who was removed keeps access for 60 milliseconds.",
         "Who was removed can still fetch the last state.",
         "Read the roster from where you write it.";
 }
 
-fn removed_kept(place: &Place, before: &Repo, repo: &mut Repo) -> bool {
+fn removed_kept(place: &Call, before: &Repo, repo: &mut Repo) -> bool {
     if !removes(place) {
         return false;
     }
@@ -122,7 +122,7 @@ fn removed_kept(place: &Place, before: &Repo, repo: &mut Repo) -> bool {
     !gone.is_empty()
 }
 
-fn old_wraps(place: &Place, before: &Repo, repo: &mut Repo) -> bool {
+fn old_wraps(place: &Call, before: &Repo, repo: &mut Repo) -> bool {
     if !removes(place) {
         return false;
     }
@@ -131,41 +131,41 @@ fn old_wraps(place: &Place, before: &Repo, repo: &mut Repo) -> bool {
     std::mem::replace(&mut repo.roster, roster.clone()) != roster
 }
 
-fn envelope_kept(place: &Place, before: &Repo, repo: &mut Repo) -> bool {
+fn envelope_kept(place: &Call, before: &Repo, repo: &mut Repo) -> bool {
     removes(place) && std::mem::replace(&mut repo.envelope, before.envelope.clone()) != before.envelope
 }
 
-fn version_kept(place: &Place, before: &Repo, repo: &mut Repo) -> bool {
+fn version_kept(place: &Call, before: &Repo, repo: &mut Repo) -> bool {
     removes(place) && std::mem::replace(&mut repo.version, before.version) != before.version
 }
 
-fn epoch_kept(place: &Place, before: &Repo, repo: &mut Repo) -> bool {
+fn epoch_kept(place: &Call, before: &Repo, repo: &mut Repo) -> bool {
     removes(place) && std::mem::replace(&mut repo.epoch, before.epoch) != before.epoch
 }
 
-fn epoch_counted(place: &Place, before: &Repo, repo: &mut Repo) -> bool {
+fn epoch_counted(place: &Call, before: &Repo, repo: &mut Repo) -> bool {
     let next = before.epoch.saturating_add(1);
     removes(place) && std::mem::replace(&mut repo.epoch, next) != next
 }
 
-fn version_counted(place: &Place, before: &Repo, repo: &mut Repo) -> bool {
+fn version_counted(place: &Call, before: &Repo, repo: &mut Repo) -> bool {
     let next = before.version.saturating_add(1);
     removes(place) && std::mem::replace(&mut repo.version, next) != next
 }
 
-fn policy_dropped(place: &Place, _: &Repo, repo: &mut Repo) -> bool {
+fn policy_dropped(place: &Call, _: &Repo, repo: &mut Repo) -> bool {
     removes(place) && repo.policy.take() == Some(true)
 }
 
-fn bindings_dropped(place: &Place, _: &Repo, repo: &mut Repo) -> bool {
+fn bindings_dropped(place: &Call, _: &Repo, repo: &mut Repo) -> bool {
     removes(place) && drop_bindings(&mut repo.roster)
 }
 
-fn drops_entry(place: &Place, _: &Repo, repo: &mut Repo) -> bool {
+fn drops_entry(place: &Call, _: &Repo, repo: &mut Repo) -> bool {
     removes(place) && repo.roster.len() > 1 && repo.roster.pop().is_some()
 }
 
-fn merged(place: &Place, before: &Repo, repo: &mut Repo) -> bool {
+fn merged(place: &Call, before: &Repo, repo: &mut Repo) -> bool {
     if !removes(place) {
         return false;
     }
@@ -181,7 +181,7 @@ fn merged(place: &Place, before: &Repo, repo: &mut Repo) -> bool {
     !kept.is_empty()
 }
 
-fn intersected(place: &Place, before: &Repo, repo: &mut Repo) -> bool {
+fn intersected(place: &Call, before: &Repo, repo: &mut Repo) -> bool {
     let count = repo.roster.len();
     if removes(place) {
         repo.roster.retain(|entry| before.entry(id_of(entry)).is_some());
@@ -189,19 +189,19 @@ fn intersected(place: &Place, before: &Repo, repo: &mut Repo) -> bool {
     repo.roster.len() < count
 }
 
-fn removes(place: &Place) -> bool {
+fn removes(place: &Call) -> bool {
     place.operation == Operation::RemoveMember
 }
 
-fn no_content(scene: &Scene<'_>, answer: &mut Answer) -> bool {
+fn no_content(scene: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     instead(scene, answer, Answer::empty(204))
 }
 
-fn answers_success(scene: &Scene<'_>, answer: &mut Answer) -> bool {
+fn answers_success(scene: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     instead(scene, answer, Answer::ok(json!({ "ok": true })))
 }
 
-fn instead(scene: &Scene<'_>, answer: &mut Answer, other: Answer) -> bool {
+fn instead(scene: &AnswerContext<'_>, answer: &mut Answer, other: Answer) -> bool {
     let here = scene.on(Operation::RemoveMember) && answer.status == 200;
     if here {
         *answer = other;

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::protocol::Operation;
 use crate::server::answer::Answer;
-use crate::server::deviation::{Scene, faults};
+use crate::server::deviation::{AnswerContext, faults};
 
 faults! { "tokens";
     Rule(JWT_NONE) "token-jwt-of-no-algorithm", Must "AVP-3-11",
@@ -101,19 +101,19 @@ faults! { "tokens";
         "Look at the token before you parse.";
 }
 
-fn missing_403(scene: &Scene<'_>, answer: &mut Answer) -> bool {
+fn missing_403(scene: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     !on_auth(scene) && scene.request.authorization.is_none() && restate(answer, 403, "forbidden")
 }
 
-fn missing_400(scene: &Scene<'_>, answer: &mut Answer) -> bool {
+fn missing_400(scene: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     !on_auth(scene) && scene.request.authorization.is_none() && restate(answer, 400, "bad_request")
 }
 
-fn garbage_403(scene: &Scene<'_>, answer: &mut Answer) -> bool {
+fn garbage_403(scene: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     !on_auth(scene) && scene.request.authorization.is_some() && restate(answer, 403, "forbidden")
 }
 
-fn garbage_500(scene: &Scene<'_>, answer: &mut Answer) -> bool {
+fn garbage_500(scene: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     let here = scene.request.authorization.is_some() && is_refused_token(answer) && !on_auth(scene);
     if here {
         *answer = Answer::new(
@@ -124,7 +124,7 @@ fn garbage_500(scene: &Scene<'_>, answer: &mut Answer) -> bool {
     here
 }
 
-fn garbage_302(scene: &Scene<'_>, answer: &mut Answer) -> bool {
+fn garbage_302(scene: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     let here = scene.request.authorization.is_some() && is_refused_token(answer) && !on_auth(scene);
     if here {
         *answer = Answer::new(302, json!({ "error": "see the login page" }));
@@ -146,6 +146,6 @@ fn is_refused_token(answer: &Answer) -> bool {
     answer.status == 401
 }
 
-fn on_auth(scene: &Scene<'_>) -> bool {
+fn on_auth(scene: &AnswerContext<'_>) -> bool {
     scene.on(Operation::Token) || scene.on(Operation::Challenge)
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::protocol::Operation;
 use crate::server::answer::{Answer, Body, Manner, Script, Step, Then};
-use crate::server::deviation::{Scene, faults};
+use crate::server::deviation::{AnswerContext, faults};
 use crate::server::response;
 
 faults! { "transport";
@@ -102,23 +102,23 @@ faults! { "transport";
         "Answer 200.";
 }
 
-fn hang_pull(scene: &Scene<'_>, answer: &mut Answer) -> bool {
+fn hang_pull(scene: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     scene.on(Operation::Pull) && by_hand(answer, Vec::new(), Then::Hang)
 }
 
-fn hang_push(scene: &Scene<'_>, answer: &mut Answer) -> bool {
+fn hang_push(scene: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     scene.on(Operation::Push) && by_hand(answer, Vec::new(), Then::Hang)
 }
 
-fn hang_fetch(scene: &Scene<'_>, answer: &mut Answer) -> bool {
+fn hang_fetch(scene: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     scene.on(Operation::FetchMemberKey) && by_hand(answer, Vec::new(), Then::Hang)
 }
 
-fn hang_refusals(_: &Scene<'_>, answer: &mut Answer) -> bool {
+fn hang_refusals(_: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     answer.status == 403 && by_hand(answer, Vec::new(), Then::Hang)
 }
 
-fn trickle(scene: &Scene<'_>, answer: &mut Answer) -> bool {
+fn trickle(scene: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     if !scene.on(Operation::Pull) {
         return false;
     }
@@ -131,15 +131,15 @@ fn trickle(scene: &Scene<'_>, answer: &mut Answer) -> bool {
     by_hand(answer, steps, Then::KeepAlive)
 }
 
-fn drop_fetch(scene: &Scene<'_>, answer: &mut Answer) -> bool {
+fn drop_fetch(scene: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     scene.on(Operation::FetchMemberKey) && by_hand(answer, Vec::new(), Then::Close)
 }
 
-fn drop_refusals(_: &Scene<'_>, answer: &mut Answer) -> bool {
+fn drop_refusals(_: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     answer.status == 404 && by_hand(answer, Vec::new(), Then::Close)
 }
 
-fn glued(scene: &Scene<'_>, answer: &mut Answer) -> bool {
+fn glued(scene: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     let after = b"{\"manifest\":null}\r\n";
     let body = answer.content().1;
     pulled(scene, answer)
@@ -150,23 +150,23 @@ fn glued(scene: &Scene<'_>, answer: &mut Answer) -> bool {
         )
 }
 
-fn length_short(scene: &Scene<'_>, answer: &mut Answer) -> bool {
+fn length_short(scene: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     let body = answer.content().1;
     pulled(scene, answer) && framed(answer, body.len().saturating_sub(1), body, Then::KeepAlive)
 }
 
-fn length_long(scene: &Scene<'_>, answer: &mut Answer) -> bool {
+fn length_long(scene: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     let body = answer.content().1;
     pulled(scene, answer) && framed(answer, body.len() + 16, body, Then::KeepAlive)
 }
 
-fn cut(scene: &Scene<'_>, answer: &mut Answer) -> bool {
+fn cut(scene: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     let body = answer.content().1;
     let half = body[..body.len() / 2].to_vec();
     scene.on(Operation::AddMember) && answer.status == 200 && framed(answer, body.len(), half, Then::Close)
 }
 
-fn chunk_cut(scene: &Scene<'_>, answer: &mut Answer) -> bool {
+fn chunk_cut(scene: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     let body = answer.content().1;
     let head = response::head_with(answer, "transfer-encoding: chunked\r\n");
     let size = format!("{:x}\r\n", body.len());
@@ -174,7 +174,7 @@ fn chunk_cut(scene: &Scene<'_>, answer: &mut Answer) -> bool {
     pulled(scene, answer) && by_hand(answer, vec![Step::Write(bytes)], Then::Close)
 }
 
-fn pulled(scene: &Scene<'_>, answer: &Answer) -> bool {
+fn pulled(scene: &AnswerContext<'_>, answer: &Answer) -> bool {
     scene.on(Operation::Pull) && answer.status == 200
 }
 
@@ -188,15 +188,15 @@ fn by_hand(answer: &mut Answer, steps: Vec<Step>, then: Then) -> bool {
     true
 }
 
-fn as_text(_: &Scene<'_>, answer: &mut Answer) -> bool {
+fn as_text(_: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     typed(answer, "text/plain; charset=utf-8")
 }
 
-fn as_html(_: &Scene<'_>, answer: &mut Answer) -> bool {
+fn as_html(_: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     typed(answer, "text/html")
 }
 
-fn untyped(_: &Scene<'_>, answer: &mut Answer) -> bool {
+fn untyped(_: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     typed(answer, "")
 }
 
@@ -212,7 +212,7 @@ fn typed(answer: &mut Answer, content_type: &str) -> bool {
     here
 }
 
-fn redirected(scene: &Scene<'_>, answer: &mut Answer) -> bool {
+fn redirected(scene: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     let here = pulled(scene, answer);
     if here {
         answer.status = 308;
@@ -224,11 +224,11 @@ fn redirected(scene: &Scene<'_>, answer: &mut Answer) -> bool {
     here
 }
 
-fn accepted(scene: &Scene<'_>, answer: &mut Answer) -> bool {
+fn accepted(scene: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     restatus(scene.on(Operation::Push), answer, 202)
 }
 
-fn token_201(scene: &Scene<'_>, answer: &mut Answer) -> bool {
+fn token_201(scene: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     restatus(scene.on(Operation::Token), answer, 201)
 }
 

@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use crate::protocol::Operation;
 use crate::server::answer::{Answer, Body};
-use crate::server::deviation::{Scene, variations};
+use crate::server::deviation::{AnswerContext, variations};
 use crate::server::message_access;
 
 variations! { "form";
@@ -22,27 +22,27 @@ variations! { "form";
     Answer(wide) "wide-json", "JSON is served between a kilobyte of white space and a line break.";
 }
 
-fn null_envelope(_: &Scene<'_>, answer: &mut Answer) -> bool {
+fn null_envelope(_: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     message_access::object(answer).is_some_and(|object| {
         let here = object.get("unchanged") == Some(&Value::Bool(true)) && !object.contains_key("envelope");
         here && object.insert("envelope".to_owned(), Value::Null).is_none()
     })
 }
 
-fn binding_null(_: &Scene<'_>, answer: &mut Answer) -> bool {
+fn binding_null(_: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     message_access::entries(answer, |entry| {
         let absent = !entry.contains_key("keyBindingSig");
         absent && entry.insert("keyBindingSig".to_owned(), Value::Null).is_none()
     })
 }
 
-fn binding_absent(_: &Scene<'_>, answer: &mut Answer) -> bool {
+fn binding_absent(_: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     message_access::entries(answer, |entry| {
         entry.get("keyBindingSig").is_some_and(Value::is_null) && entry.remove("keyBindingSig").is_some()
     })
 }
 
-fn policy_false(_: &Scene<'_>, answer: &mut Answer) -> bool {
+fn policy_false(_: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     message_access::manifest(answer).is_some_and(|manifest| {
         let absent = !manifest.contains_key("shareRefreshTokens");
         absent
@@ -52,7 +52,7 @@ fn policy_false(_: &Scene<'_>, answer: &mut Answer) -> bool {
     })
 }
 
-fn no_codes(_: &Scene<'_>, answer: &mut Answer) -> bool {
+fn no_codes(_: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     message_access::error(answer).is_some_and(|error| {
         error.shift_remove("code");
         error.shift_remove("detail");
@@ -60,7 +60,7 @@ fn no_codes(_: &Scene<'_>, answer: &mut Answer) -> bool {
     })
 }
 
-fn extra_error_fields(_: &Scene<'_>, answer: &mut Answer) -> bool {
+fn extra_error_fields(_: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     let status = answer.status;
     message_access::error(answer).is_some_and(|error| {
         error.insert("status".to_owned(), json!(status));
@@ -69,7 +69,7 @@ fn extra_error_fields(_: &Scene<'_>, answer: &mut Answer) -> bool {
     })
 }
 
-fn extra_discovery_fields(scene: &Scene<'_>, answer: &mut Answer) -> bool {
+fn extra_discovery_fields(scene: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     let here = scene
         .place
         .is_some_and(|place| place.operation == Operation::Discovery);
@@ -82,23 +82,23 @@ fn extra_discovery_fields(scene: &Scene<'_>, answer: &mut Answer) -> bool {
     })
 }
 
-fn charset(_: &Scene<'_>, answer: &mut Answer) -> bool {
+fn charset(_: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     rewrite(answer, "Application/JSON; Charset=\"utf-8\"", |value| {
         value.to_string()
     })
 }
 
-fn pretty(_: &Scene<'_>, answer: &mut Answer) -> bool {
+fn pretty(_: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     rewrite(answer, "application/json", |value| format!("{value:#}"))
 }
 
-fn wide(_: &Scene<'_>, answer: &mut Answer) -> bool {
+fn wide(_: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     rewrite(answer, "application/json", |value| {
         format!("{}{value}\r\n", " \t\n\r".repeat(256))
     })
 }
 
-fn shuffled(_: &Scene<'_>, answer: &mut Answer) -> bool {
+fn shuffled(_: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     rewrite(answer, "application/json", |value| backwards(value).to_string())
 }
 
@@ -116,7 +116,7 @@ fn backwards(value: &Value) -> Value {
     }
 }
 
-fn escaped(_: &Scene<'_>, answer: &mut Answer) -> bool {
+fn escaped(_: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     rewrite(answer, "application/json", |value| {
         let mut text = String::new();
         write_escaped(value, &mut text);

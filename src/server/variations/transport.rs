@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::server::answer::{Answer, Body, Manner, Script, Step, Then};
-use crate::server::deviation::{Scene, variations};
+use crate::server::deviation::{AnswerContext, variations};
 use crate::server::response;
 
 variations! { "transport";
@@ -23,22 +23,22 @@ variations! { "transport";
     Answer(unknown_routes_400) "unknown-routes-400", "Unknown routes and wrong methods are bad requests: 400.";
 }
 
-fn chunked(_: &Scene<'_>, answer: &mut Answer) -> bool {
+fn chunked(_: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     answer.manner = Manner::Chunked;
     true
 }
 
-fn close(_: &Scene<'_>, answer: &mut Answer) -> bool {
+fn close(_: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     answer.headers.push(("Connection".to_owned(), "close".to_owned()));
     true
 }
 
-fn http10(_: &Scene<'_>, answer: &mut Answer) -> bool {
+fn http10(_: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     answer.manner = Manner::Http10;
     true
 }
 
-fn split(scene: &Scene<'_>, answer: &mut Answer) -> bool {
+fn split(scene: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     // An answer to HEAD has no body that could come by itself.
     if scene.request.method == "HEAD" {
         return false;
@@ -54,12 +54,12 @@ fn split(scene: &Scene<'_>, answer: &mut Answer) -> bool {
     true
 }
 
-fn latency(_: &Scene<'_>, answer: &mut Answer) -> bool {
+fn latency(_: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     answer.delay = Duration::from_millis(60);
     true
 }
 
-fn extra_headers(_: &Scene<'_>, answer: &mut Answer) -> bool {
+fn extra_headers(_: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     for (name, value) in [
         ("Set-Cookie", "session=abc; HttpOnly; Path=/"),
         ("Set-Cookie", "route=2"),
@@ -82,7 +82,7 @@ fn extra_headers(_: &Scene<'_>, answer: &mut Answer) -> bool {
     true
 }
 
-fn unknown_routes_401(scene: &Scene<'_>, answer: &mut Answer) -> bool {
+fn unknown_routes_401(scene: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     let here = scene.place.is_none() && answer.status == 404;
     if here {
         answer.status = 401;
@@ -91,7 +91,7 @@ fn unknown_routes_401(scene: &Scene<'_>, answer: &mut Answer) -> bool {
     here
 }
 
-fn unknown_routes_400(scene: &Scene<'_>, answer: &mut Answer) -> bool {
+fn unknown_routes_400(scene: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     let here = scene.place.is_none() && matches!(answer.status, 404 | 405);
     if here {
         answer.status = 400;
