@@ -717,7 +717,7 @@ fn each_malformed_form_is_tried_on_a_repository_that_is_known_to_be_good() {
                 .iter()
                 .filter(|it| it.role == Role::Step && it.spoiled.is_some());
             let mut spent = BTreeSet::new();
-            for exchange in steps.filter(|it| it.operation.is_some_and(Operation::writes)) {
+            for exchange in steps.filter(|it| Operation::of(it).is_some_and(Operation::writes)) {
                 let status = exchange.outcome.answer().map_or(0, |answer| answer.status);
                 let place = (&case.id, &exchange.repo);
                 assert!(
@@ -726,7 +726,7 @@ fn each_malformed_form_is_tried_on_a_repository_that_is_known_to_be_good() {
                     case.id
                 );
                 // A create whose roster is not exactly the caller is rightly forbidden.
-                let creates = exchange.operation == Some(Operation::CreateRepo);
+                let creates = Operation::of(exchange) == Some(Operation::CreateRepo);
                 let masked = if creates { status == 409 } else { status == 403 };
                 assert!(!masked, "{name}: {} masked by {status}", case.id);
                 let answer = exchange.outcome.answer().map(|answer| answer.body.to_text());

@@ -36,7 +36,7 @@ use crate::crypto::Seed;
 use crate::http::{Client, Connections, Exchange, FailureKind, Outcome, Request, Role, Sent, Timeouts};
 use crate::outcome;
 use crate::outcome::AnswerClass;
-use crate::protocol::{Operation, SpecVersion};
+use crate::protocol::{Operation, OperationName, SpecVersion};
 use crate::record::Stopped;
 use crate::record::transcript::{Read, Transcript};
 use crate::record::verdict::Verdict;
@@ -50,6 +50,8 @@ use world::World;
 const MOST_TIMEOUTS: u32 = 3;
 /// What connecting is called where patience is kept.
 const CONNECTING: &str = "connecting";
+/// And requests outside the route table.
+const OTHER_REQUESTS: &str = "other requests";
 
 /// What a run drives its cases against.
 #[derive(Clone)]
@@ -426,7 +428,7 @@ impl Driver<'_> {
             role: errand.role,
             round: errand.round,
             actor: Some(errand.who.to_owned()),
-            operation,
+            operation: operation.map(OperationName::from),
             repo: errand.repo.map(str::to_owned),
             spoiled: errand.draft.spoiled.clone(),
             request: mask.over(request),
@@ -555,12 +557,15 @@ fn bearer(token: &str) -> Option<String> {
 }
 
 fn patience_key(draft: &Draft) -> &'static str {
-    operation_key(draft.operation)
+    draft.operation.map_or(OTHER_REQUESTS, Operation::name)
 }
 
-/// What an operation is called where patience is kept.
-pub(crate) fn operation_key(operation: Option<Operation>) -> &'static str {
-    operation.map_or("other requests", Operation::name)
+/// What the operation of an exchange is called where time limits are kept.
+pub(crate) fn operation_key(exchange: &Exchange) -> &str {
+    exchange
+        .operation
+        .as_ref()
+        .map_or(OTHER_REQUESTS, OperationName::as_str)
 }
 
 /// Whether load may be the reason of what came: no connection, no answer, or a gateway that had nobody to ask. Some servers

@@ -8,7 +8,7 @@ use jiff::fmt::rfc2822::DateTimeParser;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::protocol::Operation;
+use crate::protocol::OperationName;
 
 /// Header fields in the order in which they travelled; names as sent by us, in lower case as received.
 pub type Headers = Vec<(String, String)>;
@@ -231,7 +231,7 @@ pub struct Exchange {
     pub actor: Option<String>,
     /// The operation it is, or is derived from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub operation: Option<Operation>,
+    pub operation: Option<OperationName>,
     /// The case's name of the repository it concerns.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub repo: Option<String>,
@@ -256,18 +256,6 @@ pub struct Exchange {
     /// So many bytes of the answer's body are not in the record, because large bodies added up to too much.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub omitted: Option<u64>,
-}
-
-impl Exchange {
-    /// Whether the target may have executed twice what is another thing than executing it once: what came of it, and what
-    /// is seen of the repository from then on, says nothing about the target.
-    pub fn is_doubtful(&self) -> bool {
-        let changes = match self.operation {
-            Some(operation) => operation.is_spent_by_use(),
-            None => !["GET", "HEAD"].contains(&self.request.method.as_str()),
-        };
-        self.resent && changes
-    }
 }
 
 /// The readable parts of a JWT. Its signature is not kept, so that it is a token no more.

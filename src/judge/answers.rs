@@ -60,7 +60,7 @@ pub(super) fn pointers(walk: &mut Walk<'_, '_>, frame: &ParsedExchange<'_>, inde
                 verdict: Verdict::Blocked,
             },
         };
-        let is_another_entry = frame.exchange.operation == Some(Operation::FetchMemberKey)
+        let is_another_entry = frame.operation == Some(Operation::FetchMemberKey)
             && frame.json().is_some_and(|body| !is_asked_for(frame, body));
         let words = step.words();
         let is_answered = words.is_empty() || words.iter().any(|word| frame.reading.is(*word));
@@ -75,7 +75,7 @@ pub(super) fn pointers(walk: &mut Walk<'_, '_>, frame: &ParsedExchange<'_>, inde
             },
             (finding, _) => finding,
         };
-        if let (Finding::Broken { .. }, Some(operation)) = (&finding, frame.exchange.operation) {
+        if let (Finding::Broken { .. }, Some(operation)) = (&finding, frame.operation) {
             let is_conflict = matches!(frame.reading, AnswerClass::Conflict(_));
             let state = walk.stored(frame);
             let is_known = seen
@@ -103,7 +103,7 @@ pub(super) fn granted(
     before: Option<&RepoState>,
     expected: &Expected,
 ) {
-    let Some(operation) = frame.exchange.operation else {
+    let Some(operation) = frame.operation else {
         return;
     };
     match (operation, &frame.reading) {
@@ -176,7 +176,7 @@ fn answered_manifest(
         return;
     };
     let differences = walk.stale_or_altered(frame, differences, body);
-    if let Some(operation) = frame.exchange.operation {
+    if let Some(operation) = frame.operation {
         let sentence = "the answer is the manifest as it is stored now";
         let (is_again, is_first) = (walk.is_again(frame), !walk.is_deviated(frame));
         let rule = |it: &Difference| {
@@ -220,7 +220,7 @@ fn state(
         );
     }
     let follows = walk.is_deviated(frame);
-    let is_read = !frame.exchange.operation.is_some_and(Operation::writes);
+    let is_read = !frame.operation.is_some_and(Operation::writes);
     for (rule, of_rule) in grouped(wrong, rule) {
         let finding = follow(follows, broken(&of_rule, frame.actor()));
         report(walk, frame, step, "answer body", sentence, &rule, finding);

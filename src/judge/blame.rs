@@ -142,7 +142,7 @@ pub(super) fn answer(
     own: &[&'static str],
     next: Option<&ParsedExchange<'_>>,
 ) -> Result<Vec<&'static str>, String> {
-    let Some(operation) = frame.exchange.operation else {
+    let Some(operation) = frame.operation else {
         return match &frame.reading {
             AnswerClass::Failed(failure) => Err(format!(
                 "no answer came, which breaks none of them: {}",
@@ -311,7 +311,7 @@ pub(super) fn is_limit(walk: &Walk<'_, '_>, frame: &ParsedExchange<'_>, operatio
         body.map_or(0, |body| body.as_bytes().len())
     };
     let is_smaller_granted = walk.frames()[..frame.index].iter().any(|other| {
-        let writes = other.exchange.operation.is_some_and(Operation::writes);
+        let writes = other.operation.is_some_and(Operation::writes);
         writes && other.reading.granted().is_some() && size(other) < size(frame) / 2
     });
     let is_again = walk.is_again(frame);
@@ -336,7 +336,7 @@ pub(super) fn is_limit(walk: &Walk<'_, '_>, frame: &ParsedExchange<'_>, operatio
 fn is_right_elsewhere(walk: &Walk<'_, '_>, operation: Operation, word: ExpectedAnswer) -> bool {
     let is_right = |other: &ParsedExchange<'_>| {
         let exchange = other.exchange;
-        exchange.operation == Some(operation) && exchange.spoiled.is_none() && other.reading.is(word)
+        Operation::of(exchange) == Some(operation) && exchange.spoiled.is_none() && other.reading.is(word)
     };
     walk.frames().iter().any(is_right)
 }
@@ -344,8 +344,8 @@ fn is_right_elsewhere(walk: &Walk<'_, '_>, operation: Operation, word: ExpectedA
 /// Whether an operation, any of the vault's where none is named, is granted somewhere in the case.
 fn is_granted_somewhere(walk: &Walk<'_, '_>, operation: Option<Operation>) -> bool {
     let is_granted = |other: &ParsedExchange<'_>| {
-        let of_vault = other.exchange.operation.is_some_and(Operation::needs_token);
-        let is_it = operation.is_none() || other.exchange.operation == operation;
+        let of_vault = other.operation.is_some_and(Operation::needs_token);
+        let is_it = operation.is_none() || other.operation == operation;
         of_vault && is_it && other.reading.granted().is_some()
     };
     walk.frames().iter().any(is_granted)
@@ -407,7 +407,7 @@ fn refusal(
     if frame.is_refusal_in_disguise() {
         return Err("it is a refusal, told with a status of success".to_owned());
     }
-    let is_login = frame.exchange.operation == Some(Operation::Token);
+    let is_login = frame.operation == Some(Operation::Token);
     if is_login && frame.reading.granted().is_some() && !yields_token(frame) {
         return Ok(vec!["AVP-3-08"]);
     }
@@ -424,7 +424,7 @@ fn refusal(
     if follows {
         return Err("what is stored is not what was asked for, which is a finding of its own".to_owned());
     }
-    let is_sound_token = frame.has_token() && frame.exchange.operation.is_some_and(Operation::needs_token);
+    let is_sound_token = frame.has_token() && frame.operation.is_some_and(Operation::needs_token);
     if frame.reading.is(ExpectedAnswer::Status(401))
         && is_sound_token
         && !words.contains(&ExpectedAnswer::Status(401))
@@ -454,7 +454,7 @@ fn refusal(
         }
         ExpectedAnswer::Status(401) if own.contains(&"AVP-3-13") => vec!["AVP-3-13"],
         ExpectedAnswer::Status(401) => vec![unauthorized(walk, frame)],
-        ExpectedAnswer::Status(403) if granted && frame.exchange.operation != Some(Operation::CreateRepo) => {
+        ExpectedAnswer::Status(403) if granted && frame.operation != Some(Operation::CreateRepo) => {
             if walk.is_member(frame) && frame.exchange.spoiled.is_none() {
                 let who = frame.actor();
                 return Err(format!(
@@ -473,7 +473,7 @@ fn refusal(
             if walk.had_access(frame)
                 && !walk.is(frame, Mark::Wronged)
                 && !walk.is_member(frame)
-                && is_granted_somewhere(walk, frame.exchange.operation)
+                && is_granted_somewhere(walk, frame.operation)
                 && !matches!(
                     frame.reading,
                     AnswerClass::Status(401 | 404 | 500..) | AnswerClass::Failed(_)
@@ -515,8 +515,7 @@ fn unauthorized(walk: &Walk<'_, '_>, frame: &ParsedExchange<'_>) -> &'static str
     let how = |frame: &ParsedExchange<'_>| frame.exchange.spoiled.clone().unwrap_or_default();
     let is_bare = |frame: &ParsedExchange<'_>| how(frame).contains(&TokenForm::None.to_string());
     let is_wrong = |frame: &&ParsedExchange<'_>| {
-        let same =
-            frame.exchange.operation.is_some_and(Operation::needs_token) && frame.exchange.role == Role::Step;
+        let same = frame.operation.is_some_and(Operation::needs_token) && frame.exchange.role == Role::Step;
         same && frame.exchange.spoiled.is_some() && !frame.reading.is(ExpectedAnswer::Status(401))
     };
     let mut wrong = walk.frames().iter().filter(is_wrong);
@@ -568,7 +567,7 @@ pub(super) fn alone(
     walk: &Walk<'_, '_>,
     frame: &ParsedExchange<'_>,
 ) -> Option<(&'static str, usize, String)> {
-    let operation = frame.exchange.operation?;
+    let operation = frame.operation?;
     let got = format!("{operation} by {}: {}", frame.actor(), frame.reading.describe());
     let rule = match &frame.reading {
         AnswerClass::Status(403) if operation == Operation::CreateRepo => "AVP-3-09",

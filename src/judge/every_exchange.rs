@@ -95,7 +95,7 @@ fn serves_spoilt(frame: &ParsedExchange<'_>, tainted: &Tainted) -> bool {
 
 /// What was no valid message should not be stored, and so not be served.
 fn served_as_sent(checks: &mut Checks<'_>, frame: &ParsedExchange<'_>) {
-    let (Some(operation), Some(body)) = (frame.exchange.operation, frame.json()) else {
+    let (Some(operation), Some(body)) = (frame.operation, frame.json()) else {
         return;
     };
     let message = operation.answer_message();
@@ -131,7 +131,7 @@ fn own_request(checks: &mut Checks<'_>, frame: &ParsedExchange<'_>) {
     if frame.exchange.spoiled.is_some() {
         return;
     }
-    let Some(message) = frame.exchange.operation.and_then(Operation::request_message) else {
+    let Some(message) = frame.operation.and_then(Operation::request_message) else {
         return;
     };
     let wrong = match &frame.request {
@@ -165,7 +165,7 @@ fn status(checks: &mut Checks<'_>, frame: &ParsedExchange<'_>) {
     else {
         return;
     };
-    if frame.exchange.operation.is_none() {
+    if frame.operation.is_none() {
         return;
     }
     let finding = match answer.status {
@@ -181,7 +181,7 @@ fn status(checks: &mut Checks<'_>, frame: &ParsedExchange<'_>) {
 
 fn body(checks: &mut Checks<'_>, frames: &[ParsedExchange<'_>], frame: &ParsedExchange<'_>) {
     let Some(answer) = frame.answer() else { return };
-    match frame.exchange.operation {
+    match frame.operation {
         Some(_) if frame.is_refusal_in_disguise() => {
             let expected = "an error object comes with a status that is not 2xx";
             let finding = Finding::broken(format!("status {} with an error object", answer.status));
@@ -452,7 +452,7 @@ fn codes(status: u16) -> &'static [&'static str] {
 }
 
 fn content_type(checks: &mut Checks<'_>, frame: &ParsedExchange<'_>) {
-    let (Some(answer), Some(Ok(_)), Some(_)) = (frame.answer(), &frame.body, frame.exchange.operation) else {
+    let (Some(answer), Some(Ok(_)), Some(_)) = (frame.answer(), &frame.body, frame.operation) else {
         return;
     };
     let value = answer.header("content-type");
@@ -495,7 +495,7 @@ fn leaks(checks: &mut Checks<'_>, frame: &ParsedExchange<'_>) {
                 Finding::broken_at(pointer, "text that decodes to fields of an account"),
             );
         }
-        None if frame.exchange.operation == Some(Operation::Pull) && frame.reading.granted().is_some() => {
+        None if frame.operation == Some(Operation::Pull) && frame.reading.granted().is_some() => {
             checks.note(subject, frame.index, Finding::Holds);
         }
         None => {}
@@ -543,7 +543,7 @@ fn may_decode_to_object(text: &str) -> bool {
 
 /// Token answers: the time is epoch milliseconds, and in the future.
 fn tokens(checks: &mut Checks<'_>, frame: &ParsedExchange<'_>, began_ms: i64, transport: Transport) {
-    if frame.exchange.operation != Some(Operation::Token) {
+    if frame.operation != Some(Operation::Token) {
         return;
     }
     let Some(expires) = frame
@@ -607,7 +607,7 @@ fn other_unit(time: i64, now: i64) -> Option<&'static str> {
 
 /// The form of tokens is the issuer's own; where they are JWTs, their claims are looked at.
 fn jwt(checks: &mut Checks<'_>, frame: &ParsedExchange<'_>) {
-    if frame.exchange.operation != Some(Operation::Token) || frame.reading.granted().is_none() {
+    if frame.operation != Some(Operation::Token) || frame.reading.granted().is_none() {
         return;
     }
     let finding = match &frame.exchange.jwt {
@@ -645,7 +645,7 @@ fn distance(a: &str, b: &str) -> Option<u32> {
 fn nonces(checks: &mut Checks<'_>, frames: &[ParsedExchange<'_>]) {
     let challenges = frames
         .iter()
-        .filter(|frame| frame.exchange.operation == Some(Operation::Challenge));
+        .filter(|frame| frame.operation == Some(Operation::Challenge));
     let issued: Vec<(usize, &str)> = challenges
         .filter_map(|frame| Some((frame.index, frame.reading.granted()?.get("nonce")?.as_str()?)))
         .collect();

@@ -59,7 +59,7 @@ impl Hitches {
             *self.kinds.entry(frame.reading.describe()).or_default() += 1;
         }
         if let Some(first) = failed.iter().find(|frame| own(frame)).or(failed.first()) {
-            self.first.get_or_insert((first.index, first.exchange.operation));
+            self.first.get_or_insert((first.index, first.operation));
         }
     }
 
@@ -114,7 +114,7 @@ mod tests {
             role: Role::Step,
             round: 0,
             actor: None,
-            operation: Some(Operation::Push),
+            operation: Some(Operation::Push.into()),
             repo: None,
             spoiled: None,
             request: Request {
@@ -156,7 +156,8 @@ mod tests {
                 .map(|(index, exchange)| ParsedExchange {
                     index,
                     exchange,
-                    reading: AnswerClass::of(exchange.operation, &exchange.outcome),
+                    operation: Operation::of(exchange),
+                    reading: AnswerClass::of(Operation::of(exchange), &exchange.outcome),
                     body: None,
                     request: None,
                 })

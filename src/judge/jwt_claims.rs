@@ -90,6 +90,6 @@ fn member(exchange: &Exchange) -> Option<String> {
 }
 
 fn answer(exchange: &Exchange) -> Option<Value> {
-    debug_assert_eq!(exchange.operation, Some(Operation::Token));
+    debug_assert_eq!(Operation::of(exchange), Some(Operation::Token));
     serde_json::from_slice(exchange.outcome.answer()?.body.as_bytes()).ok()
 }

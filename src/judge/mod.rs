@@ -23,8 +23,8 @@ pub use every_exchange::REQUIREMENTS as STANDING_REQUIREMENTS;
 
 use crate::case::LoadedCase;
 use crate::crypto::Seed;
-use crate::http::{Endpoint, Exchange};
-use crate::protocol::SpecVersion;
+use crate::http::Endpoint;
+use crate::protocol::{SpecVersion, is_doubtful};
 use crate::record::CaseRecord;
 use crate::record::transcript::Transcript;
 
@@ -66,7 +66,7 @@ impl Transport {
 /// Judges one case. What was written down becomes part of the record.
 pub fn judge(case: &LoadedCase, transcript: Transcript, context: &Context<'_>) -> CaseRecord {
     let frames = parsed::read(&transcript);
-    let doubt = transcript.exchanges.iter().position(Exchange::is_doubtful);
+    let doubt = transcript.exchanges.iter().position(is_doubtful);
     let mut checks = check::Checks::new(case, context.spec, doubt);
     let cast = actors::Actors::new(context, case.id());
     let tainted = steps::walk(

@@ -8,7 +8,7 @@ use crate::case::TokenForm;
 use crate::drive::SIGNATURE_MARK;
 use crate::http::{Answer, Exchange};
 use crate::outcome::AnswerClass;
-use crate::protocol::schema;
+use crate::protocol::{Operation, schema};
 use crate::record::transcript::{Read, Transcript};
 use crate::{json, outcome};
 
@@ -16,6 +16,8 @@ use crate::{json, outcome};
 pub(super) struct ParsedExchange<'a> {
     pub(super) index: usize,
     pub(super) exchange: &'a Exchange,
+    /// The operation that it is, or is derived from.
+    pub(super) operation: Option<Operation>,
     pub(super) reading: AnswerClass,
     /// The answer's body: JSON, or why it is none. `None` where there is no answer or no body.
     pub(super) body: Option<outcome::Body>,
@@ -41,7 +43,7 @@ impl<'a> ParsedExchange<'a> {
     /// the answer itself, and not of what the answer was to show.
     pub(super) fn breach(&self) -> Option<String> {
         let status = self.answer()?.status;
-        let message = self.exchange.operation?.answer_message();
+        let message = self.operation?.answer_message();
         if !(200..300).contains(&status) {
             return None;
         }
@@ -92,16 +94,18 @@ pub(super) fn read(transcript: &Transcript) -> Vec<ParsedExchange<'_>> {
 }
 
 fn frame(index: usize, exchange: &Exchange, read: Read) -> ParsedExchange<'_> {
+    let operation = Operation::of(exchange);
     let answer = || exchange.outcome.answer().and_then(outcome::body);
     let body = read.answer.or_else(answer);
     let sent = || {
         let body = exchange.request.body.as_ref()?;
         json::first(body.as_bytes()).map(|request| with_a_signature(request).into())
     };
-    let reading = AnswerClass::with_body(exchange.operation, &exchange.outcome, body.as_ref());
+    let reading = AnswerClass::with_body(operation, &exchange.outcome, body.as_ref());
     ParsedExchange {
         index,
         exchange,
+        operation,
         reading,
         body,
         request: read.request.or_else(sent),

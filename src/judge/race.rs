@@ -114,7 +114,7 @@ fn version_of(answer: &Value) -> Option<i64> {
 
 /// The runners of a round. A request that is not of the route table's vault operations takes no part.
 pub(super) fn runner<'a>(frame: &'a ParsedExchange<'_>, caller: String) -> Option<Runner<'a>> {
-    let operation = frame.exchange.operation?;
+    let operation = frame.operation?;
     Some(Runner {
         index: frame.index,
         operation,

@@ -120,7 +120,7 @@ pub(super) fn walk<'a>(
         answered: frames
             .iter()
             .filter(|frame| frame.answer().is_some())
-            .filter_map(|frame| frame.exchange.operation)
+            .filter_map(|frame| frame.operation)
             .collect(),
         case,
         context,
@@ -162,7 +162,7 @@ pub(super) fn walk<'a>(
 
 impl Walk<'_, '_> {
     fn set_up(&mut self, frame: &ParsedExchange<'_>) -> usize {
-        let Some(operation) = frame.exchange.operation.filter(|operation| operation.writes()) else {
+        let Some(operation) = frame.operation.filter(|operation| operation.writes()) else {
             return 1;
         };
         self.token_refused(frame, None);
@@ -301,7 +301,7 @@ impl Walk<'_, '_> {
             );
         } else if let Some(request) = &frame.request {
             // It was to be granted, and says that it was not, or nothing: what is stored may be either.
-            let operation = frame.exchange.operation.unwrap_or(Operation::Push);
+            let operation = frame.operation.unwrap_or(Operation::Push);
             expected
                 .states
                 .push(RepoState::after(operation, before.as_ref(), request));
@@ -316,10 +316,7 @@ impl Walk<'_, '_> {
 
     /// What an operation breaks that nobody was answered by anywhere in the case: its own rule, whatever the step asked.
     fn silenced(&self, frame: &ParsedExchange<'_>) -> Option<Vec<&'static str>> {
-        let operation = frame
-            .exchange
-            .operation
-            .filter(|operation| operation.needs_token())?;
+        let operation = frame.operation.filter(|operation| operation.needs_token())?;
         let failed = matches!(frame.reading, AnswerClass::Failed(_)) && !blame::is_no_http(&frame.reading);
         (failed && !self.answered.contains(&operation) && !blame::is_limit(self, frame, operation))
             .then(|| vec![operation.rule()])
@@ -359,7 +356,7 @@ impl Walk<'_, '_> {
         let (Some(repo), Some(body)) = (&frame.exchange.repo, frame.reading.granted()) else {
             return;
         };
-        if frame.exchange.operation == Some(Operation::CreateRepo) {
+        if frame.operation == Some(Operation::CreateRepo) {
             self.creators.insert(repo.clone(), frame.actor().to_owned());
             self.told.insert(repo.clone(), body.clone());
         }
@@ -373,7 +370,7 @@ impl Walk<'_, '_> {
         {
             self.mark(frame, Mark::PolicyServed);
         }
-        if frame.exchange.operation != Some(Operation::CreateRepo) {
+        if frame.operation != Some(Operation::CreateRepo) {
             self.served.insert((repo.clone(), frame.actor().to_owned()));
         }
         self.access.insert((repo.clone(), frame.actor().to_owned()));
@@ -381,7 +378,7 @@ impl Walk<'_, '_> {
 
     /// A write that is no valid message was granted: what is served of the repository from then on may be of our making.
     fn notice_spoilt(&mut self, frame: &ParsedExchange<'_>) {
-        let operation = frame.exchange.operation.filter(|operation| operation.writes());
+        let operation = frame.operation.filter(|operation| operation.writes());
         let Some(message) = operation.and_then(Operation::request_message) else {
             return;
         };
@@ -402,7 +399,7 @@ impl Walk<'_, '_> {
         requirements: Vec<&'static str>,
         before: Option<RepoState>,
     ) {
-        let Some(operation) = frame.exchange.operation.filter(|operation| operation.writes()) else {
+        let Some(operation) = frame.operation.filter(|operation| operation.writes()) else {
             return;
         };
         for mark in [Mark::Wronged, Mark::Deviated, Mark::DoubtfulRoster] {
@@ -463,7 +460,7 @@ impl Walk<'_, '_> {
         before: Option<RepoState>,
         expected: Expected,
     ) {
-        let Some(operation) = frame.exchange.operation.filter(|operation| operation.writes()) else {
+        let Some(operation) = frame.operation.filter(|operation| operation.writes()) else {
             return;
         };
         let granted = frame.reading.granted().is_some();
@@ -486,7 +483,7 @@ impl Walk<'_, '_> {
 
     /// What must be stored after a request of a step.
     fn expected(&self, frame: &ParsedExchange<'_>, step: &Step, before: Option<&RepoState>) -> Expected {
-        let Some(operation) = frame.exchange.operation else {
+        let Some(operation) = frame.operation else {
             return Expected::exactly(before.cloned());
         };
         let AnswerClass::Granted(_) = &frame.reading else {
@@ -535,7 +532,7 @@ impl Walk<'_, '_> {
             };
             return self.checks.note(subject, first.index, finding);
         }
-        if first.exchange.operation == Some(Operation::Token) {
+        if first.operation == Some(Operation::Token) {
             return self.redemptions(frames, index);
         }
         let before = self.stored(first).cloned();
@@ -596,7 +593,7 @@ impl Walk<'_, '_> {
         };
         // What is stored in the end is the first rule's of the case; the others are about the answers.
         let requirements = requirements.into_iter().take(1).collect();
-        let operation = first.exchange.operation.unwrap_or(Operation::Push);
+        let operation = first.operation.unwrap_or(Operation::Push);
         self.audit = Some(Audit {
             step: Some(index),
             requirements,
@@ -649,7 +646,7 @@ impl Walk<'_, '_> {
     /// fault then, whatever the request was about.
     pub(super) fn token_refused(&mut self, frame: &ParsedExchange<'_>, step: Option<usize>) -> bool {
         let exchange = frame.exchange;
-        let own = exchange.spoiled.is_none() && exchange.operation.is_some_and(Operation::needs_token);
+        let own = exchange.spoiled.is_none() && Operation::of(exchange).is_some_and(Operation::needs_token);
         let refused = own && frame.reading.status() == Some(401) && exchange.role != Role::Throttled;
         if refused {
             let subject = Subject {
@@ -695,7 +692,7 @@ impl Walk<'_, '_> {
     fn store_any_granted(&mut self, frames: &[ParsedExchange<'_>]) {
         for frame in frames {
             if let (Some(operation), Some(request), Some(_)) =
-                (frame.exchange.operation, &frame.request, frame.reading.granted())
+                (frame.operation, &frame.request, frame.reading.granted())
             {
                 let after = RepoState::after(operation, self.stored(frame), request);
                 self.store(frame, after);
@@ -810,7 +807,7 @@ impl Walk<'_, '_> {
         body: &Value,
     ) -> Vec<Difference> {
         let repo = frame.exchange.repo.as_deref().unwrap_or_default();
-        let is_fetch = frame.exchange.operation == Some(Operation::FetchMemberKey);
+        let is_fetch = frame.operation == Some(Operation::FetchMemberKey);
         let sort = |mut difference: Difference| {
             let seen = body.pointer(&difference.pointer).and_then(Value::as_str);
             let of_bytes = matches!(
@@ -859,7 +856,7 @@ impl Walk<'_, '_> {
     /// Whether the same request was made before in this case.
     pub(super) fn is_again(&self, frame: &ParsedExchange<'_>) -> bool {
         let is_same = |other: &&ParsedExchange<'_>| {
-            other.exchange.operation == frame.exchange.operation && other.request == frame.request
+            other.operation == frame.operation && other.request == frame.request
         };
         frame.request.is_some() && self.frames[..frame.index].iter().any(|other| is_same(&other))
     }
@@ -938,7 +935,7 @@ impl Walk<'_, '_> {
             (other.exchange.step, other.exchange.round) == (frame.exchange.step, frame.exchange.round)
         };
         let mut others = self.frames.iter().filter(of_round);
-        others.any(|other| other.exchange.operation == Some(Operation::RemoveMember))
+        others.any(|other| other.operation == Some(Operation::RemoveMember))
     }
 
     /// Whether anybody was granted anything in this repository but its creation.
@@ -980,7 +977,7 @@ impl Walk<'_, '_> {
     /// Whether a removal was granted somewhere in the case before an exchange.
     pub(super) fn removed_anywhere(&self, before: usize) -> bool {
         let is_removal = |frame: &ParsedExchange<'_>| {
-            frame.exchange.operation == Some(Operation::RemoveMember) && frame.reading.granted().is_some()
+            frame.operation == Some(Operation::RemoveMember) && frame.reading.granted().is_some()
         };
         self.frames[..before].iter().any(is_removal)
     }
@@ -1005,7 +1002,7 @@ impl Walk<'_, '_> {
             .answered_with
             .get(repo)
             .and_then(|body| body.get("shareRefreshTokens"));
-        frame.exchange.operation == Some(Operation::Pull)
+        frame.operation == Some(Operation::Pull)
             && answered.and_then(Value::as_bool) == Some(true)
             && !self.is(frame, Mark::PolicyServed)
     }
@@ -1030,7 +1027,7 @@ impl Walk<'_, '_> {
     /// Whether a valid request of this operation was granted before in the case.
     pub(super) fn was_granted(&self, operation: Operation, before: usize) -> bool {
         let granted = |frame: &ParsedExchange<'_>| {
-            frame.exchange.operation == Some(operation)
+            frame.operation == Some(operation)
                 && frame.exchange.spoiled.is_none()
                 && frame.reading.granted().is_some()
         };
@@ -1139,7 +1136,7 @@ fn interned(ids: Vec<&str>) -> Vec<&'static str> {
 
 /// Whether an exchange is of an operation that is answered with the manifest.
 fn answers_manifest(frame: &ParsedExchange<'_>) -> bool {
-    let operation = frame.exchange.operation;
+    let operation = frame.operation;
     operation.is_some_and(|operation| operation.answer_message() == "VaultManifest")
 }
 
@@ -1167,7 +1164,6 @@ pub(super) fn epoch_left(operation: Operation, before: &RepoState, after: &RepoS
 
 fn answer_sentence(step: &Step, frame: &ParsedExchange<'_>) -> String {
     let what = frame
-        .exchange
         .operation
         .map_or_else(|| frame.exchange.request.method.clone(), |op| op.to_string());
     format!("{what} by {} is {}", frame.actor(), alternatives(step.words()))

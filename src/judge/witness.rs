@@ -48,7 +48,7 @@ pub(super) fn require_witness(
 /// Whether an answer is one that only a server with a memory can give: to a pull, which says nothing of who is a member, it
 /// brings the repository that was asked for with the caller in its roster.
 fn shows_memory(frame: &ParsedExchange<'_>, cast: &Actors<'_>) -> bool {
-    let (Some(Operation::Pull), Some(body)) = (frame.exchange.operation, frame.reading.granted()) else {
+    let (Some(Operation::Pull), Some(body)) = (frame.operation, frame.reading.granted()) else {
         return false;
     };
     let id = body.pointer("/manifest/repoId").and_then(Value::as_str);
@@ -73,7 +73,7 @@ fn unproven(case: &LoadedCase, frames: &[ParsedExchange<'_>], record: &CheckReco
     }
     let operation = step.action().operation()?;
     let granted = |frame: &ParsedExchange<'_>| {
-        let same = frame.exchange.operation == Some(operation) && frame.exchange.spoiled.is_none();
+        let same = frame.operation == Some(operation) && frame.exchange.spoiled.is_none();
         same && frame.reading.granted().is_some()
     };
     (!frames.iter().any(granted)).then_some(operation)

@@ -5,11 +5,13 @@
 
 pub mod catalogue;
 mod messages;
+mod name;
 mod operation;
 pub mod schema;
 mod version;
 
 pub use catalogue::{Catalogue, CatalogueError, Requirement, Subject, catalogue, section_title};
 pub use messages::*;
-pub use operation::{Operation, encode_segment};
+pub use name::OperationName;
+pub use operation::{Operation, encode_segment, is_doubtful};
 pub use version::{Level, SpecVersion};

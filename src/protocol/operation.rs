@@ -4,6 +4,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::OperationName;
+use crate::http::Exchange;
+
 /// One operation of the protocol (section 2 of the protocol page; the route table).
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema,
@@ -31,6 +34,14 @@ pub enum Operation {
 }
 
 impl Operation {
+    /// The operation of an exchange; none for a request outside the route table, or one of an operation that is not known.
+    pub fn of(exchange: &Exchange) -> Option<Operation> {
+        let name = exchange.operation.as_ref()?.as_str();
+        Operation::ALL
+            .into_iter()
+            .find(|operation| operation.name() == name)
+    }
+
     /// Every operation, in the order of the route table.
     pub const ALL: [Operation; 9] = [
         Operation::Challenge,
@@ -152,6 +163,22 @@ impl Operation {
     pub fn is_spent_by_use(self) -> bool {
         self.writes() || self == Operation::Token
     }
+}
+
+impl From<Operation> for OperationName {
+    fn from(operation: Operation) -> OperationName {
+        OperationName::new(operation.name())
+    }
+}
+
+/// Whether the target may have executed twice what is another thing than executing it once: what came of it, and what is
+/// seen of the repository from then on, says nothing about the target.
+pub fn is_doubtful(exchange: &Exchange) -> bool {
+    let changes = match Operation::of(exchange) {
+        Some(operation) => operation.is_spent_by_use(),
+        None => !["GET", "HEAD"].contains(&exchange.request.method.as_str()),
+    };
+    exchange.resent && changes
 }
 
 impl fmt::Display for Operation {

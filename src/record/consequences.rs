@@ -78,7 +78,7 @@ fn count(cases: &[CaseRecord], picked: impl Fn(&CaseRecord, &CheckRecord) -> boo
 /// The operation of the exchange that a check looked at.
 fn looked_at(case: &CaseRecord, check: &CheckRecord) -> Option<Operation> {
     let exchange = case.exchanges.get(*check.exchanges.first()?)?;
-    exchange.operation
+    Operation::of(exchange)
 }
 
 /// Ids that need escapes are not found: that says nothing of how paths are read where plain ids are not found either. And
@@ -205,7 +205,7 @@ fn operations(case: &CaseRecord, step: Option<usize>) -> BTreeSet<Operation> {
         .exchanges
         .iter()
         .filter(|exchange| exchange.role == Role::Setup || exchange.step == step);
-    used.filter_map(|exchange| exchange.operation)
+    used.filter_map(Operation::of)
         .filter(|operation| operation.needs_token())
         .collect()
 }
@@ -257,7 +257,7 @@ fn all_operations(case: &CaseRecord) -> BTreeSet<Operation> {
         .exchanges
         .iter()
         .filter(|exchange| exchange.role == Role::Step);
-    own.filter_map(|exchange| exchange.operation).collect()
+    own.filter_map(Operation::of).collect()
 }
 
 /// The operation that a check is about: that of its step, or of the exchange that it looked at.
@@ -266,7 +266,7 @@ fn operation_of(case: &CaseRecord, check: &CheckRecord) -> Option<Operation> {
         .exchanges
         .iter()
         .find(|exchange| check.step.is_some() && exchange.role == Role::Step && exchange.step == check.step)
-        .and_then(|exchange| exchange.operation);
+        .and_then(Operation::of);
     of_step
         .or_else(|| looked_at(case, check))
         .filter(|operation| operation.needs_token())
@@ -295,7 +295,7 @@ mod tests {
             role,
             round: 0,
             actor: Some("alice".to_owned()),
-            operation: Some(operation),
+            operation: Some(operation.into()),
             repo: Some("repo".to_owned()),
             spoiled: None,
             request,

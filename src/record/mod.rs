@@ -19,7 +19,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::http::Exchange;
-use crate::protocol::{Level, Operation, SpecVersion};
+use crate::protocol::{Level, OperationName, SpecVersion};
 use crate::record::verdict::{RunVerdict, Verdict};
 
 /// The name of a check that is a piece of advice: it is not applicable to any requirement, and says what came and what to mind.
@@ -167,7 +167,7 @@ impl Summary {
 #[serde(deny_unknown_fields)]
 pub struct Latency {
     /// The operation.
-    pub operation: Operation,
+    pub operation: OperationName,
     /// How many answers were timed; 429 is not among them.
     pub answers: usize,
     /// Half of them took no longer than this, microseconds.

@@ -1,9 +1,9 @@
 //! Adds up what cases came to: a verdict per requirement, and one for the run.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 
 use crate::case::{LoadedCase, Suite, selection};
-use crate::protocol::{Level, Operation, Requirement, SpecVersion, catalogue};
+use crate::protocol::{Level, Operation, OperationName, Requirement, SpecVersion, catalogue};
 use crate::record::verdict::{RunVerdict, Verdict};
 use crate::record::{
     ADVICE, CaseRecord, CheckRecord, Latency, Record, RequirementRecord, Summary, consequences,
@@ -176,25 +176,26 @@ pub fn anew(record: &mut Record) {
     record.latency = latency(&record.cases);
 }
 
-/// How long each operation took to be answered.
+/// How long each operation took to be answered, in the order of the protocol's route table.
 fn latency(cases: &[CaseRecord]) -> Vec<Latency> {
-    let mut times: BTreeMap<Operation, Vec<u64>> = BTreeMap::new();
+    let mut times: HashMap<&OperationName, Vec<u64>> = HashMap::new();
     for exchange in cases.iter().flat_map(|case| &case.exchanges) {
         let timed = exchange
             .outcome
             .answer()
             .is_some_and(|answer| answer.status != 429);
-        if let (true, Some(operation)) = (timed, exchange.operation) {
+        if let (true, Some(operation)) = (timed, &exchange.operation) {
             times.entry(operation).or_default().push(exchange.took_us);
         }
     }
-    times
-        .into_iter()
+    let routes = Operation::ALL.map(OperationName::from);
+    let known = routes.iter().filter_map(|name| times.remove_entry(name));
+    known
         .map(|(operation, mut times)| {
             times.sort_unstable();
             let within = |percent: usize| times[(times.len() * percent).div_ceil(100) - 1];
             Latency {
-                operation,
+                operation: operation.clone(),
                 answers: times.len(),
                 median_us: within(50),
                 p99_us: within(99),

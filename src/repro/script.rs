@@ -166,10 +166,10 @@ impl Script<'_> {
             Role::Setup => self.line("granted"),
             _ => self.line("show"),
         }
-        if exchange.operation == Some(Operation::Challenge) {
+        if Operation::of(exchange) == Some(Operation::Challenge) {
             self.keep_nonce(index, exchange);
         }
-        if exchange.operation == Some(Operation::Token) {
+        if Operation::of(exchange) == Some(Operation::Token) {
             self.keep_token(exchange);
         }
     }
@@ -323,8 +323,8 @@ fn is_login(challenge: &Exchange, token: &Exchange) -> bool {
     setup
         && granted
         && challenge.actor == token.actor
-        && challenge.operation == Some(Operation::Challenge)
-        && token.operation == Some(Operation::Token)
+        && Operation::of(challenge) == Some(Operation::Challenge)
+        && Operation::of(token) == Some(Operation::Token)
 }
 
 /// The first placeholder of a kind in a text.
@@ -338,7 +338,8 @@ fn placeholder<'a>(text: &'a str, mark: &str) -> Option<&'a str> {
 fn about(exchange: &Exchange) -> String {
     let what = exchange
         .operation
-        .map_or(exchange.request.method.as_str(), |operation| operation.name());
+        .as_ref()
+        .map_or(exchange.request.method.as_str(), |operation| operation.as_str());
     let who = exchange.actor.as_deref().unwrap_or("nobody");
     let place = match (exchange.role, exchange.step) {
         (Role::Step, Some(step)) => format!("step {}: ", step + 1),

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use crate::case::LoadedCase;
 use crate::drive::operation_key;
 use crate::http::{Exchange, FailureKind, Outcome, Role};
+use crate::protocol::is_doubtful;
 use crate::record::CaseRecord;
 use crate::record::verdict::Verdict;
 
@@ -43,7 +44,7 @@ impl Trouble {
             return None;
         }
         let kind = match &exchange.outcome {
-            _ if exchange.is_doubtful() => Kind::Doubt,
+            _ if is_doubtful(exchange) => Kind::Doubt,
             Outcome::Failure(failure) => match failure.kind {
                 FailureKind::Timeout => Kind::Timeout,
                 FailureKind::Connect => Kind::Connect,
@@ -56,7 +57,7 @@ impl Trouble {
         let steps = &case.case.steps;
         let step = exchange.step.and_then(|step| steps.get(step));
         let races = exchange.role == Role::Step && step.is_some_and(|step| step.get_ref().is_race());
-        let operation = operation_key(exchange.operation);
+        let operation = operation_key(exchange);
         let key = match races {
             true => format!("concurrent {operation}"),
             false => operation.to_owned(),
@@ -86,7 +87,7 @@ pub(super) fn troubles(case: &LoadedCase, record: &CaseRecord) -> Vec<Trouble> {
     {
         troubles.push(Trouble {
             kind: Kind::Throttled,
-            key: operation_key(last.operation).to_owned(),
+            key: operation_key(last).to_owned(),
         });
     }
     troubles.sort();

@@ -401,7 +401,7 @@ pub(crate) fn exchange(
         role,
         round: 0,
         actor: Some(actor.into()),
-        operation: Some(operation),
+        operation: Some(operation.into()),
         repo: operation.needs_token().then(|| REPO.into()),
         spoiled: None,
         request: Request {

@@ -8,6 +8,7 @@ use toml_edit::{InlineTable, Value};
 use crate::case::ExpectedAnswer;
 use crate::http::{Exchange, FailureKind, Outcome, Role};
 use crate::outcome::AnswerClass;
+use crate::protocol::Operation;
 use crate::record::verdict::Verdict;
 use crate::record::{CaseRecord, CheckRecord};
 
@@ -131,7 +132,7 @@ fn came(exchange: &Exchange) -> String {
         Outcome::Failure(failure) => return word(failure.kind).to_owned(),
         Outcome::Answer(answer) => answer,
     };
-    let reading = AnswerClass::of(exchange.operation, &exchange.outcome);
+    let reading = AnswerClass::of(Operation::of(exchange), &exchange.outcome);
     let words = [
         (ExpectedAnswer::Unchanged, "unchanged"),
         (ExpectedAnswer::Changed, "changed"),
