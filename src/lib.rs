@@ -8,20 +8,14 @@
 //!                                target or embedded server ───┘
 //! ```
 
+pub mod avp;
 pub mod case;
+pub mod catalogue;
 pub mod cli;
-pub mod crypto;
-pub mod drive;
 pub mod http;
 pub mod json;
-pub mod judge;
-pub mod outcome;
-pub mod protocol;
 pub mod record;
-pub mod repo_state;
 pub mod report;
-pub mod repro;
 pub mod run;
 pub mod selftest;
-pub mod server;
 pub mod text;

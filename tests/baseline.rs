@@ -7,12 +7,12 @@ mod live;
 
 use std::sync::LazyLock;
 
+use avp_conform::avp::server::{Behaviour, find_fault};
 use avp_conform::cli::exit;
 use avp_conform::record::baseline::{Baseline, Change, update};
 use avp_conform::record::verdict::{RunVerdict, Verdict};
 use avp_conform::record::{Known, Record, merge};
 use avp_conform::report::{Format, View, render};
-use avp_conform::server::{Behaviour, find_fault};
 
 const CASES: [&str; 2] = ["authorization/push-without-token", "push/applied"];
 

@@ -4,15 +4,15 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use avp_conform::case::{Suite, embedded_sources};
-use avp_conform::crypto::Seed;
-use avp_conform::drive::{RunContext, drive};
+use avp_conform::avp::cases::{Suite, embedded_sources};
+use avp_conform::avp::crypto::Seed;
+use avp_conform::avp::driver::{RunContext, drive};
+use avp_conform::avp::judge::{Context, Transport, judge};
+use avp_conform::avp::server::{Options, Server, faults};
+use avp_conform::catalogue::SpecVersion;
 use avp_conform::http::{Client, ClientOptions, Endpoint, Timeouts};
-use avp_conform::judge::{Context, Transport, judge};
-use avp_conform::protocol::SpecVersion;
 use avp_conform::record::CaseRecord;
 use avp_conform::record::verdict::Verdict;
-use avp_conform::server::{Options, Server, faults};
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use tokio::runtime::Runtime;
 

@@ -12,9 +12,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use assert_cmd::Command;
+use avp_conform::avp::server::{Behaviour, Options, Server, find_fault};
 use avp_conform::record::verdict::{RunVerdict, Verdict};
 use avp_conform::record::{Record, load};
-use avp_conform::server::{Behaviour, Options, Server, find_fault};
 use tempfile::TempDir;
 
 /// The program, in an environment of its own.

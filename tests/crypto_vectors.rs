@@ -4,15 +4,15 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests may panic as tests do")]
 
-use avp_conform::crypto::primitives::{
+use avp_conform::avp::DEFAULT_SCHEME;
+use avp_conform::avp::crypto::primitives::{
     aes_256_gcm_open, aes_256_gcm_seal, ed25519_verify, hkdf_sha256, x25519, x25519_of_secrets,
     x25519_public_key,
 };
-use avp_conform::crypto::{
+use avp_conform::avp::crypto::{
     DataKey, Identity, Seed, SignatureForm, binding_message, open_payload, payload_aad, plant_accounts,
     seal_payload, sign_binding, sign_nonce, verify_binding, wrap_key,
 };
-use avp_conform::protocol::DEFAULT_SCHEME;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};

@@ -8,7 +8,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use avp_conform::server::{Behaviour, Options, Server, find_fault};
+use avp_conform::avp::server::{Behaviour, Options, Server, find_fault};
 use tempfile::TempDir;
 
 fn root() -> &'static Path {

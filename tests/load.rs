@@ -9,9 +9,9 @@
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use avp_conform::avp::server::{Options, Server};
 use avp_conform::record::verdict::{RunVerdict, Verdict};
 use avp_conform::record::{ADVICE, CaseRecord, Record, load};
-use avp_conform::server::{Options, Server};
 
 #[path = "load/proxy.rs"]
 mod proxy;
@@ -76,11 +76,7 @@ const fn ms(millis: u64) -> Duration {
 fn a_write_that_went_out_twice_is_not_held_against_the_server() {
     let done = run(Conduct::Forgets("/push"), &["--filter", "push/applied"]);
     done.is_conformant();
-    let doubtful = |case: &CaseRecord| {
-        case.exchanges
-            .iter()
-            .any(avp_conform::protocol::is_doubtful)
-    };
+    let doubtful = |case: &CaseRecord| case.exchanges.iter().any(avp_conform::avp::is_doubtful);
     assert!(!doubtful(done.case("push/applied")), "{}", done.out);
 }
 

@@ -7,16 +7,16 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
-use avp_conform::case::{Suite, embedded_sources};
-use avp_conform::crypto::{Identity, Seed, sign_binding};
-use avp_conform::drive::RunContext;
+use avp_conform::avp::cases::{Suite, embedded_sources};
+use avp_conform::avp::crypto::{Identity, Seed, sign_binding};
+use avp_conform::avp::driver::RunContext;
+use avp_conform::avp::judge::Transport;
+use avp_conform::avp::server::{Options, Server, faults};
+use avp_conform::catalogue::{Level, SpecVersion};
 use avp_conform::http::{Client, ClientOptions, Endpoint, Timeouts};
-use avp_conform::judge::Transport;
-use avp_conform::protocol::{Level, SpecVersion};
 use avp_conform::record::Record;
 use avp_conform::record::verdict::{RunVerdict, Verdict};
 use avp_conform::run::{Jobs, RACE_TIME, Run, RunInfo, run};
-use avp_conform::server::{Options, Server, faults};
 use serde_json::{Value, json};
 
 /// A request as a null server sees it.

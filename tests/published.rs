@@ -10,9 +10,9 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
+use avp_conform::avp::server::Behaviour;
 use avp_conform::record::Record;
 use avp_conform::record::verdict::Verdict;
-use avp_conform::server::Behaviour;
 use serde_json::{Value, json};
 
 fn summary(record: &Record) -> Value {

@@ -5,12 +5,12 @@
 #[path = "reports/live.rs"]
 mod live;
 
+use avp_conform::avp::server::{Behaviour, faults, variations};
 use avp_conform::record::Record;
 use avp_conform::record::rejudged::Rejudged;
 use avp_conform::record::verdict::Verdict;
 use avp_conform::report::{Format, View, rejudged_text, render};
 use avp_conform::run::rejudge::rejudge;
-use avp_conform::server::{Behaviour, faults, variations};
 
 /// The record as a reader of the JSON report has it.
 fn stored(record: &Record) -> Record {

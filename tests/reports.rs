@@ -10,9 +10,9 @@ mod hostile;
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
-use avp_conform::case::embedded_sources;
-use avp_conform::case::model::CaseFile;
-use avp_conform::protocol::SpecVersion;
+use avp_conform::avp::cases::embedded_sources;
+use avp_conform::avp::cases::model::CaseFile;
+use avp_conform::catalogue::SpecVersion;
 use avp_conform::record::verdict::Verdict;
 use avp_conform::record::{CaseRecord, Record, diff, load, merge};
 use avp_conform::report::{Destination, Format, Sources, Verbosity, View, diff_text, render};

@@ -11,9 +11,9 @@ mod live;
 
 use std::process::{Command, Output};
 
+use avp_conform::avp::repro::script;
+use avp_conform::avp::server::{Behaviour, Options, Server, find_fault};
 use avp_conform::record::Record;
-use avp_conform::repro::script;
-use avp_conform::server::{Behaviour, Options, Server, find_fault};
 
 /// Whether the script can be run here at all; says so where not.
 fn has_tools() -> bool {
@@ -134,9 +134,9 @@ fn a_step_can_be_named() {
     for text in [&first, &script(&record, case, None).unwrap()] {
         assert!(!text.contains("[token:"), "{text}");
         for member in ["alice", "bob"] {
-            let own = avp_conform::drive::identity(
+            let own = avp_conform::avp::driver::identity(
                 &record.seed.parse().unwrap(),
-                &avp_conform::drive::scope(0, &case.id),
+                &avp_conform::avp::driver::scope(0, &case.id),
                 member,
             );
             assert!(

@@ -11,12 +11,12 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 
-use avp_conform::crypto::Seed;
-use avp_conform::drive::{identity, scope};
+use avp_conform::avp::crypto::Seed;
+use avp_conform::avp::driver::{identity, scope};
+use avp_conform::avp::server::{Behaviour, Options, Server};
 use avp_conform::record::Record;
 use avp_conform::report::{Format, Verbosity, View, render};
 use avp_conform::run::rejudge::rejudge;
-use avp_conform::server::{Behaviour, Options, Server};
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD, Engine as _};
 
 const CASES: [&str; 3] = [
@@ -168,7 +168,7 @@ fn reports(record: &Record) -> Vec<(String, String)> {
     };
     let mut reports: Vec<_> = Format::ALL.map(shown).into();
     for case in &record.cases {
-        if let Ok(script) = avp_conform::repro::script(record, case, None) {
+        if let Ok(script) = avp_conform::avp::repro::script(record, case, None) {
             reports.push((format!("repro of {}", case.id), script));
         }
     }

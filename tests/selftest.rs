@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use assert_cmd::Command;
-use avp_conform::case::{Source, Suite, embedded_sources};
+use avp_conform::avp::cases::{Suite, embedded_sources};
+use avp_conform::avp::server::{Behaviour, faults, find_fault, find_variation, variations};
+use avp_conform::case::Source;
 use avp_conform::selftest::{
     self, CANARY, Matrix, MutantStatus, PUBLISHED_JSON, PUBLISHED_MARKDOWN, Selftest, SelftestOutcome,
     Settings,
 };
-use avp_conform::server::{Behaviour, faults, find_fault, find_variation, variations};
 
 const REMEDY: &str = "the published matrix is out of date: run `cargo run --release -- selftest --accept`";
 

@@ -9,17 +9,17 @@ use std::process::ExitCode;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use avp_conform::avp::cases::{Suite, embedded_sources};
+use avp_conform::avp::crypto::Seed;
+use avp_conform::avp::driver::RunContext;
+use avp_conform::avp::judge::Transport;
+use avp_conform::avp::server::{Behaviour, Options, Server, Variation, faults, variations};
 use avp_conform::case::selection::plan;
-use avp_conform::case::{Suite, embedded_sources};
-use avp_conform::crypto::Seed;
-use avp_conform::drive::RunContext;
+use avp_conform::catalogue::SpecVersion;
 use avp_conform::http::{Client, ClientOptions, Endpoint, Timeouts};
-use avp_conform::judge::Transport;
-use avp_conform::protocol::SpecVersion;
 use avp_conform::record::verdict::Verdict;
 use avp_conform::record::{CaseRecord, CheckRecord, Record};
 use avp_conform::run::{Jobs, RACE_TIME, Run, RunInfo, run};
-use avp_conform::server::{Behaviour, Options, Server, Variation, faults, variations};
 use libtest_mimic::{Arguments, Failed, Trial};
 use tokio::runtime::Runtime;
 

@@ -7,10 +7,12 @@ use std::time::Duration;
 use globset::{Glob, GlobMatcher};
 use sha2::{Digest as _, Sha256};
 
-use crate::case::model::{FieldMutation, Step};
-use crate::case::{Action, LoadedCase, Suite, nearest};
-use crate::protocol::schema::{self, Field};
-use crate::protocol::{Operation, SpecVersion, catalogue};
+use crate::avp::cases::model::{FieldMutation, Step};
+use crate::avp::cases::{Action, LoadedCase, Suite};
+use crate::avp::schema::Field;
+use crate::avp::{Operation, schema};
+use crate::case::nearest;
+use crate::catalogue::{SpecVersion, catalogue};
 
 /// One `--filter`: a glob over case ids, topics and requirement ids; prefixed with `!` it excludes.
 #[derive(Debug, Clone)]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 
-use super::load::Source;
+use super::source::Source;
 
 /// Something wrong with a case file.
 #[derive(Debug, Clone)]

@@ -7,9 +7,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::avp::crypto::Seed;
 use crate::case::selection::{Filter, Shard};
-use crate::crypto::Seed;
-use crate::protocol::SpecVersion;
+use crate::catalogue::SpecVersion;
 use crate::report::Destination;
 
 /// Conformance tests for servers of the Alt Vault Protocol.

@@ -8,7 +8,7 @@ use jiff::fmt::rfc2822::DateTimeParser;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::protocol::OperationName;
+use crate::catalogue::OperationName;
 
 /// Header fields in the order in which they travelled; names as sent by us, in lower case as received.
 pub type Headers = Vec<(String, String)>;

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::sentences::{matter, sentence, target};
 use super::{CaseRecord, Record, RequirementRecord};
-use crate::protocol::Level;
+use crate::catalogue::Level;
 use crate::record::verdict::{RunVerdict, Verdict};
 use crate::text::count;
 

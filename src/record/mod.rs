@@ -1,7 +1,6 @@
 //! The record of a run: plain data from which every report is made.
 
 pub mod baseline;
-pub mod consequences;
 mod diff;
 mod load;
 mod merge;
@@ -18,8 +17,8 @@ pub use merge::merge;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::catalogue::{Level, OperationName, SpecVersion};
 use crate::http::Exchange;
-use crate::protocol::{Level, OperationName, SpecVersion};
 use crate::record::verdict::{RunVerdict, Verdict};
 
 /// The name of a check that is a piece of advice: it is not applicable to any requirement, and says what came and what to mind.

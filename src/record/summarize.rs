@@ -2,12 +2,12 @@
 
 use std::collections::HashMap;
 
-use crate::case::{LoadedCase, Suite, selection};
-use crate::protocol::{Level, Operation, OperationName, Requirement, SpecVersion, catalogue};
+use crate::avp::cases::{LoadedCase, Suite};
+use crate::avp::{Operation, consequences};
+use crate::case::selection;
+use crate::catalogue::{Level, OperationName, Requirement, SpecVersion, catalogue};
 use crate::record::verdict::{RunVerdict, Verdict};
-use crate::record::{
-    ADVICE, CaseRecord, CheckRecord, Latency, Record, RequirementRecord, Summary, consequences,
-};
+use crate::record::{ADVICE, CaseRecord, CheckRecord, Latency, Record, RequirementRecord, Summary};
 
 /// Requirements that speak of something that may never come up: then they are not applicable, not unverified.
 const CONDITIONAL: [(&str, &str); 1] = [("AVP-7-02", "the target never answered 429")];

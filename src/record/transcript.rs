@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::avp::outcome;
 use crate::http::{Exchange, Outcome};
-use crate::outcome;
 use crate::record::{CaseRecord, Stopped};
 
 /// The exchanges of one case, in the order in which they were made.

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::protocol::Level;
+use crate::catalogue::Level;
 
 /// What one check, case or requirement came to. Ordered from best to worst, so that the worst is the maximum.
 #[derive(

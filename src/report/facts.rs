@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::protocol::{Level, SpecVersion};
+use crate::catalogue::{Level, SpecVersion};
 use crate::record::sentences::{got, is_told_by_command, sentence, split_id, target};
 use crate::record::verdict::{RunVerdict, Verdict};
 use crate::record::{ADVICE, Baseline, CaseRecord, Latency, Record, RequirementRecord};

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::{Run, once, supervisor};
-use crate::drive::{LiveSecrets, RunContext};
+use crate::avp::driver::{LiveSecrets, RunContext};
 use crate::record::CaseRecord;
 use crate::record::verdict::Verdict;
 

@@ -15,10 +15,11 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use tokio::task::JoinSet;
 
-use crate::case::{LoadedCase, Suite, selection};
-use crate::drive::{LiveSecrets, RunContext, drive_within, hide_across};
+use crate::avp::cases::{LoadedCase, Suite};
+use crate::avp::driver::{LiveSecrets, RunContext, drive_within, hide_across};
+use crate::avp::judge::{Context, Transport, judge};
+use crate::case::selection;
 use crate::http::{Concurrency, Timeouts};
-use crate::judge::{Context, Transport, judge};
 use crate::record::transcript::Transcript;
 use crate::record::verdict::{RunVerdict, Verdict};
 use crate::record::{CaseRecord, FORMAT, Record, Stopped, Suite as SuiteRecord, Summary, Tool, summarize};

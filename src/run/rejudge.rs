@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::case::Suite;
-use crate::crypto::Seed;
+use crate::avp::cases::Suite;
+use crate::avp::crypto::Seed;
+use crate::avp::judge::{Context, Transport, judge};
 use crate::http::Endpoint;
-use crate::judge::{Context, Transport, judge};
 use crate::record::rejudged::{CheckChange, Rejudged};
 use crate::record::transcript::Transcript;
 use crate::record::verdict::Verdict;

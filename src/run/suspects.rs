@@ -3,10 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::case::LoadedCase;
-use crate::drive::operation_key;
+use crate::avp::cases::LoadedCase;
+use crate::avp::driver::operation_key;
+use crate::avp::is_doubtful;
 use crate::http::{Exchange, FailureKind, Outcome, Role};
-use crate::protocol::is_doubtful;
 use crate::record::CaseRecord;
 use crate::record::verdict::Verdict;
 

@@ -10,10 +10,10 @@ use serde::{Deserialize, Serialize};
 
 use super::precision::Precision;
 use super::runner::{CheckId, Observation, Sight};
-use crate::case::Suite;
-use crate::protocol::{Level, SpecVersion, catalogue};
+use crate::avp::cases::Suite;
+use crate::avp::server::{Behaviour, Fault, Variation};
+use crate::catalogue::{Level, SpecVersion, catalogue};
 use crate::record::verdict::{RunVerdict, Verdict};
-use crate::server::{Behaviour, Fault, Variation};
 
 /// The version of the format.
 const FORMAT: u32 = 2;
@@ -477,8 +477,8 @@ fn unproven(suite: &Suite, selected: &[usize], observations: &[Observation]) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::avp::server::{find_fault, variations};
     use crate::case::Source;
-    use crate::server::{find_fault, variations};
 
     const CASES: &str = "about = 'x'\n[[case]]\nid = 'demo/one'\ntitle = 'x'\nchecks = ['AVP-6-09']\n\
                          kills = ['canary']\nrepo = {}\n[[case.step]]\npush = {}\nanswer = 'granted'\n";

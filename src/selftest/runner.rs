@@ -10,17 +10,18 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 
-use crate::case::{Suite, selection};
-use crate::crypto::Seed;
-use crate::drive::RunContext;
+use crate::avp::cases::Suite;
+use crate::avp::crypto::Seed;
+use crate::avp::driver::RunContext;
+use crate::avp::judge::Transport;
+use crate::avp::server::{Behaviour, Options, Server, StartError};
+use crate::case::selection;
+use crate::catalogue::{Level, SpecVersion, catalogue};
 use crate::http::{Client, ClientError, ClientOptions, Endpoint, Timeouts};
-use crate::judge::Transport;
-use crate::protocol::{Level, SpecVersion, catalogue};
 use crate::record::verdict::{RunVerdict, Verdict};
 use crate::record::{CaseRecord, CheckRecord, Record};
 use crate::report;
 use crate::run::{Jobs, RACE_TIME, Run, RunInfo, run};
-use crate::server::{Behaviour, Options, Server, StartError};
 
 /// All runs use one seed: the same keys, ids and ivs each time.
 const SEED: [u8; 32] = *b"avp-conform selftest, seed no. 1";
@@ -440,7 +441,7 @@ fn looks(record: &Record, of: impl Fn(&CheckRecord) -> bool + Copy) -> BTreeSet<
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::server::{faults, variations};
+    use crate::avp::server::{faults, variations};
 
     fn all() -> Vec<Behaviour> {
         let faulty = faults().iter().map(Behaviour::Faulty);

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::matrix::{Caught, FaultRow, Matrix, MutantStatus, Rate, SelftestOutcome};
-use crate::protocol::Level;
+use crate::catalogue::Level;
 use crate::report::paint::{Paint, Tone};
 use crate::text::count;
 

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use avp_conform::avp::Operation;
+use avp_conform::catalogue::{Level, SpecVersion};
 use avp_conform::http::{Answer, Body, Exchange, Failure, FailureKind, Outcome, Request, Role, Service};
-use avp_conform::protocol::{Level, Operation, SpecVersion};
 use avp_conform::record::verdict::{RunVerdict, Verdict};
 use avp_conform::record::{
     CaseRecord, CheckRecord, FORMAT, Record, RequirementRecord, Stopped, Suite, Summary, Tool,

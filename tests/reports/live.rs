@@ -3,16 +3,16 @@
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
+use avp_conform::avp::cases::{Suite, embedded_sources};
+use avp_conform::avp::crypto::Seed;
+use avp_conform::avp::driver::RunContext;
+use avp_conform::avp::judge::Transport;
+use avp_conform::avp::server::{Behaviour, Options, Server, faults};
 use avp_conform::case::selection::{Filter, plan};
-use avp_conform::case::{Suite, embedded_sources};
-use avp_conform::crypto::Seed;
-use avp_conform::drive::RunContext;
+use avp_conform::catalogue::SpecVersion;
 use avp_conform::http::{Client, ClientOptions, Endpoint, Timeouts};
-use avp_conform::judge::Transport;
-use avp_conform::protocol::SpecVersion;
 use avp_conform::record::Record;
 use avp_conform::run::{Jobs, RACE_TIME, Run, RunInfo, run};
-use avp_conform::server::{Behaviour, Options, Server, faults};
 
 /// The suite that is built in.
 pub(crate) static SUITE: LazyLock<Arc<Suite>> = LazyLock::new(|| {

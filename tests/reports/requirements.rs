@@ -1,6 +1,7 @@
 //! The server requirements of AVP 0.4, as a run records them.
 
-use avp_conform::protocol::Level::{self, May, Must, Should};
+use avp_conform::catalogue::Level;
+use avp_conform::catalogue::Level::{May, Must, Should};
 
 /// Id, level and text.
 pub(crate) const REQUIREMENTS: [(&str, Level, &str); 62] = [

@@ -4,8 +4,8 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
-use avp_conform::protocol::Operation;
-use avp_conform::server::{Behaviour, Options, Server, find_fault, find_variation};
+use avp_conform::avp::Operation;
+use avp_conform::avp::server::{Behaviour, Options, Server, find_fault, find_variation};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use ed25519_dalek::{Signer, SigningKey};

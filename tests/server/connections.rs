@@ -3,7 +3,7 @@
 use std::thread::sleep;
 use std::time::Duration;
 
-use avp_conform::server::{Options, Server};
+use avp_conform::avp::server::{Options, Server};
 use serde_json::json;
 
 use crate::client::{Line, bearer, created, plain};

@@ -1,6 +1,6 @@
 //! Deviations that show in connections or under concurrency.
 
-use avp_conform::server::variations;
+use avp_conform::avp::server::variations;
 use serde_json::{Value, json};
 
 use crate::client::{Line, created, entry, faulty, member, plain, pull, push_once, pushing, varied};
@@ -14,7 +14,7 @@ fn every_variation_lets_a_client_do_its_work() {
 }
 
 /// How many of eight pushes at once are applied, over several rounds.
-fn applied_at_once(server: &avp_conform::server::Server, rounds: i64) -> Vec<usize> {
+fn applied_at_once(server: &avp_conform::avp::server::Server, rounds: i64) -> Vec<usize> {
     let owner = created(&mut Line::to(server), "race", 1);
     let mut counts = Vec::new();
     for round in 1..=rounds {

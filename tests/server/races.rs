@@ -1,6 +1,6 @@
 //! The wide races, seen to go wrong: what a harness has to find, it must be able to find.
 
-use avp_conform::server::Server;
+use avp_conform::avp::server::Server;
 use serde_json::{Value, json};
 
 use crate::client::{Line, Member, created, creation, entry, envelope, faulty, member, pull, pushing};

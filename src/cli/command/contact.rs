@@ -5,9 +5,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use crate::avp::crypto::{Identity, Seed, SignatureForm, sign_nonce};
+use crate::avp::driver::throttle_wait;
 use crate::cli::error::Error;
-use crate::crypto::{Identity, Seed, SignatureForm, sign_nonce};
-use crate::drive::throttle_wait;
 use crate::http::{Body, Client, Connections, FailureKind, Outcome, Request, Service};
 
 /// How many uses of one seed against one target are told apart.
@@ -52,7 +52,7 @@ async fn mark(client: &Client, seed: &Seed, generation: u32) -> Option<u16> {
     let identity = Identity::derive(seed, &["generation", &generation.to_string()]);
     let mut caller = Caller::new(client);
     let token = caller.login(&identity).await?;
-    let marker = crate::drive::marker(seed, generation, &identity);
+    let marker = crate::avp::driver::marker(seed, generation, &identity);
     let made = caller
         .post(Service::Vault, "/v1/repos", Some(&token), &marker)
         .await;

@@ -4,13 +4,14 @@ use std::fmt::Write as _;
 
 use serde_json::json;
 
+use crate::avp::cases::{LoadedCase, Suite};
+use crate::avp::judge;
+use crate::case::selection;
 use crate::case::selection::Filter;
-use crate::case::{LoadedCase, Suite, selection};
+use crate::catalogue::{Level, Requirement, SpecVersion, catalogue};
 use crate::cli::arguments::ListArgs;
 use crate::cli::error::Error;
 use crate::cli::{config, console, exit};
-use crate::judge;
-use crate::protocol::{Level, Requirement, SpecVersion, catalogue};
 
 /// A requirement and what verifies it.
 pub(super) struct Row<'a> {

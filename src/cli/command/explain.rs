@@ -2,13 +2,14 @@
 
 use std::fmt::Write as _;
 
-use crate::case::{LoadedCase, Suite, nearest, selection};
+use crate::avp::cases::{LoadedCase, Suite};
+use crate::avp::judge;
+use crate::avp::server::{Fault, faults, find_fault};
+use crate::case::{nearest, selection};
+use crate::catalogue::{Requirement, catalogue, section_title};
 use crate::cli::arguments::ExplainArgs;
 use crate::cli::error::Error;
 use crate::cli::{config, console, exit};
-use crate::judge;
-use crate::protocol::{Requirement, catalogue, section_title};
-use crate::server::{Fault, faults, find_fault};
 
 pub(super) fn explain(args: &ExplainArgs) -> Result<u8, Error> {
     let suite = config::load_suite(&args.cases)?;

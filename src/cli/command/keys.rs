@@ -7,8 +7,8 @@ use ed25519_dalek::{Signature, VerifyingKey};
 use serde_json::Value;
 
 use super::contact::Caller;
+use crate::avp::crypto::Identity;
 use crate::cli::config::Config;
-use crate::crypto::Identity;
 use crate::http::{Client, ClientOptions, Endpoint, Service};
 use crate::text::visible_cut;
 

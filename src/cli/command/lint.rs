@@ -6,7 +6,8 @@ use std::path::Path;
 use serde_json::json;
 
 use super::coverage;
-use crate::case::{Problem, Source, Suite, embedded_sources};
+use crate::avp::cases::{Suite, embedded_sources};
+use crate::case::{Problem, Source};
 use crate::cli::arguments::{LintArgs, LintFormat};
 use crate::cli::error::Error;
 use crate::cli::{config, console, exit};

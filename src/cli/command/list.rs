@@ -2,11 +2,12 @@
 
 use serde_json::json;
 
-use crate::case::{LoadedCase, selection};
+use crate::avp::cases::LoadedCase;
+use crate::case::selection;
+use crate::catalogue::SpecVersion;
 use crate::cli::arguments::ListArgs;
 use crate::cli::error::Error;
 use crate::cli::{config, console, exit};
-use crate::protocol::SpecVersion;
 
 pub(super) fn list(args: &ListArgs) -> Result<u8, Error> {
     let suite = config::load_suite(&args.cases)?;

@@ -3,8 +3,9 @@
 use std::env;
 
 use super::run;
+use crate::avp::cases::LoadedCase;
+use crate::case::nearest;
 use crate::case::selection::Filter;
-use crate::case::{LoadedCase, nearest};
 use crate::cli::arguments::{ReproArgs, RunArgs};
 use crate::cli::error::Error;
 use crate::cli::{config, console, exit};
@@ -18,7 +19,7 @@ pub(super) fn repro(args: &ReproArgs) -> Result<u8, Error> {
     };
     let case = find(&record, args.case.as_deref())?;
     let step = args.step.map(|step| step.get() - 1);
-    let script = crate::repro::script(&record, case, step).map_err(Error::Usage)?;
+    let script = crate::avp::repro::script(&record, case, step).map_err(Error::Usage)?;
     console::out(&script)?;
     Ok(exit::OK)
 }

@@ -8,6 +8,8 @@ use globset::{Glob, GlobSet, GlobSetBuilder};
 
 use super::output;
 use super::progress::Progress;
+use crate::avp::server;
+use crate::avp::server::Behaviour;
 use crate::case::nearest;
 use crate::cli::arguments::SelftestArgs;
 use crate::cli::error::Error;
@@ -18,7 +20,6 @@ use crate::report::{Destination, Format, Output};
 use crate::selftest::{
     self, CANARY, Matrix, Observation, Selftest, SelftestError, SelftestOutcome, Settings,
 };
-use crate::server::{self, Behaviour};
 use crate::text::count;
 
 pub(super) fn selftest(args: &SelftestArgs) -> Result<u8, Error> {

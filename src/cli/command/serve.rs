@@ -5,11 +5,12 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use super::signals;
+use crate::avp::server;
+use crate::avp::server::{Behaviour, Options, Server, Tls, Variation};
 use crate::case::nearest;
 use crate::cli::arguments::ServeArgs;
 use crate::cli::error::Error;
 use crate::cli::{console, exit};
-use crate::server::{self, Behaviour, Options, Server, Tls, Variation};
 
 pub(super) fn serve(args: &ServeArgs) -> Result<u8, Error> {
     if args.list_faults {

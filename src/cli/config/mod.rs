@@ -8,18 +8,19 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::avp::cases::{Suite, embedded_sources};
+use crate::avp::crypto::Seed;
+use crate::avp::server;
 use crate::case::selection::{Filter, Shard};
-use crate::case::{Problem, Source, Suite, embedded_sources, read_path, render, selection};
+use crate::case::{Problem, Source, read_path, render, selection};
+use crate::catalogue::SpecVersion;
 use crate::cli::arguments::RunArgs;
 use crate::cli::error::Error;
-use crate::crypto::Seed;
 use crate::http::{ClientOptions, Endpoint, Headers, Proxy, TlsOptions};
-use crate::protocol::SpecVersion;
 use crate::record::EXEC_TARGET;
 use crate::record::baseline::{Baseline, ListError};
 use crate::report::{Destination, Input, Output, Verbosity};
 use crate::run::{Jobs, RACE_TIME};
-use crate::server;
 
 pub use environment::unread;
 pub use file::{Completed, complete, schema};

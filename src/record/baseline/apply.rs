@@ -6,8 +6,9 @@ use jiff::tz::TimeZone;
 
 use super::list::{Baseline, Entry};
 use super::seen::Seen;
-use crate::case::{LoadedCase, Suite, nearest};
-use crate::protocol::catalogue;
+use crate::avp::cases::{LoadedCase, Suite};
+use crate::case::nearest;
+use crate::catalogue::catalogue;
 use crate::record::verdict::Verdict;
 use crate::record::{
     Baseline as BaselineRecord, CaseRecord, CheckRecord, Known, OutOfDate, Record, RequirementRecord,

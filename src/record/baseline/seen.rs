@@ -5,10 +5,10 @@ use std::fmt;
 use serde::Deserialize;
 use toml_edit::{InlineTable, Value};
 
-use crate::case::ExpectedAnswer;
+use crate::avp::Operation;
+use crate::avp::cases::ExpectedAnswer;
+use crate::avp::outcome::AnswerClass;
 use crate::http::{Exchange, FailureKind, Outcome, Role};
-use crate::outcome::AnswerClass;
-use crate::protocol::Operation;
 use crate::record::verdict::Verdict;
 use crate::record::{CaseRecord, CheckRecord};
 

@@ -7,7 +7,7 @@ use toml_edit::{Array, ArrayOfTables, DocumentMut, Item, Table, Value, value};
 use super::apply::{is_bare, is_wrong};
 use super::list::{Baseline, Entry};
 use super::seen::Seen;
-use crate::case::Suite;
+use crate::avp::cases::Suite;
 use crate::record::verdict::{RunVerdict, Verdict};
 use crate::record::{CaseRecord, CheckRecord, Known, Record};
 use crate::text::count;

@@ -1,0 +1,17 @@
+//! Cases: what the files say, read and checked.
+//!
+//! [`model`] is the file format, [`load`] reads files into a [`Suite`], [`lint`] finds what is wrong with cases that can be
+//! read. Nothing here talks to a server.
+
+mod action;
+mod json;
+pub mod lint;
+mod load;
+mod mistakes;
+pub mod model;
+mod words;
+
+pub use action::Action;
+pub use json::to_json;
+pub use load::{LoadedCase, Suite, embedded_sources};
+pub use words::{Counter, ExpectedAnswer, Forgery, NonceSource, OneOrMany, TokenForm};

@@ -1,0 +1,455 @@
+//! What follows from another finding is no finding of its own: what only all cases together can tell.
+//!
+//! Cases are judged one by one. Some evidence is seen in another light beside what the other cases show: a race is judged
+//! by the rules of the operations that meet in it, and says nothing where one of them breaks its rule all by itself; an id
+//! with escapes in it that is not found says nothing of paths where no id is found. Such findings are taken back: the check
+//! is not verified, and says of what it may follow. A pure function of what the cases came to.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::avp::Operation;
+use crate::http::Role;
+use crate::record::verdict::Verdict;
+use crate::record::{CaseRecord, CheckRecord};
+
+/// An operation is broken in itself where it breaks in so many cases without a race.
+const LEAST_BROKEN_CASES: usize = 2;
+/// Or in such a part of those that use it: one of so many.
+const BROKEN_ONE_IN: usize = 16;
+
+/// The checks of what an operation does, and not of the form of its answer.
+const CHECKS_OF_THE_OPERATION: [&str; 10] = [
+    "answer",
+    "answer body",
+    "answer binds",
+    "body",
+    "stored",
+    "changed",
+    "unchanged",
+    "policy",
+    "verbatim",
+    "key binding",
+];
+
+/// The answers of so many requests that are alike are wrong in the same way before they are taken for one fault.
+const LEAST_ALIKE: usize = 3;
+
+/// Takes back what follows from something else, and names alike what is alike.
+pub fn take_back_what_follows(cases: &mut [CaseRecord]) {
+    together(cases);
+    paths(cases);
+    logins(cases);
+    alike(cases);
+}
+
+/// Takes a finding back, for a reason; the verdict of its case follows.
+fn take_back(case: &mut CaseRecord, at: usize, why: &str) {
+    let check = &mut case.checks[at];
+    check.verdict = Verdict::Blocked;
+    check.got = format!("{}; {why}", check.got);
+    case.verdict = CaseRecord::worst(&case.checks, case.stopped.as_ref());
+}
+
+/// Takes back the findings of all cases that a test picks.
+fn take_all_back(cases: &mut [CaseRecord], why: &str, picked: impl Fn(&CaseRecord, &CheckRecord) -> bool) {
+    for case in cases {
+        for at in 0..case.checks.len() {
+            if case.checks[at].is_broken() && picked(case, &case.checks[at]) {
+                take_back(case, at, why);
+            }
+        }
+    }
+}
+
+fn breaks(check: &CheckRecord, requirement: &str) -> bool {
+    check.is_broken() && check.requirements.iter().any(|id| id == requirement)
+}
+
+/// How many cases have a finding that a test picks.
+fn count(cases: &[CaseRecord], picked: impl Fn(&CaseRecord, &CheckRecord) -> bool) -> usize {
+    let has = |case: &&CaseRecord| {
+        case.checks
+            .iter()
+            .any(|check| check.is_broken() && picked(case, check))
+    };
+    cases.iter().filter(has).count()
+}
+
+/// The operation of the exchange that a check looked at.
+fn looked_at(case: &CaseRecord, check: &CheckRecord) -> Option<Operation> {
+    let exchange = case.exchanges.get(*check.exchanges.first()?)?;
+    Operation::of(exchange)
+}
+
+/// Ids that need escapes are not found: that says nothing of how paths are read where plain ids are not found either. And
+/// where it is about paths, member ids, which always need escapes, are not found for that reason.
+fn paths(cases: &mut [CaseRecord]) {
+    const RULE: &str = "AVP-7-06";
+    let of_paths = count(cases, |_, check| breaks(check, RULE));
+    let of_plain = count(cases, |case, check| {
+        let is_pull = looked_at(case, check) == Some(Operation::Pull);
+        is_pull && check.name == "stored" && !breaks(check, RULE) && check.got.contains("cannot pull")
+    });
+    if of_paths == 0 {
+        return;
+    }
+    if of_plain > of_paths {
+        let why = "but plain ids are not found either";
+        return take_all_back(cases, why, |_, check| {
+            breaks(check, RULE) && check.name == "stored"
+        });
+    }
+    for case in cases {
+        for at in 0..case.checks.len() {
+            let check = &case.checks[at];
+            let is_fetch = looked_at(case, check) == Some(Operation::FetchMemberKey);
+            let is_lost = check.got == "status 404" || check.got == "status 400";
+            if check.is_broken() && check.name == "answer" && is_fetch && is_lost {
+                case.checks[at].requirements = vec![RULE.to_owned()];
+            }
+        }
+    }
+}
+
+/// What somebody does with a token that he should not have says nothing of the login, where everybody may do it.
+fn logins(cases: &mut [CaseRecord]) {
+    let is_open = |case: &CaseRecord, check: &CheckRecord| {
+        breaks(check, "AVP-6-15") && looked_at(case, check) == Some(Operation::Pull)
+    };
+    if count(cases, is_open) > 0 {
+        let why = "but no membership is asked for (AVP-6-15)";
+        take_all_back(cases, why, |case, check| {
+            breaks(check, "AVP-3-08") && looked_at(case, check) == Some(Operation::Pull)
+        });
+    }
+}
+
+/// Answers of one operation that are wrong in the same way are one fault: where most of them break the rule of the
+/// operation, the others are not about what is special in their cases.
+fn alike(cases: &mut [CaseRecord]) {
+    let key = |case: &CaseRecord, check: &CheckRecord| -> Option<(Operation, String)> {
+        let operation = looked_at(case, check)?;
+        let is_due = check.expected.ends_with("is granted (200)");
+        // Who is refused for not being let in may be refused for several reasons.
+        let is_telling = check.got != "status 403";
+        (check.name == "answer" && is_due && is_telling).then(|| (operation, check.got.clone()))
+    };
+    let mut found: BTreeMap<(Operation, String), usize> = BTreeMap::new();
+    for case in cases.iter() {
+        for check in case.checks.iter().filter(|check| check.is_broken()) {
+            if let Some((operation, got)) = key(case, check)
+                && breaks(check, operation.rule())
+            {
+                *found.entry((operation, got)).or_default() += 1;
+            }
+        }
+    }
+    for case in cases {
+        for at in 0..case.checks.len() {
+            let check = &case.checks[at];
+            let broken = check.is_broken().then(|| key(case, check)).flatten();
+            let alike = broken.filter(|key| found.get(key) >= Some(&LEAST_ALIKE));
+            if let Some((operation, _)) = alike
+                && !breaks(check, operation.rule())
+                && !breaks(check, "AVP-3-09")
+            {
+                case.checks[at].requirements = vec![operation.rule().to_owned()];
+            }
+        }
+    }
+}
+
+/// Takes back what comes of requests that meet, where one of them is wrong by itself.
+fn together(cases: &mut [CaseRecord]) {
+    let known = broken_in_order(cases);
+    let broken = broken_operations(cases);
+    for case in cases.iter_mut() {
+        let together = steps_together(case);
+        for at in 0..case.checks.len() {
+            let check = &case.checks[at];
+            let follows = check.is_broken()
+                && is_of(case, check, &together)
+                && check.requirements.iter().any(|id| !known.contains(id.as_str()));
+            let cause = follows
+                .then(|| operations(case, check.step))
+                .and_then(|used| broken.iter().find(|(operation, _)| used.contains(operation)));
+            if let Some((operation, witness)) = cause {
+                let why = format!("but {operation} is wrong with nothing beside it, see {witness}");
+                take_back(case, at, &why);
+            }
+        }
+    }
+}
+
+/// The steps in which requests meet: races, and requests whose body comes later.
+fn steps_together(case: &CaseRecord) -> BTreeSet<Option<usize>> {
+    let is_together = |check: &&CheckRecord| check.name == "race" || is_held(case);
+    let steps = case.checks.iter().filter(is_together).map(|check| check.step);
+    steps.filter(Option::is_some).collect()
+}
+
+/// Whether bodies are held back in a case, while something else happens.
+fn is_held(case: &CaseRecord) -> bool {
+    case.topic == "held"
+}
+
+/// Whether a check is about what came of requests that met. What a request is answered whose body came late is about that
+/// request; what is stored in the end is about both.
+fn is_of(case: &CaseRecord, check: &CheckRecord, together: &BTreeSet<Option<usize>>) -> bool {
+    together.contains(&check.step) && (!is_held(case) || check.name == "stored")
+}
+
+/// The operations that were made in a step, and in the set-up of its case.
+fn operations(case: &CaseRecord, step: Option<usize>) -> BTreeSet<Operation> {
+    let used = case
+        .exchanges
+        .iter()
+        .filter(|exchange| exchange.role == Role::Setup || exchange.step == step);
+    used.filter_map(Operation::of)
+        .filter(|operation| operation.needs_token())
+        .collect()
+}
+
+/// The requirements that are broken without requests that meet.
+fn broken_in_order(cases: &[CaseRecord]) -> BTreeSet<String> {
+    let mut known = BTreeSet::new();
+    for case in cases {
+        let together = steps_together(case);
+        let broken = case
+            .checks
+            .iter()
+            .filter(|check| check.is_broken() && !is_of(case, check, &together));
+        known.extend(broken.flat_map(|check| check.requirements.clone()));
+    }
+    known
+}
+
+/// The operations that are broken in themselves, each with a case that shows it.
+fn broken_operations(cases: &[CaseRecord]) -> BTreeMap<Operation, String> {
+    let mut used: BTreeMap<Operation, usize> = BTreeMap::new();
+    let mut broken: BTreeMap<Operation, Vec<&str>> = BTreeMap::new();
+    for case in cases.iter().filter(|case| steps_together(case).is_empty()) {
+        for operation in all_operations(case) {
+            *used.entry(operation).or_default() += 1;
+        }
+        let wrong = case
+            .checks
+            .iter()
+            .filter(|check| check.is_broken() && CHECKS_OF_THE_OPERATION.contains(&check.name.as_str()));
+        let wrong: BTreeSet<Operation> = wrong.filter_map(|check| operation_of(case, check)).collect();
+        for operation in wrong {
+            broken.entry(operation).or_default().push(&case.id);
+        }
+    }
+    let is_broken = |operation: &Operation, cases: usize| {
+        let used = used.get(operation).copied().unwrap_or(0);
+        cases >= LEAST_BROKEN_CASES && cases * BROKEN_ONE_IN >= used
+    };
+    broken
+        .into_iter()
+        .filter(|(operation, cases)| is_broken(operation, cases.len()))
+        .map(|(operation, cases)| (operation, cases[0].to_owned()))
+        .collect()
+}
+
+fn all_operations(case: &CaseRecord) -> BTreeSet<Operation> {
+    let own = case
+        .exchanges
+        .iter()
+        .filter(|exchange| exchange.role == Role::Step);
+    own.filter_map(Operation::of).collect()
+}
+
+/// The operation that a check is about: that of its step, or of the exchange that it looked at.
+fn operation_of(case: &CaseRecord, check: &CheckRecord) -> Option<Operation> {
+    let of_step = case
+        .exchanges
+        .iter()
+        .find(|exchange| check.step.is_some() && exchange.role == Role::Step && exchange.step == check.step)
+        .and_then(Operation::of);
+    of_step
+        .or_else(|| looked_at(case, check))
+        .filter(|operation| operation.needs_token())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::{Answer, Exchange, Outcome, Request, Service};
+
+    fn exchange(role: Role, step: Option<usize>, operation: Operation) -> Exchange {
+        let request = Request {
+            service: Service::Vault,
+            method: "POST".to_owned(),
+            path: "/".to_owned(),
+            headers: Vec::new(),
+            body: None,
+        };
+        let answer = Answer {
+            status: 200,
+            headers: Vec::new(),
+            body: "{}".into(),
+        };
+        Exchange {
+            step,
+            role,
+            round: 0,
+            actor: Some("alice".to_owned()),
+            operation: Some(operation.into()),
+            repo: Some("repo".to_owned()),
+            spoiled: None,
+            request,
+            outcome: Outcome::Answer(answer),
+            at_us: 0,
+            took_us: 1,
+            jwt: None,
+            resent: false,
+            omitted: None,
+        }
+    }
+
+    fn check(name: &str, requirement: &str, got: &str) -> CheckRecord {
+        CheckRecord {
+            name: name.to_owned(),
+            requirements: vec![requirement.to_owned()],
+            verdict: Verdict::Fail,
+            step: Some(0),
+            line: 1,
+            exchanges: vec![0],
+            pointer: None,
+            expected: "push by alice is granted (200)".to_owned(),
+            got: got.to_owned(),
+            hint: None,
+            known: None,
+        }
+    }
+
+    /// A case of one step, that makes one request, with one check.
+    fn case(id: &str, operation: Operation, check: CheckRecord) -> CaseRecord {
+        CaseRecord {
+            id: id.to_owned(),
+            title: String::new(),
+            topic: id.split('/').next().unwrap_or_default().to_owned(),
+            file: String::new(),
+            line: 1,
+            generation: None,
+            verdict: check.verdict,
+            requirements: check.requirements.clone(),
+            reason: None,
+            known: None,
+            duration_ms: 0.0,
+            began_ms: 0,
+            throttled_ms: 0,
+            stopped: None,
+            checks: vec![check],
+            exchanges: vec![exchange(Role::Step, Some(0), operation)],
+        }
+    }
+
+    fn taken_back(mut cases: Vec<CaseRecord>) -> Vec<(Verdict, String)> {
+        take_back_what_follows(&mut cases);
+        let of_case = |case: &CaseRecord| {
+            assert_eq!(case.verdict, case.checks[0].verdict);
+            (case.verdict, case.checks[0].requirements[0].clone())
+        };
+        cases.iter().map(of_case).collect()
+    }
+
+    fn verdicts(cases: Vec<CaseRecord>) -> Vec<Verdict> {
+        taken_back(cases)
+            .into_iter()
+            .map(|(verdict, _)| verdict)
+            .collect()
+    }
+
+    fn race(requirement: &str) -> CaseRecord {
+        case(
+            "races/pushes",
+            Operation::Push,
+            check("race", requirement, "no order fits"),
+        )
+    }
+
+    fn stored(id: &str) -> CaseRecord {
+        case(
+            id,
+            Operation::Push,
+            check("stored", "AVP-6-09", "another version"),
+        )
+    }
+
+    #[test]
+    fn a_race_shows_nothing_where_its_operation_is_wrong_by_itself() {
+        assert_eq!(verdicts(vec![race("AVP-10-02")]), [Verdict::Fail]);
+        let with = |id| vec![stored("push/one"), stored(id), race("AVP-10-02")];
+        assert_eq!(
+            verdicts(with("push/two")),
+            [Verdict::Fail, Verdict::Fail, Verdict::Blocked]
+        );
+        assert_eq!(
+            verdicts(vec![stored("push/one"), race("AVP-10-02")]),
+            [Verdict::Fail; 2],
+            "one case may have a reason of its own"
+        );
+        assert_eq!(
+            verdicts(vec![stored("push/one"), stored("push/two"), race("AVP-6-09")]),
+            [Verdict::Fail; 3],
+            "what is broken anyway is named anyway"
+        );
+    }
+
+    #[test]
+    fn a_body_that_comes_late_and_is_taken_is_a_finding_whatever_else_is_wrong() {
+        let held = |name| {
+            case(
+                "held/push",
+                Operation::Push,
+                check(name, "AVP-10-03", "200, granted"),
+            )
+        };
+        let with = |name| verdicts(vec![stored("push/one"), stored("push/two"), held(name)]);
+        assert_eq!(with("answer")[2], Verdict::Fail);
+        assert_eq!(with("stored")[2], Verdict::Blocked);
+    }
+
+    #[test]
+    fn ids_with_escapes_say_nothing_where_plain_ids_are_not_found_either() {
+        let lost = |id: &str, rule: &str| {
+            let got = "alice, a member, cannot pull: status 404";
+            case(id, Operation::Pull, check("stored", rule, got))
+        };
+        let escaped = || lost("fidelity/id-with-space", "AVP-7-06");
+        assert_eq!(verdicts(vec![escaped()]), [Verdict::Fail]);
+        let plain = |id: &str| lost(id, "AVP-6-03");
+        assert_eq!(
+            verdicts(vec![escaped(), plain("create/one"), plain("create/two")]),
+            [Verdict::Blocked, Verdict::Fail, Verdict::Fail]
+        );
+        let fetch = case(
+            "members/one",
+            Operation::FetchMemberKey,
+            check("answer", "AVP-6-14", "status 404"),
+        );
+        assert_eq!(
+            verdicts(vec![escaped(), fetch.clone()]),
+            [Verdict::Fail, Verdict::Fail]
+        );
+        assert_eq!(taken_back(vec![escaped(), fetch])[1].1, "AVP-7-06");
+    }
+
+    #[test]
+    fn answers_that_are_wrong_alike_have_one_rule() {
+        let refused = |id: &str, rule: &str, got: &str| case(id, Operation::Push, check("answer", rule, got));
+        let plain = |id: &str| refused(id, "AVP-6-09", "status 500");
+        let cases = |got: &str| {
+            vec![
+                plain("push/one"),
+                plain("push/two"),
+                plain("push/three"),
+                refused("fidelity/text", "AVP-4-01", got),
+            ]
+        };
+        assert_eq!(taken_back(cases("status 500"))[3].1, "AVP-6-09");
+        assert_eq!(taken_back(cases("status 400"))[3].1, "AVP-4-01");
+    }
+}

@@ -1,0 +1,146 @@
+//! A request before it has a token: what goes out, and how it deviates from the valid one.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::world::World;
+use crate::avp::Operation;
+use crate::avp::cases::TokenForm;
+use crate::http::{Body, Headers, Request, Service};
+
+/// A request in the making.
+#[derive(Debug, Clone)]
+pub(super) struct Draft {
+    pub(super) operation: Option<Operation>,
+    pub(super) method: String,
+    pub(super) path: String,
+    pub(super) headers: Headers,
+    pub(super) content: Option<Content>,
+    /// `None`: no token at all. `Some(None)`: the actor's own.
+    pub(super) token: Option<Option<TokenForm>>,
+    /// How it deviates on purpose; none where it is valid.
+    pub(super) spoiled: Option<String>,
+}
+
+/// What the body is made of.
+#[derive(Debug, Clone)]
+pub(super) enum Content {
+    Json(Arc<Value>),
+    Bytes(Vec<u8>),
+}
+
+impl Content {
+    pub(super) fn bytes(&self) -> Vec<u8> {
+        match self {
+            Content::Json(value) => value.to_string().into_bytes(),
+            Content::Bytes(bytes) => bytes.clone(),
+        }
+    }
+
+    /// About how many bytes that is.
+    pub(super) fn size(&self) -> usize {
+        match self {
+            Content::Json(value) => size(value),
+            Content::Bytes(bytes) => bytes.len(),
+        }
+    }
+}
+
+/// What is written down of a request in place of the token that goes out in it.
+#[derive(Debug, Clone)]
+pub(super) enum Mask {
+    /// Nothing: it carries no token, or its token may be seen.
+    Nothing,
+    /// The value of its last header.
+    Authorization(String),
+    /// Its path.
+    Path(String),
+}
+
+impl Mask {
+    /// The request as it may be shown.
+    pub(super) fn over(self, mut request: Request) -> Request {
+        match self {
+            Mask::Nothing => {}
+            Mask::Authorization(shown) => {
+                if let Some((_, value)) = request.headers.last_mut() {
+                    *value = shown;
+                }
+            }
+            Mask::Path(shown) => request.path = shown,
+        }
+        request
+    }
+}
+
+impl Draft {
+    /// The valid request of an operation, with the actor's own token where the route wants one.
+    pub(super) fn new(operation: Operation, path: String, body: Option<Arc<Value>>) -> Draft {
+        Draft {
+            operation: Some(operation),
+            method: operation.method().to_owned(),
+            path,
+            headers: body.iter().map(|_| json_type()).collect(),
+            content: body.map(Content::Json),
+            token: operation.needs_token().then_some(None),
+            spoiled: None,
+        }
+    }
+
+    /// Notes one more way in which the request deviates.
+    pub(super) fn spoil(&mut self, how: impl Into<String>) {
+        let how = how.into();
+        self.spoiled = Some(match self.spoiled.take() {
+            Some(before) => format!("{before}; {how}"),
+            None => how,
+        });
+    }
+
+    /// The request as it goes out. `authorization` is the whole header value, if one is sent.
+    pub(super) fn request(&self, authorization: Option<String>) -> Request {
+        let mut headers = self.headers.clone();
+        if let Some(value) = authorization {
+            headers.push(("authorization".to_owned(), value));
+        }
+        let auth = self.operation.is_some_and(Operation::is_auth);
+        Request {
+            service: if auth { Service::Idp } else { Service::Vault },
+            method: self.method.clone(),
+            path: self.path.clone(),
+            headers,
+            body: self.content.as_ref().map(|content| Body::from(content.bytes())),
+        }
+    }
+
+    pub(super) fn json(&self) -> Option<&Value> {
+        match &self.content {
+            Some(Content::Json(value)) => Some(value),
+            _ => None,
+        }
+    }
+}
+
+/// About how many bytes a value takes as JSON.
+fn size(value: &Value) -> usize {
+    match value {
+        Value::String(text) => text.len() + 3,
+        Value::Array(items) => items.iter().map(size).sum::<usize>() + 2,
+        Value::Object(fields) => {
+            let fields = fields.iter().map(|(name, value)| name.len() + 3 + size(value));
+            fields.sum::<usize>() + 2
+        }
+        _ => 4,
+    }
+}
+
+/// The header field of a JSON body.
+pub(super) fn json_type() -> (String, String) {
+    ("content-type".to_owned(), "application/json".to_owned())
+}
+
+/// The escaped path of an operation on the case's repository.
+pub(super) fn path(world: &mut World<'_>, operation: Operation, repo: &str, member: Option<&str>) -> String {
+    let member_id = member.map(|name| world.member_id(name)).unwrap_or_default();
+    operation.path(&world.ensure_repo(repo).id, &member_id)
+}

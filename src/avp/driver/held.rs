@@ -1,0 +1,109 @@
+//! A request that is long under way: its head and half of its body are sent, somebody else does something, and then comes
+//! the rest. A server that has decided by the head decides by what is over.
+
+use std::time::{Duration, Instant};
+
+use tokio::time::timeout;
+
+use super::read_back::Readers;
+use super::{CONNECTING, CaseResult, Driver, ExchangeMeta, error, not_applicable, patience_key};
+use crate::avp::cases::Action;
+use crate::avp::cases::model::Step;
+use crate::avp::outcome::AnswerClass;
+use crate::http::{Body, Failure, FailureKind, Role};
+use crate::record::Stopped;
+
+/// So long a target has to look at the head of a request before something else is done: it says nothing when it has.
+const HEAD_TIME: Duration = Duration::from_millis(25);
+
+impl Driver<'_> {
+    pub(super) async fn held(&mut self, step: &Step, index: usize, action: Action<'_>) -> CaseResult<()> {
+        let name = step.actor_names()[0].to_owned();
+        let Some(meanwhile) = &step.meanwhile else {
+            return Ok(());
+        };
+        let (Some(other), Some(done)) = (meanwhile.actors.first(), meanwhile.actions().first().copied())
+        else {
+            return Ok(());
+        };
+        let Some(mut draft) = self.valid_draft(&name, &step.repo, action) else {
+            return Ok(());
+        };
+        let what = done.operation().map_or("waiting", |operation| operation.name());
+        draft.spoil(match done {
+            Action::Wait(_) => "half of its body comes when the token has expired".to_owned(),
+            _ => format!("half of its body comes after {what} by {other}"),
+        });
+        let (request, mask) = self.with_token(&draft, &name).await?;
+        let half = request.body.as_ref().map_or(0, Body::len) / 2;
+        let mut lane = self.target.client.lane();
+        let (limit, began) = (self.limit(CONNECTING, 1)?, Instant::now());
+        let loading = async { lane.prime(&request).await?.load_head(half).await };
+        let mut loaded = match timeout(limit, loading).await {
+            Ok(Ok(loaded)) => loaded,
+            failed => {
+                let failure = failed.ok().and_then(Result::err).unwrap_or_else(|| Failure {
+                    kind: FailureKind::Connect,
+                    message: "no connection in time".to_owned(),
+                    begun: false,
+                });
+                self.heed_failure(
+                    CONNECTING,
+                    1,
+                    true,
+                    &AnswerClass::Failed(failure.clone()),
+                    began.elapsed(),
+                )?;
+                return Err(error(self.step, failure.message));
+            }
+        };
+        tokio::time::sleep(HEAD_TIME).await;
+        self.excused += HEAD_TIME;
+        if let Action::Wait(wait) = done {
+            self.wait(step, wait).await?;
+        } else {
+            // A server that does one thing at a time waits for the body first.
+            let patience = self.limit(what, 1)? / 2;
+            let Ok(granted) = timeout(patience, self.set_up_write(&step.repo, other, done)).await else {
+                let reason = "the target does nothing else while it waits for the body of a request";
+                return Err(Stopped {
+                    held_up: true,
+                    ..not_applicable(self.step, reason)
+                });
+            };
+            granted?;
+        }
+        self.measure_demand(&name, &step.repo, &draft);
+        let key = patience_key(&draft);
+        let (limit, at) = (self.limit(key, 1)?, self.began.elapsed());
+        loaded.let_go(limit);
+        let sent = loaded.answer().await;
+        let (took, status) = (sent.took, sent.outcome.answer().map(|answer| answer.status));
+        let role = if status == Some(429) {
+            Role::Throttled
+        } else {
+            Role::Step
+        };
+        let errand = ExchangeMeta {
+            draft: &draft,
+            who: &name,
+            repo: Some(&step.repo),
+            role,
+            round: 0,
+        };
+        let reading = self.note(&errand, request, mask, at, sent);
+        if role == Role::Throttled {
+            return Err(not_applicable(self.step, "the target's rate of requests was met"));
+        }
+        if !matches!(reading, AnswerClass::Failed(_)) {
+            self.heed_failure(key, 1, true, &reading, took)?;
+        }
+        self.check_answer(step, index, &reading)?;
+        self.apply(&name, &step.repo, &draft, &reading);
+        // With a token that is over on purpose nobody can look.
+        match self.keep_tokens {
+            true => Ok(()),
+            false => self.audit(&step.repo, other, Readers::All, 0).await,
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! The actors of a case, as the judge knows them: by their keys.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use super::Context;
+use crate::avp::crypto::{Identity, Seed};
+use crate::avp::driver;
+
+/// The actors of one case. Each is derived when it is first asked for.
+pub(super) struct Actors<'a> {
+    seed: &'a Seed,
+    scope: String,
+    known: RefCell<HashMap<String, Rc<Identity>>>,
+}
+
+impl<'a> Actors<'a> {
+    pub(super) fn new(context: &Context<'a>, case: &str) -> Actors<'a> {
+        Actors {
+            seed: context.seed,
+            scope: driver::scope(context.generation, case),
+            known: RefCell::default(),
+        }
+    }
+
+    /// The keys of an actor.
+    pub(super) fn identity(&self, actor: &str) -> Rc<Identity> {
+        let mut known = self.known.borrow_mut();
+        let derive = || Rc::new(driver::identity(self.seed, &self.scope, actor));
+        Rc::clone(known.entry(actor.to_owned()).or_insert_with(derive))
+    }
+}

@@ -1,0 +1,116 @@
+//! Judges a transcript: a pure function of the case and what was written down of driving it.
+//!
+//! No input or output, no clock: a stored transcript is judged again with the same result. The judge walks through the
+//! exchanges once, keeps the state that the target's own answers commit it to, and holds every answer against it. It
+//! shares no code with the reference server.
+
+mod actors;
+mod answers;
+mod blame;
+mod check;
+mod compare;
+mod every_exchange;
+mod hitches;
+pub mod jwt_claims;
+mod parsed;
+mod race;
+mod sent;
+mod steps;
+mod stored;
+mod witness;
+
+pub use every_exchange::REQUIREMENTS as STANDING_REQUIREMENTS;
+
+use crate::avp::cases::LoadedCase;
+use crate::avp::crypto::Seed;
+use crate::avp::is_doubtful;
+use crate::catalogue::SpecVersion;
+use crate::http::Endpoint;
+use crate::record::CaseRecord;
+use crate::record::transcript::Transcript;
+
+/// What judging needs to know beside the transcript.
+#[derive(Debug, Clone, Copy)]
+pub struct Context<'a> {
+    /// The protocol version that the target is judged by.
+    pub spec: SpecVersion,
+    /// The seed of the run: the members' keys come from it.
+    pub seed: &'a Seed,
+    /// Which use of the seed it was.
+    pub generation: u32,
+    /// How the target is reached.
+    pub transport: Transport,
+}
+
+/// How the target is reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Transport {
+    /// Over TLS.
+    Tls,
+    /// In the clear, over loopback.
+    Loopback,
+    /// In the clear, over a network.
+    Clear,
+}
+
+impl Transport {
+    /// How an endpoint is reached.
+    pub fn of(endpoint: &Endpoint) -> Transport {
+        match (endpoint.is_tls(), endpoint.is_loopback()) {
+            (true, _) => Transport::Tls,
+            (false, true) => Transport::Loopback,
+            (false, false) => Transport::Clear,
+        }
+    }
+}
+
+/// Judges one case. What was written down becomes part of the record.
+pub fn judge(case: &LoadedCase, transcript: Transcript, context: &Context<'_>) -> CaseRecord {
+    let frames = parsed::read(&transcript);
+    let doubt = transcript.exchanges.iter().position(is_doubtful);
+    let mut checks = check::Checks::new(case, context.spec, doubt);
+    let cast = actors::Actors::new(context, case.id());
+    let tainted = steps::walk(
+        case,
+        &frames,
+        context,
+        &cast,
+        &mut checks,
+        transcript.stopped.as_ref(),
+    );
+    every_exchange::check(
+        &mut checks,
+        case,
+        &frames,
+        &tainted,
+        transcript.began_ms,
+        context.transport,
+    );
+    let mut records = checks.records();
+    witness::require_witness(case, &frames, &cast, transcript.stopped.as_ref(), &mut records);
+    let verdict = CaseRecord::worst(&records, transcript.stopped.as_ref());
+    let mut requirements: Vec<String> = records
+        .iter()
+        .flat_map(|check| check.requirements.clone())
+        .collect();
+    requirements.sort();
+    requirements.dedup();
+    CaseRecord {
+        id: case.id().to_owned(),
+        title: case.case.title.clone(),
+        topic: case.topic().to_owned(),
+        file: case.source.name.clone(),
+        line: case.line,
+        generation: None,
+        verdict,
+        requirements,
+        reason: witness::reason(verdict, transcript.stopped.as_ref(), &records),
+        known: None,
+        duration_ms: transcript.took.as_secs_f64() * 1000.0,
+        began_ms: transcript.began_ms,
+        throttled_ms: u64::try_from(transcript.throttled.as_millis()).unwrap_or(u64::MAX),
+        stopped: transcript.stopped,
+        checks: records,
+        exchanges: transcript.exchanges,
+    }
+}

@@ -1,0 +1,204 @@
+//! What createRepo gets wrong.
+
+use serde_json::{Value, json};
+
+use crate::avp::server::answer::Answer;
+use crate::avp::server::core::Call;
+use crate::avp::server::deviation::{AnswerContext, faults};
+use crate::avp::server::vault::Repo;
+use crate::avp::{DEFAULT_SCHEME, Operation};
+
+faults! { "create";
+    Rule(ANSWERED_ONLY) "create-answered-not-stored", Must "AVP-6-03",
+        "createRepo answers the manifest and stores nothing.",
+        "A new repository is gone as soon as it is made.",
+        "Commit the transaction before you answer.";
+    Rule(ROSTER_TWO) "create-with-two-members", Must "AVP-6-01",
+        "A create is granted where the caller is one of several in the roster.",
+        "People find themselves in repositories they never joined.",
+        "Ask for a roster of exactly one entry, the caller's.";
+    Rule(ROSTER_EMPTY) "create-with-no-members", Must "AVP-6-01",
+        "A create with an empty roster is granted.",
+        "A repository is made that nobody can open.",
+        "Ask for a roster of exactly one entry, the caller's.";
+    Rule(ROSTER_OTHER) "create-for-somebody-else", Must "AVP-6-01",
+        "A create is granted whoever the one member is.",
+        "People find repositories that others made in their name.",
+        "Compare the entry's key with the token's subject.";
+    Rule(ROSTER_TRIMMED) "create-trims-the-roster", Must "AVP-6-01",
+        "A create with several members is granted, and only the caller is kept.",
+        "Creators believe that others have access.",
+        "Refuse what you do not store.";
+    Rule(DUPLICATE_REPLACES) "create-replaces", Must "AVP-6-02",
+        "A create under an existing id replaces the repository.",
+        "Anybody who knows an id wipes what is there; an upsert is the usual cause.",
+        "Insert, and let the primary key refuse.";
+    Rule(DUPLICATE_REPLACES_409) "create-refused-but-replaces", Must "AVP-6-02",
+        "A create under an existing id is refused with 409, and replaces the repository all the same.",
+        "Anybody who knows an id wipes what is there.",
+        "Check before you write, in one transaction.";
+    Rule(DUPLICATE_ENVELOPE) "create-refused-but-stores-envelope", Must "AVP-6-02",
+        "A create under an existing id is refused with 409, and its envelope is stored.",
+        "Members can no longer decrypt their repository.",
+        "Write manifest and envelope in one transaction.";
+    Rule(DUPLICATE_JOINS) "create-refused-but-joins", Must "AVP-6-02",
+        "A create under an existing id is refused with 409, and its member is added to the roster.",
+        "Anybody who knows an id gets in.",
+        "Write manifest and roster in one transaction.";
+    Rule(DUPLICATE_GRANTED) "create-duplicate-answers-200", Must "AVP-6-02",
+        "A create under an existing id answers the manifest that is there.",
+        "Two people believe that the repository is theirs, and the roster shows to a stranger.",
+        "Answer 409.";
+    Answer(duplicate_400) "create-duplicate-answers-400", Must "AVP-6-02",
+        "A create under an existing id is refused with 400.",
+        "Clients cannot tell an id that is taken from a mistake of theirs.",
+        "Answer 409.";
+    Answer(duplicate_500) "create-duplicate-answers-500", Must "AVP-6-02",
+        "A create under an existing id ends in a 500.",
+        "Clients retry for ever; an uncaught constraint violation is the usual cause.",
+        "Catch the violation, and answer 409.";
+    Write(envelope_dropped) "create-drops-the-envelope", Must "AVP-6-03" and "AVP-6-06",
+        "The initial envelope is not stored.",
+        "The first pull has nothing to decrypt.",
+        "Store manifest and envelope together.";
+    Write(version_zero) "create-starts-at-version-0", Must "AVP-6-03",
+        "A new repository is at version 0, whatever its manifest says.",
+        "The creator's first push is a conflict.",
+        "Take the version from the manifest.";
+    Write(epoch_zero) "create-starts-at-epoch-0", Must "AVP-6-03",
+        "A new repository is at epoch 0, whatever its manifest says.",
+        "Clients look for a key of the wrong epoch.",
+        "Take the epoch from the manifest.";
+    Write(scheme_default) "create-replaces-the-scheme", Must "AVP-4-01",
+        "The name of the wrap scheme is replaced by the default one.",
+        "Clients with another scheme can no longer unwrap.",
+        "Store the name as it is: it is the clients' business.";
+    Write(other_id) "create-chooses-the-id", Must "AVP-6-03",
+        "The manifest comes back under an id of the server's own.",
+        "Clients cannot find what they created, and cannot decrypt it either.",
+        "Keep the client's id.";
+    Write(policy_dropped) "create-drops-the-policy", Must "AVP-5.1-01",
+        "shareRefreshTokens is not stored.",
+        "Members stop sharing refresh tokens that their repository allows.",
+        "Add the field to the table; absent and false are different things to store.";
+    Write(policy_false) "create-stores-policy-as-false", Must "AVP-5.1-01",
+        "shareRefreshTokens is stored as false where it was true.",
+        "Members stop sharing refresh tokens that their repository allows.",
+        "Read the field; a default in the constructor is the usual cause.";
+    Write(policy_true) "create-defaults-the-policy-to-true", Must "AVP-5.1-05",
+        "An absent shareRefreshTokens is stored as true.",
+        "Refresh tokens are shared against the will of the members.",
+        "Store no value that was not sent.";
+    Write(policy_always) "create-stores-any-policy-as-true", Must "AVP-5.1-05",
+        "shareRefreshTokens is stored as true, also where it was false.",
+        "Refresh tokens are shared against the will of the members.",
+        "Store the value that was sent.";
+    Answer(created_201) "create-answers-201", Must "AVP-6-22",
+        "createRepo answers 201.",
+        "Clients that ask for 200 report an error and try again, which is then a duplicate.",
+        "Answer 200.";
+    Answer(echo) "create-answers-the-request", Must "AVP-2-02",
+        "createRepo answers the request and not the manifest.",
+        "Clients cannot read the answer.",
+        "Answer the stored manifest.";
+    Rule(REMOVAL_LAG_MS) "create-visible-late", Must "AVP-6-03",
+        "A new repository is found 60 milliseconds after it was answered.",
+        "The first pull after a create says 404; reading from a replica is the usual cause.",
+        "Read from where you write.";
+}
+
+fn envelope_dropped(place: &Call, _: &Repo, repo: &mut Repo) -> bool {
+    if !creates(place) {
+        return false;
+    }
+    repo.envelope = Value::Null;
+    true
+}
+
+fn version_zero(place: &Call, _: &Repo, repo: &mut Repo) -> bool {
+    creates(place) && std::mem::take(&mut repo.version) != 0
+}
+
+fn epoch_zero(place: &Call, _: &Repo, repo: &mut Repo) -> bool {
+    creates(place) && std::mem::take(&mut repo.epoch) != 0
+}
+
+fn scheme_default(place: &Call, _: &Repo, repo: &mut Repo) -> bool {
+    creates(place) && std::mem::replace(&mut repo.scheme, DEFAULT_SCHEME.to_owned()) != DEFAULT_SCHEME
+}
+
+fn other_id(place: &Call, _: &Repo, repo: &mut Repo) -> bool {
+    if creates(place) {
+        repo.id = format!("repo-{}", repo.id.len());
+    }
+    creates(place)
+}
+
+fn policy_dropped(place: &Call, _: &Repo, repo: &mut Repo) -> bool {
+    creates(place) && repo.policy.take() == Some(true)
+}
+
+fn policy_false(place: &Call, _: &Repo, repo: &mut Repo) -> bool {
+    creates(place) && repo.policy == Some(true) && repo.policy.replace(false).is_some()
+}
+
+fn policy_true(place: &Call, _: &Repo, repo: &mut Repo) -> bool {
+    let here = creates(place) && repo.policy.is_none();
+    if here {
+        repo.policy = Some(true);
+    }
+    here
+}
+
+fn policy_always(place: &Call, _: &Repo, repo: &mut Repo) -> bool {
+    let here = creates(place) && repo.policy == Some(false);
+    if here {
+        repo.policy = Some(true);
+    }
+    here
+}
+
+fn creates(place: &Call) -> bool {
+    place.operation == Operation::CreateRepo
+}
+
+fn duplicate_400(_: &AnswerContext<'_>, answer: &mut Answer) -> bool {
+    restate(
+        answer,
+        Answer::new(
+            400,
+            json!({ "error": "invalid repository id", "code": "bad_request" }),
+        ),
+    )
+}
+
+fn duplicate_500(_: &AnswerContext<'_>, answer: &mut Answer) -> bool {
+    restate(
+        answer,
+        Answer::new(500, json!({ "error": "UNIQUE constraint failed: repos.id" })),
+    )
+}
+
+fn restate(answer: &mut Answer, instead: Answer) -> bool {
+    let here = answer.status == 409;
+    if here {
+        *answer = instead;
+    }
+    here
+}
+
+fn created_201(scene: &AnswerContext<'_>, answer: &mut Answer) -> bool {
+    let here = scene.on(Operation::CreateRepo) && answer.status == 200;
+    if here {
+        answer.status = 201;
+    }
+    here
+}
+
+fn echo(scene: &AnswerContext<'_>, answer: &mut Answer) -> bool {
+    let here = scene.on(Operation::CreateRepo) && answer.status == 200;
+    if here {
+        *answer = Answer::ok(scene.sent());
+    }
+    here
+}

@@ -1,0 +1,326 @@
+//! What addMember and fetchMemberKey get wrong.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+
+use super::push::drop_bindings;
+use crate::avp::Operation;
+use crate::avp::server::answer::Answer;
+use crate::avp::server::core::Call;
+use crate::avp::server::deviation::{AnswerContext, faults};
+use crate::avp::server::message_access;
+use crate::avp::server::vault::Repo;
+
+faults! { "members";
+    Rule(READD_UNGUARDED) "add-again-before-membership", Must "AVP-6-15" and "AVP-10-03",
+        "An entry that is there already is answered with the manifest before the caller is looked at.",
+        "Whoever knows a member's public entry reads the whole roster.",
+        "Look at the caller first.";
+    Rule(READD_UNBOUND) "add-again-drops-the-binding", Must "AVP-9-01",
+        "A member who is added again loses the keyBindingSig.",
+        "Members cannot be verified any more after an invitation was repeated.",
+        "Change nothing where the member is there already.";
+    Rule(FETCH_MISS_CACHED) "fetch-remembers-the-missing", Must "AVP-6-14" and "AVP-6-16",
+        "That a member is unknown is remembered for two seconds.",
+        "Who was just invited cannot be given keys.",
+        "Drop what is remembered with every write, or remember hits alone.";
+    Rule(FETCH_EPOCH) "fetch-tells-the-repositorys-epoch", Must "AVP-6-14",
+        "A fetched entry carries the repository's epoch instead of its own.",
+        "Clients look for a key of the wrong epoch.",
+        "Answer the entry as it was sent.";
+    Rule(ANSWERED_ONLY) "add-answered-not-stored", Must "AVP-6-11",
+        "addMember answers the manifest with the new member, and stores nothing.",
+        "Invited people are told that they are in, and are not.",
+        "Commit the transaction before you answer.";
+    Rule(NO_ACCESS) "added-without-access", Must "AVP-6-11",
+        "Who was added is in the roster and has no access: only the creator has.",
+        "Invited people cannot open what they were invited to.",
+        "Authorize by the roster, not by a list of your own.";
+    Rule(FIRST_EPOCH) "add-refused-after-rotation", Must "AVP-6-11",
+        "An entry is held against the epoch of the creation, and refused once the key was rotated.",
+        "Nobody can be invited any more once somebody was removed.",
+        "Hold entries against the current epoch, or against none.";
+    Write(shared_key_dropped) "add-drops-a-shared-key", Must "AVP-6-11",
+        "A member whose X25519 key is that of another member is answered and not recorded, since the column is unique.",
+        "Somebody with two identities on one device cannot be invited.",
+        "Only the member id tells members apart.";
+    Write(binding_trimmed) "add-trims-the-binding", Must "AVP-9-01",
+        "A keyBindingSig loses the blanks at its ends.",
+        "What was signed is not what is served.",
+        "Store the text as it came.";
+    Write(bumps_version) "add-moves-version", Must "AVP-6-17",
+        "addMember moves the version.",
+        "Clients pull what did not change, and fail to decrypt it.",
+        "Leave the version: it belongs to the payload.";
+    Write(bumps_epoch) "add-moves-epoch", Must "AVP-6-17",
+        "addMember moves the key epoch.",
+        "Clients look for a key that does not exist.",
+        "Leave the epoch: nothing was rotated.";
+    Write(wrap_copied) "add-copies-a-wrapped-key", Must "AVP-4-01",
+        "The new member's wrapped key is a copy of the first member's.",
+        "The new member can decrypt nothing.",
+        "Store the entry as it was sent.";
+    Write(keys_swapped) "add-stores-one-key-twice", Must "AVP-4-01",
+        "The new member's x25519PublicKey is stored as the other public key.",
+        "The next rotation wraps a key that the member cannot unwrap.",
+        "Check the mapping of columns: both are 32 bytes, and no type tells them apart.";
+    Write(first_dropped) "add-keeps-two-entries", Must "AVP-6-11",
+        "A third member takes the place of the second.",
+        "Whoever was invited before loses access.",
+        "Append to the roster.";
+    Write(binding_dropped) "add-drops-the-binding", Must "AVP-9-01",
+        "The new member's keyBindingSig is not stored.",
+        "Members cannot verify who joined.",
+        "Store the entry as it was sent.";
+    Write(others_bindings_dropped) "add-drops-other-bindings", Must "AVP-9-01",
+        "When a member is added, the others lose their keyBindingSig.",
+        "Members cannot verify each other any more.",
+        "Insert one row; do not write the roster back from a type that lacks the field.";
+    Write(policy_dropped) "add-drops-the-policy", Must "AVP-5.1-03",
+        "addMember drops shareRefreshTokens.",
+        "Members stop sharing refresh tokens that their repository allows.",
+        "Change the roster alone.";
+    Rule(BINDING_REQUIRED) "add-requires-binding", Must "AVP-6-11",
+        "An entry whose keyBindingSig is null or absent is refused.",
+        "Members of servers without an issuer cannot be invited.",
+        "The field is optional, and null stands for absent.";
+    Rule(BINDING_CHECKED) "add-checks-binding", Must "AVP-9-01",
+        "An entry whose keyBindingSig is no signature of 64 bytes is refused.",
+        "Clients of issuers with other signatures cannot be invited.",
+        "Do not look at it: it is for the clients.";
+    Answer(created_201) "add-answers-201", Must "AVP-6-22",
+        "addMember answers 201.",
+        "Clients that ask for 200 report an error.",
+        "Answer 200.";
+    Answer(answers_entry) "add-answers-the-entry", Must "AVP-2-02",
+        "addMember answers the entry and not the manifest.",
+        "Clients cannot read the answer.",
+        "Answer the manifest.";
+    Answer(answers_before) "add-answers-the-old-roster", Must "AVP-6-11",
+        "addMember answers the roster as it was before.",
+        "Who invites believes that it failed.",
+        "Build the answer after the write.";
+    Rule(READD_TWICE) "readd-lists-twice", Should "AVP-7-04" and "AVP-6-11",
+        "A member who is added again is listed twice.",
+        "Rosters grow with each retry, and removal leaves one of the two.",
+        "Give the roster a key of repository and member.";
+    Rule(READD_REFUSED) "readd-refused", Should "AVP-7-04",
+        "A member who is added again under the same keys is refused with 400.",
+        "After a lost answer the retry looks like a failure.",
+        "Answer the current manifest.";
+    Rule(READD_409) "readd-answers-409", Should "AVP-7-04",
+        "A member who is added again under the same keys is refused with 409.",
+        "After a lost answer the retry looks like a failure.",
+        "Answer the current manifest.";
+    Rule(READD_VERSION) "readd-moves-version", Must "AVP-6-17" and "AVP-7-04",
+        "A member who is added again moves the version.",
+        "Clients pull what did not change, and fail to decrypt it.",
+        "Write nothing where nothing changes.";
+    Rule(FETCH_FIRST) "fetch-answers-the-first", Must "AVP-6-14",
+        "fetchMemberKey answers the first entry of the roster.",
+        "Keys are wrapped for the wrong person.",
+        "Ask for the member as well as for the repository.";
+    Answer(fetch_no_binding) "fetch-omits-the-binding", Must "AVP-6-14",
+        "fetchMemberKey leaves keyBindingSig out.",
+        "Members cannot verify the entry.",
+        "Answer the entry as it is stored.";
+    Answer(fetch_enveloped) "fetch-wraps-the-entry", Must "AVP-2-02",
+        "fetchMemberKey answers the entry inside another object.",
+        "Clients cannot read the answer.",
+        "Answer the entry itself.";
+    Answer(fetch_keys_only) "fetch-answers-public-keys-only", Must "AVP-2-02",
+        "fetchMemberKey answers the public keys and leaves the wrapped key out.",
+        "Clients cannot read the answer.",
+        "Answer the whole entry.";
+    Rule(FETCH_CACHED) "fetch-cached", Must "AVP-6-14" and "AVP-6-16",
+        "Entries are served from a cache for two seconds.",
+        "After a rotation members unwrap an old key.",
+        "Drop the cache's entries at each write of the roster.";
+    Rule(FETCH_FOLDED) "fetch-compares-without-case", Must "AVP-6-16",
+        "fetchMemberKey compares member ids without regard to case.",
+        "A client that asks for somebody who is no member is given another's key.",
+        "Give the column a binary collation: base64 tells capitals from small letters.";
+    Rule(FETCH_LIKE) "fetch-compares-beginnings", Must "AVP-6-16",
+        "fetchMemberKey answers the first member whose id begins with what was asked for.",
+        "A client that asks with half an id is given somebody's key.",
+        "Compare for equality, not with LIKE or a range.";
+    Rule(FETCH_REMOVED) "fetch-serves-removed", Must "AVP-6-16",
+        "The entry of a removed member is still served.",
+        "Members wrap keys for somebody who left.",
+        "Delete the entry with the membership.";
+    Answer(fetch_unknown_200) "fetch-unknown-answers-200", Must "AVP-6-16",
+        "An unknown member is answered with 200 and null.",
+        "Clients break on what they cannot read.",
+        "Answer 404.";
+    Answer(fetch_unknown_403) "fetch-unknown-answers-403", Must "AVP-6-16",
+        "An unknown member is answered with 403.",
+        "Clients believe that they were removed.",
+        "Answer 404.";
+    Answer(fetch_unknown_500) "fetch-unknown-answers-500", Must "AVP-6-16",
+        "An unknown member ends in a 500.",
+        "Clients retry for ever; a null that nobody expected is the usual cause.",
+        "Answer 404.";
+}
+
+fn shared_key_dropped(_: &Call, before: &Repo, repo: &mut Repo) -> bool {
+    let known = |entry: &Value| {
+        before
+            .roster
+            .iter()
+            .any(|old| old["x25519PublicKey"] == entry["x25519PublicKey"])
+    };
+    let added = repo.roster.len() > before.roster.len();
+    let here = added && repo.roster.last().is_some_and(known);
+    if here {
+        repo.roster.pop();
+    }
+    here
+}
+
+fn binding_trimmed(_: &Call, _: &Repo, repo: &mut Repo) -> bool {
+    let mut trimmed = false;
+    for entry in &mut repo.roster {
+        let binding = entry["keyBindingSig"].as_str().unwrap_or_default();
+        let bare = binding.trim().to_owned();
+        if bare != binding {
+            entry["keyBindingSig"] = json!(bare);
+            trimmed = true;
+        }
+    }
+    trimmed
+}
+
+fn bumps_version(place: &Call, _: &Repo, repo: &mut Repo) -> bool {
+    repo.version = repo.version.saturating_add(i64::from(adds(place)));
+    adds(place)
+}
+
+fn bumps_epoch(place: &Call, _: &Repo, repo: &mut Repo) -> bool {
+    repo.epoch = repo.epoch.saturating_add(i64::from(adds(place)));
+    adds(place)
+}
+
+fn wrap_copied(place: &Call, before: &Repo, repo: &mut Repo) -> bool {
+    let wrapped = before.roster.first().map(|entry| entry["wrappedDataKey"].clone());
+    added(place, repo).zip(wrapped).is_some_and(|(entry, wrapped)| {
+        std::mem::replace(&mut entry["wrappedDataKey"], wrapped.clone()) != wrapped
+    })
+}
+
+fn keys_swapped(place: &Call, _: &Repo, repo: &mut Repo) -> bool {
+    added(place, repo).is_some_and(|entry| {
+        let key = entry["ed25519PublicKey"].clone();
+        std::mem::replace(&mut entry["x25519PublicKey"], key.clone()) != key
+    })
+}
+
+fn first_dropped(place: &Call, _: &Repo, repo: &mut Repo) -> bool {
+    let here = adds(place) && repo.roster.len() > 2;
+    if here {
+        repo.roster.remove(1);
+    }
+    here
+}
+
+fn binding_dropped(place: &Call, _: &Repo, repo: &mut Repo) -> bool {
+    added(place, repo).is_some_and(|entry| drop_bindings(std::slice::from_mut(entry)))
+}
+
+fn others_bindings_dropped(place: &Call, before: &Repo, repo: &mut Repo) -> bool {
+    let others = before.roster.len().min(repo.roster.len());
+    adds(place) && drop_bindings(&mut repo.roster[..others])
+}
+
+fn policy_dropped(place: &Call, _: &Repo, repo: &mut Repo) -> bool {
+    adds(place) && repo.policy.take() == Some(true)
+}
+
+fn adds(place: &Call) -> bool {
+    place.operation == Operation::AddMember
+}
+
+fn added<'a>(place: &Call, repo: &'a mut Repo) -> Option<&'a mut Value> {
+    repo.roster
+        .last_mut()
+        .filter(|entry| adds(place) && entry.is_object())
+}
+
+fn created_201(scene: &AnswerContext<'_>, answer: &mut Answer) -> bool {
+    let here = scene.on(Operation::AddMember) && answer.status == 200;
+    if here {
+        answer.status = 201;
+    }
+    here
+}
+
+fn answers_entry(scene: &AnswerContext<'_>, answer: &mut Answer) -> bool {
+    let here = scene.on(Operation::AddMember) && answer.status == 200;
+    if here {
+        *answer = Answer::ok(scene.sent()["member"].clone());
+    }
+    here
+}
+
+fn answers_before(scene: &AnswerContext<'_>, answer: &mut Answer) -> bool {
+    let manifest = message_access::manifest(answer).filter(|_| scene.on(Operation::AddMember));
+    let members = manifest.and_then(|manifest| manifest.get_mut("members")?.as_array_mut());
+    members.is_some_and(|members| members.pop().is_some())
+}
+
+fn fetch_no_binding(scene: &AnswerContext<'_>, answer: &mut Answer) -> bool {
+    scene.on(Operation::FetchMemberKey)
+        && message_access::entries(answer, |entry| {
+            entry
+                .remove("keyBindingSig")
+                .is_some_and(|signature| !signature.is_null())
+        })
+}
+
+fn fetch_enveloped(scene: &AnswerContext<'_>, answer: &mut Answer) -> bool {
+    let entry = message_access::object(answer)
+        .filter(|_| scene.on(Operation::FetchMemberKey))
+        .cloned();
+    entry.is_some_and(|entry| {
+        *answer = Answer::ok(json!({ "member": entry }));
+        true
+    })
+}
+
+fn fetch_keys_only(scene: &AnswerContext<'_>, answer: &mut Answer) -> bool {
+    let entry = message_access::object(answer).filter(|_| scene.on(Operation::FetchMemberKey));
+    entry.is_some_and(|entry| entry.remove("wrappedDataKey").is_some())
+}
+
+fn fetch_unknown_200(scene: &AnswerContext<'_>, answer: &mut Answer) -> bool {
+    unknown(scene, answer, Answer::ok(Value::Null))
+}
+
+fn fetch_unknown_403(scene: &AnswerContext<'_>, answer: &mut Answer) -> bool {
+    unknown(
+        scene,
+        answer,
+        Answer::new(403, json!({ "error": "not allowed", "code": "forbidden" })),
+    )
+}
+
+fn fetch_unknown_500(scene: &AnswerContext<'_>, answer: &mut Answer) -> bool {
+    unknown(
+        scene,
+        answer,
+        Answer::new(500, json!({ "error": "nil pointer dereference" })),
+    )
+}
+
+fn unknown(scene: &AnswerContext<'_>, answer: &mut Answer, instead: Answer) -> bool {
+    let here = scene.on(Operation::FetchMemberKey) && answer.status == 404;
+    if here {
+        *answer = instead;
+    }
+    here
+}
+
+/// Whether a signature is one of 64 bytes, for servers that look.
+pub(in crate::avp::server) fn is_signature(text: &str) -> bool {
+    STANDARD.decode(text).is_ok_and(|bytes| bytes.len() == 64)
+}

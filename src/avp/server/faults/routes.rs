@@ -1,0 +1,205 @@
+//! What is got wrong between the bytes of a path and the id they stand for.
+
+use std::borrow::Cow;
+
+use crate::avp::server::deviation::faults;
+use crate::avp::server::route::decode;
+use crate::avp::server::state::State;
+
+faults! { "routes";
+    Rule(SLASH_UNGUARDED) "slash-goes-around-the-token", Must "AVP-3-10",
+        "A route with a slash behind it is served, and not asked for a token.",
+        "Anybody reads and writes everything.",
+        "Guard the routes where they are served, not by a list of their paths.";
+    Rule(DECODED_FIRST) "path-decoded-before-routing", Must "AVP-7-06",
+        "Paths are decoded before they are split, so that an escaped slash makes a segment.",
+        "Half of all member ids lead nowhere.",
+        "Route on the escaped path, and decode each segment.";
+    Rule(DECODED_TWICE) "path-decoded-twice", Must "AVP-7-06",
+        "Segments are decoded twice.",
+        "Ids with a percent sign lead nowhere.",
+        "Decode once; the framework has done so already.";
+    Rule(NOT_DECODED) "path-not-decoded", Must "AVP-7-06",
+        "Segments are not decoded.",
+        "No member id is ever found.",
+        "Decode each segment after routing.";
+    Rule(PLUS_AS_SPACE) "path-plus-as-space", Must "AVP-7-06",
+        "A plus sign in a path is taken for a space, escaped or not.",
+        "Member ids with a plus sign lead nowhere.",
+        "Decode as a path and not as a form.";
+    Rule(SLASH_REFUSED) "path-escaped-slash-refused", Must "AVP-7-06",
+        "Paths with an escaped slash are refused with 400.",
+        "Half of all member ids are refused.",
+        "Allow escaped slashes in the web server's configuration.";
+    Rule(FOLDED) "path-folded", Must "AVP-7-06",
+        "Paths are compared in lower case.",
+        "Ids with capitals lead nowhere.",
+        "Leave the case of paths alone.";
+    Rule(LATIN) "path-as-latin-1", Must "AVP-7-06",
+        "Escapes in a path are decoded as Latin-1.",
+        "Ids beyond ASCII lead nowhere.",
+        "Decode as UTF-8.";
+    Rule(SPACES_TRIMMED) "path-segments-trimmed", Must "AVP-7-06",
+        "Segments lose the white space and dots at their ends.",
+        "Ids that end so lead nowhere.",
+        "Leave ids alone.";
+    Rule(IDS_FOLDED) "ids-compared-without-case", Must "AVP-4-01",
+        "Repository ids are compared without regard to case.",
+        "Two repositories whose ids differ in case are one; a case-insensitive collation is the usual cause.",
+        "Give the column a binary collation.";
+    Rule(IDS_AS_PATTERNS) "ids-matched-as-patterns", Must "AVP-6-16",
+        "A repository id is looked up with LIKE: a percent sign stands for any characters, an underscore for one.",
+        "Whoever sends wildcards reaches repositories whose ids they do not know.",
+        "Compare ids for equality.";
+    Rule(IDS_AS_NUMBERS) "ids-of-digits-as-numbers", Must "AVP-6-16",
+        "An id of digits alone is taken for a number, so that zeros in front of it do not count.",
+        "Two ids are one.",
+        "Ids are text: keep the driver and the column from converting them.";
+    Rule(IDS_CUT_AT_NUL) "ids-cut-at-nul", Must "AVP-6-16",
+        "Of an id what stands behind a NUL character is lost.",
+        "Two ids are one.",
+        "Pass lengths along with strings, or refuse a NUL.";
+    Rule(IDS_CUT) "ids-compared-by-64-characters", Must "AVP-4-01",
+        "Of a repository id the first 64 characters count.",
+        "Two repositories whose ids begin alike are one.",
+        "Use a column that holds any id, or refuse those it does not hold.";
+}
+
+/// The path as a server that mistreats it sees it.
+pub(in crate::avp::server) fn path<'a>(state: &State, path: &'a str) -> Cow<'a, str> {
+    if state.is_faultless() {
+        return Cow::Borrowed(path);
+    }
+    let changed = match () {
+        () if state.is(DECODED_FIRST) => decode(path).map(|path| path.replace('%', "%25")),
+        () if state.is(DECODED_TWICE) => decode(path).map(|again| keep_slashes(path, &again)),
+        () if state.is(NOT_DECODED) => Some(path.replace('%', "%25")),
+        () if state.is(PLUS_AS_SPACE) => Some(path.replace("%2B", "%20").replace('+', "%20")),
+        () if state.is(FOLDED) => Some(path.to_lowercase()),
+        () if state.is(LATIN) => latin(path),
+        () if state.is(SPACES_TRIMMED) => Some(trim(path)),
+        () => None,
+    };
+    match changed {
+        Some(changed) if changed != path => {
+            state.fire();
+            Cow::Owned(changed)
+        }
+        _ => Cow::Borrowed(path),
+    }
+}
+
+/// The id under which a server that mistreats ids keeps a repository.
+pub(in crate::avp::server) fn id<'a>(state: &State, id: &'a str) -> Cow<'a, str> {
+    let changed = match () {
+        () if state.is(IDS_FOLDED) => id.to_lowercase(),
+        () if state.is(IDS_CUT) => id.chars().take(64).collect(),
+        () if state.is(IDS_AS_PATTERNS) => matching(state, id),
+        () if state.is(IDS_AS_NUMBERS) && id.bytes().all(|byte| byte.is_ascii_digit()) => {
+            id.trim_start_matches('0').to_owned()
+        }
+        () if state.is(IDS_CUT_AT_NUL) => id.split('\0').next().unwrap_or_default().to_owned(),
+        () => return Cow::Borrowed(id),
+    };
+    if changed != id {
+        state.fire();
+    }
+    Cow::Owned(changed)
+}
+
+/// Whether an id is that of a repository, on a server that mistreats ids. Takes no lock, and so can be asked under one.
+pub(in crate::avp::server) fn is_same(state: &State, named: &str, known: &str) -> bool {
+    match state.is(IDS_AS_PATTERNS) {
+        true => is_like(known.as_bytes(), named.as_bytes()),
+        false => id(state, named) == known,
+    }
+}
+
+/// The id of a repository that a pattern of SQL matches; the pattern itself where there is none.
+fn matching(state: &State, pattern: &str) -> String {
+    let vault = state.vault();
+    let found = vault
+        .repos
+        .keys()
+        .find(|id| is_like(id.as_bytes(), pattern.as_bytes()));
+    found.map_or_else(|| pattern.to_owned(), String::clone)
+}
+
+fn is_like(text: &[u8], pattern: &[u8]) -> bool {
+    match (pattern, text) {
+        ([], text) => text.is_empty(),
+        ([b'%', rest @ ..], text) => (0..=text.len()).any(|at| is_like(&text[at..], rest)),
+        ([b'_', rest @ ..], [_, text @ ..]) => is_like(text, rest),
+        ([wanted, rest @ ..], [byte, text @ ..]) => wanted == byte && is_like(text, rest),
+        _ => false,
+    }
+}
+
+/// A path decoded once whose slashes are still where they were: segment by segment, slashes escaped again.
+fn keep_slashes(path: &str, decoded: &str) -> String {
+    let segments = path
+        .split('/')
+        .map(|segment| decode(segment).unwrap_or_default().replace('/', "%2F"));
+    match path.contains("%2F") || path.contains("%2f") {
+        true => segments.collect::<Vec<_>>().join("/"),
+        false => decoded.to_owned(),
+    }
+}
+
+/// The bytes of the escapes, each for a character of its own, escaped as UTF-8 so that they are found so.
+fn latin(path: &str) -> Option<String> {
+    let mut out = String::new();
+    let mut rest = path;
+    while let Some(at) = rest.find('%') {
+        let byte = u8::from_str_radix(rest.get(at + 1..at + 3)?, 16).ok()?;
+        out.push_str(&rest[..at]);
+        match byte.is_ascii() {
+            true => out.push_str(&rest[at..at + 3]),
+            false => char::from(byte)
+                .encode_utf8(&mut [0; 4])
+                .bytes()
+                .for_each(|byte| out.push_str(&format!("%{byte:02X}"))),
+        }
+        rest = &rest[at + 3..];
+    }
+    Some(out + rest)
+}
+
+fn trim(path: &str) -> String {
+    let bare = |segment: &str| -> String {
+        let mut segment = segment;
+        while let Some(shorter) = segment
+            .strip_suffix("%20")
+            .or_else(|| segment.strip_suffix('.'))
+            .or_else(|| segment.strip_prefix("%20"))
+        {
+            segment = shorter;
+        }
+        segment.to_owned()
+    };
+    path.split('/').map(bare).collect::<Vec<_>>().join("/")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_become_characters_of_their_own() {
+        assert_eq!(latin("/a%C3%A9%2Fb").as_deref(), Some("/a%C3%83%C2%A9%2Fb"));
+        assert_eq!(latin("/a%C"), None);
+    }
+
+    #[test]
+    fn wildcards_stand_for_what_they_stand_for_in_sql() {
+        let like = |text: &str, pattern: &str| is_like(text.as_bytes(), pattern.as_bytes());
+        assert!(like("abc", "a_c") && like("abc", "a%") && like("abc", "%") && like("abc", "abc"));
+        assert!(!like("abc", "a_") && !like("abc", "b%") && !like("abc", "abd"));
+    }
+
+    #[test]
+    fn a_second_decoding_leaves_slashes_where_they_are() {
+        assert_eq!(keep_slashes("/x/a%252B%2F", ""), "/x/a%2B%2F");
+        assert_eq!(trim("/v1/a.%20/b"), "/v1/a/b");
+    }
+}
