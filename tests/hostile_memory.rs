@@ -9,7 +9,7 @@ use std::time::Duration;
 use avp_conform::http::{Client, ClientOptions, Endpoint, Request, Service};
 use tokio::task::JoinSet;
 
-#[path = "hostile/bank.rs"]
+#[path = "it/support/bank/mod.rs"]
 mod bank;
 
 /// As many exchanges at once as a run with many jobs may have.

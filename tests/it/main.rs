@@ -1,0 +1,34 @@
+//! The tests that see the program, its library and its reference server from outside: one program, so that all is linked once.
+//!
+//! Beside it stand those that need a process of their own: `cases` and `variations`, which make a test of each case and of each
+//! variation, and `hostile_memory`, which measures the memory of its process. What is here runs side by side in one process, so
+//! no test changes what belongs to the process: its environment, its working directory, its limits.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a test that cannot be set up fails, and one that is skipped says so"
+)]
+
+mod baseline;
+mod cli;
+mod crypto_vectors;
+mod delivery;
+mod docs;
+mod hostile;
+mod hostile_client;
+mod html;
+mod load;
+mod null_servers;
+mod published;
+mod rejudge;
+mod reports;
+mod repro;
+mod secrets;
+mod selftest;
+mod server;
+mod support;
+mod target;
+mod tls;
+mod wire;

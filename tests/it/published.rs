@@ -1,0 +1,99 @@
+//! `reports/reference.*` are the results of the reference server: written by `UPDATE=1 cargo test --test it published`, and
+//! held against a run. Times, seeds and whatever else differs from run to run are not in them.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
+
+use avp_conform::avp::server::Behaviour;
+use avp_conform::record::Record;
+use avp_conform::record::verdict::Verdict;
+use serde_json::{Value, json};
+
+use crate::support::live;
+
+fn summary(record: &Record) -> Value {
+    let requirement = |it: &avp_conform::record::RequirementRecord| json!({ "id": it.id, "level": it.level, "verdict": it.verdict, "cases": it.cases.len(), "reason": it.reason });
+    let case = |it: &avp_conform::record::CaseRecord| json!({ "id": it.id, "verdict": it.verdict, "reason": it.reason });
+    json!({
+        "tool": record.tool,
+        "target": "embedded",
+        "spec": record.spec,
+        "verdict": record.verdict,
+        "summary": record.summary,
+        "requirements": record.requirements.iter().map(requirement).collect::<Vec<_>>(),
+        "cases": record.cases.iter().map(case).collect::<Vec<_>>(),
+    })
+}
+
+fn page(record: &Record) -> String {
+    let count = |verdict| {
+        record
+            .requirements
+            .iter()
+            .filter(|it| it.verdict == verdict)
+            .count()
+    };
+    let mut page = format!(
+        "# Results of the reference server\n\n\
+         The server that is built into avp-conform {}, under its own suite: **{}** with AVP {}.\n\
+         {} cases; of {} requirements {} are verified, {} do not apply, {} are open or broken.\n\n\
+         Made by `UPDATE=1 cargo test --test it published`; a test holds it against a run.\n\n\
+         | requirement | level | result | cases | rule |\n|---|---|---|--:|---|\n",
+        record.tool.version,
+        record.verdict,
+        record.spec,
+        record.cases.len(),
+        record.requirements.len(),
+        count(Verdict::Pass),
+        count(Verdict::NotApplicable),
+        record.requirements.len() - count(Verdict::Pass) - count(Verdict::NotApplicable),
+    );
+    for it in &record.requirements {
+        let reason = match (it.verdict, &it.reason) {
+            (Verdict::Pass, _) | (_, None) => String::new(),
+            (_, Some(reason)) => format!(" ({reason})"),
+        };
+        _ = writeln!(
+            page,
+            "| {} | {} | {}{reason} | {} | {} |",
+            it.id,
+            it.level,
+            it.verdict,
+            it.cases.len(),
+            it.text.replace('|', "\\|")
+        );
+    }
+    let other = record.cases.iter().filter(|case| case.verdict != Verdict::Pass);
+    let lines: Vec<String> = other
+        .map(|case| {
+            let reason = case.reason.clone().unwrap_or_default();
+            format!("- {}: {}: {reason}\n", case.id, case.verdict)
+        })
+        .collect();
+    if !lines.is_empty() {
+        _ = write!(page, "\n## Cases that did not pass\n\n{}", lines.concat());
+    }
+    page
+}
+
+#[test]
+fn the_published_results_are_in_step() {
+    let record = live::against(Behaviour::Plain, &[]);
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("reports");
+    for (name, made) in [
+        ("reference.json", format!("{:#}\n", summary(&record))),
+        ("reference.md", page(&record)),
+    ] {
+        let path = directory.join(name);
+        if std::env::var_os("UPDATE").is_some() {
+            fs::create_dir_all(&directory).unwrap();
+            fs::write(&path, &made).unwrap();
+        }
+        let stored = fs::read_to_string(&path).unwrap_or_default();
+        assert!(
+            stored == made,
+            "reports/{name} is out of step: UPDATE=1 cargo test --test it published"
+        );
+    }
+}

@@ -1,0 +1,193 @@
+//! The self-test: a part of it for real, and the published matrix held against the suite and the server as they are.
+
+use std::sync::Arc;
+
+use assert_cmd::Command;
+use avp_conform::avp::cases::{Suite, embedded_sources};
+use avp_conform::avp::server::{Behaviour, faults, find_fault, find_variation, variations};
+use avp_conform::case::Source;
+use avp_conform::selftest::{
+    self, CANARY, Matrix, MutantStatus, PUBLISHED_JSON, PUBLISHED_MARKDOWN, Selftest, SelftestOutcome,
+    Settings,
+};
+
+const REMEDY: &str = "the published matrix is out of date: run `cargo run --release -- selftest --accept`";
+
+/// A few servers of every kind: enough to see that the self-test sees.
+const FAULTS: [&str; 5] = [
+    CANARY,
+    "push-ignores-expected",
+    "errors-as-text",
+    "open-pull",
+    "pull-unchanged-with-envelope",
+];
+
+fn suite() -> Suite {
+    let names: Vec<&str> = faults().iter().map(|fault| fault.name).collect();
+    Suite::load(embedded_sources(), &names).expect("the built-in cases are sound")
+}
+
+fn published() -> &'static Matrix {
+    selftest::published().expect("the published matrix can be read")
+}
+
+#[test]
+fn a_few_faults_are_caught_and_conformant_servers_are_not() {
+    let varied = ["null-envelope", "chunked"]
+        .map(|name| Behaviour::Varied(find_variation(name).expect("a variation of that name")));
+    let faulty = FAULTS.map(|name| Behaviour::Faulty(find_fault(name).expect("a fault of that name")));
+    let behaviours: Vec<Behaviour> = std::iter::once(Behaviour::Plain)
+        .chain(varied)
+        .chain(faulty)
+        .collect();
+    let bench = Selftest::new(Arc::new(suite()), Settings::default()).expect("a server starts");
+    let bench = Arc::new(bench);
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let observations = runtime
+        .block_on(selftest::observe(Arc::clone(&bench), &behaviours, |_| {}))
+        .expect("every run comes to an end");
+    let matrix = Matrix::of(bench.suite(), bench.selected(), &observations, false);
+    let shown = selftest::text(&matrix, avp_conform::report::paint::Paint::default());
+    assert!(matrix.plain.green && matrix.canary, "{shown}");
+    assert_eq!(
+        matrix.false_alarms().count() + matrix.survivors().count(),
+        0,
+        "{shown}"
+    );
+    assert_eq!(matrix.standing, SelftestOutcome::Sound, "{shown}");
+}
+
+/// A case that is wrong about servers that use one freedom, among them one that shares its server with another.
+#[test]
+fn of_variations_that_share_a_server_the_right_one_is_named() {
+    const WRONG: &str = "about = 'x'\n[[case]]\nid = 'wrong/step'\ntitle = 'x'\nchecks = ['AVP-6-09']\n\
+                         kills = ['canary']\nrepo = {}\n[[case.step]]\npull = {}\nanswer = 'unchanged'\n\
+                         [[case.step]]\npush = { version = 'current+3' }\nanswer = 'granted'\n";
+    let source = Source {
+        name: "wrong.toml".to_owned(),
+        text: WRONG.to_owned(),
+    };
+    let wrong = Suite::load(vec![source], &[CANARY]).unwrap_or_else(|problems| panic!("{problems:?}"));
+    let varied = ["null-envelope", "long-nonces", "strict-steps", "chunked"]
+        .map(|name| Behaviour::Varied(find_variation(name).expect("a variation of that name")));
+    let bench = Selftest::new(Arc::new(wrong), Settings::default()).expect("a server starts");
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let observations = runtime
+        .block_on(selftest::observe(Arc::new(bench), &varied, |_| {}))
+        .expect("every run comes to an end");
+    let seen = observations.iter().map(|observation| {
+        assert!(observation.fired > 0, "{observation:?}");
+        let blamed = !observation.broken.is_empty();
+        (observation.behaviour.name().unwrap_or_default(), blamed)
+    });
+    assert_eq!(
+        seen.collect::<Vec<_>>(),
+        [
+            ("null-envelope", false),
+            ("long-nonces", false),
+            ("strict-steps", true),
+            ("chunked", false)
+        ]
+    );
+}
+
+#[test]
+fn the_published_matrix_is_that_of_this_suite_and_this_server() {
+    let matrix = published();
+    assert_eq!(matrix.suite, suite().hash, "{REMEDY}");
+    let row = |name: &str, breaks: &str, level| format!("{name} {breaks} {level}");
+    let known = faults()
+        .iter()
+        .map(|fault| row(fault.name, &fault.breaks.join(" "), fault.level));
+    let shown = matrix
+        .faults
+        .iter()
+        .map(|fault| row(&fault.name, &fault.breaks.join(" "), fault.level));
+    assert_eq!(shown.collect::<Vec<_>>(), known.collect::<Vec<_>>(), "{REMEDY}");
+    let known = variations().iter().map(|variation| variation.name);
+    let shown = matrix.variations.iter().map(|variation| variation.name.as_str());
+    assert_eq!(shown.collect::<Vec<_>>(), known.collect::<Vec<_>>(), "{REMEDY}");
+}
+
+#[test]
+fn the_published_files_are_written_by_the_program() {
+    assert_eq!(selftest::json(published()), PUBLISHED_JSON, "{REMEDY}");
+    assert_eq!(selftest::markdown(published()), PUBLISHED_MARKDOWN, "{REMEDY}");
+    assert_eq!(selftest::kill_rate(&suite().hash), Some(published().kill_rate));
+    assert_eq!(selftest::kill_rate("another suite"), None);
+}
+
+#[test]
+fn nothing_survives_and_every_requirement_is_proven() {
+    let matrix = published();
+    assert!(matrix.plain.green && matrix.canary);
+    assert!(matrix.faults.iter().all(|row| row.fate == MutantStatus::Killed));
+    assert_eq!(
+        (matrix.must.of, matrix.should.of),
+        (matrix.must.killed, matrix.should.killed)
+    );
+    assert_eq!(matrix.false_alarms().count(), 0);
+    assert_eq!(matrix.unproven.requirements, [""; 0]);
+    assert_eq!(matrix.unproven.cases, [""; 0]);
+    assert_eq!(matrix.unproven.checks, [""; 0]);
+    assert_eq!(matrix.standing, SelftestOutcome::Sound);
+}
+
+/// What `selftest --full --accept` published: every fault that there is, with what it breaks.
+#[test]
+fn what_is_published_of_blame_speaks_of_every_fault() {
+    for fault in faults() {
+        let row = format!("| `{}` | {} |", fault.name, fault.breaks.join(", "));
+        assert!(
+            include_str!("../../reports/blame.md").contains(&row),
+            "reports/blame.md has no row {row}: run `cargo run --release -- selftest --full --accept`"
+        );
+    }
+}
+
+#[test]
+fn the_readme_quotes_the_figures() {
+    let matrix = published();
+    let readme: String = include_str!("../../README.md")
+        .split_whitespace()
+        .collect::<Vec<_>>()
+        .join(" ");
+    let figures = [
+        format!("catches {} of {} faults", matrix.must.killed, matrix.must.of),
+        format!(
+            "{} of {} that break a *should*",
+            matrix.should.killed, matrix.should.of
+        ),
+        format!(
+            "blames {} of {} variations",
+            matrix.false_alarms().count(),
+            matrix.variations.len()
+        ),
+    ];
+    for figure in figures {
+        assert!(readme.contains(&figure), "the README does not say {figure:?}");
+    }
+}
+
+fn command() -> Command {
+    Command::cargo_bin("avp-conform").expect("the binary is built")
+}
+
+#[test]
+fn a_filter_that_selects_nothing_is_told() {
+    let output = command()
+        .args(["selftest", "--filter", "no-such-*"])
+        .output()
+        .expect("it runs");
+    assert_eq!(output.status.code(), Some(5));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("no-such-*"));
+}
+
+#[test]
+fn only_json_and_markdown_can_be_written() {
+    let output = command()
+        .args(["selftest", "--report", "junit=-"])
+        .output()
+        .expect("it runs");
+    assert_eq!(output.status.code(), Some(2));
+}
