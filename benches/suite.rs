@@ -11,17 +11,18 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use std::{fs, io};
 
-use avp_conform::avp::cases::{Suite, embedded_sources};
-use avp_conform::avp::crypto::Seed;
-use avp_conform::avp::driver::RunContext;
-use avp_conform::avp::judge::{Context, Transport, judge};
-use avp_conform::avp::server::{Options, Server, faults};
-use avp_conform::catalogue::SpecVersion;
+use avp_conform::avp::AVP;
+use avp_conform::avp::cases::embedded_sources;
+use avp_conform::avp::server::{Options, Server};
 use avp_conform::cli::config::DEFAULT_JOBS;
 use avp_conform::http::{Client, ClientOptions, Endpoint, Request, Role, Service, Timeouts};
+use avp_conform::judge::{Context, Transport};
+use avp_conform::keys::Seed;
+use avp_conform::protocol::Suite;
 use avp_conform::record::transcript::Transcript;
 use avp_conform::record::{CaseRecord, Record};
 use avp_conform::run::{Jobs, Run, RunInfo, run};
+use avp_conform::session::RunContext;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
@@ -93,8 +94,7 @@ struct Bench {
 
 impl Bench {
     fn new() -> Bench {
-        let names: Vec<&str> = faults().iter().map(|fault| fault.name).collect();
-        let suite = Suite::load(embedded_sources(), &names).unwrap_or_else(|problems| panic!("{problems:?}"));
+        let suite = (AVP.load)(embedded_sources()).unwrap_or_else(|problems| panic!("{problems:?}"));
         let server = || Server::start(Options::default()).expect("a loopback port is free");
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
@@ -115,14 +115,14 @@ impl Bench {
             patience: Timeouts::new(Duration::from_secs(10)),
             seed: Seed::random(),
             generation: 0,
-            spec: SpecVersion::default(),
+            spec: avp_conform::avp::catalogue().newest(),
             slow: false,
             show_secrets,
         };
         Run {
             suite: Arc::clone(&self.suite),
             selected: (0..self.suite.cases.len())
-                .filter(|at| !self.suite.cases[*at].case.slow)
+                .filter(|at| !self.suite.cases[*at].slow)
                 .collect(),
             target: Arc::new(target),
             transport: Transport::Loopback,
@@ -230,7 +230,7 @@ impl Bench {
             .iter()
             .filter_map(|case| {
                 Some((
-                    self.suite.cases.iter().position(|other| other.id() == case.id)?,
+                    self.suite.cases.iter().position(|other| other.id == case.id)?,
                     Transcript::of(case),
                 ))
             })
@@ -244,7 +244,7 @@ impl Bench {
                 let stored = stored.clone();
                 timed(|| {
                     for (index, transcript) in stored {
-                        black_box(judge(&self.suite.cases[index], transcript, &context));
+                        black_box(self.suite.meaning().judge(index, transcript, &context));
                     }
                 })
             })
@@ -258,8 +258,7 @@ impl Bench {
 
     /// (d) loading and linting all cases.
     fn loading(&self, page: &mut Page) {
-        let names: Vec<&str> = faults().iter().map(|fault| fault.name).collect();
-        let load = || timed(|| drop(black_box(Suite::load(embedded_sources(), &names))));
+        let load = || timed(|| drop(black_box((AVP.load)(embedded_sources()))));
         let mut times: Vec<Duration> = (0..ROUNDS).map(|_| load()).collect();
         page.row("(d) loading and linting all cases", show(median(&mut times)));
     }

@@ -4,26 +4,26 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use avp_conform::avp::cases::{Suite, embedded_sources};
-use avp_conform::avp::crypto::Seed;
-use avp_conform::avp::driver::{RunContext, drive};
-use avp_conform::avp::judge::{Context, Transport, judge};
-use avp_conform::avp::server::{Options, Server, faults};
-use avp_conform::catalogue::SpecVersion;
+use avp_conform::avp::AVP;
+use avp_conform::avp::cases::embedded_sources;
+use avp_conform::avp::server::{Options, Server};
 use avp_conform::http::{Client, ClientOptions, Endpoint, Timeouts};
+use avp_conform::judge::{Context, Transport};
+use avp_conform::keys::Seed;
+use avp_conform::protocol::Suite;
 use avp_conform::record::CaseRecord;
 use avp_conform::record::verdict::Verdict;
+use avp_conform::session::RunContext;
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use tokio::runtime::Runtime;
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
-    let names: Vec<&str> = faults().iter().map(|fault| fault.name).collect();
-    let suite = Suite::load(embedded_sources(), &names).unwrap_or_else(|problems| panic!("{problems:?}"));
+    let suite = (AVP.load)(embedded_sources()).unwrap_or_else(|problems| panic!("{problems:?}"));
     let bench = Arc::new(Bench::new(suite));
     let trial = |index: usize| {
         let bench = Arc::clone(&bench);
-        Trial::ignorable_test(bench.suite.cases[index].id().to_owned(), move || bench.run(index))
+        Trial::ignorable_test(bench.suite.cases[index].id.clone(), move || bench.run(index))
     };
     let trials = (0..bench.suite.cases.len()).map(trial).collect();
     libtest_mimic::run(&arguments, trials).exit_code()
@@ -50,7 +50,7 @@ impl Bench {
             patience: Timeouts::new(Duration::from_secs(5)),
             seed: Seed::random(),
             generation: 0,
-            spec: SpecVersion::default(),
+            spec: avp_conform::avp::catalogue().newest(),
             slow: false,
             show_secrets: false,
         };
@@ -65,17 +65,18 @@ impl Bench {
 
     fn run(&self, index: usize) -> Result<Completion, Failed> {
         let case = &self.suite.cases[index];
-        if case.case.slow {
+        if case.slow {
             return Ok(Completion::ignored_with("takes minutes: run with --slow"));
         }
-        let transcript = self.runtime.block_on(drive(case, &self.target));
+        let meaning = self.suite.meaning();
+        let (transcript, _) = self.runtime.block_on(meaning.drive(index, &self.target, None));
         let context = Context {
             spec: self.target.spec,
             seed: &self.target.seed,
             generation: self.target.generation,
             transport: Transport::Loopback,
         };
-        let record = judge(case, transcript, &context);
+        let record = meaning.judge(index, transcript, &context);
         match record.verdict {
             Verdict::Pass => Ok(Completion::Completed),
             Verdict::NotApplicable => Ok(Completion::ignored_with(record.reason.unwrap_or_default())),

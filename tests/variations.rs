@@ -9,17 +9,19 @@ use std::process::ExitCode;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use avp_conform::avp::cases::{Suite, embedded_sources};
-use avp_conform::avp::crypto::Seed;
-use avp_conform::avp::driver::RunContext;
-use avp_conform::avp::judge::Transport;
-use avp_conform::avp::server::{Behaviour, Options, Server, Variation, faults, variations};
+use avp_conform::avp::AVP;
+use avp_conform::avp::cases::embedded_sources;
+use avp_conform::avp::server::{Options, Server, variations};
 use avp_conform::case::selection::plan;
-use avp_conform::catalogue::SpecVersion;
 use avp_conform::http::{Client, ClientOptions, Endpoint, Timeouts};
+use avp_conform::judge::Transport;
+use avp_conform::keys::Seed;
+use avp_conform::protocol::Suite;
 use avp_conform::record::verdict::Verdict;
 use avp_conform::record::{CaseRecord, CheckRecord, Record};
 use avp_conform::run::{Jobs, RACE_TIME, Run, RunInfo, run};
+use avp_conform::serve::{Behaviour, Variation};
+use avp_conform::session::RunContext;
 use libtest_mimic::{Arguments, Failed, Trial};
 use tokio::runtime::Runtime;
 
@@ -31,8 +33,7 @@ const RETRY_AFTER: &str = "AVP-7-02";
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
-    let names: Vec<&str> = faults().iter().map(|fault| fault.name).collect();
-    let suite = Suite::load(embedded_sources(), &names).unwrap_or_else(|problems| panic!("{problems:?}"));
+    let suite = (AVP.load)(embedded_sources()).unwrap_or_else(|problems| panic!("{problems:?}"));
     let bench = Arc::new(Bench {
         suite: Arc::new(suite),
         runtime: Runtime::new().expect("a runtime"),
@@ -85,7 +86,7 @@ impl Bench {
             let endpoint = Endpoint::parse(&server.url()).expect("a server has a URL");
             Client::new(ClientOptions::new(endpoint)).expect("plain options make a client")
         };
-        let spec = SpecVersion::default();
+        let spec = avp_conform::avp::catalogue().newest();
         let target = RunContext {
             client: client(&servers[0]),
             foreign: Some(client(&servers[1])),

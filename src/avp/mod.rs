@@ -2,17 +2,23 @@
 //! and its cryptography.
 
 pub mod cases;
+mod catalogue;
 pub mod consequences;
 pub mod crypto;
 pub mod driver;
+pub mod generation;
+mod issuer_keys;
 pub mod judge;
 mod messages;
 mod operation;
 pub mod outcome;
+mod protocol;
 pub mod repo_state;
 pub mod repro;
 pub mod schema;
 pub mod server;
 
+pub use catalogue::{V0_2, V0_3, V0_4, catalogue};
 pub use messages::*;
-pub use operation::{Operation, encode_segment, is_doubtful};
+pub use operation::Operation;
+pub use protocol::AVP;

@@ -1,11 +1,12 @@
 //! The operations of the HTTP/JSON profile: method, path and the names of the messages that travel.
 
 use std::fmt;
+use std::sync::LazyLock;
 
 use serde::{Deserialize, Serialize};
 
-use crate::catalogue::OperationName;
-use crate::http::Exchange;
+use crate::catalogue::{OperationInfo, OperationName};
+use crate::http::{Exchange, encode_segment};
 
 /// One operation of the protocol (section 2 of the protocol page; the route table).
 #[derive(
@@ -55,6 +56,35 @@ impl Operation {
         Operation::Discovery,
     ];
 
+    /// All of them as the engine knows them.
+    pub fn infos() -> &'static [OperationInfo] {
+        static INFOS: LazyLock<Vec<OperationInfo>> = LazyLock::new(|| {
+            let info = |operation: Operation| OperationInfo {
+                name: operation.name(),
+                method: operation.method(),
+                path: operation.route(),
+                is_spent_by_use: operation.is_spent_by_use(),
+            };
+            Operation::ALL.into_iter().map(info).collect()
+        });
+        &INFOS
+    }
+
+    /// The path of the route, with what varies in braces.
+    pub fn route(self) -> &'static str {
+        match self {
+            Operation::Challenge => "/api/auth/keypair/challenge",
+            Operation::Token => "/api/auth/keypair/token",
+            Operation::CreateRepo => "/v1/repos",
+            Operation::Pull => "/v1/repos/{repoId}/pull",
+            Operation::Push => "/v1/repos/{repoId}/push",
+            Operation::AddMember => "/v1/repos/{repoId}/add-member",
+            Operation::RemoveMember => "/v1/repos/{repoId}/remove-member",
+            Operation::FetchMemberKey => "/v1/repos/{repoId}/member/{memberId}",
+            Operation::Discovery => "/.well-known/avp",
+        }
+    }
+
     /// The operation's name in the protocol: `createRepo`.
     pub fn name(self) -> &'static str {
         match self {
@@ -81,20 +111,9 @@ impl Operation {
     /// The escaped path of the route. `repo_id` and `member_id` are the ids themselves; they are percent-encoded here.
     /// Operations without a repository or member in their path ignore the argument.
     pub fn path(self, repo_id: &str, member_id: &str) -> String {
-        let repo = || encode_segment(repo_id);
-        match self {
-            Operation::Challenge => "/api/auth/keypair/challenge".to_owned(),
-            Operation::Token => "/api/auth/keypair/token".to_owned(),
-            Operation::CreateRepo => "/v1/repos".to_owned(),
-            Operation::Pull => format!("/v1/repos/{}/pull", repo()),
-            Operation::Push => format!("/v1/repos/{}/push", repo()),
-            Operation::AddMember => format!("/v1/repos/{}/add-member", repo()),
-            Operation::RemoveMember => format!("/v1/repos/{}/remove-member", repo()),
-            Operation::FetchMemberKey => {
-                format!("/v1/repos/{}/member/{}", repo(), encode_segment(member_id))
-            }
-            Operation::Discovery => "/.well-known/avp".to_owned(),
-        }
+        self.route()
+            .replace("{repoId}", &encode_segment(repo_id))
+            .replace("{memberId}", &encode_segment(member_id))
     }
 
     /// The message of the request body, `None` where the route takes no body.
@@ -171,36 +190,10 @@ impl From<Operation> for OperationName {
     }
 }
 
-/// Whether the target may have executed twice what is another thing than executing it once: what came of it, and what is
-/// seen of the repository from then on, says nothing about the target.
-pub fn is_doubtful(exchange: &Exchange) -> bool {
-    let changes = match Operation::of(exchange) {
-        Some(operation) => operation.is_spent_by_use(),
-        None => !["GET", "HEAD"].contains(&exchange.request.method.as_str()),
-    };
-    exchange.resent && changes
-}
-
 impl fmt::Display for Operation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
     }
-}
-
-/// Percent-encodes one path segment: everything but RFC 3986 unreserved characters, as UTF-8 bytes.
-///
-/// A segment of dots alone is encoded too (`%2E%2E`), since URL libraries take it for a relative step.
-pub fn encode_segment(segment: &str) -> String {
-    let only_dots = segment == "." || segment == "..";
-    let mut out = String::with_capacity(segment.len() + 8);
-    for byte in segment.bytes() {
-        match byte {
-            b'.' if only_dots => out.push_str("%2E"),
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => out.push(char::from(byte)),
-            _ => out.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    out
 }
 
 #[cfg(test)]

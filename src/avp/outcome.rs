@@ -6,17 +6,8 @@ use serde_json::Value;
 
 use crate::avp::cases::ExpectedAnswer;
 use crate::avp::{Operation, schema};
-use crate::http::{Answer, Failure, Outcome};
-use crate::json;
-
-/// An answer's body: JSON, or why it is none.
-pub type Body = Result<Arc<Value>, String>;
-
-/// Reads the body of an answer; none where there is none.
-pub fn body(answer: &Answer) -> Option<Body> {
-    let bytes = answer.body.as_bytes();
-    (!bytes.is_empty()).then(|| json::parse(bytes).map(Arc::new))
-}
+use crate::http::{Failure, Outcome};
+use crate::record::transcript::{JsonBody, json_body};
 
 /// An answer, read.
 #[derive(Debug, Clone, PartialEq)]
@@ -36,11 +27,15 @@ pub enum AnswerClass {
 impl AnswerClass {
     /// Reads the outcome of an operation. A request outside the route table (`None`) is granted by any 2xx.
     pub fn of(operation: Option<Operation>, outcome: &Outcome) -> AnswerClass {
-        AnswerClass::with_body(operation, outcome, outcome.answer().and_then(body).as_ref())
+        AnswerClass::with_body(operation, outcome, outcome.answer().and_then(json_body).as_ref())
     }
 
     /// Reads the outcome of an operation whose body was read before.
-    pub fn with_body(operation: Option<Operation>, outcome: &Outcome, body: Option<&Body>) -> AnswerClass {
+    pub fn with_body(
+        operation: Option<Operation>,
+        outcome: &Outcome,
+        body: Option<&JsonBody>,
+    ) -> AnswerClass {
         let answer = match outcome {
             Outcome::Failure(failure) => return AnswerClass::Failed(failure.clone()),
             Outcome::Answer(answer) => answer,

@@ -7,12 +7,8 @@ use std::time::Duration;
 use globset::{Glob, GlobMatcher};
 use sha2::{Digest as _, Sha256};
 
-use crate::avp::cases::model::{FieldMutation, Step};
-use crate::avp::cases::{Action, LoadedCase, Suite};
-use crate::avp::schema::Field;
-use crate::avp::{Operation, schema};
-use crate::case::nearest;
-use crate::catalogue::{SpecVersion, catalogue};
+use super::{CaseHead, Heads, nearest};
+use crate::catalogue::Version;
 
 /// One `--filter`: a glob over case ids, topics and requirement ids; prefixed with `!` it excludes.
 #[derive(Debug, Clone)]
@@ -41,8 +37,8 @@ impl Filter {
     }
 
     /// Whether there is a case that it matches, whether that runs or not.
-    pub fn names_any(&self, suite: &Suite) -> bool {
-        suite.cases.iter().any(|case| self.matches(case))
+    pub fn names_any(&self, heads: &Heads) -> bool {
+        heads.cases.iter().any(|case| self.matches(case))
     }
 
     /// Whether it takes away what it matches.
@@ -55,10 +51,10 @@ impl Filter {
         self.glob.is_match(id)
     }
 
-    fn matches(&self, case: &LoadedCase) -> bool {
-        self.glob.is_match(case.id())
+    fn matches(&self, case: &CaseHead) -> bool {
+        self.glob.is_match(&case.id)
             || self.glob.is_match(case.topic())
-            || requirements(case).into_iter().any(|id| self.glob.is_match(id))
+            || case.requirements.iter().any(|id| self.glob.is_match(id))
     }
 }
 
@@ -120,50 +116,38 @@ impl fmt::Display for Shard {
     }
 }
 
-/// Every requirement that a step of a case verifies, in the order of first mention. Advice verifies nothing.
-pub fn requirements(case: &LoadedCase) -> Vec<&str> {
-    let steps = (0..case.case.steps.len()).filter(|index| case.step(*index).advice.is_none());
-    let verified = steps.flat_map(|index| [case.step_checks(index), case.step_shows(index)].concat());
-    let mut ids: Vec<&str> = Vec::new();
-    for id in verified {
-        if !ids.contains(&id) {
-            ids.push(id);
-        }
-    }
-    ids
-}
-
-/// The cases that run, as indices into the suite, in suite order.
-pub fn plan(suite: &Suite, filters: &[Filter], spec: SpecVersion, slow: bool) -> Vec<usize> {
+/// The cases that run, as indices into the suite, in its order.
+pub fn plan(heads: &Heads, filters: &[Filter], spec: Version, slow: bool) -> Vec<usize> {
     let includes: Vec<&Filter> = filters.iter().filter(|filter| !filter.excludes).collect();
-    let selected = |case: &LoadedCase| {
+    let selected = |case: &CaseHead| {
         let wanted = includes.is_empty() || includes.iter().any(|filter| filter.matches(case));
         let unwanted = filters
             .iter()
             .any(|filter| filter.excludes && filter.matches(case));
-        let in_force = case.case.since <= spec && requirements(case).iter().any(|id| is_in_force(id, spec));
-        wanted && !unwanted && in_force && (slow || !case.case.slow)
+        let in_force = case.since <= spec
+            && case
+                .requirements
+                .iter()
+                .any(|id| heads.rules.catalogue.is_in_force(id, spec));
+        wanted && !unwanted && in_force && (slow || !case.slow)
     };
-    (0..suite.cases.len())
-        .filter(|index| selected(&suite.cases[*index]))
+    (0..heads.cases.len())
+        .filter(|index| selected(&heads.cases[*index]))
         .collect()
 }
 
 /// The cases that run beside each other, and those that run when nothing else does, races among them: those last that fill
 /// the target with repositories.
-pub fn apart(suite: &Suite, selected: &[usize]) -> (Vec<usize>, Vec<usize>) {
-    let alone = |index: &usize| suite.cases[*index].case.runs_alone();
+pub fn apart(heads: &Heads, selected: &[usize]) -> (Vec<usize>, Vec<usize>) {
+    let alone = |index: &usize| heads.cases[*index].demands.alone;
     let (mut lone, others): (Vec<usize>, Vec<usize>) = selected.iter().copied().partition(alone);
-    lone.sort_by_key(|index| {
-        let mut steps = suite.cases[*index].case.steps.iter();
-        steps.any(|step| step.get_ref().is_race() && step.get_ref().create.is_some())
-    });
+    lone.sort_by_key(|index| heads.cases[*index].demands.fills_target);
     (others, lone)
 }
 
 /// The part of the time for all selected races that one of them has.
-pub fn race_time(suite: &Suite, selected: &[usize], index: usize, whole: Duration) -> Duration {
-    let weight = |index: usize| f64::from(suite.cases[index].case.race_weight());
+pub fn race_time(heads: &Heads, selected: &[usize], index: usize, whole: Duration) -> Duration {
+    let weight = |index: usize| f64::from(heads.cases[index].demands.race_weight);
     let all: f64 = selected.iter().map(|index| weight(*index)).sum();
     match all > 0.0 {
         true => whole.mul_f64(weight(index) / all),
@@ -172,53 +156,15 @@ pub fn race_time(suite: &Suite, selected: &[usize], index: usize, whole: Duratio
 }
 
 /// The same cases with the longest first: one that is begun last keeps everybody waiting.
-pub fn longest_first(suite: &Suite, selected: &[usize]) -> Vec<usize> {
+pub fn longest_first(heads: &Heads, selected: &[usize]) -> Vec<usize> {
     let mut order = selected.to_vec();
-    order.sort_by_cached_key(|index| std::cmp::Reverse(length(&suite.cases[*index])));
+    order.sort_by_cached_key(|index| std::cmp::Reverse(heads.cases[*index].demands.length));
     order
 }
 
-/// About how many ordinary requests a case is worth.
-fn length(case: &LoadedCase) -> usize {
-    let steps = case.case.steps.iter().map(|step| step.get_ref());
-    let length = |step: &Step| {
-        let rivals = step.against.as_ref().map_or(0, |rival| rival.actors.len());
-        let actors = step.actor_names().len() + rivals;
-        let variants = step.with.as_ref().map_or(1, |with| {
-            let fields = || fields(step).filter(|field| with.concerns(&field.pointer)).count();
-            let fields = with.each_field.iter().map(|spoil| match spoil {
-                FieldMutation::Mistyped => 4 * fields(),
-                _ => fields(),
-            });
-            fields.sum::<usize>() + with.form.len() + with.token.len() + with.member.len()
-        });
-        let forms = step.redeem.as_ref().map_or(1, |redeem| redeem.sign.len().max(1));
-        // A large payload travels, and is held in memory, several times.
-        let large = match step.action() {
-            Action::Push(push) => push.ciphertext,
-            Action::Create(create) => create.ciphertext,
-            _ => None,
-        };
-        (actors + 1) * step.count_rounds() * variants.max(1) * forms + large.unwrap_or(0) / 4096
-    };
-    steps.map(length).sum()
-}
-
-/// The fields of a step's request.
-fn fields(step: &Step) -> impl Iterator<Item = Field> {
-    let message = step.action().operation().and_then(Operation::request_message);
-    message.map(schema::fields).into_iter().flatten()
-}
-
-fn is_in_force(id: &str, spec: SpecVersion) -> bool {
-    catalogue()
-        .get(id)
-        .is_some_and(|requirement| requirement.in_force(spec))
-}
-
 /// A sentence for each filter that selects cases none of which runs.
-pub fn idle(suite: &Suite, filters: &[Filter], selected: &[usize]) -> Vec<String> {
-    let runs = |filter: &Filter| selected.iter().any(|index| filter.matches(&suite.cases[*index]));
+pub fn idle(heads: &Heads, filters: &[Filter], selected: &[usize]) -> Vec<String> {
+    let runs = |filter: &Filter| selected.iter().any(|index| filter.matches(&heads.cases[*index]));
     filters
         .iter()
         .filter(|filter| !filter.excludes && !runs(filter))
@@ -232,9 +178,9 @@ pub fn idle(suite: &Suite, filters: &[Filter], selected: &[usize]) -> Vec<String
 }
 
 /// What somebody may have meant whose filter matches nothing: a filter that matches something.
-pub fn suggestion(suite: &Suite, filter: &Filter) -> Option<String> {
+pub fn suggestion(heads: &Heads, filter: &Filter) -> Option<String> {
     let typed = filter.glob.glob().glob();
-    let known: Vec<&str> = names(suite).collect();
+    let known: Vec<&str> = names(heads).collect();
     let near = match nearest(typed, known.iter().copied()) {
         // Of many that begin so, none is nearer than the others.
         Some(near) if near.contains(['/', '-']) && near.starts_with(typed) => {
@@ -252,14 +198,23 @@ pub fn suggestion(suite: &Suite, filter: &Filter) -> Option<String> {
         .or_else(|| with_more_around_it(typed, &known))?;
     let mark = if filter.excludes { "!" } else { "" };
     let near = format!("{mark}{near}");
-    let matches = Filter::parse(&near).is_ok_and(|near| near.names_any(suite));
+    let matches = Filter::parse(&near).is_ok_and(|near| near.names_any(heads));
     matches.then_some(near)
 }
 
 /// All that a filter can be about. That no case is about a requirement does not matter here.
-fn names(suite: &Suite) -> impl Iterator<Item = &str> {
-    let cases = suite.cases.iter().flat_map(|case| [case.id(), case.topic()]);
-    cases.chain(catalogue().iter().map(|requirement| requirement.id.as_str()))
+fn names(heads: &Heads) -> impl Iterator<Item = &str> {
+    let cases = heads
+        .cases
+        .iter()
+        .flat_map(|case| [case.id.as_str(), case.topic()]);
+    cases.chain(
+        heads
+            .rules
+            .catalogue
+            .iter()
+            .map(|requirement| requirement.id.as_str()),
+    )
 }
 
 /// For `pushs/*`: `push/*`.
@@ -283,90 +238,129 @@ fn with_more_around_it(typed: &str, known: &[&str]) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::case::Source;
+    use std::sync::{Arc, LazyLock};
 
-    fn suite() -> Suite {
-        let case = |id: &str, since: &str, check: &str| {
-            format!(
-                "[[case]]\nid = 'demo/{id}'\ntitle = 'x'\nsince = '{since}'\nchecks = ['{check}']\nrepo = {{}}\n\
-                 [[case.step]]\npull = {{}}\nanswer = 'granted'\n"
-            )
-        };
-        let cases = [
-            case("one", "0.2", "AVP-6-04"),
-            case("two", "0.4", "AVP-5.1-01"),
-            case("three", "0.2", "AVP-6-06"),
-        ];
-        let text = format!("about = 'x'\n{}", cases.join("\n"));
-        Suite::load(
-            vec![Source {
-                name: "demo.toml".to_owned(),
-                text,
-            }],
-            &[],
-        )
-        .unwrap()
+    use super::super::{Demands, Rules, Source, StepHead};
+    use super::*;
+    use crate::catalogue::Catalogue;
+
+    static CATALOGUE: LazyLock<Catalogue> = LazyLock::new(|| {
+        let text = r#"
+            title = "Demo"
+            prefix = "AVP"
+            versions = ["0.2", "0.4"]
+            sections = [{ name = "6", title = "six" }, { name = "5.1", title = "five" }]
+            requirement = [
+              { id = "AVP-6-04", level = "must", subject = "server", since = "0.2", text = "x" },
+              { id = "AVP-6-06", level = "must", subject = "server", since = "0.2", text = "x" },
+              { id = "AVP-6-07", level = "must", subject = "server", since = "0.2", text = "x" },
+              { id = "AVP-6-08", level = "must", subject = "server", since = "0.2", text = "x" },
+              { id = "AVP-5.1-01", level = "must", subject = "server", since = "0.4", text = "x" },
+            ]"#;
+        Catalogue::parse(text).unwrap()
+    });
+
+    const V0_2: Version = Version::of(&[0, 2]);
+    const V0_4: Version = Version::of(&[0, 4]);
+
+    fn heads(cases: Vec<CaseHead>) -> Heads {
+        Heads {
+            rules: Rules {
+                catalogue: &CATALOGUE,
+                operations: &[],
+                answer_word: |_| None,
+            },
+            cases,
+            hash: String::new(),
+        }
     }
 
-    fn ids(filters: &[&str], spec: SpecVersion) -> Vec<usize> {
+    fn case(id: &str, since: Version, check: &str, demands: Demands) -> CaseHead {
+        CaseHead {
+            id: format!("demo/{id}"),
+            title: "x".to_owned(),
+            why: None,
+            since,
+            slow: false,
+            kills: Vec::new(),
+            power: None,
+            requirements: vec![check.to_owned()],
+            steps: vec![StepHead::default()],
+            demands,
+            source: Arc::new(Source {
+                name: "demo.toml".to_owned(),
+                text: String::new(),
+            }),
+            line: 1,
+            span: 0..0,
+        }
+    }
+
+    fn suite() -> Heads {
+        heads(vec![
+            case("one", V0_2, "AVP-6-04", Demands::default()),
+            case("two", V0_4, "AVP-5.1-01", Demands::default()),
+            case("three", V0_2, "AVP-6-06", Demands::default()),
+        ])
+    }
+
+    fn demo(demands: &[Demands]) -> Heads {
+        let numbered = demands.iter().enumerate();
+        heads(
+            numbered
+                .map(|(number, demands)| case(&number.to_string(), V0_2, "AVP-6-04", *demands))
+                .collect(),
+        )
+    }
+
+    fn ids(filters: &[&str], spec: Version) -> Vec<usize> {
         let filters: Vec<Filter> = filters.iter().map(|text| Filter::parse(text).unwrap()).collect();
         plan(&suite(), &filters, spec, false)
     }
 
     #[test]
     fn filters_are_globs_over_ids_topics_and_requirements() {
-        assert_eq!(ids(&[], SpecVersion::V0_4), [0, 1, 2]);
-        assert_eq!(ids(&["demo/t*"], SpecVersion::V0_4), [1, 2]);
-        assert_eq!(ids(&["demo"], SpecVersion::V0_4), [0, 1, 2]);
-        assert_eq!(ids(&["AVP-6-*"], SpecVersion::V0_4), [0, 2]);
-        assert_eq!(ids(&["!*/two"], SpecVersion::V0_4), [0, 2]);
-        assert_eq!(ids(&["demo", "!AVP-6-04"], SpecVersion::V0_4), [1, 2]);
+        assert_eq!(ids(&[], V0_4), [0, 1, 2]);
+        assert_eq!(ids(&["demo/t*"], V0_4), [1, 2]);
+        assert_eq!(ids(&["demo"], V0_4), [0, 1, 2]);
+        assert_eq!(ids(&["AVP-6-*"], V0_4), [0, 2]);
+        assert_eq!(ids(&["!*/two"], V0_4), [0, 2]);
+        assert_eq!(ids(&["demo", "!AVP-6-04"], V0_4), [1, 2]);
     }
 
     #[test]
     fn some_cases_run_alone_and_races_share_their_time_by_what_they_are_worth() {
-        let steps = [
-            "as = ['bob', 'carol']\nrounds = 10\npush = {}",
-            "pull = {}\nanswer = 'unchanged'",
-            "as = ['bob', 'carol', 'bob']\nrounds = 20\npush = {}",
-            "push = {}\nanswer = 'refused'\nmeanwhile = { as = 'bob', push = {} }",
-        ];
-        let suite = demo(&steps);
-        assert_eq!(apart(&suite, &[0, 1, 2, 3]), (vec![1], vec![0, 2, 3]));
-        let time = |index| race_time(&suite, &[0, 1, 2], index, Duration::from_secs(8));
+        let race = |race_weight| Demands {
+            alone: true,
+            race_weight,
+            ..Demands::default()
+        };
+        let filling = Demands {
+            fills_target: true,
+            ..race(0)
+        };
+        let suite = demo(&[filling, race(20), Demands::default(), race(60)]);
+        assert_eq!(apart(&suite, &[0, 1, 2, 3]), (vec![2], vec![1, 3, 0]));
+        let time = |index| race_time(&suite, &[1, 2, 3], index, Duration::from_secs(8));
         assert_eq!(
-            (time(0), time(2)),
+            (time(1), time(3)),
             (Duration::from_secs(2), Duration::from_secs(6))
         );
     }
 
-    fn demo(steps: &[&str]) -> Suite {
-        let cases = steps.iter().enumerate().map(|(index, step)| {
-            format!(
-                "[[case]]\nid = 'demo/{index}'\ntitle = 'x'\nchecks = ['AVP-6-04']\n\
-                 repo = {{ members = ['bob', 'carol'] }}\n[[case.step]]\n{step}\n"
-            )
-        });
-        let text = format!("about = 'x'\n{}", cases.collect::<Vec<_>>().join("\n"));
-        let name = "demo.toml".to_owned();
-        Suite::load(vec![Source { name, text }], &[]).unwrap()
-    }
-
     #[test]
-    fn sweeps_and_races_come_first() {
-        let steps = [
-            "pull = {}\nanswer = 'unchanged'",
-            "as = ['bob', 'carol']\nrounds = 10\npush = {}",
-            "push = {}\nanswer = 'granted'\n[[case.step]]\npush = {}\nwith = { each-field = 'mistyped' }\nanswer = 'refused'",
-        ];
-        let suite = demo(&steps);
+    fn the_longest_come_first() {
+        let long = |length| Demands {
+            length,
+            ..Demands::default()
+        };
+        let suite = demo(&[long(1), long(20), long(40)]);
         assert_eq!(longest_first(&suite, &[0, 1, 2]), [2, 1, 0]);
     }
 
     #[test]
     fn a_version_takes_away_what_it_did_not_have() {
-        assert_eq!(ids(&[], SpecVersion::V0_2), [0, 2]);
+        assert_eq!(ids(&[], V0_2), [0, 2]);
     }
 
     #[test]

@@ -4,11 +4,11 @@
 //! This module knows nobody else in the crate, and decides nothing about a server.
 
 mod name;
+mod operation;
 mod requirements;
 mod version;
 
 pub use name::OperationName;
-pub use requirements::{
-    Catalogue, CatalogueError, Requirement, SECTIONS, Subject, catalogue, section_title, source,
-};
-pub use version::{Level, SpecVersion};
+pub use operation::OperationInfo;
+pub use requirements::{Catalogue, CatalogueError, Requirement, Section, Subject, split_id};
+pub use version::{Level, Version};

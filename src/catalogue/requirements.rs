@@ -1,17 +1,16 @@
 //! The requirement catalogue: what the protocol demands, under stable ids.
 //!
-//! The catalogue is `schema/requirements.toml`, embedded in the binary. Checks name its ids, and the level that decides
+//! Each protocol has a catalogue in `schema/`, embedded in the binary. Checks name its ids, and the level that decides
 //! a verdict comes from here alone. Parsing is pure and strict: unknown fields and values, malformed and repeated ids
 //! are errors that name their line.
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::LazyLock;
 
 use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
-use super::{Level, SpecVersion};
+use super::{Level, Version};
 
 /// Who has to keep a requirement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -36,19 +35,25 @@ impl fmt::Display for Subject {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Requirement {
-    /// `AVP-<section>-<number>`, such as `AVP-6-07` or `AVP-5.1-01`.
+    /// `<prefix>-<section>-<number>`, such as `AVP-6-07` or `AVP-5.1-01`.
     pub id: String,
     /// How binding it is.
     pub level: Level,
     /// Who has to keep it.
     pub subject: Subject,
     /// The protocol version that brought it.
-    pub since: SpecVersion,
+    pub since: Version,
     /// What conforms, one sentence.
     pub text: String,
     /// Why a black-box run cannot observe it, where it cannot.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unobservable: Option<String>,
+    /// Whether it is checked on every exchange of every case: no case need name it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub everywhere: bool,
+    /// What did not happen where nothing showed it: it is not applicable then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub applies_only_if: Option<String>,
 }
 
 impl Requirement {
@@ -58,16 +63,36 @@ impl Requirement {
     }
 
     /// Whether it binds a party that claims `spec`.
-    pub fn in_force(&self, spec: SpecVersion) -> bool {
+    pub fn in_force(&self, spec: Version) -> bool {
         self.since <= spec
     }
 }
 
-/// All requirements, in the order of the file.
+/// All requirements of a protocol, in the order of the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Catalogue {
+    /// What the protocol is called: `Alt Vault Protocol`.
+    pub title: String,
+    /// What all ids begin with: `AVP`.
+    pub prefix: String,
+    /// The published versions, oldest first.
+    pub versions: Vec<Version>,
+    /// The sections that hold requirements, in order.
+    pub sections: Vec<Section>,
+    /// The text of the file, for hashing.
+    pub source: String,
     requirements: Vec<Requirement>,
     index: HashMap<String, usize>,
+}
+
+/// A section of the specification that holds requirements.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Section {
+    /// The part of an id between its prefix and its number: `6` of `AVP-6-07`.
+    pub name: String,
+    /// What it is about.
+    pub title: String,
 }
 
 /// Why a catalogue was refused.
@@ -79,41 +104,6 @@ pub struct CatalogueError {
     /// What is wrong with it.
     pub message: String,
 }
-
-/// The catalogue of the protocol.
-pub fn catalogue() -> &'static Catalogue {
-    static CATALOGUE: LazyLock<Catalogue> =
-        LazyLock::new(|| Catalogue::parse(source()).expect("a test parses the embedded catalogue"));
-    &CATALOGUE
-}
-
-/// The text of the embedded catalogue, for hashing.
-pub fn source() -> &'static str {
-    include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/schema/requirements.toml"))
-}
-
-/// The title of a section of the specification; `None` for one that holds no requirements.
-pub fn section_title(section: &str) -> Option<&'static str> {
-    SECTIONS
-        .iter()
-        .find(|(name, _)| *name == section)
-        .map(|(_, title)| *title)
-}
-
-/// The sections that hold requirements, with their titles, in order.
-pub const SECTIONS: [(&str, &str); 11] = [
-    ("2", "conventions"),
-    ("3", "identity and authentication"),
-    ("4", "envelope"),
-    ("5", "payload"),
-    ("5.1", "refresh-token policy"),
-    ("6", "operations"),
-    ("7", "limits and retries"),
-    ("8", "federation and discovery"),
-    ("9", "key binding"),
-    ("10", "invariants"),
-    ("12", "transport"),
-];
 
 impl Catalogue {
     /// Reads a catalogue.
@@ -128,9 +118,21 @@ impl Catalogue {
             error_at(text, at, error.message())
         })?;
         let mut catalogue = Catalogue {
+            title: file.title,
+            prefix: file.prefix,
+            versions: file.versions,
+            sections: file.sections,
+            source: text.to_owned(),
             requirements: Vec::with_capacity(file.requirement.len()),
             index: HashMap::new(),
         };
+        if !catalogue.versions.is_sorted() || catalogue.versions.is_empty() {
+            return Err(error_at(
+                text,
+                0,
+                "`versions` has one version at least, the oldest first",
+            ));
+        }
         for entry in file.requirement {
             let start = entry.span().start;
             catalogue
@@ -150,19 +152,69 @@ impl Catalogue {
         self.requirements.iter()
     }
 
+    /// The newest published version: what a target is judged by unless told.
+    pub fn newest(&self) -> Version {
+        self.versions[self.versions.len() - 1]
+    }
+
+    /// The title of a section; `None` for one that holds no requirements.
+    pub fn section_title(&self, name: &str) -> Option<&str> {
+        let section = self.sections.iter().find(|section| section.name == name);
+        section.map(|section| section.title.as_str())
+    }
+
+    /// Whether a requirement binds a server that claims `spec`.
+    pub fn is_in_force(&self, id: &str, spec: Version) -> bool {
+        self.get(id).is_some_and(|requirement| requirement.in_force(spec))
+    }
+
     /// The requirements that bind a server which claims `spec`.
-    pub fn server(&self, spec: SpecVersion) -> impl Iterator<Item = &Requirement> {
+    pub fn server(&self, spec: Version) -> impl Iterator<Item = &Requirement> {
         self.iter()
             .filter(move |requirement| requirement.subject == Subject::Server && requirement.in_force(spec))
     }
 
     fn add(&mut self, requirement: Requirement) -> Result<(), String> {
-        check(&requirement)?;
+        self.check(&requirement)?;
         let at = self.requirements.len();
         if self.index.insert(requirement.id.clone(), at).is_some() {
             return Err(format!("{} is given twice", requirement.id));
         }
         self.requirements.push(requirement);
+        Ok(())
+    }
+}
+
+impl Catalogue {
+    fn check(&self, requirement: &Requirement) -> Result<(), String> {
+        let id = &requirement.id;
+        let (section, _) = split_id(id)
+            .filter(|_| id.split('-').next() == Some(&self.prefix))
+            .ok_or_else(|| {
+                format!(
+                    "{id:?} is no id: {}-<section>-<two digits> is wanted",
+                    self.prefix
+                )
+            })?;
+        if self.section_title(section).is_none() {
+            return Err(format!("{id:?} names a section that holds no requirements"));
+        }
+        if !self.versions.contains(&requirement.since) {
+            return Err(format!(
+                "{id} came with version {}, which is none of `versions`",
+                requirement.since
+            ));
+        }
+        if requirement.text.trim().is_empty() {
+            return Err(format!("{id} has no text"));
+        }
+        if requirement
+            .unobservable
+            .as_deref()
+            .is_some_and(|why| why.trim().is_empty())
+        {
+            return Err(format!("{id} does not say why it is unobservable"));
+        }
         Ok(())
     }
 }
@@ -180,35 +232,25 @@ impl<'a> IntoIterator for &'a Catalogue {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
+    title: String,
+    prefix: String,
+    versions: Vec<Version>,
+    sections: Vec<Section>,
     requirement: Vec<Spanned<Requirement>>,
 }
 
-fn check(requirement: &Requirement) -> Result<(), String> {
-    let id = &requirement.id;
-    let (section, _) =
-        split_id(id).ok_or_else(|| format!("{id:?} is no id: AVP-<section>-<two digits> is wanted"))?;
-    if section_title(section).is_none() {
-        return Err(format!("{id:?} names a section that holds no requirements"));
-    }
-    if requirement.text.trim().is_empty() {
-        return Err(format!("{id} has no text"));
-    }
-    if requirement
-        .unobservable
-        .as_deref()
-        .is_some_and(|why| why.trim().is_empty())
-    {
-        return Err(format!("{id} does not say why it is unobservable"));
-    }
-    Ok(())
-}
-
 /// Section and number of an id; `None` where it has another form.
-fn split_id(id: &str) -> Option<(&str, &str)> {
-    let (section, number) = id.strip_prefix("AVP-")?.split_once('-')?;
-    let numeric = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    let well_formed = section.split('.').all(numeric) && number.len() == 2 && numeric(number);
-    well_formed.then_some((section, number))
+pub fn split_id(id: &str) -> Option<(&str, &str)> {
+    let (_, rest) = id.split_once('-')?;
+    let (section, number) = rest.rsplit_once('-')?;
+    let is_section = section.split('.').all(|part| {
+        !part.is_empty()
+            && part
+                .bytes()
+                .all(|byte| byte.is_ascii_digit() || byte.is_ascii_uppercase())
+    });
+    let is_number = number.len() == 2 && number.bytes().all(|byte| byte.is_ascii_digit());
+    (is_section && is_number).then_some((section, number))
 }
 
 fn error_at(text: &str, offset: usize, message: &str) -> CatalogueError {
@@ -223,56 +265,44 @@ fn error_at(text: &str, offset: usize, message: &str) -> CatalogueError {
 mod tests {
     use super::*;
 
+    const HEAD: &str = r#"title = "x"
+prefix = "AVP"
+versions = ["0.2", "0.3"]
+sections = [{ name = "6", title = "operations" }, { name = "5.1", title = "policy" }]"#;
     const GOOD: &str =
         r#"{ id = "AVP-6-07", level = "must", subject = "server", since = "0.2", text = "It holds." }"#;
 
-    /// Parses a catalogue whose second line is good and whose third is `GOOD` with `from` replaced by `to`.
+    fn parse(requirements: &str) -> Result<Catalogue, CatalogueError> {
+        Catalogue::parse(&format!("{HEAD}\nrequirement = [\n{requirements}]\n"))
+    }
+
+    /// Parses a catalogue whose second requirement is `GOOD` with `from` replaced by `to`.
     fn parse_with(from: &str, to: &str) -> Result<Catalogue, CatalogueError> {
-        let first = GOOD.replace("6-07", "6-01");
-        let second = GOOD.replace(from, to);
-        Catalogue::parse(&format!("requirement = [\n  {first},\n  {second},\n]\n"))
+        parse(&format!(
+            "  {},\n  {},\n",
+            GOOD.replace("6-07", "6-01"),
+            GOOD.replace(from, to)
+        ))
     }
 
     #[test]
-    fn the_embedded_catalogue_is_well_formed() {
-        let catalogue = Catalogue::parse(source()).unwrap();
-        assert_eq!(catalogue.iter().count(), source().matches("{ id = ").count());
+    fn a_requirement_is_found_by_its_id_and_binds_by_its_version() {
+        let later = GOOD.replace("AVP-6-07", "AVP-5.1-01").replace("0.2", "0.3");
+        let catalogue = parse(&format!("{GOOD}, {later}")).unwrap();
         let push = catalogue.get("AVP-6-07").unwrap();
         assert_eq!(
             (push.level, push.subject, push.section()),
             (Level::Must, Subject::Server, "6")
         );
         assert!(catalogue.get("AVP-6-99").is_none());
-    }
-
-    #[test]
-    fn every_section_with_a_title_holds_requirements() {
-        for (section, title) in SECTIONS {
-            assert!(
-                catalogue()
-                    .iter()
-                    .any(|requirement| requirement.section() == section)
-            );
-            assert_eq!(section_title(section), Some(title));
-        }
-        assert_eq!(section_title("11"), None);
-    }
-
-    #[test]
-    fn a_server_is_held_to_what_its_version_knows() {
-        let in_force = |spec| catalogue().server(spec).collect::<Vec<_>>();
-        assert!(
-            in_force(SpecVersion::V0_2)
-                .iter()
-                .all(|r| r.since == SpecVersion::V0_2)
+        assert_eq!(catalogue.section_title("5.1"), Some("policy"));
+        assert_eq!(catalogue.section_title("11"), None);
+        let in_force = |spec| catalogue.server(spec).count();
+        assert_eq!(
+            (in_force(Version::of(&[0, 2])), in_force(catalogue.newest())),
+            (1, 2)
         );
-        assert!(!in_force(SpecVersion::V0_3).iter().any(|r| r.section() == "5.1"));
-        assert!(in_force(SpecVersion::V0_4).iter().any(|r| r.id == "AVP-5.1-01"));
-        assert!(
-            in_force(SpecVersion::V0_4)
-                .iter()
-                .all(|r| r.subject == Subject::Server)
-        );
+        assert!(!catalogue.is_in_force("AVP-5.1-01", Version::of(&[0, 2])));
     }
 
     #[test]
@@ -286,7 +316,8 @@ mod tests {
             ("AVP-6-07", "AVP-11-07", "no requirements"),
             ("must", "shall", "unknown variant `shall`"),
             ("server", "proxy", "unknown variant `proxy`"),
-            ("0.2", "0.5", "unknown variant `0.5`"),
+            ("\"0.2\"", "\"0.5\"", "none of `versions`"),
+            ("0.2", "0.x", "is no version"),
             ("text", "texts", "unknown field `texts`"),
             (r#", text = "It holds.""#, "", "missing field `text`"),
             ("It holds.", " ", "has no text"),
@@ -294,7 +325,7 @@ mod tests {
         ];
         for (from, to, message) in wrong {
             let error = parse_with(from, to).unwrap_err();
-            assert_eq!(error.line, 3, "{error}");
+            assert_eq!(error.line, 7, "{error}");
             assert!(error.message.contains(message), "{error}");
         }
         assert!(parse_with("", "").is_ok());
@@ -302,7 +333,10 @@ mod tests {
 
     #[test]
     fn text_that_is_not_toml_is_refused_with_its_line() {
-        assert_eq!(Catalogue::parse("\n\nrequirement = [").unwrap_err().line, 3);
+        assert_eq!(parse("= ").unwrap_err().line, 6);
+        let backwards = HEAD.replace(r#""0.2", "0.3""#, r#""0.3", "0.2""#);
+        let error = Catalogue::parse(&format!("{backwards}\nrequirement = []")).unwrap_err();
+        assert!(error.message.contains("oldest first"), "{error}");
         assert_eq!(Catalogue::parse("other = 1").unwrap_err().line, 1);
     }
 }

@@ -4,12 +4,15 @@ use std::fmt;
 use std::net::IpAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::avp::crypto::Seed;
 use crate::case::selection::{Filter, Shard};
-use crate::catalogue::SpecVersion;
+use crate::catalogue::Version;
+use crate::keys::Seed;
+use crate::protocol::Protocol;
+use crate::protocols;
 use crate::report::Destination;
 
 /// Conformance tests for servers of the Alt Vault Protocol.
@@ -115,9 +118,42 @@ pub enum Command {
     Repro(Box<ReproArgs>),
 }
 
+/// The name of a protocol that the harness knows.
+#[derive(Debug, Clone, Copy)]
+pub struct ProtocolName(pub &'static Protocol);
+
+impl FromStr for ProtocolName {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        protocols::find(name).map(ProtocolName).ok_or_else(|| {
+            let known: Vec<&str> = protocols::ALL.iter().map(|protocol| protocol.name).collect();
+            format!("there is no protocol {name:?}: {}", known.join(", "))
+        })
+    }
+}
+
+/// Which protocol is meant.
+#[derive(Debug, Clone, Copy, Default, Args)]
+pub struct ProtocolArg {
+    /// The protocol [default: avp].
+    #[arg(long, value_name = "NAME", value_parser = ProtocolName::from_str)]
+    pub protocol: Option<ProtocolName>,
+}
+
+impl ProtocolArg {
+    /// The protocol; the first that the harness knows unless told.
+    pub fn get(self) -> &'static Protocol {
+        self.protocol.map_or(protocols::ALL[0], |name| name.0)
+    }
+}
+
 /// Options of a run.
 #[derive(Debug, Clone, Default, Args)]
 pub struct RunArgs {
+    /// Which protocol is meant.
+    #[command(flatten)]
+    pub protocol: ProtocolArg,
     /// The server under test; the reference server that is built in, if none is given.
     #[arg(long, value_name = "URL", env = "AVP_TARGET", hide_env_values = true)]
     pub target: Option<String>,
@@ -184,9 +220,9 @@ pub struct RunArgs {
     /// Run only what matches: a glob over case ids, topics and requirement ids; prefix with `!` to exclude.
     #[arg(long, value_name = "EXPR", value_parser = Filter::parse)]
     pub filter: Vec<Filter>,
-    /// The protocol version that the target claims: 0.2, 0.3 or 0.4 [default: 0.4].
+    /// The protocol version that the target claims, for AVP 0.2, 0.3 or 0.4 [default: the newest].
     #[arg(long, value_name = "VERSION")]
-    pub spec: Option<SpecVersion>,
+    pub spec: Option<Version>,
     /// Write a report: json, junit, html, markdown, ... `-` is standard output.
     #[arg(long, value_name = "FORMAT=PATH")]
     pub report: Vec<Destination>,
@@ -253,6 +289,9 @@ pub(crate) fn seconds(text: &str) -> Result<f64, String> {
 /// Options of the reference server.
 #[derive(Debug, Args)]
 pub struct ServeArgs {
+    /// Which protocol is meant.
+    #[command(flatten)]
+    pub protocol: ProtocolArg,
     /// The address to listen on.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
     pub bind: IpAddr,
@@ -313,6 +352,9 @@ pub enum Ci {
 /// Options of commands that look at the suite.
 #[derive(Debug, Args)]
 pub struct ListArgs {
+    /// Which protocol is meant.
+    #[command(flatten)]
+    pub protocol: ProtocolArg,
     /// As JSON.
     #[arg(long)]
     pub json: bool,
@@ -327,6 +369,9 @@ pub struct ListArgs {
 /// What to explain.
 #[derive(Debug, Args)]
 pub struct ExplainArgs {
+    /// Which protocol is meant.
+    #[command(flatten)]
+    pub protocol: ProtocolArg,
     /// The id of a case or requirement, or the name of a fault.
     pub id: String,
     /// More case files.
@@ -337,6 +382,9 @@ pub struct ExplainArgs {
 /// What to check.
 #[derive(Debug, Args)]
 pub struct LintArgs {
+    /// Which protocol is meant.
+    #[command(flatten)]
+    pub protocol: ProtocolArg,
     /// Case files, or directories of them; `-` is standard input. The ones that are built in, if none are given.
     pub paths: Vec<PathBuf>,
     /// How problems are told: text, json or github.
@@ -358,6 +406,9 @@ pub enum LintFormat {
 /// Options of the self-test.
 #[derive(Debug, Args)]
 pub struct SelftestArgs {
+    /// Which protocol is meant.
+    #[command(flatten)]
+    pub protocol: ProtocolArg,
     /// Only faults and variations whose names match: a glob. The plain server and the canary run all the same.
     #[arg(long, value_name = "GLOB")]
     pub filter: Vec<String>,
@@ -491,6 +542,9 @@ pub struct BaselineUpdateArgs {
 /// Which requests to make again.
 #[derive(Debug, Args)]
 pub struct ReproArgs {
+    /// Which protocol is meant.
+    #[command(flatten)]
+    pub protocol: ProtocolArg,
     /// The id of the case; of a report, the first that is broken unless told.
     #[arg(required_unless_present = "from")]
     pub case: Option<String>,

@@ -17,7 +17,7 @@ pub use merge::merge;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::catalogue::{Level, OperationName, SpecVersion};
+use crate::catalogue::{Level, OperationName, Section, Version};
 use crate::http::Exchange;
 use crate::record::verdict::{RunVerdict, Verdict};
 
@@ -37,6 +37,9 @@ pub struct Record {
     pub format: u32,
     /// The program that made it.
     pub tool: Tool,
+    /// The protocol; a report that says nothing was written when there was one alone.
+    #[serde(default)]
+    pub protocol: ProtocolInfo,
     /// The suite that was run.
     pub suite: Suite,
     /// The URL of the target; `embedded` for the reference server that is built in.
@@ -49,7 +52,7 @@ pub struct Record {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exec: Option<String>,
     /// The protocol version the target was judged by.
-    pub spec: SpecVersion,
+    pub spec: Version,
     /// The seed of all keys, ids and ivs, hexadecimal.
     pub seed: String,
     /// Which use of the seed against this target it was, from 0: a server that keeps its data is met with fresh ids.
@@ -101,6 +104,35 @@ pub struct Tool {
     pub name: String,
     /// Its version.
     pub version: String,
+}
+
+/// The protocol of a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ProtocolInfo {
+    /// What it is called on the command line: `avp`.
+    pub name: String,
+    /// What it is called.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub title: String,
+    /// The newest version that the program knew.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub newest: Option<Version>,
+    /// The sections of its specification that hold requirements, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sections: Vec<Section>,
+}
+
+impl Default for ProtocolInfo {
+    /// The one that there was before records said so.
+    fn default() -> Self {
+        ProtocolInfo {
+            name: "avp".to_owned(),
+            title: String::new(),
+            newest: None,
+            sections: Vec::new(),
+        }
+    }
 }
 
 /// The suite.

@@ -11,8 +11,7 @@ const SENTENCE_CHARS: usize = 600;
 
 /// Section and number of a requirement id: `AVP-5.1-01` is 01 in section 5.1.
 pub(crate) fn split_id(id: &str) -> (&str, &str) {
-    let rest = id.strip_prefix("AVP-").unwrap_or(id);
-    rest.split_once('-').unwrap_or(("", rest))
+    crate::catalogue::split_id(id).unwrap_or(("", id))
 }
 
 /// What was judged, as people name it: the address, the command that the run started, or what is built in.

@@ -2,15 +2,10 @@
 
 use std::collections::HashMap;
 
-use crate::avp::cases::{LoadedCase, Suite};
-use crate::avp::{Operation, consequences};
-use crate::case::selection;
-use crate::catalogue::{Level, OperationName, Requirement, SpecVersion, catalogue};
+use crate::case::{CaseHead, Heads, Rules};
+use crate::catalogue::{Catalogue, Level, OperationInfo, OperationName, Requirement, Version};
 use crate::record::verdict::{RunVerdict, Verdict};
 use crate::record::{ADVICE, CaseRecord, CheckRecord, Latency, Record, RequirementRecord, Summary};
-
-/// Requirements that speak of something that may never come up: then they are not applicable, not unverified.
-const CONDITIONAL: [(&str, &str); 1] = [("AVP-7-02", "the target never answered 429")];
 
 /// Why a requirement was not looked at that only cases concern which take minutes.
 const NEEDS_SLOW: &str = "it takes minutes to see: run with --slow";
@@ -19,61 +14,52 @@ const NEEDS_SLOW: &str = "it takes minutes to see: run with --slow";
 ///
 /// A record of the whole suite concerns every requirement in force, named by a case or not; what only cases verify that take
 /// minutes and did not run is not applicable. A filtered one, or a shard, concerns what its cases name.
-pub fn summarize(record: &mut Record, suite: &Suite) {
-    consequences::take_back_what_follows(&mut record.cases);
-    let ran = |case: &LoadedCase| record.cases.iter().any(|other| other.id == case.id());
-    let named = |case| selection::requirements(case).into_iter();
-    let mut selected: Vec<&str> = suite
-        .cases
-        .iter()
-        .filter(|case| ran(case))
-        .flat_map(named)
-        .collect();
-    let mut slow = Vec::new();
+pub fn summarize(record: &mut Record, heads: &Heads) {
+    let ran = |case: &&CaseHead| record.cases.iter().any(|other| other.id == case.id);
+    let named = |case: &'_ CaseHead| case.requirements.clone();
+    let mut selected: Vec<String> = heads.cases.iter().filter(ran).flat_map(named).collect();
+    let mut slow: Vec<String> = Vec::new();
     if record.filters.is_empty() {
-        slow = suite
-            .cases
-            .iter()
-            .filter(|case| case.case.slow && !ran(case))
-            .flat_map(named)
-            .collect();
+        let left_out = heads.cases.iter().filter(|case| case.slow && !ran(case));
+        slow = left_out.flat_map(named).collect();
     }
     if record.filters.is_empty() && record.shard.is_none() {
-        let all = catalogue()
-            .server(record.spec)
-            .map(|requirement| requirement.id.as_str());
+        let all = heads.rules.catalogue.server(record.spec);
+        let all = all.map(|requirement| requirement.id.clone());
         selected.extend(all.filter(|id| !slow.contains(id)));
     }
-    record.requirements = requirements(&record.cases, &selected, &slow, record.spec);
-    record.verdict = verdict(record, &record.requirements);
+    add_up(record, &heads.rules, &selected, &slow);
     record.summary = Summary::of(record.cases.iter().map(|case| case.verdict));
-    record.latency = latency(&record.cases);
+}
+
+fn add_up(record: &mut Record, rules: &Rules, selected: &[String], slow: &[String]) {
+    record.requirements = requirements(&record.cases, rules.catalogue, selected, slow, record.spec);
+    record.verdict = verdict(record, &record.requirements);
+    record.latency = latency(&record.cases, rules.operations);
 }
 
 /// A verdict for each requirement in force that `selected` names or a check concerns, in catalogue order. What only cases
 /// verify that were left out because they take minutes is in `slow`.
 fn requirements(
     cases: &[CaseRecord],
-    selected: &[&str],
-    slow: &[&str],
-    spec: SpecVersion,
+    catalogue: &Catalogue,
+    selected: &[String],
+    slow: &[String],
+    spec: Version,
 ) -> Vec<RequirementRecord> {
     let concerned = |requirement: &&Requirement| {
-        let id = requirement.id.as_str();
-        selected.contains(&id)
-            || slow.contains(&id)
-            || cases
-                .iter()
-                .any(|case| case.requirements.iter().any(|other| other == id))
+        let id = &requirement.id;
+        let is_checked = || cases.iter().any(|case| case.requirements.contains(id));
+        selected.contains(id) || slow.contains(id) || is_checked()
     };
-    catalogue()
+    catalogue
         .server(spec)
         .filter(concerned)
         .map(|requirement| one(requirement, cases, slow))
         .collect()
 }
 
-fn one(requirement: &Requirement, cases: &[CaseRecord], slow: &[&str]) -> RequirementRecord {
+fn one(requirement: &Requirement, cases: &[CaseRecord], slow: &[String]) -> RequirementRecord {
     let id = requirement.id.as_str();
     let mut verdict = None;
     let mut reason = None;
@@ -101,7 +87,7 @@ fn one(requirement: &Requirement, cases: &[CaseRecord], slow: &[&str]) -> Requir
     let (verdict, reason) = match verdict {
         Some(verdict) => (verdict, reason),
         None => {
-            let (verdict, why) = unseen(id, slow);
+            let (verdict, why) = unseen(requirement, slow);
             (verdict, Some(why.to_owned()))
         }
     };
@@ -125,11 +111,11 @@ fn place(case: &CaseRecord, check: &CheckRecord) -> String {
 }
 
 /// What becomes of a requirement that no check looked at.
-fn unseen(id: &str, slow: &[&str]) -> (Verdict, &'static str) {
-    if let Some((_, why)) = CONDITIONAL.iter().find(|(conditional, _)| *conditional == id) {
+fn unseen<'a>(requirement: &'a Requirement, slow: &[String]) -> (Verdict, &'a str) {
+    if let Some(why) = &requirement.applies_only_if {
         return (Verdict::NotApplicable, why);
     }
-    match slow.contains(&id) {
+    match slow.contains(&requirement.id) {
         true => (Verdict::NotApplicable, NEEDS_SLOW),
         false => (Verdict::Blocked, "no check of the cases that ran verified it"),
     }
@@ -157,27 +143,23 @@ fn of_check(check: &CheckRecord, level: Level) -> Verdict {
 }
 
 /// Adds up a record anew after its cases have changed.
-pub fn anew(record: &mut Record) {
+pub fn anew(record: &mut Record, rules: &Rules) {
     let known = std::mem::take(&mut record.requirements);
-    let (slow, mut selected): (Vec<&RequirementRecord>, Vec<_>) = known
-        .iter()
+    let ids = |found: Vec<RequirementRecord>| found.into_iter().map(|found| found.id).collect::<Vec<_>>();
+    let (slow, selected): (Vec<_>, Vec<_>) = known
+        .into_iter()
         .partition(|found| found.reason.as_deref() == Some(NEEDS_SLOW));
-    let slow: Vec<&str> = slow.iter().map(|found| found.id.as_str()).collect();
-    let mut selected: Vec<&str> = selected.drain(..).map(|found| found.id.as_str()).collect();
+    let (slow, mut selected) = (ids(slow), ids(selected));
     if record.filters.is_empty() && record.shard.is_none() {
-        let all = catalogue().server(record.spec);
-        selected.extend(
-            all.map(|requirement| requirement.id.as_str())
-                .filter(|id| !slow.contains(id)),
-        );
+        let all = rules.catalogue.server(record.spec);
+        let all = all.map(|requirement| requirement.id.clone());
+        selected.extend(all.filter(|id| !slow.contains(id)));
     }
-    record.requirements = requirements(&record.cases, &selected, &slow, record.spec);
-    record.verdict = verdict(record, &record.requirements);
-    record.latency = latency(&record.cases);
+    add_up(record, rules, &selected, &slow);
 }
 
 /// How long each operation took to be answered, in the order of the protocol's route table.
-fn latency(cases: &[CaseRecord]) -> Vec<Latency> {
+fn latency(cases: &[CaseRecord], operations: &[OperationInfo]) -> Vec<Latency> {
     let mut times: HashMap<&OperationName, Vec<u64>> = HashMap::new();
     for exchange in cases.iter().flat_map(|case| &case.exchanges) {
         let timed = exchange
@@ -188,8 +170,9 @@ fn latency(cases: &[CaseRecord]) -> Vec<Latency> {
             times.entry(operation).or_default().push(exchange.took_us);
         }
     }
-    let routes = Operation::ALL.map(OperationName::from);
-    let known = routes.iter().filter_map(|name| times.remove_entry(name));
+    let known = operations
+        .iter()
+        .filter_map(|operation| times.remove_entry(&OperationName::new(operation.name)));
     known
         .map(|(operation, mut times)| {
             times.sort_unstable();
@@ -236,6 +219,7 @@ fn sum(requirements: &[RequirementRecord], is_undone: bool, strict: bool) -> Run
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::avp::{V0_4, catalogue};
 
     fn check(requirements: &[&str], verdict: Verdict) -> CheckRecord {
         CheckRecord {
@@ -279,7 +263,9 @@ mod tests {
 
     fn tally(checks: Vec<CheckRecord>, selected: &[&str], strict: bool) -> (Vec<Verdict>, RunVerdict) {
         let cases = [case(checks)];
-        let requirements = requirements(&cases, selected, &["AVP-3-04"], SpecVersion::V0_4);
+        let selected: Vec<String> = selected.iter().map(|id| (*id).to_owned()).collect();
+        let slow = ["AVP-3-04".to_owned()];
+        let requirements = requirements(&cases, catalogue(), &selected, &slow, V0_4);
         let is_undone = cases.iter().any(|case| case.verdict == Verdict::Error);
         let run = sum(&requirements, is_undone, strict);
         let verdicts = requirements
@@ -335,7 +321,7 @@ mod tests {
             check(&["AVP-6-06"], Verdict::Blocked),
         ];
         let cases = [case(checks)];
-        let found = requirements(&cases, &[], &[], SpecVersion::V0_4);
+        let found = requirements(&cases, catalogue(), &[], &[], V0_4);
         let found: Vec<(Verdict, Option<&str>)> = found
             .iter()
             .map(|it| (it.verdict, it.reason.as_deref()))

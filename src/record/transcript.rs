@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::avp::outcome;
-use crate::http::{Exchange, Outcome};
+use crate::http::{Answer, Exchange, Outcome};
+use crate::json;
 use crate::record::{CaseRecord, Stopped};
 
 /// The exchanges of one case, in the order in which they were made.
@@ -32,7 +32,16 @@ pub struct Read {
     /// What was sent.
     pub request: Option<Arc<Value>>,
     /// What came back.
-    pub answer: Option<outcome::Body>,
+    pub answer: Option<JsonBody>,
+}
+
+/// An answer's body: JSON, or why it is none.
+pub type JsonBody = Result<Arc<Value>, String>;
+
+/// Reads the body of an answer; none where there is none.
+pub fn json_body(answer: &Answer) -> Option<JsonBody> {
+    let bytes = answer.body.as_bytes();
+    (!bytes.is_empty()).then(|| json::parse(bytes).map(Arc::new))
 }
 
 impl Transcript {
@@ -45,7 +54,7 @@ impl Transcript {
     /// What the body of an answer says, where it is that of the exchange before; the two share its bytes then.
     ///
     /// One member after the other is served the same.
-    pub fn read_before(&self, outcome: &mut Outcome) -> Option<outcome::Body> {
+    pub fn read_before(&self, outcome: &mut Outcome) -> Option<JsonBody> {
         let Outcome::Answer(answer) = outcome else {
             return None;
         };

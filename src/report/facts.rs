@@ -2,31 +2,16 @@
 
 use std::collections::HashMap;
 
-use crate::catalogue::{Level, SpecVersion};
+use crate::catalogue::Level;
 use crate::record::sentences::{got, is_told_by_command, sentence, split_id, target};
 use crate::record::verdict::{RunVerdict, Verdict};
 use crate::record::{ADVICE, Baseline, CaseRecord, Latency, Record, RequirementRecord};
 use crate::text::{count, hide_passwords, thousands, visible};
 
-/// The sections of the published specification that have requirements, with their titles.
-const SECTIONS: [(&str, &str); 11] = [
-    ("2", "conventions"),
-    ("3", "identity and authentication"),
-    ("4", "envelope"),
-    ("5", "payload"),
-    ("5.1", "refresh-token policy"),
-    ("6", "operations"),
-    ("7", "limits and retries"),
-    ("8", "federation and discovery"),
-    ("9", "key binding"),
-    ("10", "invariants"),
-    ("12", "transport"),
-];
-
 /// A section of the specification and its requirements in the record.
 pub(super) struct Section<'a> {
     pub(super) number: String,
-    pub(super) title: &'static str,
+    pub(super) title: &'a str,
     pub(super) requirements: Vec<&'a RequirementRecord>,
 }
 
@@ -54,15 +39,19 @@ pub(super) fn sections(record: &Record) -> Vec<Section<'_>> {
             Some(section) => section.requirements.push(requirement),
             None => sections.push(Section {
                 number: number.to_owned(),
-                title: SECTIONS
-                    .iter()
-                    .find(|(known, _)| *known == number)
-                    .map_or("", |(_, title)| title),
+                title: title(record, number),
                 requirements: vec![requirement],
             }),
         }
     }
     sections
+}
+
+/// The title of a section; empty where the record has none.
+fn title<'a>(record: &'a Record, number: &str) -> &'a str {
+    let mut sections = record.protocol.sections.iter();
+    let section = sections.find(|section| section.name == number);
+    section.map_or("", |section| &section.title)
 }
 
 /// How many requirements came to what, and what it took.
@@ -212,7 +201,7 @@ pub(super) fn again(record: &Record, case: &str) -> String {
     if let Some(idp) = &record.idp {
         command.push(format!("--idp {}", quoted(idp)));
     }
-    if record.spec != SpecVersion::default() {
+    if record.protocol.newest.is_some_and(|newest| record.spec != newest) {
         command.push(format!("--spec {}", record.spec));
     }
     command.push(format!(

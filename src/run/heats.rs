@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::{Run, once, supervisor};
-use crate::avp::driver::{LiveSecrets, RunContext};
 use crate::record::CaseRecord;
 use crate::record::verdict::Verdict;
+use crate::session::{LiveSecrets, RunContext};
 
 /// The seeds of two heats are so far apart; those of cases that are driven again lie between them.
 const SEEDS_BETWEEN_HEATS: u32 = 1 << 21;

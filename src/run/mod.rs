@@ -15,14 +15,14 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use tokio::task::JoinSet;
 
-use crate::avp::cases::{LoadedCase, Suite};
-use crate::avp::driver::{LiveSecrets, RunContext, drive_within, hide_across};
-use crate::avp::judge::{Context, Transport, judge};
-use crate::case::selection;
+use crate::case::{CaseHead, selection};
 use crate::http::{Concurrency, Timeouts};
+use crate::judge::{Context, Transport};
+use crate::protocol::Suite;
 use crate::record::transcript::Transcript;
 use crate::record::verdict::{RunVerdict, Verdict};
-use crate::record::{CaseRecord, FORMAT, Record, Stopped, Suite as SuiteRecord, Summary, Tool, summarize};
+use crate::record::{CaseRecord, FORMAT, Record, Stopped, Suite as SuiteRecord, Summary, Tool};
+use crate::session::{LiveSecrets, RunContext, hide_across};
 use body_budget::BodyBudget;
 pub use repeat::Repeats;
 pub use supervisor::Supervisor;
@@ -322,7 +322,7 @@ impl<F: Fn(Event<'_>)> Crew<'_, F> {
                     continue;
                 }
             }
-            let troubles = troubles(case(self.run, turn.index), &record);
+            let troubles = troubles(&self.run.suite, case(self.run, turn.index), &record);
             if is_over || self.proven.explains(&troubles) {
                 self.finish(turn.index, record);
                 continue;
@@ -343,7 +343,7 @@ impl<F: Fn(Event<'_>)> Crew<'_, F> {
             }
             if self
                 .proven
-                .explains(&troubles(case(self.run, turn.index), &record))
+                .explains(&troubles(&self.run.suite, case(self.run, turn.index), &record))
             {
                 // It ended at the first thing that went wrong. Now that this is known, it goes on.
                 self.waiting.push_front(turn.next());
@@ -394,16 +394,16 @@ impl<F: Fn(Event<'_>)> Crew<'_, F> {
     /// Drives a case with nothing beside it, and where that goes wrong a second time. Says how the server ended, if it did.
     async fn again(&mut self, turn: Turn) -> (CaseRecord, Option<String>) {
         let case = case(self.run, turn.index);
-        self.again.push(case.id().to_owned());
+        self.again.push(case.id.clone());
         let turn = turn.next();
         let (record, death) = self.alone(turn, 1).await;
-        let first = troubles(case, &record);
+        let first = troubles(&self.run.suite, case, &record);
         if death.is_some() || first.is_empty() {
             return (record, death);
         }
         let (record, death) = self.alone(turn.next(), 2).await;
         if death.is_none() {
-            let both = self.proven.add(&first, troubles(case, &record));
+            let both = self.proven.add(&first, troubles(&self.run.suite, case, &record));
             let patience = &self.run.target.patience;
             for trouble in both.iter().filter(|trouble| trouble.is_timeout()) {
                 patience.note_hang(&trouble.key);
@@ -544,7 +544,7 @@ fn first_hurt(suspects: &[(Turn, CaseRecord)]) -> Option<usize> {
 async fn one(run: &Run, turn: Turn) -> (CaseRecord, Vec<LiveSecrets>) {
     let run = on_turn(run, turn, run.target.patience.clone());
     let index = turn.index;
-    let (mut record, secrets) = if case(&run, index).case.is_race() {
+    let (mut record, secrets) = if case(&run, index).is_race() {
         let time = selection::race_time(&run.suite, &run.selected, index, run.races);
         heats::race(&run, index, time).await
     } else {
@@ -579,7 +579,7 @@ fn on_turn(run: &Run, turn: Turn, patience: Timeouts) -> Run {
 async fn driven(run: &Run, index: usize, time: Option<Duration>) -> (Transcript, LiveSecrets) {
     let task = {
         let run = run.clone();
-        tokio::spawn(async move { drive_within(&run.suite.cases[index], &run.target, time).await })
+        tokio::spawn(async move { run.suite.meaning().drive(index, &run.target, time).await })
     };
     task.await
         .unwrap_or_else(|failure| (bug(&failure.to_string()), LiveSecrets::default()))
@@ -588,15 +588,18 @@ async fn driven(run: &Run, index: usize, time: Option<Duration>) -> (Transcript,
 async fn judged(run: &Run, index: usize, transcript: Transcript) -> CaseRecord {
     let task = {
         let run = run.clone();
-        tokio::spawn(async move { judge(&run.suite.cases[index], transcript, &context(&run)) })
+        tokio::spawn(async move { run.suite.meaning().judge(index, transcript, &context(&run)) })
     };
     match task.await {
         Ok(record) => record,
-        Err(failure) => judge(case(run, index), bug(&failure.to_string()), &context(run)),
+        Err(failure) => run
+            .suite
+            .meaning()
+            .judge(index, bug(&failure.to_string()), &context(run)),
     }
 }
 
-fn case(run: &Run, index: usize) -> &LoadedCase {
+fn case(run: &Run, index: usize) -> &CaseHead {
     &run.suite.cases[index]
 }
 
@@ -626,7 +629,7 @@ pub fn undone(
     heading: &RunInfo,
     why: &str,
 ) -> Record {
-    let one = |index: &usize| judge(&suite.cases[*index], not_driven(why.to_owned()), context);
+    let one = |index: &usize| suite.meaning().judge(*index, not_driven(why.to_owned()), context);
     let cases = selected.iter().map(one).collect();
     let notes = vec![why.to_owned()];
     record(
@@ -665,6 +668,7 @@ fn record(
             name: env!("CARGO_PKG_NAME").to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
         },
+        protocol: suite.protocol.info(),
         suite: SuiteRecord {
             hash: suite.hash.clone(),
             cases: suite.cases.len(),
@@ -694,6 +698,6 @@ fn record(
         requirements: Vec::new(),
         cases,
     };
-    summarize::summarize(&mut record, suite);
+    suite.summarize(&mut record);
     record
 }

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use crate::avp::cases::Suite;
-use crate::avp::crypto::Seed;
-use crate::avp::judge::{Context, Transport, judge};
 use crate::http::Endpoint;
+use crate::judge::{Context, Transport};
+use crate::keys::Seed;
+use crate::protocol::Suite;
 use crate::record::rejudged::{CheckChange, Rejudged};
 use crate::record::transcript::Transcript;
 use crate::record::verdict::Verdict;
-use crate::record::{CaseRecord, Record, diff, summarize};
+use crate::record::{CaseRecord, Record, diff};
 
 /// Judges the exchanges of a record with a suite. The error is a fragment: what of the record cannot be read.
 pub fn rejudge(record: &Record, suite: &Suite) -> Result<Rejudged, String> {
@@ -25,7 +25,7 @@ pub fn rejudge(record: &Record, suite: &Suite) -> Result<Rejudged, String> {
     };
     let (mut old, mut new, mut unknown) = (Vec::new(), Vec::new(), Vec::new());
     for case in &record.cases {
-        match suite.get(&case.id) {
+        match suite.cases.iter().position(|known| known.id == case.id) {
             Some(found) => {
                 // A case of a merged or repeated report, or of a later heat, ran with a generation of its own.
                 let generation = case.generation.unwrap_or(record.generation);
@@ -35,7 +35,7 @@ pub fn rejudge(record: &Record, suite: &Suite) -> Result<Rejudged, String> {
                 };
                 new.push(CaseRecord {
                     generation: case.generation,
-                    ..judge(found, Transcript::of(case), &context)
+                    ..suite.meaning().judge(found, Transcript::of(case), &context)
                 });
                 old.push(case.clone());
             }
@@ -75,7 +75,7 @@ fn summarized(record: &Record, suite: &Suite, cases: Vec<CaseRecord>) -> Record 
         cases,
         ..record.clone()
     };
-    summarize::summarize(&mut record, suite);
+    suite.summarize(&mut record);
     record
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::case::Rules;
 use crate::record::verdict::Verdict;
 use crate::record::{CaseRecord, Record, Summary, summarize};
 
@@ -32,7 +33,7 @@ impl Repeats {
     }
 
     /// One record of all. None where there are none.
-    pub fn finish(self) -> Option<Record> {
+    pub fn finish(self, rules: &Rules) -> Option<Record> {
         let mut whole = self.whole?;
         if self.times == 1 {
             return Some(whole);
@@ -51,7 +52,7 @@ impl Repeats {
             .take(MOST_NAMED)
             .collect();
         whole.notes.extend(notes);
-        summarize::anew(&mut whole);
+        summarize::anew(&mut whole, rules);
         whole.summary = Summary::of(whole.cases.iter().map(|case| case.verdict));
         Some(whole)
     }

@@ -3,12 +3,11 @@
 
 use std::collections::BTreeMap;
 
-use crate::avp::cases::LoadedCase;
-use crate::avp::driver::operation_key;
-use crate::avp::is_doubtful;
+use crate::case::{CaseHead, Heads, is_doubtful};
 use crate::http::{Exchange, FailureKind, Outcome, Role};
 use crate::record::CaseRecord;
 use crate::record::verdict::Verdict;
+use crate::session::operation_key;
 
 /// Cases in which something went wrong that costs little time are driven again even where the same is known to go wrong
 /// alone, until it did so often.
@@ -39,12 +38,12 @@ enum Kind {
 }
 
 impl Trouble {
-    fn of(case: &LoadedCase, exchange: &Exchange) -> Option<Trouble> {
+    fn of(suite: &Heads, case: &CaseHead, exchange: &Exchange) -> Option<Trouble> {
         if exchange.role == Role::Abandoned {
             return None;
         }
         let kind = match &exchange.outcome {
-            _ if is_doubtful(exchange) => Kind::Doubt,
+            _ if is_doubtful(suite.rules.operations, exchange) => Kind::Doubt,
             Outcome::Failure(failure) => match failure.kind {
                 FailureKind::Timeout => Kind::Timeout,
                 FailureKind::Connect => Kind::Connect,
@@ -54,9 +53,8 @@ impl Trouble {
             Outcome::Answer(answer) if (502..=504).contains(&answer.status) => Kind::Gateway,
             Outcome::Answer(_) => return None,
         };
-        let steps = &case.case.steps;
-        let step = exchange.step.and_then(|step| steps.get(step));
-        let races = exchange.role == Role::Step && step.is_some_and(|step| step.get_ref().is_race());
+        let step = exchange.step.and_then(|step| case.steps.get(step));
+        let races = exchange.role == Role::Step && step.is_some_and(|step| step.is_race);
         let operation = operation_key(exchange);
         let key = match races {
             true => format!("concurrent {operation}"),
@@ -71,14 +69,14 @@ impl Trouble {
 }
 
 /// What went wrong in a case that did not come out well. Empty where load cannot be the reason.
-pub(super) fn troubles(case: &LoadedCase, record: &CaseRecord) -> Vec<Trouble> {
+pub(super) fn troubles(suite: &Heads, case: &CaseHead, record: &CaseRecord) -> Vec<Trouble> {
     if matches!(record.verdict, Verdict::Pass | Verdict::NotApplicable) {
         return Vec::new();
     }
     let mut troubles: Vec<Trouble> = record
         .exchanges
         .iter()
-        .filter_map(|exchange| Trouble::of(case, exchange))
+        .filter_map(|exchange| Trouble::of(suite, case, exchange))
         .collect();
     // It waited for others to let it through, until it gave up.
     let last = record.exchanges.last();

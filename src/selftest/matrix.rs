@@ -10,10 +10,10 @@ use serde::{Deserialize, Serialize};
 
 use super::precision::Precision;
 use super::runner::{CheckId, Observation, Sight};
-use crate::avp::cases::Suite;
-use crate::avp::server::{Behaviour, Fault, Variation};
-use crate::catalogue::{Level, SpecVersion, catalogue};
+use crate::catalogue::Level;
+use crate::protocol::Suite;
 use crate::record::verdict::{RunVerdict, Verdict};
+use crate::serve::{Behaviour, Fault, Variation};
 
 /// The version of the format.
 const FORMAT: u32 = 2;
@@ -395,8 +395,8 @@ impl<'a> Declares<'a> {
     fn of(suite: &'a Suite, selected: &[usize]) -> Declares<'a> {
         let mut declares: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
         for case in selected.iter().map(|index| &suite.cases[*index]) {
-            for fault in &case.case.kills {
-                declares.entry(fault.get_ref()).or_default().push(case.id());
+            for fault in &case.kills {
+                declares.entry(fault).or_default().push(&case.id);
             }
         }
         Declares(declares)
@@ -454,15 +454,17 @@ fn unproven(suite: &Suite, selected: &[usize], observations: &[Observation]) -> 
         .flat_map(|look| &look.requirements)
         .map(String::as_str)
         .collect();
-    let requirements = catalogue()
-        .server(SpecVersion::default())
+    let requirements = suite
+        .rules
+        .catalogue
+        .server(suite.rules.catalogue.newest())
         .filter(|it| it.level > Level::May && verified.contains(it.id.as_str()))
         .filter(|it| !broken.contains(it.id.as_str()));
-    let cases = selected.iter().map(|index| suite.cases[*index].id());
+    let cases = selected.iter().map(|index| suite.cases[*index].id.as_str());
     let checks: BTreeSet<Sight> = held
         .iter()
         .flat_map(|look| look.sights(suite))
-        .filter(|sight| sight.is_must() && !broke.contains(sight))
+        .filter(|sight| sight.is_must(suite.rules.catalogue) && !broke.contains(sight))
         .collect();
     Unproven {
         requirements: requirements.map(|it| it.id.clone()).collect(),
@@ -488,7 +490,7 @@ mod tests {
             name: "demo.toml".to_owned(),
             text: CASES.to_owned(),
         };
-        Suite::load(vec![source], &[CANARY]).unwrap()
+        (crate::avp::AVP.load)(vec![source]).unwrap()
     }
 
     fn saw(behaviour: Behaviour, fired: u64, broken: &[(&str, &str, Verdict)]) -> Observation {

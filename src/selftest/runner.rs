@@ -10,18 +10,18 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 
-use crate::avp::cases::Suite;
-use crate::avp::crypto::Seed;
-use crate::avp::driver::RunContext;
-use crate::avp::judge::Transport;
-use crate::avp::server::{Behaviour, Options, Server, StartError};
 use crate::case::selection;
-use crate::catalogue::{Level, SpecVersion, catalogue};
+use crate::catalogue::{Catalogue, Level};
 use crate::http::{Client, ClientError, ClientOptions, Endpoint, Timeouts};
+use crate::judge::Transport;
+use crate::keys::Seed;
+use crate::protocol::Suite;
 use crate::record::verdict::{RunVerdict, Verdict};
 use crate::record::{CaseRecord, CheckRecord, Record};
 use crate::report;
 use crate::run::{Jobs, RACE_TIME, Run, RunInfo, run};
+use crate::serve::{Behaviour, Reference, ServeOptions, StartError};
+use crate::session::RunContext;
 
 /// All runs use one seed: the same keys, ids and ivs each time.
 const SEED: [u8; 32] = *b"avp-conform selftest, seed no. 1";
@@ -67,7 +67,7 @@ pub struct Selftest {
     suite: Arc<Suite>,
     selected: Vec<usize>,
     foreign: Client,
-    _foreign: Server,
+    _foreign: Box<dyn Reference>,
     settings: Settings,
 }
 
@@ -152,7 +152,8 @@ impl CheckId {
     /// What has to be seen to break once: each requirement that a case is about in that case, and any other somewhere.
     pub fn sights(&self, suite: &Suite) -> Vec<Sight> {
         let case = suite.get(&self.case);
-        let decides = |index: usize| case.is_some_and(|case| case.decides(index));
+        let decides =
+            |index: usize| case.is_some_and(|case| case.steps.get(index).is_some_and(|step| step.decides));
         let is_about = self.step.is_some_and(decides);
         let sight = |requirement: &String| Sight {
             case: is_about.then(|| self.case.clone()),
@@ -171,10 +172,9 @@ pub struct Sight {
 
 impl Sight {
     /// Whether the requirement is a must.
-    pub fn is_must(&self) -> bool {
-        catalogue()
-            .get(&self.requirement)
-            .is_some_and(|requirement| requirement.level == Level::Must)
+    pub fn is_must(&self, catalogue: &Catalogue) -> bool {
+        let requirement = catalogue.get(&self.requirement);
+        requirement.is_some_and(|requirement| requirement.level == Level::Must)
     }
 }
 
@@ -188,10 +188,10 @@ impl fmt::Display for Sight {
 impl Selftest {
     /// Gets ready to run the cases of a suite that are not slow.
     pub fn new(suite: Arc<Suite>, settings: Settings) -> Result<Selftest, SelftestError> {
-        let foreign = Server::start(Options::default())?;
+        let foreign = (suite.protocol.start)(ServeOptions::default())?;
         Ok(Selftest {
-            selected: selection::plan(&suite, &[], SpecVersion::default(), false),
-            foreign: client(&foreign, settings.patient)?,
+            selected: selection::plan(&suite, &[], suite.rules.catalogue.newest(), false),
+            foreign: client(&*foreign, settings.patient)?,
             _foreign: foreign,
             suite,
             settings,
@@ -248,8 +248,8 @@ impl Selftest {
             return Vec::new();
         };
         let declares = |index: &usize| {
-            let kills = &self.suite.cases[*index].case.kills;
-            kills.iter().any(|kill| kill.get_ref() == fault.name)
+            let kills = &self.suite.cases[*index].kills;
+            kills.iter().any(|kill| kill == fault.name)
         };
         self.selected.iter().copied().filter(declares).collect()
     }
@@ -260,7 +260,7 @@ impl Selftest {
         behaviours: &[Behaviour],
         selected: Vec<usize>,
     ) -> Result<Vec<Observation>, SelftestError> {
-        let mut options = Options::default();
+        let mut options = ServeOptions::default();
         for behaviour in behaviours {
             match behaviour {
                 Behaviour::Varied(variation) => options.freedoms.push(variation),
@@ -271,14 +271,14 @@ impl Selftest {
             Behaviour::Faulty(_) => self.settings.timeout,
             _ => self.settings.patient,
         };
-        let server = Server::start(options)?;
+        let server = (self.suite.protocol.start)(options)?;
         let target = RunContext {
-            client: client(&server, timeout)?,
+            client: client(&*server, timeout)?,
             foreign: Some(self.foreign.clone()),
             patience: Timeouts::new(timeout),
             seed: Seed::from_bytes(SEED),
             generation: 0,
-            spec: SpecVersion::default(),
+            spec: self.suite.rules.catalogue.newest(),
             slow: false,
             show_secrets: false,
         };
@@ -371,7 +371,7 @@ fn parties(behaviours: &[Behaviour], alone: bool) -> Vec<Vec<usize>> {
     [limited, shared, others].concat()
 }
 
-fn client(server: &Server, timeout: Duration) -> Result<Client, SelftestError> {
+fn client(server: &dyn Reference, timeout: Duration) -> Result<Client, SelftestError> {
     let url = server.url();
     let endpoint = Endpoint::parse(&url).map_err(|error| SelftestError::Address(error.to_string()))?;
     Ok(Client::new(ClientOptions {

@@ -2,12 +2,13 @@
 
 use std::sync::LazyLock;
 
-use avp_conform::avp::server::{Behaviour, find_fault};
+use avp_conform::avp::server::find_fault;
 use avp_conform::cli::exit;
 use avp_conform::record::baseline::{Baseline, Change, update};
 use avp_conform::record::verdict::{RunVerdict, Verdict};
 use avp_conform::record::{Known, Record, merge};
 use avp_conform::report::{Format, View, render};
+use avp_conform::serve::Behaviour;
 
 use crate::support::live;
 

@@ -10,9 +10,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use assert_cmd::Command;
-use avp_conform::avp::server::{Behaviour, Options, Server, find_fault};
+use avp_conform::avp::server::{Options, Server, find_fault};
 use avp_conform::record::verdict::{RunVerdict, Verdict};
 use avp_conform::record::{Record, load};
+use avp_conform::serve::Behaviour;
 use tempfile::TempDir;
 
 /// The program, in an environment of its own.
@@ -211,7 +212,7 @@ fn what_makes_no_sense_is_refused_before_anything_is_sent() {
         (&["--seed", "beef"], "invalid value 'beef' for '--seed <HEX>'"),
         (&["--filter", "a["], "is no glob"),
         (&["--filter", ""], "an empty filter selects nothing"),
-        (&["--spec", "9.9"], "invalid value '9.9'"),
+        (&["--spec", "9.9"], "--spec: 9.9 is no published version of Alt Vault Protocol: 0.2, 0.3, 0.4"),
         (&["--timeout", "0"], "seconds, above 0"),
         (&["--jobs", "0"], "invalid value '0'"),
         (&["--idp", "ftp://x"], "--idp: \"ftp://x\" is not an address"),

@@ -3,14 +3,15 @@
 //! `AVP_CONFORM_ACCEPT=1 cargo test --test it crypto_vectors` writes that file anew; its diff is then for a person to read.
 
 use avp_conform::avp::DEFAULT_SCHEME;
-use avp_conform::avp::crypto::primitives::{
+use avp_conform::avp::crypto::{
+    DataKey, binding_message, open_payload, payload_aad, plant_accounts, seal_payload, sign_binding,
+    verify_binding, wrap_key,
+};
+use avp_conform::keys::primitives::{
     aes_256_gcm_open, aes_256_gcm_seal, ed25519_verify, hkdf_sha256, x25519, x25519_of_secrets,
     x25519_public_key,
 };
-use avp_conform::avp::crypto::{
-    DataKey, Identity, Seed, SignatureForm, binding_message, open_payload, payload_aad, plant_accounts,
-    seal_payload, sign_binding, sign_nonce, verify_binding, wrap_key,
-};
+use avp_conform::keys::{Identity, Seed, SignatureForm, sign_nonce};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};

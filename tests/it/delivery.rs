@@ -6,7 +6,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use avp_conform::avp::server::{Behaviour, Options, Server, find_fault};
+use avp_conform::avp::server::{Options, Server, find_fault};
+use avp_conform::serve::Behaviour;
 use tempfile::TempDir;
 
 fn root() -> &'static Path {

@@ -5,16 +5,18 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
-use avp_conform::avp::cases::{Suite, embedded_sources};
-use avp_conform::avp::crypto::{Identity, Seed, sign_binding};
-use avp_conform::avp::driver::RunContext;
-use avp_conform::avp::judge::Transport;
-use avp_conform::avp::server::{Options, Server, faults};
-use avp_conform::catalogue::{Level, SpecVersion};
+use avp_conform::avp::AVP;
+use avp_conform::avp::cases::embedded_sources;
+use avp_conform::avp::crypto::sign_binding;
+use avp_conform::avp::server::{Options, Server};
+use avp_conform::catalogue::Level;
 use avp_conform::http::{Client, ClientOptions, Endpoint, Timeouts};
+use avp_conform::judge::Transport;
+use avp_conform::keys::{Identity, Seed};
 use avp_conform::record::Record;
 use avp_conform::record::verdict::{RunVerdict, Verdict};
 use avp_conform::run::{Jobs, RACE_TIME, Run, RunInfo, run};
+use avp_conform::session::RunContext;
 use serde_json::{Value, json};
 
 /// A request as a null server sees it.
@@ -75,8 +77,7 @@ fn receive(stream: &mut TcpStream) -> Option<Asked> {
 
 /// The whole suite against one server.
 fn suite_against(endpoint: Endpoint) -> Record {
-    let names: Vec<&str> = faults().iter().map(|fault| fault.name).collect();
-    let suite = Suite::load(embedded_sources(), &names).unwrap();
+    let suite = (AVP.load)(embedded_sources()).unwrap();
     let other = Server::start(Options::default()).unwrap();
     let client = |endpoint: Endpoint| Client::new(ClientOptions::new(endpoint)).unwrap();
     let target = RunContext {
@@ -85,11 +86,12 @@ fn suite_against(endpoint: Endpoint) -> Record {
         patience: Timeouts::new(Duration::from_secs(5)),
         seed: Seed::random(),
         generation: 0,
-        spec: SpecVersion::default(),
+        spec: avp_conform::avp::catalogue().newest(),
         slow: false,
         show_secrets: false,
     };
-    let selected = avp_conform::case::selection::plan(&suite, &[], SpecVersion::default(), false);
+    let selected =
+        avp_conform::case::selection::plan(&suite, &[], avp_conform::avp::catalogue().newest(), false);
     let plan = Run {
         suite: Arc::new(suite),
         selected,

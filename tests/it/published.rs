@@ -5,9 +5,9 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
-use avp_conform::avp::server::Behaviour;
 use avp_conform::record::Record;
 use avp_conform::record::verdict::Verdict;
+use avp_conform::serve::Behaviour;
 use serde_json::{Value, json};
 
 use crate::support::live;

@@ -1,11 +1,12 @@
 //! A stored run is judged again without the server, to the same verdicts.
 
-use avp_conform::avp::server::{Behaviour, faults, variations};
+use avp_conform::avp::server::{faults, variations};
 use avp_conform::record::Record;
 use avp_conform::record::rejudged::Rejudged;
 use avp_conform::record::verdict::Verdict;
 use avp_conform::report::{Format, View, rejudged_text, render};
 use avp_conform::run::rejudge::rejudge;
+use avp_conform::serve::Behaviour;
 
 use crate::support::live;
 

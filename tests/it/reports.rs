@@ -7,7 +7,6 @@ use std::collections::BTreeSet;
 
 use avp_conform::avp::cases::embedded_sources;
 use avp_conform::avp::cases::model::CaseFile;
-use avp_conform::catalogue::SpecVersion;
 use avp_conform::record::verdict::Verdict;
 use avp_conform::record::{CaseRecord, Record, diff, load, merge};
 use avp_conform::report::{Destination, Format, Sources, Verbosity, View, diff_text, render};
@@ -401,7 +400,7 @@ fn what_is_not_of_one_run_is_not_merged() {
         "report 2 has another seed than the first: 00, not 5f3a90c1"
     );
     assert!(said(|record| record.suite.hash.clear()).starts_with("report 2 has another suite"));
-    assert!(said(|record| record.spec = SpecVersion::V0_2).ends_with("0.2, not 0.4"));
+    assert!(said(|record| record.spec = avp_conform::avp::V0_2).ends_with("0.2, not 0.4"));
     let twice = merge(vec![one.clone(), one], |_| {}).unwrap_err();
     assert!(twice.ends_with("is in more than one report"), "{twice}");
     assert_eq!(

@@ -3,8 +3,9 @@
 use std::process::{Command, Output};
 
 use avp_conform::avp::repro::script;
-use avp_conform::avp::server::{Behaviour, Options, Server, find_fault};
+use avp_conform::avp::server::{Options, Server, find_fault};
 use avp_conform::record::Record;
+use avp_conform::serve::Behaviour;
 
 use crate::support::live;
 

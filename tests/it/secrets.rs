@@ -6,12 +6,13 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 
-use avp_conform::avp::crypto::Seed;
 use avp_conform::avp::driver::{identity, scope};
-use avp_conform::avp::server::{Behaviour, Options, Server};
+use avp_conform::avp::server::{Options, Server};
+use avp_conform::keys::Seed;
 use avp_conform::record::Record;
 use avp_conform::report::{Format, Verbosity, View, render};
 use avp_conform::run::rejudge::rejudge;
+use avp_conform::serve::Behaviour;
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD, Engine as _};
 
 use crate::support::live;

@@ -3,13 +3,16 @@
 use std::sync::Arc;
 
 use assert_cmd::Command;
-use avp_conform::avp::cases::{Suite, embedded_sources};
-use avp_conform::avp::server::{Behaviour, faults, find_fault, find_variation, variations};
+use avp_conform::avp::AVP;
+use avp_conform::avp::cases::embedded_sources;
+use avp_conform::avp::server::{faults, find_fault, find_variation, variations};
 use avp_conform::case::Source;
+use avp_conform::protocol::Suite;
 use avp_conform::selftest::{
     self, CANARY, Matrix, MutantStatus, PUBLISHED_JSON, PUBLISHED_MARKDOWN, Selftest, SelftestOutcome,
     Settings,
 };
+use avp_conform::serve::Behaviour;
 
 const REMEDY: &str = "the published matrix is out of date: run `cargo run --release -- selftest --accept`";
 
@@ -23,8 +26,7 @@ const FAULTS: [&str; 5] = [
 ];
 
 fn suite() -> Suite {
-    let names: Vec<&str> = faults().iter().map(|fault| fault.name).collect();
-    Suite::load(embedded_sources(), &names).expect("the built-in cases are sound")
+    (AVP.load)(embedded_sources()).expect("the built-in cases are sound")
 }
 
 fn published() -> &'static Matrix {
@@ -67,7 +69,7 @@ fn of_variations_that_share_a_server_the_right_one_is_named() {
         name: "wrong.toml".to_owned(),
         text: WRONG.to_owned(),
     };
-    let wrong = Suite::load(vec![source], &[CANARY]).unwrap_or_else(|problems| panic!("{problems:?}"));
+    let wrong = (AVP.load)(vec![source]).unwrap_or_else(|problems| panic!("{problems:?}"));
     let varied = ["null-envelope", "long-nonces", "strict-steps", "chunked"]
         .map(|name| Behaviour::Varied(find_variation(name).expect("a variation of that name")));
     let bench = Selftest::new(Arc::new(wrong), Settings::default()).expect("a server starts");

@@ -8,10 +8,11 @@ use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use avp_conform::avp::Operation;
-use avp_conform::avp::server::{Options, Server, Tls};
+use avp_conform::avp::server::{Options, Server};
 use avp_conform::http::Role;
 use avp_conform::record::verdict::{RunVerdict, Verdict};
 use avp_conform::record::{CaseRecord, Record, load};
+use avp_conform::serve::Tls;
 
 const SEED: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
 
@@ -689,7 +690,7 @@ fn each_malformed_form_is_tried_on_a_repository_that_is_known_to_be_good() {
     ] {
         let fault = avp_conform::avp::server::find_fault(name).unwrap();
         let server = Server::start(Options {
-            behaviour: avp_conform::avp::server::Behaviour::Faulty(fault),
+            behaviour: avp_conform::serve::Behaviour::Faulty(fault),
             ..Options::default()
         })
         .unwrap();

@@ -9,10 +9,9 @@ use super::action::Action;
 use super::load::LoadedCase;
 use super::model::Step;
 use super::words::ExpectedAnswer;
-use crate::avp::{Operation, schema};
-use crate::case::Problem;
-use crate::case::nearest;
-use crate::catalogue::{Subject, catalogue};
+use crate::avp::{Operation, catalogue, schema};
+use crate::case::{Problem, nearest};
+use crate::catalogue::Subject;
 use crate::text::STDIN;
 
 /// Every problem of every case. Of those that could be read only in part, what they name is looked at: all else may be for
@@ -413,13 +412,12 @@ fn header(span: Range<usize>) -> Range<usize> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::load::Suite;
-    use crate::case::Source;
-    use crate::case::render;
+    use super::super::load::LoadedCases;
+    use crate::case::{Source, render};
 
     fn problems(case: &str) -> String {
         let text = format!("about = 'x'\n{case}");
-        match Suite::load(
+        match LoadedCases::load(
             vec![Source {
                 name: "cases/demo.toml".to_owned(),
                 text,

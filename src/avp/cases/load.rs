@@ -1,7 +1,5 @@
 //! Reads case files into a suite.
 
-use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::ops::Range;
 use std::panic::resume_unwind;
 use std::sync::Arc;
@@ -14,10 +12,8 @@ use super::lint;
 use super::mistakes::{self, Remains};
 use super::model::{Case, CaseFile, Step};
 use super::words::ExpectedAnswer;
-use crate::avp::Operation;
-use crate::case::Problem;
-use crate::case::Source;
-use crate::catalogue::source;
+use crate::avp::{Operation, catalogue};
+use crate::case::{Problem, Source};
 
 include!(concat!(env!("OUT_DIR"), "/embedded_cases.rs"));
 
@@ -76,6 +72,19 @@ impl LoadedCase {
         named.iter().map(|id| id.get_ref().as_str()).collect()
     }
 
+    /// Every requirement that a step verifies, in the order of first mention. Advice verifies nothing.
+    pub fn requirements(&self) -> Vec<&str> {
+        let steps = (0..self.case.steps.len()).filter(|index| self.step(*index).advice.is_none());
+        let verified = steps.flat_map(|index| [self.step_checks(index), self.step_shows(index)].concat());
+        let mut ids: Vec<&str> = Vec::new();
+        for id in verified {
+            if !ids.contains(&id) {
+                ids.push(id);
+            }
+        }
+        ids
+    }
+
     /// Whether a step has the requirements of its case.
     pub fn decides(&self, index: usize) -> bool {
         let steps = || self.case.steps.iter().map(Spanned::get_ref);
@@ -122,19 +131,19 @@ fn rule(step: &Step) -> Option<&'static str> {
 
 /// All cases, in the order of their files' names and their places in them.
 #[derive(Debug, Clone, Default)]
-pub struct Suite {
+pub struct LoadedCases {
     /// The cases.
     pub cases: Vec<LoadedCase>,
     /// SHA-256 over all case files and the catalogue, hexadecimal.
     pub hash: String,
 }
 
-impl Suite {
+impl LoadedCases {
     /// Reads and lints sources; `faults` are the names that `kills` may name. All problems of all files come back, not the
     /// first alone.
-    pub fn load(sources: Vec<Source>, faults: &[&str]) -> Result<Suite, Vec<Problem>> {
+    pub fn load(sources: Vec<Source>, faults: &[&str]) -> Result<LoadedCases, Vec<Problem>> {
         let sources: Vec<Arc<Source>> = sources.into_iter().map(Arc::new).collect();
-        let mut suite = Suite {
+        let mut suite = LoadedCases {
             cases: Vec::new(),
             hash: hash(&sources),
         };
@@ -152,12 +161,6 @@ impl Suite {
         let file = |problem: &Problem| sources.iter().position(|it| Arc::ptr_eq(it, &problem.source));
         problems.sort_by_key(|problem| (file(problem), problem.span.start));
         Err(problems)
-    }
-
-    /// The text of every case file, by its name.
-    pub fn sources(&self) -> BTreeMap<String, Cow<'static, str>> {
-        let entry = |case: &LoadedCase| (case.source.name.clone(), Cow::Owned(case.source.text.clone()));
-        self.cases.iter().map(entry).collect()
     }
 
     /// The case of an id.
@@ -227,7 +230,7 @@ fn read(source: &Arc<Source>) -> Cases {
 
 fn hash(sources: &[Arc<Source>]) -> String {
     let mut hasher = Sha256::new();
-    hasher.update(source());
+    hasher.update(&catalogue().source);
     for source in sources {
         for part in [&source.name, &source.text] {
             hasher.update((part.len() as u64).to_be_bytes());
@@ -250,7 +253,7 @@ mod tests {
             "about = 'x'\n[[case]]\nid = 'demo/a'\ntitle = 'x'\nchecks = ['AVP-10-03']\nkills = ['x']\nrepo = {{}}\nstep = [{steps}]"
         );
         let name = "cases/demo.toml".to_owned();
-        let suite = Suite::load(vec![Source { name, text }], &["x"])
+        let suite = LoadedCases::load(vec![Source { name, text }], &["x"])
             .unwrap_or_else(|problems| panic!("{problems:?}"));
         let case = &suite.cases[0];
         let owned = |ids: Vec<&str>| ids.into_iter().map(str::to_owned).collect();

@@ -10,8 +10,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue, ValueDeserializer};
 
 use super::model::{Case, CaseFile};
-use crate::case::Problem;
-use crate::case::{Source, toml_problem};
+use crate::case::{Problem, Source, toml_problem};
 
 /// So many mistakes of one table are told.
 const MOST_MISTAKES: usize = 50;

@@ -1,9 +1,10 @@
 //! Cases: what the files say, read and checked.
 //!
-//! [`model`] is the file format, [`load`] reads files into a [`Suite`], [`lint`] finds what is wrong with cases that can be
+//! [`model`] is the file format, [`load`] reads files into [`LoadedCases`], [`lint`] finds what is wrong with cases that can be
 //! read. Nothing here talks to a server.
 
 mod action;
+mod heads;
 mod json;
 pub mod lint;
 mod load;
@@ -12,6 +13,7 @@ pub mod model;
 mod words;
 
 pub use action::Action;
+pub use heads::rules;
 pub use json::to_json;
-pub use load::{LoadedCase, Suite, embedded_sources};
+pub use load::{LoadedCase, LoadedCases, embedded_sources};
 pub use words::{Counter, ExpectedAnswer, Forgery, NonceSource, OneOrMany, TokenForm};

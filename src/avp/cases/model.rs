@@ -23,8 +23,8 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::words::{Counter, ExpectedAnswer, NonceSource, OneOrMany, TokenForm};
-use crate::avp::crypto::SignatureForm;
-use crate::catalogue::SpecVersion;
+use crate::catalogue::Version;
+use crate::keys::SignatureForm;
 
 /// A case file.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -55,7 +55,7 @@ pub struct Case {
     pub checks: Vec<Spanned<String>>,
     /// The protocol version that brought what the case looks at.
     #[serde(default = "first_version")]
-    pub since: SpecVersion,
+    pub since: Version,
     /// Whether the case takes minutes and runs only under `--slow`.
     #[serde(default)]
     pub slow: bool,
@@ -77,8 +77,8 @@ pub struct Case {
     pub steps: Vec<Spanned<Step>>,
 }
 
-fn first_version() -> SpecVersion {
-    SpecVersion::V0_2
+fn first_version() -> Version {
+    crate::avp::V0_2
 }
 
 /// A repository that exists before the first step: created by one actor, who then adds the other members.

@@ -1,8 +1,8 @@
 //! Key bindings: an issuer's signature over a member's two public keys, which travels as `keyBindingSig`.
 
-use super::encoding::{decode_array, encode};
-use super::identity::Identity;
-use super::primitives::ed25519_verify;
+use crate::keys::Identity;
+use crate::keys::encoding::{decode_array, encode};
+use crate::keys::primitives::ed25519_verify;
 
 /// What an issuer signs: the UTF-8 bytes of the base64 of the Ed25519 key, `|`, and the base64 of the X25519 key.
 pub fn binding_message(ed25519_b64: &str, x25519_b64: &str) -> Vec<u8> {
@@ -35,8 +35,8 @@ pub fn verify_ed25519(public_key_b64: &str, message: &[u8], signature_b64: &str)
 
 #[cfg(test)]
 mod tests {
-    use super::super::encoding::decode;
     use super::*;
+    use crate::keys::encoding::decode;
 
     #[test]
     fn a_binding_holds_for_its_keys_and_issuer_only() {

@@ -2,10 +2,10 @@
 
 use std::fmt;
 
-use super::encoding::{EncodingError, decode, decode_array, encode};
-use super::primitives::{aes_256_gcm_open, aes_256_gcm_seal};
-use super::seed::Seed;
 use crate::avp::EncryptedEnvelope;
+use crate::keys::Seed;
+use crate::keys::encoding::{EncodingError, decode, decode_array, encode};
+use crate::keys::primitives::{aes_256_gcm_open, aes_256_gcm_seal};
 
 /// The 32-byte symmetric key of one key epoch. `Debug` does not show it.
 #[derive(Clone, PartialEq, Eq)]
@@ -98,8 +98,8 @@ pub fn open_payload(key: &DataKey, envelope: &EncryptedEnvelope) -> Result<Vec<u
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::encoding::flipped;
     use super::*;
+    use crate::keys::encoding::flipped;
 
     const KEY: DataKey = DataKey([3; 32]);
 

@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
-use super::encoding::hex;
-use super::seed::Seed;
+use crate::keys::Seed;
+use crate::keys::encoding::hex;
 
 /// The accounts of a repository's payloads, and what must not leak of them.
 #[derive(Clone, PartialEq, Eq)]

@@ -4,11 +4,11 @@
 //! HKDF-SHA256 of it, salted with the raw ephemeral public key, with [`WRAP_INFO`] as info. The data key is encrypted
 //! under it with AES-256-GCM, [`WRAP_INFO`] as additional data and the tag appended: 48 bytes.
 
-use super::encoding::{decode_array, encode};
 use super::envelope::{DataKey, OpenError};
-use super::identity::Identity;
-use super::primitives::{aes_256_gcm_open, aes_256_gcm_seal, hkdf_sha256, x25519, x25519_public_key};
 use crate::avp::{DEFAULT_SCHEME, WrappedKey};
+use crate::keys::Identity;
+use crate::keys::encoding::{decode_array, encode};
+use crate::keys::primitives::{aes_256_gcm_open, aes_256_gcm_seal, hkdf_sha256, x25519, x25519_public_key};
 
 /// HKDF info and additional data of the default scheme.
 pub const WRAP_INFO: &[u8] = b"avp/rdk-wrap/v1";
@@ -52,12 +52,25 @@ fn key_encryption_key(shared: &[u8; 32], ephemeral_public_key: &[u8; 32]) -> [u8
     hkdf_sha256(shared, ephemeral_public_key, WRAP_INFO)
 }
 
+impl Identity {
+    /// Unwraps a data key that was wrapped for this actor under the default scheme.
+    ///
+    /// # Errors
+    ///
+    /// Another scheme, a field that is not base64 of its length, an ephemeral key of small order, or anything altered
+    /// or meant for somebody else.
+    pub fn unwrap_key(&self, wrapped: &WrappedKey) -> Result<[u8; 32], OpenError> {
+        let [_, x25519] = self.secrets();
+        unwrap(&x25519, wrapped)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::encoding::flipped;
     use super::*;
+    use crate::keys::encoding::flipped;
 
     const KEY: [u8; 32] = [5; 32];
 

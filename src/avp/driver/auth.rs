@@ -9,12 +9,13 @@ use super::draft::{Draft, Mask};
 use super::lifetime::Lifetime;
 use super::world::{Token, World};
 use super::{CaseResult, Driver, ExchangeMeta, blocked, not_applicable};
+use crate::avp::Operation;
 use crate::avp::cases::NonceSource;
 use crate::avp::cases::model::{Challenge, KeyForm, Redeem};
-use crate::avp::crypto::SignatureForm;
 use crate::avp::outcome::AnswerClass;
-use crate::avp::{Operation, crypto};
 use crate::http::{Role, Service};
+use crate::keys;
+use crate::keys::SignatureForm;
 
 impl Driver<'_> {
     /// Logs an actor in, unless it holds a token that is good for a while yet.
@@ -51,7 +52,7 @@ impl Driver<'_> {
         self.world.actor(name).token = None;
         let nonce = self.fresh_nonce(name).await?;
         let identity = &self.world.actor(name).identity;
-        let signature = crypto::sign_nonce(identity, &nonce, SignatureForm::Valid)
+        let signature = keys::sign_nonce(identity, &nonce, SignatureForm::Valid)
             .map_err(|error| blocked(self.step, format!("{name} cannot sign the nonce: {error}")))?;
         let body = token_body(identity.member_id(), &nonce, &signature);
         let draft = Draft::new(Operation::Token, Operation::Token.path("", ""), Some(body));
@@ -186,7 +187,7 @@ impl Driver<'_> {
         if form != SignatureForm::Valid {
             spoils.push(format!("signature: {}", form));
         }
-        let signature = crypto::sign_nonce(&self.world.actor(signer).identity, &nonce, form)
+        let signature = keys::sign_nonce(&self.world.actor(signer).identity, &nonce, form)
             .map_err(|error| blocked(self.step, format!("{signer} cannot sign the nonce: {error}")))?;
         let size = BASE64_STANDARD.decode(&nonce).map_or(0, |bytes| bytes.len());
         if form == SignatureForm::OverHead && size <= 32 {
@@ -233,7 +234,7 @@ impl Driver<'_> {
             Some(nonce) => nonce.to_owned(),
             None => self.fresh_nonce(name).await?,
         };
-        let body = token_body(weak, &nonce, crypto::IDENTITY_FORGERY);
+        let body = token_body(weak, &nonce, keys::IDENTITY_FORGERY);
         let mut draft = Draft::new(Operation::Token, Operation::Token.path("", ""), Some(body));
         draft.spoil("a key of small order, with a signature forged under it");
         Ok(draft)
@@ -271,7 +272,7 @@ fn key_of(world: &mut World<'_>, form: KeyForm) -> (String, &'static str) {
     let encode = |bytes: &[u8]| BASE64_STANDARD.encode(bytes);
     match form {
         KeyForm::SmallOrder => (weak_key().to_owned(), "the key is a point of small order"),
-        KeyForm::NotOnCurve => (crypto::NOT_A_POINT.to_owned(), "the key is no point of the curve"),
+        KeyForm::NotOnCurve => (keys::NOT_A_POINT.to_owned(), "the key is no point of the curve"),
         KeyForm::Short => (encode(&bytes[..31]), "the key is 31 bytes"),
         KeyForm::Long => (encode(&[&bytes[..], &[7]].concat()), "the key is 33 bytes"),
         KeyForm::Empty => (String::new(), "the key is empty"),
@@ -281,5 +282,5 @@ fn key_of(world: &mut World<'_>, form: KeyForm) -> (String, &'static str) {
 
 /// The identity element, under which one forged signature is good for every message.
 fn weak_key() -> &'static str {
-    crypto::small_order_keys()[0].public_key
+    keys::small_order_keys()[0].public_key
 }

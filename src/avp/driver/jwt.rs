@@ -1,16 +1,16 @@
 //! What a token says where it is a JWT, before it is hidden.
 
+use crate::record::transcript::JsonBody;
 use base64::prelude::{BASE64_URL_SAFE_NO_PAD as BASE64_URL, Engine as _};
 use serde_json::{Map, Value, json};
 
-use crate::avp::outcome;
 use crate::http::Jwt;
 
 /// Larger tokens are not looked into.
 const LARGEST_TOKEN_BYTES: usize = 16 << 10;
 
 /// The readable parts of the token in an answer.
-pub(super) fn of(body: &outcome::Body) -> Option<Jwt> {
+pub(super) fn of(body: &JsonBody) -> Option<Jwt> {
     let token = body
         .as_ref()
         .ok()?

@@ -13,13 +13,13 @@ mod lifetime;
 mod mutate;
 mod race;
 mod read_back;
-mod replacer;
 mod requests;
-mod secrets;
 mod steps;
 mod throttle;
 mod world;
 
+use crate::record::transcript::{JsonBody, json_body};
+use crate::session::{ATTEMPTS_AFTER_429, throttle_wait};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -27,22 +27,19 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use serde_json::Value;
 
-pub use secrets::{LiveSecrets, PLAINTEXT_MARK, PRIVATE_KEY_MARK, SIGNATURE_MARK, TOKEN_MARK, hide_across};
-pub(crate) use throttle::wait as throttle_wait;
 pub use world::{identity, marker, scope, unique};
 
+use crate::avp::Operation;
 use crate::avp::cases::{LoadedCase, TokenForm};
-use crate::avp::crypto::Seed;
 use crate::avp::outcome::AnswerClass;
 use crate::avp::repo_state::RepoState;
-use crate::avp::{Operation, outcome};
-use crate::catalogue::{OperationName, SpecVersion};
-use crate::http::{Client, Connections, Exchange, FailureKind, Outcome, Request, Role, Sent, Timeouts};
+use crate::catalogue::OperationName;
+use crate::http::{Connections, Exchange, FailureKind, Outcome, Request, Role, Sent};
 use crate::record::Stopped;
 use crate::record::transcript::{Read, Transcript};
 use crate::record::verdict::Verdict;
+use crate::session::{LiveSecrets, OTHER_REQUESTS, RunContext, Secrets};
 use draft::{Content, Draft, Mask};
-use secrets::Secrets;
 use throttle::Demand;
 use world::World;
 
@@ -50,29 +47,6 @@ use world::World;
 const MOST_TIMEOUTS: u32 = 3;
 /// What connecting is called where patience is kept.
 const CONNECTING: &str = "connecting";
-/// And requests outside the route table.
-const OTHER_REQUESTS: &str = "other requests";
-
-/// What a run drives its cases against.
-#[derive(Clone)]
-pub struct RunContext {
-    /// The client of the target.
-    pub client: Client,
-    /// A server that is not the target, for tokens that are not the target's. None where no case wants one.
-    pub foreign: Option<Client>,
-    /// How long each operation is waited for.
-    pub patience: Timeouts,
-    /// The seed of all keys, ids and ivs.
-    pub seed: Seed,
-    /// Which use of the seed it is.
-    pub generation: u32,
-    /// The protocol version that the target speaks: it is sent nothing newer, and judged by that.
-    pub spec: SpecVersion,
-    /// Whether cases may wait for minutes.
-    pub slow: bool,
-    /// Whether tokens, signatures and keys stay in the transcript.
-    pub show_secrets: bool,
-}
 
 /// Drives one case from set-up to last step.
 pub async fn drive(case: &LoadedCase, target: &RunContext) -> Transcript {
@@ -374,7 +348,7 @@ impl Driver<'_> {
         first: Instant,
     ) -> CaseResult<()> {
         let refusals = self.target.patience.refusals();
-        let Some((wait, told)) = throttle::wait(answer, attempt, Timestamp::now()) else {
+        let Some((wait, told)) = throttle_wait(answer, attempt, Timestamp::now()) else {
             if self.demand.is_unusual() {
                 return Err(self.limited(answer.status));
             }
@@ -388,10 +362,10 @@ impl Driver<'_> {
         if refusals.is_for_good(first, attempt, told, Instant::now()) {
             return Err(error(self.step, refusals.given_up().unwrap_or_default()));
         }
-        if attempt + 1 >= throttle::ATTEMPTS_AFTER_429 {
+        if attempt + 1 >= ATTEMPTS_AFTER_429 {
             let reason = format!(
                 "the target answered 429 {} times to the same request",
-                throttle::ATTEMPTS_AFTER_429
+                ATTEMPTS_AFTER_429
             );
             return Err(error(self.step, reason));
         }
@@ -415,7 +389,7 @@ impl Driver<'_> {
         let operation = errand.draft.operation;
         let body = match self.transcript.read_before(&mut sent.outcome) {
             Some(body) => Some(body),
-            None => sent.outcome.answer().and_then(outcome::body),
+            None => sent.outcome.answer().and_then(json_body),
         };
         let reading = AnswerClass::with_body(operation, &sent.outcome, body.as_ref());
         let login = operation == Some(Operation::Token);
@@ -458,7 +432,7 @@ impl Driver<'_> {
         &mut self,
         errand: &ExchangeMeta<'_>,
         request: &Request,
-        body: Option<&outcome::Body>,
+        body: Option<&JsonBody>,
         outcome: &Outcome,
     ) {
         let text = |body: &Value, name: &str| body.get(name)?.as_str().map(str::to_owned);
@@ -511,7 +485,7 @@ impl Driver<'_> {
         if form == &Some(TokenForm::InQuery) {
             let path = |token: &str| format!("{}?access_token={token}", draft.path);
             let mut request = draft.request(None);
-            request.path = path(&crate::avp::encode_segment(&value));
+            request.path = path(&crate::http::encode_segment(&value));
             let mask = match self.target.show_secrets {
                 true => Mask::Nothing,
                 false => Mask::Path(path(self.secrets.placeholder(&value))),
@@ -558,14 +532,6 @@ fn bearer(token: &str) -> Option<String> {
 
 fn patience_key(draft: &Draft) -> &'static str {
     draft.operation.map_or(OTHER_REQUESTS, Operation::name)
-}
-
-/// What the operation of an exchange is called where time limits are kept.
-pub(crate) fn operation_key(exchange: &Exchange) -> &str {
-    exchange
-        .operation
-        .as_ref()
-        .map_or(OTHER_REQUESTS, OperationName::as_str)
 }
 
 /// Whether load may be the reason of what came: no connection, no answer, or a gateway that had nobody to ask. Some servers

@@ -10,7 +10,8 @@ use super::world::World;
 use crate::avp::cases::model::{BodyForm, Changes, FieldMutation, MemberForm};
 use crate::avp::cases::{TokenForm, to_json};
 use crate::avp::schema::{Field, FieldKind};
-use crate::avp::{Operation, encode_segment, schema};
+use crate::avp::{Operation, schema};
+use crate::http::encode_segment;
 use crate::json;
 
 /// The requests that a step makes: the valid one, changed; one for each form that the step lists, and where it lists forms

@@ -16,9 +16,9 @@ use super::{CONNECTING, CaseResult, Driver, ExchangeMeta, error, patience_key};
 use crate::avp::Operation;
 use crate::avp::cases::Action;
 use crate::avp::cases::model::{AddMember, Create, Step};
-use crate::avp::crypto::SignatureForm;
 use crate::avp::outcome::AnswerClass;
 use crate::http::{Answer, Connections, Failure, FailureKind, Loaded, Outcome, Request, Role, Sent};
+use crate::keys::SignatureForm;
 
 /// So many rounds of a case are run even where there is no time for them; of each of its forms, as many as that makes.
 const LEAST_ROUNDS: usize = 3;

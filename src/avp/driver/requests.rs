@@ -8,10 +8,9 @@ use serde_json::{Value, json};
 use super::world::World;
 use crate::avp::cases::model::{AddMember, Create, Push, RemoveMember};
 use crate::avp::cases::{Action, Counter};
-use crate::avp::crypto::Identity;
 use crate::avp::repo_state::{RepoState, member_id};
 use crate::avp::{DEFAULT_SCHEME, EncryptedEnvelope, MemberEntry, crypto};
-use crate::catalogue::SpecVersion;
+use crate::keys::Identity;
 
 /// The body of a vault operation by `actor` on the repository called `repo`; `None` where the route takes none.
 /// Auth operations are built elsewhere: they need a nonce of the target's.
@@ -63,7 +62,7 @@ fn create_repo(world: &mut World<'_>, actor: &str, repo: &str, create: &Create) 
     });
     let policy = create
         .share_refresh_tokens
-        .filter(|_| world.spec >= SpecVersion::V0_4);
+        .filter(|_| world.spec >= crate::avp::V0_4);
     if let Some(policy) = policy {
         manifest["shareRefreshTokens"] = policy.into();
     }

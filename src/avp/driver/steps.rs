@@ -8,14 +8,14 @@ use super::draft::{Content, Draft, path};
 use super::read_back::{Readers, Sight};
 use super::throttle::{Demand, is_told_limit};
 use super::{CaseResult, Driver, blocked, error, jwt, mutate, not_applicable, now_ms, requests, world};
+use crate::avp::Operation;
 use crate::avp::cases::model::{Create, Repo, Step, Stored as StoredWords, Wait};
 use crate::avp::cases::{Action, NonceSource, TokenForm};
-use crate::avp::crypto::SignatureForm;
 use crate::avp::outcome::AnswerClass;
 use crate::avp::repo_state::{RepoState, member_id};
-use crate::avp::{Operation, encode_segment};
-use crate::http::{Answer, Role};
+use crate::http::{Answer, Role, encode_segment};
 use crate::json;
+use crate::keys::SignatureForm;
 use crate::record::Stopped;
 
 /// A nonce lives two minutes or less; so much later it is gone.

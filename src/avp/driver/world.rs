@@ -9,16 +9,17 @@ use super::lifetime::Lifetime;
 use crate::avp::cases::model::{Case, Create};
 use crate::avp::cases::{Action, TokenForm};
 use crate::avp::crypto;
-use crate::avp::crypto::{DataKey, Identity, PlantedAccounts, Seed};
+use crate::avp::crypto::{DataKey, PlantedAccounts};
 use crate::avp::repo_state::RepoState;
-use crate::catalogue::SpecVersion;
+use crate::catalogue::Version;
+use crate::keys::{Identity, Seed};
 
 /// Everything of one case that is derived from the seed or was handed out by the target.
 pub(super) struct World<'a> {
     seed: &'a Seed,
     scope: String,
     /// Nothing newer is put into requests.
-    pub(super) spec: SpecVersion,
+    pub(super) spec: Version,
     draws: u64,
     /// What the payloads of a repository hold, by its name and whether it shares refresh tokens.
     accounts: BTreeMap<(String, bool), PlantedAccounts>,
@@ -100,7 +101,7 @@ pub fn identity(seed: &Seed, scope: &str, actor: &str) -> Identity {
 /// The request that creates the marker of a use of a seed: a repository of its own, by an actor of its own.
 pub fn marker(seed: &Seed, generation: u32, identity: &Identity) -> Arc<Value> {
     // A marker is of the first version, which every target speaks.
-    let mut world = World::new(seed, format!("generation/{generation}"), SpecVersion::V0_2);
+    let mut world = World::new(seed, format!("generation/{generation}"), crate::avp::V0_2);
     let name = "marker";
     let actor = Actor {
         identity: identity.clone(),
@@ -119,7 +120,7 @@ pub fn marker(seed: &Seed, generation: u32, identity: &Identity) -> Arc<Value> {
 }
 
 impl<'a> World<'a> {
-    pub(super) fn new(seed: &'a Seed, scope: String, spec: SpecVersion) -> World<'a> {
+    pub(super) fn new(seed: &'a Seed, scope: String, spec: Version) -> World<'a> {
         World {
             seed,
             scope,

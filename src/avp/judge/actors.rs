@@ -4,9 +4,9 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use super::Context;
-use crate::avp::crypto::{Identity, Seed};
 use crate::avp::driver;
+use crate::judge::Context;
+use crate::keys::{Identity, Seed};
 
 /// The actors of one case. Each is derived when it is first asked for.
 pub(super) struct Actors<'a> {

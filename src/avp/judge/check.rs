@@ -4,7 +4,8 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use crate::avp::cases::LoadedCase;
-use crate::catalogue::{Level, SpecVersion, catalogue};
+use crate::avp::catalogue;
+use crate::catalogue::{Level, Version};
 use crate::record::CheckRecord;
 use crate::record::verdict::Verdict;
 
@@ -65,7 +66,7 @@ pub(super) struct Subject {
 /// The checks of one case.
 pub(super) struct Checks<'a> {
     case: &'a LoadedCase,
-    spec: SpecVersion,
+    spec: Version,
     subjects: Vec<Subject>,
     index: BTreeMap<Subject, usize>,
     /// The first exchange that the target may have executed twice.
@@ -74,7 +75,7 @@ pub(super) struct Checks<'a> {
 }
 
 impl<'a> Checks<'a> {
-    pub(super) fn new(case: &'a LoadedCase, spec: SpecVersion, doubt: Option<usize>) -> Checks<'a> {
+    pub(super) fn new(case: &'a LoadedCase, spec: Version, doubt: Option<usize>) -> Checks<'a> {
         Checks {
             case,
             spec,
@@ -218,7 +219,7 @@ impl<'a> Checks<'a> {
     }
 }
 
-fn in_force(id: &str, spec: SpecVersion) -> bool {
+fn in_force(id: &str, spec: Version) -> bool {
     catalogue()
         .get(id)
         .is_some_and(|requirement| requirement.in_force(spec))

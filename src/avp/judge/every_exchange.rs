@@ -5,35 +5,17 @@ use std::borrow::Cow;
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use serde_json::Value;
 
-use super::Transport;
 use super::check::{Checks, Finding, Subject};
 use super::parsed::ParsedExchange;
 use super::sent::Sent;
 use super::steps::Tainted;
 use crate::avp::cases::LoadedCase;
-use crate::avp::driver::{PLAINTEXT_MARK, PRIVATE_KEY_MARK};
 use crate::avp::judge::jwt_claims;
 use crate::avp::{Operation, schema};
 use crate::http::{Answer, Role};
+use crate::judge::Transport;
 use crate::record::verdict::Verdict;
-
-/// The server requirements that standing checks verify: no case need name them.
-pub const REQUIREMENTS: [&str; 14] = [
-    "AVP-2-01",
-    "AVP-2-02",
-    "AVP-2-03",
-    "AVP-2-05",
-    "AVP-3-01",
-    "AVP-3-02",
-    "AVP-3-12",
-    "AVP-3-15",
-    "AVP-6-05",
-    "AVP-6-18",
-    "AVP-6-19",
-    "AVP-6-22",
-    "AVP-7-02",
-    "AVP-10-01",
-];
+use crate::session::{PLAINTEXT_MARK, PRIVATE_KEY_MARK};
 
 /// Ten years, milliseconds. A time that is so near to now when read in another unit is in that unit.
 const TEN_YEARS_MS: i64 = 10 * 366 * 86_400_000;

@@ -19,55 +19,20 @@ mod steps;
 mod stored;
 mod witness;
 
-pub use every_exchange::REQUIREMENTS as STANDING_REQUIREMENTS;
-
+use crate::avp::Operation;
 use crate::avp::cases::LoadedCase;
-use crate::avp::crypto::Seed;
-use crate::avp::is_doubtful;
-use crate::catalogue::SpecVersion;
-use crate::http::Endpoint;
+use crate::case::is_doubtful;
+use crate::judge::Context;
 use crate::record::CaseRecord;
 use crate::record::transcript::Transcript;
-
-/// What judging needs to know beside the transcript.
-#[derive(Debug, Clone, Copy)]
-pub struct Context<'a> {
-    /// The protocol version that the target is judged by.
-    pub spec: SpecVersion,
-    /// The seed of the run: the members' keys come from it.
-    pub seed: &'a Seed,
-    /// Which use of the seed it was.
-    pub generation: u32,
-    /// How the target is reached.
-    pub transport: Transport,
-}
-
-/// How the target is reached.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Transport {
-    /// Over TLS.
-    Tls,
-    /// In the clear, over loopback.
-    Loopback,
-    /// In the clear, over a network.
-    Clear,
-}
-
-impl Transport {
-    /// How an endpoint is reached.
-    pub fn of(endpoint: &Endpoint) -> Transport {
-        match (endpoint.is_tls(), endpoint.is_loopback()) {
-            (true, _) => Transport::Tls,
-            (false, true) => Transport::Loopback,
-            (false, false) => Transport::Clear,
-        }
-    }
-}
 
 /// Judges one case. What was written down becomes part of the record.
 pub fn judge(case: &LoadedCase, transcript: Transcript, context: &Context<'_>) -> CaseRecord {
     let frames = parsed::read(&transcript);
-    let doubt = transcript.exchanges.iter().position(is_doubtful);
+    let doubt = transcript
+        .exchanges
+        .iter()
+        .position(|exchange| is_doubtful(Operation::infos(), exchange));
     let mut checks = check::Checks::new(case, context.spec, doubt);
     let cast = actors::Actors::new(context, case.id());
     let tainted = steps::walk(

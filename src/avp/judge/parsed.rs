@@ -1,16 +1,17 @@
 //! A transcript, read once: every answer and every request of ours as JSON, with what it says.
 
+use crate::record::transcript::{JsonBody, json_body};
 use std::sync::Arc;
 
 use serde_json::Value;
 
 use crate::avp::cases::TokenForm;
-use crate::avp::driver::SIGNATURE_MARK;
 use crate::avp::outcome::AnswerClass;
-use crate::avp::{Operation, outcome, schema};
+use crate::avp::{Operation, schema};
 use crate::http::{Answer, Exchange};
 use crate::json;
 use crate::record::transcript::{Read, Transcript};
+use crate::session::SIGNATURE_MARK;
 
 /// One exchange, read.
 pub(super) struct ParsedExchange<'a> {
@@ -20,7 +21,7 @@ pub(super) struct ParsedExchange<'a> {
     pub(super) operation: Option<Operation>,
     pub(super) reading: AnswerClass,
     /// The answer's body: JSON, or why it is none. `None` where there is no answer or no body.
-    pub(super) body: Option<outcome::Body>,
+    pub(super) body: Option<JsonBody>,
     /// Our body as JSON, where it is JSON.
     pub(super) request: Option<Arc<Value>>,
 }
@@ -95,7 +96,7 @@ pub(super) fn read(transcript: &Transcript) -> Vec<ParsedExchange<'_>> {
 
 fn frame(index: usize, exchange: &Exchange, read: Read) -> ParsedExchange<'_> {
     let operation = Operation::of(exchange);
-    let answer = || exchange.outcome.answer().and_then(outcome::body);
+    let answer = || exchange.outcome.answer().and_then(json_body);
     let body = read.answer.or_else(answer);
     let sent = || {
         let body = exchange.request.body.as_ref()?;

@@ -14,14 +14,14 @@ use super::parsed::ParsedExchange;
 use super::race::Orders;
 use super::sent::Sent;
 use super::stored::{Audit, Expected};
-use super::{Context, Transport, answers, blame, race};
+use super::{answers, blame, race};
 use crate::avp::cases::model::{Step, Stored as StoredWords};
 use crate::avp::cases::{Action, ExpectedAnswer, LoadedCase};
 use crate::avp::outcome::AnswerClass;
 use crate::avp::repo_state::{RepoState, member_id};
-use crate::avp::{Operation, schema};
-use crate::catalogue::catalogue;
+use crate::avp::{Operation, catalogue, schema};
 use crate::http::Role;
+use crate::judge::{Context, Transport};
 use crate::record::verdict::Verdict;
 use crate::record::{ADVICE, Stopped};
 

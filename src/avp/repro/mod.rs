@@ -8,9 +8,9 @@ mod script;
 mod shell;
 mod tainted;
 
-use crate::avp::crypto::Seed;
 use crate::avp::driver;
 use crate::http::{Exchange, Role};
+use crate::keys::Seed;
 use crate::record::{CaseRecord, CheckRecord, Record};
 
 /// What a script is made of.

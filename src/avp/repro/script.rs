@@ -5,10 +5,10 @@ use std::fmt::Write as _;
 use super::shell::{Words, name};
 use super::{Plan, tainted};
 use crate::avp::cases::TokenForm;
-use crate::avp::crypto::SignatureForm;
-use crate::avp::driver::{SIGNATURE_MARK, TOKEN_MARK};
-use crate::avp::{Operation, driver, encode_segment};
-use crate::http::{Exchange, Outcome, Role, Service};
+use crate::avp::{Operation, driver};
+use crate::http::{Exchange, Outcome, Role, Service, encode_segment};
+use crate::keys::SignatureForm;
+use crate::session::{SIGNATURE_MARK, TOKEN_MARK};
 use crate::text::{visible, visible_cut};
 
 /// What every script begins with.

@@ -1,7 +1,7 @@
 //! Tokens and signatures that are wrong on purpose, as shell.
 
 use crate::avp::cases::{Forgery, TokenForm};
-use crate::avp::crypto::SignatureForm;
+use crate::keys::SignatureForm;
 
 /// The value of an `Authorization` field, in double quotes, for a spoiled token; the variable holds the good one. `None`
 /// where a script cannot make it.

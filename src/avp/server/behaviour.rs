@@ -7,68 +7,28 @@ use std::sync::LazyLock;
 
 use super::deviation::Hook;
 use super::{faults as fault_tables, variations as variation_tables};
-use crate::catalogue::Level;
+use crate::serve::{Fault, Variation};
 
-/// How a server behaves.
-#[derive(Debug, Clone, Copy, Default)]
-pub enum Behaviour {
-    /// By the protocol, without any deviation.
-    #[default]
-    Plain,
-    /// Wrongly in one named way.
-    Faulty(&'static Fault),
-    /// Rightly, but in one named way other than the plain server.
-    Varied(&'static Variation),
+/// Deviations with the place where each takes hold.
+type Table<T> = Vec<(T, Hook)>;
+
+static FAULT_TABLE: LazyLock<Table<Fault>> = LazyLock::new(fault_tables::all);
+static VARIATION_TABLE: LazyLock<Table<Variation>> = LazyLock::new(variation_tables::all);
+static FAULTS: LazyLock<Vec<Fault>> = LazyLock::new(|| FAULT_TABLE.iter().map(|(fault, _)| *fault).collect());
+static VARIATIONS: LazyLock<Vec<Variation>> =
+    LazyLock::new(|| VARIATION_TABLE.iter().map(|(variation, _)| *variation).collect());
+
+/// Where the deviation of a name takes hold; none where there is no such deviation.
+pub(super) fn hook(name: &str) -> Option<Hook> {
+    let faults = FAULT_TABLE.iter().map(|(fault, hook)| (fault.name, *hook));
+    let variations = VARIATION_TABLE
+        .iter()
+        .map(|(variation, hook)| (variation.name, *hook));
+    faults
+        .chain(variations)
+        .find(|(known, _)| *known == name)
+        .map(|(_, hook)| hook)
 }
-
-impl Behaviour {
-    /// The name of the deviation; `None` for the plain server.
-    pub fn name(self) -> Option<&'static str> {
-        match self {
-            Behaviour::Plain => None,
-            Behaviour::Faulty(fault) => Some(fault.name),
-            Behaviour::Varied(variation) => Some(variation.name),
-        }
-    }
-}
-
-/// One way to get the protocol wrong.
-#[derive(Debug, Clone, Copy)]
-pub struct Fault {
-    /// Its name, in kebab case.
-    pub name: &'static str,
-    /// What part of the server it lives in: `auth`, `push`.
-    pub area: &'static str,
-    /// What the server does wrong, in one sentence.
-    pub about: &'static str,
-    /// The ids of the requirements it breaks: one, or the few that what it does contradicts alike.
-    pub breaks: &'static [&'static str],
-    /// How binding the first of them is.
-    pub level: Level,
-    /// What a user of the server would notice.
-    pub notice: &'static str,
-    /// How the author of a server mends it.
-    pub fix: &'static str,
-    /// Where it takes hold.
-    pub(super) edge: Hook,
-}
-
-/// One freedom that conformant servers use (section 11 of the protocol page).
-#[derive(Debug, Clone, Copy)]
-pub struct Variation {
-    /// Its name, in kebab case.
-    pub name: &'static str,
-    /// What part of the server it lives in: `form`, `limits`.
-    pub area: &'static str,
-    /// What the server does, in one sentence.
-    pub about: &'static str,
-    /// Where it takes hold.
-    pub(super) edge: Hook,
-}
-
-static FAULTS: LazyLock<Vec<Fault>> = LazyLock::new(fault_tables::all);
-
-static VARIATIONS: LazyLock<Vec<Variation>> = LazyLock::new(variation_tables::all);
 
 /// Every fault, area by area.
 pub fn faults() -> &'static [Fault] {
@@ -141,7 +101,11 @@ mod tests {
         assert!(faults().len() >= 120, "{}", faults().len());
         assert!(find_fault("canary").is_some());
         assert!(find_variation("null-envelope").is_some());
-        assert!(faults().iter().any(|fault| fault.level == Level::Should));
+        assert!(
+            faults()
+                .iter()
+                .any(|fault| fault.level == crate::catalogue::Level::Should)
+        );
     }
 
     fn broken() -> impl Iterator<Item = (&'static Fault, &'static str)> {
@@ -170,7 +134,7 @@ mod tests {
 
     #[test]
     fn faults_break_requirements_of_the_catalogue_at_their_level() {
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/schema/requirements.toml");
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/schema/avp.requirements.toml");
         let Ok(catalogue) = std::fs::read_to_string(path) else {
             return;
         };

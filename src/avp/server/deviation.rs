@@ -91,7 +91,7 @@ macro_rules! faults {
         $($crate::avp::server::deviation::named!($edge $how $name);)*
 
         /// The faults of this area.
-        pub(super) static ALL: &[$crate::avp::server::Fault] = &[$($crate::avp::server::Fault {
+        pub(super) static ALL: &[($crate::serve::Fault, $crate::avp::server::deviation::Hook)] = &[$(($crate::serve::Fault {
             name: $name,
             area: $area,
             about: $about,
@@ -99,8 +99,7 @@ macro_rules! faults {
             level: $crate::catalogue::Level::$level,
             notice: $notice,
             fix: $fix,
-            edge: $crate::avp::server::deviation::edge!($edge $how),
-        }),*];
+        }, $crate::avp::server::deviation::edge!($edge $how))),*];
     };
 }
 
@@ -110,12 +109,11 @@ macro_rules! variations {
         $($crate::avp::server::deviation::named!($edge $how $name);)*
 
         /// The variations of this area.
-        pub(super) static ALL: &[$crate::avp::server::Variation] = &[$($crate::avp::server::Variation {
+        pub(super) static ALL: &[($crate::serve::Variation, $crate::avp::server::deviation::Hook)] = &[$(($crate::serve::Variation {
             name: $name,
             area: $area,
             about: $about,
-            edge: $crate::avp::server::deviation::edge!($edge $how),
-        }),*];
+        }, $crate::avp::server::deviation::edge!($edge $how))),*];
     };
 }
 

@@ -13,7 +13,7 @@ use tokio_rustls::TlsAcceptor;
 use super::connection::{self, Site};
 use super::options::Options;
 use super::state::{Lifetimes, State};
-use super::tls::TlsError;
+use crate::serve::TlsError;
 
 /// How long a TLS handshake may take.
 const HANDSHAKE_TIME: Duration = Duration::from_secs(10);

@@ -33,19 +33,50 @@ mod options;
 mod pull;
 mod push;
 mod raw_response;
-#[cfg(test)]
-mod rehearsal;
 mod removal;
 mod request;
 mod response;
 mod route;
 mod state;
-mod tls;
 mod tokens;
 mod variations;
 mod vault;
 
-pub use behaviour::{Behaviour, Fault, Variation, faults, find_fault, find_variation, variations};
+pub use behaviour::{faults, find_fault, find_variation, variations};
 pub use listen::{Server, StartError};
 pub use options::Options;
-pub use tls::{Tls, TlsError};
+
+use crate::serve::{Reference, ServeOptions};
+
+/// Starts the reference server.
+///
+/// # Errors
+/// The address cannot be listened on, or the certificate cannot be served.
+pub fn start(options: ServeOptions) -> Result<Box<dyn Reference>, crate::serve::StartError> {
+    match Server::start(Options::from(options)) {
+        Ok(server) => Ok(Box::new(server)),
+        Err(error) => Err(crate::serve::StartError(Box::new(error))),
+    }
+}
+
+impl Reference for Server {
+    fn url(&self) -> String {
+        Server::url(self)
+    }
+
+    fn fired(&self, name: &str) -> u64 {
+        Server::fired(self, name)
+    }
+}
+
+impl From<ServeOptions> for Options {
+    fn from(options: ServeOptions) -> Options {
+        Options {
+            bind: options.bind,
+            behaviour: options.behaviour,
+            freedoms: options.freedoms,
+            tls: options.tls,
+            ..Options::default()
+        }
+    }
+}

@@ -3,8 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use super::behaviour::{Behaviour, Variation};
-use super::tls::Tls;
+use crate::serve::{Behaviour, Tls, Variation};
 
 /// How to start a [`Server`](super::Server). The default is a plain server on a free loopback port.
 #[derive(Debug, Clone)]

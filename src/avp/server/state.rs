@@ -9,13 +9,14 @@ use ed25519_dalek::SigningKey;
 use rand::Rng;
 use serde_json::Value;
 
-use super::behaviour::{Behaviour, Variation};
+use super::behaviour;
 use super::deviation::{Deviation, Name};
 use super::faults::tokens;
 use super::nonces::Nonces;
 use super::tokens::Tokens;
 use super::variations::identity;
 use super::vault::Vault;
+use crate::serve::{Behaviour, Variation};
 
 /// How long what is issued lives, in milliseconds.
 #[derive(Debug, Clone, Copy)]
@@ -50,19 +51,24 @@ pub(super) struct State {
     vault: Mutex<Vault>,
 }
 
+/// The deviation of a name, which has not taken effect yet.
+fn deviation(name: &'static str) -> Option<Deviation> {
+    behaviour::hook(name).map(|hook| Deviation::new(name, hook))
+}
+
 impl State {
     /// An empty server that behaves so and uses these freedoms beside.
     pub(super) fn new(behaviour: Behaviour, freedoms: &[&'static Variation], lifetimes: Lifetimes) -> State {
         let (fault, variation) = match behaviour {
             Behaviour::Plain => (None, None),
-            Behaviour::Faulty(fault) => (Some(Deviation::new(fault.name, fault.edge)), None),
+            Behaviour::Faulty(fault) => (deviation(fault.name), None),
             Behaviour::Varied(variation) => (None, Some(variation)),
         };
         let freedoms = variation.into_iter().chain(freedoms.iter().copied());
         let mut state = State {
             lifetimes,
             fault,
-            freedoms: freedoms.map(|it| Deviation::new(it.name, it.edge)).collect(),
+            freedoms: freedoms.filter_map(|it| deviation(it.name)).collect(),
             ..State::default()
         };
         if state.deviates(identity::SHORT_TOKENS) {

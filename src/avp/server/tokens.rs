@@ -124,15 +124,6 @@ impl Tokens {
         );
     }
 
-    /// A token that is over and not forgotten yet.
-    #[cfg(test)]
-    pub(super) fn over(&self) -> Option<String> {
-        self.issued
-            .iter()
-            .find(|(_, holder)| holder.expires <= now())
-            .map(|(token, _)| token.clone())
-    }
-
     /// Tokens all live equally long, so those that are over stand in front.
     fn prune(&mut self) {
         while let Some(oldest) = self.order.front() {

@@ -5,8 +5,8 @@ use std::fs;
 use crate::cli::arguments::{BaselineArgs, BaselineCommand, BaselineUpdateArgs};
 use crate::cli::error::Error;
 use crate::cli::{config, console, exit};
+use crate::record::Known;
 use crate::record::baseline::{Baseline, Change, update};
-use crate::record::{self, Known};
 use crate::report::{Input, write_whole};
 use crate::text::{count, visible};
 
@@ -27,8 +27,8 @@ fn bring_up_to_date(args: &BaselineUpdateArgs) -> Result<u8, Error> {
             input.what
         )));
     }
-    let record = record::load(&args.record)?;
-    let suite = config::load_suite(&args.cases)?;
+    let record = config::load_record(&args.record)?;
+    let suite = config::load_suite(config::protocol_of(&record)?, &args.cases)?;
     let (list, before) = match path.exists() {
         true => {
             let list = config::read_baseline(path)?;

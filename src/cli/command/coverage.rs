@@ -4,14 +4,13 @@ use std::fmt::Write as _;
 
 use serde_json::json;
 
-use crate::avp::cases::{LoadedCase, Suite};
-use crate::avp::judge;
 use crate::case::selection;
 use crate::case::selection::Filter;
-use crate::catalogue::{Level, Requirement, SpecVersion, catalogue};
+use crate::catalogue::{Level, Requirement};
 use crate::cli::arguments::ListArgs;
 use crate::cli::error::Error;
 use crate::cli::{config, console, exit};
+use crate::protocol::Suite;
 
 /// A requirement and what verifies it.
 pub(super) struct Row<'a> {
@@ -35,21 +34,19 @@ impl Row<'_> {
 pub(super) fn rows(suite: &Suite) -> Vec<Row<'_>> {
     let row = |requirement: &'static Requirement| {
         let id = requirement.id.as_str();
-        let named = suite
-            .cases
-            .iter()
-            .filter(|case| selection::requirements(case).contains(&id));
+        let named = suite.cases.iter().filter(|case| case.verifies(id));
         Row {
             requirement,
-            cases: named.map(LoadedCase::id).collect(),
-            standing: judge::STANDING_REQUIREMENTS.contains(&id),
+            cases: named.map(|case| case.id.as_str()).collect(),
+            standing: requirement.everywhere,
         }
     };
-    catalogue().server(SpecVersion::default()).map(row).collect()
+    let catalogue = suite.rules.catalogue;
+    catalogue.server(catalogue.newest()).map(row).collect()
 }
 
 pub(super) fn coverage(args: &ListArgs) -> Result<u8, Error> {
-    let suite = config::load_suite(&args.cases)?;
+    let suite = config::load_suite(args.protocol.get(), &args.cases)?;
     let rows = chosen(&suite, &args.filter)?;
     console::out(&if args.json { json(&rows) } else { text(&rows) })?;
     Ok(if rows.iter().any(Row::is_gap) {
@@ -71,8 +68,11 @@ fn chosen<'a>(suite: &'a Suite, filters: &[Filter]) -> Result<Vec<Row<'a>>, Erro
     };
     let others: Vec<Filter> = filters.iter().filter(|filter| !names(filter)).cloned().collect();
     config::check_filters(suite, &others)?;
-    let selected = selection::plan(suite, filters, SpecVersion::default(), true);
-    let cases: Vec<&str> = selected.iter().map(|index| suite.cases[*index].id()).collect();
+    let selected = selection::plan(suite, filters, suite.rules.catalogue.newest(), true);
+    let cases: Vec<&str> = selected
+        .iter()
+        .map(|index| suite.cases[*index].id.as_str())
+        .collect();
     let is_named = |row: &Row<'_>| {
         let names = |excludes| {
             let id = &row.requirement.id;

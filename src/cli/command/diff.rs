@@ -5,7 +5,7 @@ use std::path::Path;
 use super::output;
 use crate::cli::arguments::DiffArgs;
 use crate::cli::error::Error;
-use crate::cli::{console, exit};
+use crate::cli::{config, console, exit};
 use crate::record;
 use crate::report::{Verbosity, diff_text};
 
@@ -16,7 +16,7 @@ pub(super) fn diff(args: &DiffArgs) -> Result<u8, Error> {
             "only one of the two reports can be standard input".to_owned(),
         ));
     }
-    let (old, new) = (record::load(&args.old)?, record::load(&args.new)?);
+    let (old, new) = (config::load_record(&args.old)?, config::load_record(&args.new)?);
     let found = record::diff(&old, &new);
     console::out(&diff_text(&found, &output::terminal(Verbosity::Normal)))?;
     Ok(match found.regressions {

@@ -6,23 +6,32 @@ use std::path::Path;
 use serde_json::json;
 
 use super::coverage;
-use crate::avp::cases::{Suite, embedded_sources};
 use crate::case::{Problem, Source};
 use crate::cli::arguments::{LintArgs, LintFormat};
 use crate::cli::error::Error;
 use crate::cli::{config, console, exit};
+use crate::protocol::{Protocol, Suite};
 use crate::report::github;
 use crate::text;
 use crate::text::{STDIN, count};
 
 pub(super) fn lint(args: &LintArgs) -> Result<u8, Error> {
+    let protocol = args.protocol.get();
     let built_in = args.paths.is_empty();
-    let given = if built_in { embedded_sources() } else { read(args)? };
+    let given = if built_in {
+        (protocol.sources)()
+    } else {
+        read(args)?
+    };
     let texts: Vec<String> = given.iter().map(|source| source.text.clone()).collect();
-    let mut sources = if built_in { Vec::new() } else { others(&given) };
+    let mut sources = if built_in {
+        Vec::new()
+    } else {
+        others(protocol, &given)
+    };
     sources.extend(given);
     let is_given = |source: &Source| texts.contains(&source.text);
-    match config::look_over(sources) {
+    match (protocol.load)(sources) {
         Err(problems) => tell(args.format, &problems),
         Ok(suite) => {
             let cases = suite.cases.iter().filter(|case| is_given(&case.source)).count();
@@ -66,7 +75,7 @@ fn read(args: &LintArgs) -> Result<Vec<Source>, Error> {
 
 /// The built-in case files whose ids are taken where those that are given are run. One that begins as a given one does is
 /// that file itself, as it was.
-fn others(given: &[Source]) -> Vec<Source> {
+fn others(protocol: &Protocol, given: &[Source]) -> Vec<Source> {
     let about = |source: &Source| {
         source
             .text
@@ -75,7 +84,7 @@ fn others(given: &[Source]) -> Vec<Source> {
             .map(str::to_owned)
     };
     let is_given = |source: &Source| given.iter().any(|other| about(other) == about(source));
-    embedded_sources()
+    (protocol.sources)()
         .into_iter()
         .filter(|source| !is_given(source))
         .collect()

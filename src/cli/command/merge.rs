@@ -3,7 +3,7 @@
 use super::output;
 use crate::cli::arguments::MergeArgs;
 use crate::cli::error::Error;
-use crate::cli::exit;
+use crate::cli::{config, exit};
 use crate::record::{self, summarize};
 use crate::report::{Destination, Input, Output, Sources, Verbosity};
 
@@ -18,13 +18,17 @@ pub(super) fn merge(args: &MergeArgs) -> Result<u8, Error> {
 }
 
 fn joined(args: &MergeArgs, outputs: &[Output]) -> Result<u8, Error> {
-    let load = |path| record::load(path).map_err(|error| Error::Usage(error.to_string()));
     let records = args
         .records
         .iter()
-        .map(|path| load(path.as_path()))
+        .map(|path| config::load_record(path))
         .collect::<Result<Vec<_>, _>>()?;
-    let whole = record::merge(records, summarize::anew).map_err(Error::Usage)?;
+    let whole = record::merge(records, |whole| {
+        if let Ok(protocol) = config::protocol_of(whole) {
+            summarize::anew(whole, &(protocol.rules)());
+        }
+    })
+    .map_err(Error::Usage)?;
     let verbosity = Verbosity::of(args.quiet, args.verbose);
     let written = output::deliver(&whole, outputs, verbosity, Sources::new());
     output::exit_code(exit::of(&whole), written)

@@ -6,7 +6,6 @@ mod coverage;
 mod diff;
 mod explain;
 mod init;
-mod keys;
 mod lint;
 mod list;
 mod manual;

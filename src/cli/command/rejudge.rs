@@ -4,12 +4,11 @@ use super::output;
 use crate::cli::arguments::RejudgeArgs;
 use crate::cli::error::Error;
 use crate::cli::{config, console, exit};
-use crate::record;
 use crate::report::{self, Verbosity};
 
 pub(super) fn rejudge(args: &RejudgeArgs) -> Result<u8, Error> {
-    let record = record::load(&args.record)?;
-    let suite = config::load_suite(&args.cases)?;
+    let record = config::load_record(&args.record)?;
+    let suite = config::load_suite(config::protocol_of(&record)?, &args.cases)?;
     let again = crate::run::rejudge::rejudge(&record, &suite)
         .map_err(|why| Error::Usage(format!("{}: {why}", args.record.display())))?;
     if again.record.cases.is_empty() && !record.cases.is_empty() {

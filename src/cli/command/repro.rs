@@ -3,33 +3,39 @@
 use std::env;
 
 use super::run;
-use crate::avp::cases::LoadedCase;
 use crate::case::nearest;
 use crate::case::selection::Filter;
 use crate::cli::arguments::{ReproArgs, RunArgs};
 use crate::cli::error::Error;
 use crate::cli::{config, console, exit};
-use crate::record::{self, CaseRecord, Record};
+use crate::record::{CaseRecord, Record};
 use crate::report;
 
 pub(super) fn repro(args: &ReproArgs) -> Result<u8, Error> {
     let record = match &args.from {
-        Some(path) => record::load(path)?,
+        Some(path) => config::load_record(path)?,
         None => driven(args)?,
     };
     let case = find(&record, args.case.as_deref())?;
     let step = args.step.map(|step| step.get() - 1);
-    let script = crate::avp::repro::script(&record, case, step).map_err(Error::Usage)?;
+    let protocol = config::protocol_of(&record)?;
+    let script = protocol.repro.ok_or_else(|| {
+        Error::Usage(format!(
+            "there are no scripts for the protocol {} yet",
+            protocol.name
+        ))
+    })?;
+    let script = script(&record, case, step).map_err(Error::Usage)?;
     console::out(&script)?;
     Ok(exit::OK)
 }
 
 /// The record of running that case alone.
 fn driven(args: &ReproArgs) -> Result<Record, Error> {
-    let suite = config::load_suite(&args.cases)?;
+    let suite = config::load_suite(args.protocol.get(), &args.cases)?;
     let id = args.case.as_deref().unwrap_or_default();
     if suite.get(id).is_none() {
-        let near = nearest(id, suite.cases.iter().map(LoadedCase::id));
+        let near = nearest(id, suite.ids());
         return Err(Error::Usage(no_case(id, near)));
     }
     let args = RunArgs {
@@ -37,6 +43,7 @@ fn driven(args: &ReproArgs) -> Result<Record, Error> {
         idp: args.idp.clone().or_else(|| env::var("AVP_IDP").ok()),
         seed: args.seed,
         cases: args.cases.clone(),
+        protocol: args.protocol,
         filter: vec![Filter::parse(id).map_err(Error::Usage)?],
         slow: true,
         quiet: true,

@@ -5,22 +5,21 @@ use std::time::Instant;
 
 use super::output;
 use super::progress::Progress;
-use super::{contact, keys, signals};
-use crate::avp::cases::{Suite, TokenForm};
-use crate::avp::driver::RunContext;
-use crate::avp::judge::{Context, Transport, jwt_claims};
-use crate::avp::server;
-use crate::avp::server::Server;
+use super::{contact, signals};
 use crate::cli::arguments::RunArgs;
 use crate::cli::config::{Config, Exec};
 use crate::cli::error::Error;
 use crate::cli::{config, console, exit};
 use crate::http::{Cancel, Client, Endpoint, Service, Timeouts};
+use crate::judge::{Context, Transport};
+use crate::protocol::Suite;
 use crate::record::verdict::RunVerdict;
 use crate::record::{EXEC_TARGET, Record};
 use crate::report::{self, View};
 use crate::run::process::{Process, ProcessError};
 use crate::run::{Repeats, Run, RunInfo, RunLimits, Supervisor};
+use crate::serve::{Reference, ServeOptions};
+use crate::session::RunContext;
 use crate::text::{hide_passwords, visible};
 use crate::{run, selftest};
 
@@ -130,8 +129,8 @@ fn run_through(config: &Config, shows: bool) -> Result<(Record, Option<u8>), Err
 
 /// What a run stands on: the servers that are its own.
 struct OwnServers {
-    embedded: Option<Server>,
-    foreign: Option<Server>,
+    embedded: Option<Box<dyn Reference>>,
+    foreign: Option<Box<dyn Reference>>,
     process: Option<Process>,
     keeper: Option<Supervisor>,
 }
@@ -139,7 +138,8 @@ struct OwnServers {
 impl OwnServers {
     fn set(config: &Config) -> Result<OwnServers, Error> {
         let server = || {
-            Server::start(server::Options::default()).map_err(|error| Error::Unreachable(error.to_string()))
+            let started = (config.suite.protocol.start)(ServeOptions::default());
+            started.map_err(|error| Error::Unreachable(error.to_string()))
         };
         Ok(OwnServers {
             embedded: config.target.is_none().then(server).transpose()?,
@@ -193,20 +193,20 @@ async fn drive(
         ready.map_err(|error| Error::Unreachable(error.to_string()))?;
         stage.keeper = Some(Supervisor::new(process, exec.ready));
     }
-    or_halt(halt, contact::reach(client)).await??;
+    or_halt(halt, contact::reach(client, config.suite.protocol.probe)).await??;
     let foreign = stage
         .foreign
         .as_ref()
-        .map(|server| client_of_server(config, server))
+        .map(|server| client_of_server(config, &**server))
         .transpose()?;
     let deadline = config.budget.map(|budget| (Instant::now() + budget, budget));
     let cases = config.selected.len() * usize::from(config.repeat);
     let progress = Progress::new(cases, "cases", config.verbosity == report::Verbosity::Quiet);
     let mut repeats = Repeats::default();
     for pass in 0..u32::from(config.repeat) {
-        let generation = match config.seed_given {
-            true => or_halt(halt, contact::generation(client, &config.seed)).await,
-            false => Ok(pass),
+        let generation = match config.suite.protocol.generation.filter(|_| config.seed_given) {
+            Some(generation) => or_halt(halt, generation(client, &config.seed)).await,
+            None => Ok(pass),
         };
         let generation = match generation {
             Err(_) if pass > 0 => break,
@@ -248,23 +248,23 @@ async fn drive(
         }
     }
     let record = repeats
-        .finish()
+        .finish(&config.suite.rules)
         .ok_or_else(|| Error::Usage("nothing was run".to_owned()))?;
     Ok(conclude(record, client, config, halt).await)
 }
 
 /// Adds advice, and takes back a verdict to which somebody did not want to wait.
 async fn conclude(mut record: Record, client: &Client, config: &Config, halt: &Cancel) -> Record {
-    record.notes.extend(jwt_claims::tokens(&record));
-    match halt.reason() {
-        Some(reason) if reason == signals::INTERRUPTED => record.verdict = RunVerdict::Incomplete,
-        Some(_) => {}
-        None if jwt_claims::jwts(&record.cases).next().is_some() => {
-            record
-                .notes
-                .extend(or_halt(halt, keys::look(client, config)).await.ok().flatten());
+    record.notes.extend((config.suite.protocol.notes)(&record));
+    match (halt.reason(), config.suite.protocol.afterwards) {
+        (Some(reason), _) if reason == signals::INTERRUPTED => record.verdict = RunVerdict::Incomplete,
+        (None, Some(afterwards)) => {
+            let options = config.client(client.endpoint(Service::Vault).clone());
+            let asked = afterwards(client, &options, &config.seed, &record);
+            let advice = or_halt(halt, asked).await.ok().flatten();
+            record.notes.extend(advice);
         }
-        None => {}
+        _ => {}
     }
     record
 }
@@ -313,7 +313,7 @@ fn client(config: &Config, vault: Endpoint) -> Result<Client, Error> {
     Client::new(config.client(vault)).map_err(|error| Error::Usage(error.to_string()))
 }
 
-fn client_of_server(config: &Config, server: &Server) -> Result<Client, Error> {
+fn client_of_server(config: &Config, server: &dyn Reference) -> Result<Client, Error> {
     let mut options = config.client(address(&server.url())?);
     options.idp = None;
     options.proxy = None;
@@ -321,9 +321,7 @@ fn client_of_server(config: &Config, server: &Server) -> Result<Client, Error> {
 }
 
 fn wants_foreign(suite: &Suite, selected: &[usize]) -> bool {
-    let steps = selected.iter().flat_map(|index| &suite.cases[*index].case.steps);
-    let mut tokens = steps
-        .filter_map(|step| step.get_ref().with.as_ref())
-        .flat_map(|with| with.token.iter());
-    tokens.any(|token| *token == TokenForm::OtherServer)
+    selected
+        .iter()
+        .any(|index| suite.cases[*index].demands.foreign_server)
 }

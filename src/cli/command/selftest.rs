@@ -8,24 +8,24 @@ use globset::{Glob, GlobSet, GlobSetBuilder};
 
 use super::output;
 use super::progress::Progress;
-use crate::avp::server;
-use crate::avp::server::Behaviour;
 use crate::case::nearest;
 use crate::cli::arguments::SelftestArgs;
 use crate::cli::error::Error;
 use crate::cli::{config, console, exit};
+use crate::protocol::Protocol;
 use crate::record::verdict::RunVerdict;
 use crate::report::paint::{Paint, Tone};
 use crate::report::{Destination, Format, Output};
 use crate::selftest::{
     self, CANARY, Matrix, Observation, Selftest, SelftestError, SelftestOutcome, Settings,
 };
+use crate::serve::Behaviour;
 use crate::text::count;
 
 pub(super) fn selftest(args: &SelftestArgs) -> Result<u8, Error> {
-    let behaviours = behaviours(&args.filter)?;
+    let behaviours = behaviours(args.protocol.get(), &args.filter)?;
     let outputs = outputs(args)?;
-    let suite = Arc::new(config::load_suite(&args.cases)?);
+    let suite = Arc::new(config::load_suite(args.protocol.get(), &args.cases)?);
     let began = Instant::now();
     let bench = Arc::new(Selftest::new(suite, settings(args)).map_err(failed)?);
     let observations = runtime()?.block_on(observe(&bench, &behaviours))?;
@@ -73,13 +73,13 @@ fn write(matrix: &Matrix, outputs: &[Output], args: &SelftestArgs) -> Result<(),
 }
 
 /// The plain server and the canary, and what the filters select of the rest.
-fn behaviours(filters: &[String]) -> Result<Vec<Behaviour>, Error> {
+fn behaviours(protocol: &Protocol, filters: &[String]) -> Result<Vec<Behaviour>, Error> {
     let all = globs(filters)?;
     let wanted = |name: &str| filters.is_empty() || all.is_match(name);
-    let variations = server::variations()
+    let variations = (protocol.variations)()
         .iter()
         .filter(|variation| wanted(variation.name));
-    let faults = server::faults()
+    let faults = (protocol.faults)()
         .iter()
         .filter(|fault| fault.name == CANARY || wanted(fault.name));
     let behaviours: Vec<Behaviour> = std::iter::once(Behaviour::Plain)
@@ -87,8 +87,8 @@ fn behaviours(filters: &[String]) -> Result<Vec<Behaviour>, Error> {
         .chain(faults.map(Behaviour::Faulty))
         .collect();
     let names = || {
-        let variations = server::variations().iter().map(|variation| variation.name);
-        variations.chain(server::faults().iter().map(|fault| fault.name))
+        let variations = (protocol.variations)().iter().map(|variation| variation.name);
+        variations.chain((protocol.faults)().iter().map(|fault| fault.name))
     };
     let near = |filter: &String| {
         let near = nearest(filter, names()).map(|near| format!("; did you mean '{near}'?"));

@@ -5,16 +5,17 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use super::signals;
-use crate::avp::server;
-use crate::avp::server::{Behaviour, Options, Server, Tls, Variation};
 use crate::case::nearest;
 use crate::cli::arguments::ServeArgs;
 use crate::cli::error::Error;
 use crate::cli::{console, exit};
+use crate::protocol::Protocol;
+use crate::serve::{Behaviour, Fault, ServeOptions, Tls, Variation};
 
 pub(super) fn serve(args: &ServeArgs) -> Result<u8, Error> {
+    let protocol = args.protocol.get();
     if args.list_faults {
-        let row = |fault: &server::Fault| {
+        let row = |fault: &Fault| {
             format!(
                 "{:40} {:10} {:6} {}\n",
                 fault.name,
@@ -23,20 +24,19 @@ pub(super) fn serve(args: &ServeArgs) -> Result<u8, Error> {
                 fault.about
             )
         };
-        console::out(&server::faults().iter().map(row).collect::<String>())?;
+        console::out(&(protocol.faults)().iter().map(row).collect::<String>())?;
         return Ok(exit::OK);
     }
     if args.list_variations {
-        let row = |variation: &server::Variation| format!("{:32} {}\n", variation.name, variation.about);
-        console::out(&server::variations().iter().map(row).collect::<String>())?;
+        let row = |variation: &Variation| format!("{:32} {}\n", variation.name, variation.about);
+        console::out(&(protocol.variations)().iter().map(row).collect::<String>())?;
         return Ok(exit::OK);
     }
-    let options = Options {
+    let options = ServeOptions {
         bind: SocketAddr::new(args.bind, args.port),
-        behaviour: behaviour(args)?,
-        freedoms: freedoms(args)?,
+        behaviour: behaviour(protocol, args)?,
+        freedoms: freedoms(protocol, args)?,
         tls: tls(args)?,
-        ..Options::default()
     };
     let freedoms = options.freedoms.iter().map(|variation| variation.name);
     let deviations: Vec<&str> = options.behaviour.name().into_iter().chain(freedoms).collect();
@@ -44,26 +44,29 @@ pub(super) fn serve(args: &ServeArgs) -> Result<u8, Error> {
         true => String::new(),
         false => format!(" ({})", deviations.join(", ")),
     };
-    let server = Server::start(options).map_err(|error| Error::Unreachable(error.to_string()))?;
-    signals::wait(|| console::out(&format!("serving AVP at {}{about}\n", server.url())))?;
+    let name = &protocol.catalogue().prefix;
+    let server = (protocol.start)(options).map_err(|error| Error::Unreachable(error.to_string()))?;
+    signals::wait(|| console::out(&format!("serving {name} at {}{about}\n", server.url())))?;
     Ok(exit::OK)
 }
 
-fn behaviour(args: &ServeArgs) -> Result<Behaviour, Error> {
+fn behaviour(protocol: &Protocol, args: &ServeArgs) -> Result<Behaviour, Error> {
     let Some(name) = &args.fault else {
         return Ok(Behaviour::Plain);
     };
-    let known = server::faults().iter().map(|fault| fault.name);
-    match server::find_fault(name) {
+    let known = (protocol.faults)().iter().map(|fault| fault.name);
+    match protocol.find_fault(name) {
         Some(fault) => Ok(Behaviour::Faulty(fault)),
         None => Err(unknown("fault", name, known, "--list-faults")),
     }
 }
 
-fn freedoms(args: &ServeArgs) -> Result<Vec<&'static Variation>, Error> {
-    let known = || server::variations().iter().map(|variation| variation.name);
+fn freedoms(protocol: &Protocol, args: &ServeArgs) -> Result<Vec<&'static Variation>, Error> {
+    let known = || (protocol.variations)().iter().map(|variation| variation.name);
     let find = |name: &String| {
-        server::find_variation(name).ok_or_else(|| unknown("variation", name, known(), "--list-variations"))
+        protocol
+            .find_variation(name)
+            .ok_or_else(|| unknown("variation", name, known(), "--list-variations"))
     };
     args.vary.iter().map(find).collect()
 }

@@ -4,15 +4,14 @@ use super::output;
 use crate::cli::arguments::ShowArgs;
 use crate::cli::error::Error;
 use crate::cli::{config, exit};
-use crate::record;
 use crate::report::{Destination, Input, Sources, Verbosity};
 
 pub(super) fn show(args: &ShowArgs) -> Result<u8, Error> {
     let mut inputs = config::case_files(&args.cases)?;
     inputs.push(Input::new("the report to be shown", &args.record));
     let outputs = Destination::open_all(&args.report, &inputs)?;
-    let record = record::load(&args.record)?;
-    let suite = config::load_suite(&args.cases)?;
+    let record = config::load_record(&args.record)?;
+    let suite = config::load_suite(config::protocol_of(&record)?, &args.cases)?;
     // Lines of another suite's files would be quoted wrongly.
     let sources = match suite.hash == record.suite.hash {
         true => suite.sources(),

@@ -12,7 +12,7 @@ use toml::Spanned;
 
 use crate::case::selection::Filter;
 use crate::case::{Problem, Source, toml_problem};
-use crate::cli::arguments::{RunArgs, Secret};
+use crate::cli::arguments::{ProtocolArg, RunArgs, Secret};
 use crate::cli::error::Error;
 use crate::report::Destination;
 
@@ -33,6 +33,9 @@ pub struct Completed {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
 struct File {
+    /// `--protocol`
+    #[schemars(with = "Option<String>")]
+    protocol: Option<Spanned<String>>,
     /// `--target`
     target: Option<String>,
     /// `--idp`
@@ -255,6 +258,12 @@ fn beneath(args: RunArgs, source: &Arc<Source>) -> Result<Completed, Box<Problem
         jobs: args.jobs.or(reader.number(file.jobs, 1024, "jobs")?),
         seed: args.seed.or(reader.one(file.seed, |text| text.parse())?),
         filter,
+        protocol: ProtocolArg {
+            protocol: args
+                .protocol
+                .protocol
+                .or(reader.one(file.protocol, |text| text.parse())?),
+        },
         spec: args.spec.or(reader.one(file.spec, |text| text.parse())?),
         report,
         shard: args.shard.or(reader.one(file.shard, |text| text.parse())?),
@@ -421,7 +430,7 @@ mod tests {
         for (text, what) in [
             ("taget = 'x'", "did you mean `target`?"),
             ("timeout = 0", "seconds, above 0"),
-            ("spec = '9'", "avp-conform.toml:1:8"),
+            ("spec = 'nine'", "avp-conform.toml:1:8"),
             ("filter = ['a[']", "avp-conform.toml:1:11"),
             ("report = ['jsn=x']", "did you mean \"json\"?"),
             ("jobs = 0", "1 to 1024"),

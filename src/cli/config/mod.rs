@@ -8,19 +8,20 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::avp::cases::{Suite, embedded_sources};
-use crate::avp::crypto::Seed;
-use crate::avp::server;
 use crate::case::selection::{Filter, Shard};
 use crate::case::{Problem, Source, read_path, render, selection};
-use crate::catalogue::SpecVersion;
+use crate::catalogue::Version;
 use crate::cli::arguments::RunArgs;
 use crate::cli::error::Error;
 use crate::http::{ClientOptions, Endpoint, Headers, Proxy, TlsOptions};
-use crate::record::EXEC_TARGET;
+use crate::keys::Seed;
+use crate::protocol::{Protocol, Suite};
+use crate::protocols;
 use crate::record::baseline::{Baseline, ListError};
+use crate::record::{self, EXEC_TARGET, Record};
 use crate::report::{Destination, Input, Output, Verbosity};
 use crate::run::{Jobs, RACE_TIME};
+use crate::text::visible;
 
 pub use environment::unread;
 pub use file::{Completed, complete, schema};
@@ -92,7 +93,7 @@ pub struct Config {
     /// The filters.
     pub filters: Vec<Filter>,
     /// The version to judge by.
-    pub spec: SpecVersion,
+    pub spec: Version,
     /// Whether warnings count.
     pub strict: bool,
     /// How long one exchange may take.
@@ -128,8 +129,9 @@ impl Config {
     /// Something is wrong with it, or nothing is selected to run.
     pub fn new(completed: &Completed) -> Result<Config, Error> {
         let args = &completed.args;
-        let suite = load_suite(&args.cases)?;
-        let spec = args.spec.unwrap_or_default();
+        let protocol = args.protocol.get();
+        let suite = load_suite(protocol, &args.cases)?;
+        let spec = version(protocol, args.spec)?;
         let mut selected = selection::plan(&suite, &args.filter, spec, args.slow);
         if selected.is_empty() {
             return Err(nothing_selected(&suite, &args.filter, spec));
@@ -141,7 +143,7 @@ impl Config {
                 let advice = "--shard needs --seed: the same for all shards, 64 hexadecimal digits";
                 return Err(Error::Usage(advice.to_owned()));
             }
-            selected.retain(|index| shard.has(suite.cases[*index].id()));
+            selected.retain(|index| shard.has(&suite.cases[*index].id));
             if selected.is_empty() {
                 notes.push(format!("no case of the selection is in shard {shard}"));
             }
@@ -251,26 +253,57 @@ pub fn read_cases(path: &Path) -> Result<Vec<Source>, Error> {
 }
 
 /// The built-in cases and those of more files and directories, read and linted.
-pub fn load_suite(paths: &[PathBuf]) -> Result<Suite, Error> {
-    let mut sources = embedded_sources();
+pub fn load_suite(protocol: &Protocol, paths: &[PathBuf]) -> Result<Suite, Error> {
+    let mut sources = (protocol.sources)();
     for path in paths {
         sources.extend(read_cases(path)?);
     }
-    load(sources)
+    (protocol.load)(sources).map_err(|problems| Error::Cases(counted(&problems, "the case files")))
 }
 
-/// Reads and lints sources.
-pub fn load(sources: Vec<Source>) -> Result<Suite, Error> {
-    look_over(sources).map_err(|problems| Error::Cases(counted(&problems, "the case files")))
-}
-
-/// Reads and lints sources.
+/// The protocol of a stored report.
 ///
 /// # Errors
-/// All that is wrong with them.
-pub fn look_over(sources: Vec<Source>) -> Result<Suite, Vec<Problem>> {
-    let faults: Vec<&str> = server::faults().iter().map(|fault| fault.name).collect();
-    Suite::load(sources, &faults)
+/// The program does not know it.
+pub fn protocol_of(record: &Record) -> Result<&'static Protocol, Error> {
+    let name = &record.protocol.name;
+    protocols::find(name).ok_or_else(|| {
+        Error::Usage(format!(
+            "the report is of the protocol {:?}, which this program does not know",
+            visible(name)
+        ))
+    })
+}
+
+/// A stored report; what one that was written before there were several protocols leaves out is added.
+///
+/// # Errors
+/// It cannot be read, or is no report.
+pub fn load_record(path: &Path) -> Result<Record, Error> {
+    let mut record = record::load(path)?;
+    if let Some(protocol) = protocols::find(&record.protocol.name)
+        && record.protocol.sections.is_empty()
+    {
+        record.protocol = protocol.info();
+    }
+    Ok(record)
+}
+
+/// The version to judge by.
+fn version(protocol: &Protocol, given: Option<Version>) -> Result<Version, Error> {
+    let catalogue = protocol.catalogue();
+    let Some(given) = given else {
+        return Ok(catalogue.newest());
+    };
+    if catalogue.versions.contains(&given) {
+        return Ok(given);
+    }
+    let known: Vec<String> = catalogue.versions.iter().map(Version::to_string).collect();
+    Err(Error::Usage(format!(
+        "--spec: {given} is no published version of {}: {}",
+        catalogue.title,
+        known.join(", ")
+    )))
 }
 
 /// A list of known failures.
@@ -352,7 +385,7 @@ fn endpoint(option: &str, url: Option<&str>) -> Result<Option<Endpoint>, Error> 
 }
 
 /// What is said where filters select no case at all.
-pub fn nothing_selected(suite: &Suite, filters: &[Filter], spec: SpecVersion) -> Error {
+pub fn nothing_selected(suite: &Suite, filters: &[Filter], spec: Version) -> Error {
     let shown: Vec<String> = filters.iter().map(|filter| format!("'{filter}'")).collect();
     let near = filters
         .iter()

@@ -5,10 +5,9 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
 use super::list::{Baseline, Entry};
+use super::seen::AnswerWord;
 use super::seen::Seen;
-use crate::avp::cases::{LoadedCase, Suite};
-use crate::case::nearest;
-use crate::catalogue::catalogue;
+use crate::case::{CaseHead, Heads, nearest};
 use crate::record::verdict::Verdict;
 use crate::record::{
     Baseline as BaselineRecord, CaseRecord, CheckRecord, Known, OutOfDate, Record, RequirementRecord,
@@ -17,8 +16,8 @@ use crate::record::{
 
 impl Baseline {
     /// Marks in the record what this list knows, and notes which entries are out of date. The day is that on which the run
-    /// began. `suite` tells a case that did not run from one that does not exist.
-    pub fn apply(&self, record: &mut Record, suite: &Suite) {
+    /// began. `heads` tells a case that did not run from one that does not exist.
+    pub fn apply(&self, record: &mut Record, heads: &Heads) {
         forget(record);
         let today = day(record);
         let in_force: Vec<&Entry> = self
@@ -27,7 +26,7 @@ impl Baseline {
             .filter(|entry| !entry.is_over(today))
             .collect();
         for case in &mut record.cases {
-            mark_case(case, &in_force);
+            mark_case(case, &in_force, heads.rules.answer_word);
         }
         for found in record
             .requirements
@@ -43,15 +42,15 @@ impl Baseline {
         record.baseline = Some(BaselineRecord {
             file: self.file.clone(),
             verdict: record.verdict,
-            out_of_date: self.out_of_date(record, suite),
+            out_of_date: self.out_of_date(record, heads),
         });
         compare(record);
     }
 
-    pub(super) fn out_of_date(&self, record: &Record, suite: &Suite) -> Vec<OutOfDate> {
+    pub(super) fn out_of_date(&self, record: &Record, heads: &Heads) -> Vec<OutOfDate> {
         let today = day(record);
         let stale = |entry: &Entry| {
-            let reason = entry.trouble(record, suite, today)?;
+            let reason = entry.trouble(record, heads, today)?;
             Some(OutOfDate {
                 line: entry.line,
                 entry: entry.name(),
@@ -107,9 +106,9 @@ fn day(record: &Record) -> Date {
     started.map_or(Date::MIN, |started| started.to_zoned(TimeZone::UTC).date())
 }
 
-fn mark_case(case: &mut CaseRecord, entries: &[&Entry]) {
+fn mark_case(case: &mut CaseRecord, entries: &[&Entry], answer_word: AnswerWord) {
     let known = |check: Option<&CheckRecord>| {
-        let found = entries.iter().find(|entry| entry.knows(case, check));
+        let found = entries.iter().find(|entry| entry.knows(case, check, answer_word));
         found.map(|entry| entry.known.clone())
     };
     let is_bare = is_bare(case);
@@ -177,7 +176,12 @@ impl Entry {
     }
 
     /// Whether it takes in a wrong check of a case; where there is no check, a case that is wrong as a whole.
-    pub(super) fn knows(&self, case: &CaseRecord, check: Option<&CheckRecord>) -> bool {
+    pub(super) fn knows(
+        &self,
+        case: &CaseRecord,
+        check: Option<&CheckRecord>,
+        answer_word: AnswerWord,
+    ) -> bool {
         self.names_case(&case.id)
             && match check {
                 Some(check) => {
@@ -185,7 +189,7 @@ impl Entry {
                         && self
                             .seen
                             .as_ref()
-                            .is_none_or(|seen| seen.iter().any(|item| item.is(case, check)))
+                            .is_none_or(|seen| seen.iter().any(|item| item.is(case, check, answer_word)))
                 }
                 None => self.check.is_none() && self.takes_unverified(),
             }
@@ -203,21 +207,21 @@ impl Entry {
     }
 
     /// Whether every case that it names was run.
-    pub(super) fn ran_whole(&self, record: &Record, suite: &Suite) -> bool {
-        let ran = |case: &&LoadedCase| record.cases.iter().any(|other| other.id == case.id());
-        let mut named = suite.cases.iter().filter(|case| self.names_case(case.id()));
+    pub(super) fn ran_whole(&self, record: &Record, heads: &Heads) -> bool {
+        let ran = |case: &&CaseHead| record.cases.iter().any(|other| other.id == case.id);
+        let mut named = heads.cases.iter().filter(|case| self.names_case(&case.id));
         (record.filters.is_empty() && record.shard.is_none()) || named.all(|case| ran(&case))
     }
 
     /// Whether an item of its `seen` is to be seen in a record.
-    pub(super) fn occurs(&self, item: &Seen, record: &Record) -> bool {
+    pub(super) fn occurs(&self, item: &Seen, record: &Record, answer_word: AnswerWord) -> bool {
         let cases = record.cases.iter().filter(|case| self.names_case(&case.id));
         let mut wrong = cases.flat_map(|case| {
             let wrong = case.checks.iter().filter(|check| is_wrong(check.verdict));
             wrong.map(move |check| (case, check))
         });
         let is_unverified = |case: &CaseRecord| item.unverified && is_bare(case);
-        wrong.any(|(case, check)| self.speaks_of(check) && item.is(case, check))
+        wrong.any(|(case, check)| self.speaks_of(check) && item.is(case, check, answer_word))
             || record
                 .cases
                 .iter()
@@ -238,42 +242,48 @@ impl Entry {
     }
 
     /// Why it must be mended, if it must.
-    fn trouble(&self, record: &Record, suite: &Suite, today: Date) -> Option<String> {
-        if let Some(nothing) = self.names_nothing(suite) {
+    fn trouble(&self, record: &Record, heads: &Heads, today: Date) -> Option<String> {
+        if let Some(nothing) = self.names_nothing(heads) {
             return Some(nothing);
         }
         if let Some(expires) = self.expires.filter(|_| self.is_over(today)) {
             return Some(format!("it expired on {expires}"));
         }
         // A race that is won once is no proof: `update` takes the entry out when somebody says so.
-        if self.is_of_races(suite) {
+        if self.is_of_races(heads) {
             return None;
         }
-        if self.holds(record, suite) {
+        if self.holds(record, heads) {
             return Some("it fails no more".to_owned());
         }
-        let mended = self.mended(record).filter(|_| self.ran_whole(record, suite))?;
+        let mended = self.mended(record).filter(|_| self.ran_whole(record, heads))?;
         Some(format!("a part of it fails no more: {mended}"))
     }
 
     /// Whether all cases that it names find what they look for by chance.
-    fn is_of_races(&self, suite: &Suite) -> bool {
-        let mut named = suite.cases.iter().filter(|case| self.names_case(case.id()));
-        named.all(|case| case.case.power.is_some())
+    fn is_of_races(&self, heads: &Heads) -> bool {
+        let mut named = heads.cases.iter().filter(|case| self.names_case(&case.id));
+        named.all(|case| case.power.is_some())
     }
 
-    pub(super) fn names_nothing(&self, suite: &Suite) -> Option<String> {
+    pub(super) fn names_nothing(&self, heads: &Heads) -> Option<String> {
         let did_you_mean = |near: Option<&str>| {
             near.map(|near| format!("; did you mean {near:?}?"))
                 .unwrap_or_default()
         };
         if let Some(glob) = &self.case
-            && !suite.cases.iter().any(|case| glob.is_match(case.id()))
+            && !heads.cases.iter().any(|case| glob.is_match(&case.id))
         {
-            let near = nearest(glob.glob().glob(), suite.cases.iter().map(LoadedCase::id));
+            let near = nearest(glob.glob().glob(), heads.ids());
             return Some(format!("no case is called that{}", did_you_mean(near)));
         }
-        let ids = || catalogue().iter().map(|requirement| requirement.id.as_str());
+        let ids = || {
+            heads
+                .rules
+                .catalogue
+                .iter()
+                .map(|requirement| requirement.id.as_str())
+        };
         if let Some(glob) = &self.check
             && !ids().any(|id| glob.is_match(id))
         {
@@ -284,7 +294,7 @@ impl Entry {
     }
 
     /// Whether all it names was looked at, and held.
-    pub(super) fn holds(&self, record: &Record, suite: &Suite) -> bool {
+    pub(super) fn holds(&self, record: &Record, heads: &Heads) -> bool {
         let cases = || record.cases.iter().filter(|case| self.names_case(&case.id));
         let checks = || {
             let of = |case: &'_ CaseRecord| case.checks.clone();
@@ -298,7 +308,7 @@ impl Entry {
             self.case.is_none() && found.any(|it| self.checks(&it.id) && is_wrong(it.verdict))
         };
         let open = |verdict| is_wrong(verdict) || verdict == Verdict::Error;
-        self.ran_whole(record, suite)
+        self.ran_whole(record, heads)
             && checks().any(|check| check.verdict == Verdict::Pass)
             && !checks().any(|check| open(check.verdict))
             && !bare()

@@ -5,9 +5,6 @@ use std::fmt;
 use serde::Deserialize;
 use toml_edit::{InlineTable, Value};
 
-use crate::avp::Operation;
-use crate::avp::cases::ExpectedAnswer;
-use crate::avp::outcome::AnswerClass;
 use crate::http::{Exchange, FailureKind, Outcome, Role};
 use crate::record::verdict::Verdict;
 use crate::record::{CaseRecord, CheckRecord};
@@ -30,6 +27,9 @@ pub(super) struct Seen {
     pub(super) unverified: bool,
 }
 
+/// What an answer says, in the words of case files.
+pub(super) type AnswerWord = fn(&Exchange) -> Option<&'static str>;
+
 impl Seen {
     /// Whatever could not be verified in a case.
     pub(super) fn unverified() -> Seen {
@@ -40,7 +40,7 @@ impl Seen {
     }
 
     /// What a wrong check of a case looks like.
-    pub(super) fn of(case: &CaseRecord, check: &CheckRecord) -> Seen {
+    pub(super) fn of(case: &CaseRecord, check: &CheckRecord, answer_word: AnswerWord) -> Seen {
         if check.verdict == Verdict::Blocked {
             return Seen::unverified();
         }
@@ -57,7 +57,7 @@ impl Seen {
         // A check with many broken places names some of them, and counts the others.
         let is_one = check.exchanges.len() < 2;
         Seen {
-            got: exchange.map(came),
+            got: exchange.map(|exchange| came(exchange, answer_word)),
             pointer: check.pointer.as_deref().filter(|_| is_one).map(general),
             form: exchange.and_then(|it| it.spoiled.clone()).filter(|_| is_one),
             ..seen
@@ -65,8 +65,8 @@ impl Seen {
     }
 
     /// Whether a wrong check of a case is what is meant.
-    pub(super) fn is(&self, case: &CaseRecord, check: &CheckRecord) -> bool {
-        let other = Seen::of(case, check);
+    pub(super) fn is(&self, case: &CaseRecord, check: &CheckRecord, answer_word: AnswerWord) -> bool {
+        let other = Seen::of(case, check, answer_word);
         let fits = |meant: &Option<String>, came: &Option<String>| meant.is_none() || meant == came;
         self.unverified == other.unverified
             && self.is_about(check)
@@ -127,20 +127,13 @@ impl fmt::Display for Seen {
 }
 
 /// What came of a request: `409`, `200 granted`, `timeout`.
-fn came(exchange: &Exchange) -> String {
+fn came(exchange: &Exchange, answer_word: AnswerWord) -> String {
     let answer = match &exchange.outcome {
         Outcome::Failure(failure) => return word(failure.kind).to_owned(),
         Outcome::Answer(answer) => answer,
     };
-    let reading = AnswerClass::of(Operation::of(exchange), &exchange.outcome);
-    let words = [
-        (ExpectedAnswer::Unchanged, "unchanged"),
-        (ExpectedAnswer::Changed, "changed"),
-        (ExpectedAnswer::Granted, "granted"),
-        (ExpectedAnswer::Conflict, "conflict"),
-    ];
-    match words.iter().find(|(word, _)| reading.is(*word)) {
-        Some((_, word)) => format!("{} {word}", answer.status),
+    match answer_word(exchange) {
+        Some(word) => format!("{} {word}", answer.status),
         None => answer.status.to_string(),
     }
 }

@@ -6,8 +6,9 @@ use toml_edit::{Array, ArrayOfTables, DocumentMut, Item, Table, Value, value};
 
 use super::apply::{is_bare, is_wrong};
 use super::list::{Baseline, Entry};
+use super::seen::AnswerWord;
 use super::seen::Seen;
-use crate::avp::cases::Suite;
+use crate::case::Heads;
 use crate::record::verdict::{RunVerdict, Verdict};
 use crate::record::{CaseRecord, CheckRecord, Known, Record};
 use crate::text::count;
@@ -49,7 +50,7 @@ pub fn update(
     list: &Baseline,
     text: &str,
     record: &Record,
-    suite: &Suite,
+    heads: &Heads,
     fresh: &Known,
 ) -> Result<(String, Vec<Change>), UpdateError> {
     if let Some(why) = incomplete(record) {
@@ -58,8 +59,8 @@ pub fn update(
     let form = Form::of(text);
     let mut document: DocumentMut = form.plain(text).parse()?;
     let mut changes = Vec::new();
-    let kept = prune(&mut document, list, record, suite, &mut changes);
-    for entry in fresh_entries(&kept, record) {
+    let kept = prune(&mut document, list, record, heads, &mut changes);
+    for entry in fresh_entries(&kept, record, heads.rules.answer_word) {
         changes.push(Change::Added(entry.name()));
         add(&mut document, &entry, fresh);
     }
@@ -118,10 +119,10 @@ fn prune(
     document: &mut DocumentMut,
     list: &Baseline,
     record: &Record,
-    suite: &Suite,
+    heads: &Heads,
     changes: &mut Vec<Change>,
 ) -> Vec<Entry> {
-    let stale = list.out_of_date(record, suite);
+    let stale = list.out_of_date(record, heads);
     let Some(Item::ArrayOfTables(tables)) = document.get_mut("known") else {
         return Vec::new();
     };
@@ -133,8 +134,8 @@ fn prune(
             .find(|it| it.line == entry.line)
             .map(|it| it.reason.clone());
         let mut table = table.clone();
-        let gone = entry.names_nothing(suite).is_some() || entry.holds(record, suite);
-        let left = narrow(&mut table, entry, record, suite);
+        let gone = entry.names_nothing(heads).is_some() || entry.holds(record, heads);
+        let left = narrow(&mut table, entry, record, heads);
         let gone = match (gone, left) {
             (true, _) => reason.or_else(|| Some("it fails no more".to_owned())),
             (false, Left::Nothing) => Some("what it names is seen no more".to_owned()),
@@ -184,14 +185,14 @@ enum Left {
 }
 
 /// Takes out of an entry's `seen` what is to be seen no more, if all was run that could show it.
-fn narrow(table: &mut Table, entry: &Entry, record: &Record, suite: &Suite) -> Left {
+fn narrow(table: &mut Table, entry: &Entry, record: &Record, heads: &Heads) -> Left {
     let (Some(items), Some(array)) = (&entry.seen, table.get_mut("seen").and_then(Item::as_array_mut)) else {
         return Left::All;
     };
-    if !entry.ran_whole(record, suite) {
+    if !entry.ran_whole(record, heads) {
         return Left::All;
     }
-    let gone = |(_, item): &(usize, &Seen)| !entry.occurs(item, record);
+    let gone = |(_, item): &(usize, &Seen)| !entry.occurs(item, record, heads.rules.answer_word);
     let gone: Vec<usize> = items.iter().enumerate().filter(gone).map(|(at, _)| at).collect();
     for at in gone.iter().rev() {
         array.remove(*at);
@@ -237,10 +238,11 @@ impl Fresh {
 
 /// What fails the run and is in no entry: looks at every exchange by requirement, where more than one case breaks one, and
 /// all else by case.
-fn fresh_entries(entries: &[Entry], record: &Record) -> Vec<Fresh> {
+fn fresh_entries(entries: &[Entry], record: &Record, answer_word: AnswerWord) -> Vec<Fresh> {
     let fails = |verdict: Verdict| is_wrong(verdict) && (record.strict || verdict != Verdict::Warn);
-    let is_known =
-        |case: &CaseRecord, check: Option<&CheckRecord>| entries.iter().any(|entry| entry.knows(case, check));
+    let is_known = |case: &CaseRecord, check: Option<&CheckRecord>| {
+        entries.iter().any(|entry| entry.knows(case, check, answer_word))
+    };
     let mut everywhere: BTreeMap<(&str, Seen), BTreeSet<&str>> = BTreeMap::new();
     let mut by_case: Vec<(&CaseRecord, Vec<&CheckRecord>)> = Vec::new();
     for case in &record.cases {
@@ -250,7 +252,7 @@ fn fresh_entries(entries: &[Entry], record: &Record) -> Vec<Fresh> {
             .filter(|check| fails(check.verdict) && !is_known(case, Some(check)));
         let news: Vec<&CheckRecord> = news.collect();
         for check in news.iter().filter(|check| is_standing(check)) {
-            let key = (first_requirement(check), Seen::of(case, check));
+            let key = (first_requirement(check), Seen::of(case, check, answer_word));
             everywhere.entry(key).or_default().insert(&case.id);
         }
         if !news.is_empty() || is_bare(case) && fails(case.verdict) && !is_known(case, None) {
@@ -265,9 +267,9 @@ fn fresh_entries(entries: &[Entry], record: &Record) -> Vec<Fresh> {
     let of_case = |(case, news): &(&CaseRecord, Vec<&CheckRecord>)| {
         let own = news.iter().filter(|check| {
             !is_standing(check)
-                || !everywhere.contains_key(&(first_requirement(check), Seen::of(case, check)))
+                || !everywhere.contains_key(&(first_requirement(check), Seen::of(case, check, answer_word)))
         });
-        let mut seen: BTreeSet<Seen> = own.map(|check| Seen::of(case, check)).collect();
+        let mut seen: BTreeSet<Seen> = own.map(|check| Seen::of(case, check, answer_word)).collect();
         if news.is_empty() {
             seen.insert(Seen::unverified());
         }

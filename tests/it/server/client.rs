@@ -5,7 +5,8 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 use avp_conform::avp::Operation;
-use avp_conform::avp::server::{Behaviour, Options, Server, find_fault, find_variation};
+use avp_conform::avp::server::{Options, Server, find_fault, find_variation};
+use avp_conform::serve::Behaviour;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use ed25519_dalek::{Signer, SigningKey};

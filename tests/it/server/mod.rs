@@ -9,7 +9,8 @@ mod races;
 use std::net::SocketAddr;
 
 use avp_conform::avp::Operation;
-use avp_conform::avp::server::{Options, Server, StartError, Tls};
+use avp_conform::avp::server::{Options, Server, StartError};
+use avp_conform::serve::Tls;
 use client::{Line, bearer, created, creation, entry, envelope, member, plain, pull, pushing};
 use serde_json::json;
 

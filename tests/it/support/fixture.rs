@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use avp_conform::avp::Operation;
-use avp_conform::catalogue::{Level, SpecVersion};
+use avp_conform::catalogue::Level;
 use avp_conform::http::{Answer, Body, Exchange, Failure, FailureKind, Outcome, Request, Role, Service};
 use avp_conform::record::verdict::{RunVerdict, Verdict};
 use avp_conform::record::{
@@ -43,6 +43,7 @@ pub(crate) fn conformant() -> Record {
             name: "avp-conform".into(),
             version: "0.1.0".into(),
         },
+        protocol: avp_conform::avp::AVP.info(),
         suite: Suite {
             hash: "c0ffee".repeat(10),
             cases: cases.len(),
@@ -51,7 +52,7 @@ pub(crate) fn conformant() -> Record {
         target: "http://localhost:8787".into(),
         idp: None,
         exec: None,
-        spec: SpecVersion::V0_4,
+        spec: avp_conform::avp::V0_4,
         seed: "5f3a90c1".into(),
         generation: 0,
         strict: false,

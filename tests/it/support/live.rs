@@ -3,21 +3,22 @@
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-use avp_conform::avp::cases::{Suite, embedded_sources};
-use avp_conform::avp::crypto::Seed;
-use avp_conform::avp::driver::RunContext;
-use avp_conform::avp::judge::Transport;
-use avp_conform::avp::server::{Behaviour, Options, Server, faults};
+use avp_conform::avp::AVP;
+use avp_conform::avp::cases::embedded_sources;
+use avp_conform::avp::server::{Options, Server};
 use avp_conform::case::selection::{Filter, plan};
-use avp_conform::catalogue::SpecVersion;
 use avp_conform::http::{Client, ClientOptions, Endpoint, Timeouts};
+use avp_conform::judge::Transport;
+use avp_conform::keys::Seed;
+use avp_conform::protocol::Suite;
 use avp_conform::record::Record;
 use avp_conform::run::{Jobs, RACE_TIME, Run, RunInfo, run};
+use avp_conform::serve::Behaviour;
+use avp_conform::session::RunContext;
 
 /// The suite that is built in.
 pub(crate) static SUITE: LazyLock<Arc<Suite>> = LazyLock::new(|| {
-    let names: Vec<&str> = faults().iter().map(|fault| fault.name).collect();
-    Arc::new(Suite::load(embedded_sources(), &names).unwrap_or_else(|problems| panic!("{problems:?}")))
+    Arc::new((AVP.load)(embedded_sources()).unwrap_or_else(|problems| panic!("{problems:?}")))
 });
 
 /// What a run against a server that behaves so leaves behind.
@@ -34,7 +35,7 @@ pub(crate) fn of(url: &str, filters: &[&str], show_secrets: bool) -> Record {
     let foreign = Server::start(Options::default()).unwrap();
     let client = |url: &str| Client::new(ClientOptions::new(Endpoint::parse(url).unwrap())).unwrap();
     let filters: Vec<Filter> = filters.iter().map(|text| Filter::parse(text).unwrap()).collect();
-    let spec = SpecVersion::default();
+    let spec = avp_conform::avp::catalogue().newest();
     let target = RunContext {
         client: client(url),
         foreign: Some(client(&foreign.url())),

@@ -55,7 +55,7 @@ faults! { "jwts";
 
 /// Whether the tokens of a server are JWTs because of what it gets wrong about them.
 pub(in crate::avp::server) fn are_issued(state: &State) -> bool {
-    !state.is_faultless() && ALL.iter().any(|fault| state.is(Name(fault.name)))
+    !state.is_faultless() && ALL.iter().any(|(fault, _)| state.is(Name(fault.name)))
 }
 
 /// Whether a server with one of these faults believes a token that it did not issue.

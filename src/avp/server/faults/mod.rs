@@ -21,10 +21,11 @@ pub(super) mod routes;
 pub(super) mod tokens;
 pub(super) mod transport;
 
-use super::behaviour::Fault;
+use super::deviation::Hook;
+use crate::serve::Fault;
 
 /// Every fault, area by area.
-pub(super) fn all() -> Vec<Fault> {
+pub(super) fn all() -> Vec<(Fault, Hook)> {
     [
         auth::ALL,
         tokens::ALL,

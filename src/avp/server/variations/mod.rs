@@ -7,9 +7,10 @@ pub(super) mod limits;
 pub(super) mod rules;
 pub(super) mod transport;
 
-use super::behaviour::Variation;
+use super::deviation::Hook;
+use crate::serve::Variation;
 
 /// Every variation, group by group.
-pub(super) fn all() -> Vec<Variation> {
+pub(super) fn all() -> Vec<(Variation, Hook)> {
     [form::ALL, identity::ALL, rules::ALL, limits::ALL, transport::ALL].concat()
 }

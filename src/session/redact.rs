@@ -11,8 +11,7 @@ use std::{fmt, thread};
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE, Engine as _};
 
 use super::replacer::Finder;
-use crate::avp::encode_segment;
-use crate::http::{Body, Exchange, Outcome};
+use crate::http::{Body, Exchange, Outcome, encode_segment};
 use crate::record::CaseRecord;
 use crate::record::transcript::{Read, Transcript};
 
@@ -35,7 +34,7 @@ type Needle = (Box<[u8]>, Arc<str>);
 
 /// The secrets of one case.
 #[derive(Default)]
-pub(super) struct Secrets {
+pub struct Secrets {
     /// The secrets themselves.
     bare: Vec<Needle>,
     /// Every form in which they are looked for.
@@ -58,7 +57,7 @@ impl fmt::Debug for LiveSecrets {
 
 impl Secrets {
     /// A token that the target handed out.
-    pub(super) fn token(&mut self, actor: &str, text: &str) {
+    pub fn token(&mut self, actor: &str, text: &str) {
         if text.is_empty() || self.known.contains_key(text) {
             return;
         }
@@ -68,19 +67,19 @@ impl Secrets {
     }
 
     /// The placeholder of a token.
-    pub(super) fn placeholder(&self, text: &str) -> &str {
+    pub fn placeholder(&self, text: &str) -> &str {
         self.known.get(text).map_or("[token]", |it| &**it)
     }
 
     /// What goes out in place of a token and tells most of it; `shown` is how that is written down.
-    pub(super) fn variant(&mut self, text: &str, shown: &str) {
+    pub fn variant(&mut self, text: &str, shown: &str) {
         if text.len() >= SHORTEST_SECRET_BYTES && !self.known.contains_key(text) {
             self.add_text(text, &format!("[{shown}]").into());
         }
     }
 
     /// A configured header, which a target may send back.
-    pub(super) fn header(&mut self, name: &str, value: &str) {
+    pub fn header(&mut self, name: &str, value: &str) {
         let placeholder = format!("[header:{name}]").into();
         self.add_forms(value.as_bytes(), &placeholder);
         for word in value.split(' ') {
@@ -90,7 +89,7 @@ impl Secrets {
     }
 
     /// A signature over a nonce that may still be live, as it stands in the request.
-    pub(super) fn signature(&mut self, text: &str) {
+    pub fn signature(&mut self, text: &str) {
         if text.len() >= SHORTEST_SECRET_BYTES && !self.known.contains_key(text) {
             self.signatures += 1;
             let placeholder = format!("{SIGNATURE_MARK}{}]", self.signatures).into();
@@ -102,7 +101,7 @@ impl Secrets {
     }
 
     /// Both private keys of an actor.
-    pub(super) fn private_keys(&mut self, actor: &str, keys: &[[u8; 32]]) {
+    pub fn private_keys(&mut self, actor: &str, keys: &[[u8; 32]]) {
         let placeholder = format!("{PRIVATE_KEY_MARK}{actor}]").into();
         for key in keys {
             self.add_forms(key, &placeholder);
@@ -110,7 +109,7 @@ impl Secrets {
     }
 
     /// A text that stands only in plaintext payloads, which no server can read.
-    pub(super) fn plaintext(&mut self, mark: &str) {
+    pub fn plaintext(&mut self, mark: &str) {
         let placeholder = format!("{PLAINTEXT_MARK}{}]", self.needles.len()).into();
         self.add_forms(mark.as_bytes(), &placeholder);
         // In the middle of something longer, its base64 depends on where it begins.
@@ -125,14 +124,14 @@ impl Secrets {
     }
 
     /// Forgets tokens and signatures, which somebody wants to see.
-    pub(super) fn show_live(&mut self) {
+    pub fn show_live(&mut self) {
         for list in [&mut self.bare, &mut self.needles] {
             list.retain(|(_, placeholder)| !was_sent(placeholder));
         }
     }
 
     /// Puts placeholders wherever a secret stands in what was sent, what came back, and what is said about it.
-    pub(super) fn hide(&self, transcript: &mut Transcript) {
+    pub fn hide(&self, transcript: &mut Transcript) {
         let finder = finder(&self.needles);
         let replace = |bytes: &[u8]| finder.replace(bytes);
         for (at, exchange) in transcript.exchanges.iter_mut().enumerate() {
@@ -146,7 +145,7 @@ impl Secrets {
     }
 
     /// What another case must not be seen to be served of this one. Plaintext is left out: it is much, and it went nowhere.
-    pub(super) fn live(&self, case: &str) -> LiveSecrets {
+    pub fn live(&self, case: &str) -> LiveSecrets {
         let mut live: Vec<Needle> = Vec::new();
         let mut named = (Arc::from(""), Arc::from(""));
         for (secret, placeholder) in &self.bare {

@@ -168,8 +168,8 @@ const fn weak(name: &'static str, public_key: &'static str, impact: &'static str
 
 #[cfg(test)]
 mod tests {
-    use super::super::binding::verify_ed25519;
     use super::*;
+    use crate::avp::crypto::verify_ed25519;
 
     fn key(text: &str) -> Option<VerifyingKey> {
         VerifyingKey::from_bytes(&decode_array("test", text).unwrap()).ok()
@@ -217,7 +217,7 @@ mod tests {
             let forged = (0..40).filter_map(|of| forge_for_small_order_key(weak.public_key, &[of; 32]));
             assert!(forged.count() > 5, "{}", weak.name);
         }
-        let honest = super::super::identity::Identity::from_secrets([1; 32], [1; 32]);
+        let honest = crate::keys::Identity::from_secrets([1; 32], [1; 32]);
         assert_eq!(forge_for_small_order_key(honest.member_id(), b""), None);
         assert_eq!(forge_for_small_order_key("?", b""), None);
     }

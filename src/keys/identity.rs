@@ -6,13 +6,10 @@ use std::sync::OnceLock;
 use ed25519_dalek::SigningKey;
 
 use super::encoding::encode;
-use super::envelope::OpenError;
 use super::primitives::{
     ed25519_key_pair, ed25519_public_key, ed25519_sign, x25519_of_secrets, x25519_public_key,
 };
 use super::seed::Seed;
-use super::wrap;
-use crate::avp::WrappedKey;
 
 /// The Ed25519 and X25519 key pairs of one actor.
 ///
@@ -59,23 +56,13 @@ impl Identity {
     }
 
     /// The secret shared with the holder of another X25519 secret.
-    pub(super) fn shared_with(&self, secret: &[u8; 32]) -> [u8; 32] {
+    pub(crate) fn shared_with(&self, secret: &[u8; 32]) -> [u8; 32] {
         x25519_of_secrets(&self.x25519_secret, secret)
     }
 
     /// Signs with plain Ed25519 (RFC 8032).
     pub fn sign(&self, message: &[u8]) -> [u8; 64] {
         ed25519_sign(&self.ed25519, message)
-    }
-
-    /// Unwraps a data key that was wrapped for this actor under the default scheme.
-    ///
-    /// # Errors
-    ///
-    /// Another scheme, a field that is not base64 of its length, an ephemeral key of small order, or anything altered
-    /// or meant for somebody else.
-    pub fn unwrap_key(&self, wrapped: &WrappedKey) -> Result<[u8; 32], OpenError> {
-        wrap::unwrap(&self.x25519_secret, wrapped)
     }
 
     /// Both private keys, Ed25519 first, so that outputs can be searched for them.

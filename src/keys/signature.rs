@@ -229,9 +229,9 @@ fn line_wrapped(base64: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::binding::verify_ed25519;
-    use super::super::seed::Seed;
     use super::*;
+    use crate::avp::crypto::verify_ed25519;
+    use crate::keys::Seed;
     use base64::Engine as _;
     use base64::alphabet::STANDARD;
     use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};

@@ -60,7 +60,7 @@ impl Seed {
     }
 
     /// The bytes that belong to a base list of labels and one more.
-    pub(super) fn derive_under(&self, labels: &[&str], last: &str) -> [u8; 32] {
+    pub(crate) fn derive_under(&self, labels: &[&str], last: &str) -> [u8; 32] {
         let labels: Vec<_> = labels.iter().copied().chain([last]).collect();
         self.derive(&labels)
     }

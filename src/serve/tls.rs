@@ -49,7 +49,10 @@ impl Tls {
     }
 
     /// What accepts TLS connections under this certificate.
-    pub(super) fn acceptor(&self) -> Result<TlsAcceptor, TlsError> {
+    ///
+    /// # Errors
+    /// The PEM is none, or certificate and key do not go together.
+    pub fn acceptor(&self) -> Result<TlsAcceptor, TlsError> {
         let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(self.cert_pem.as_bytes()).collect();
         let key = PrivateKeyDer::from_pem_slice(self.key_pem.as_bytes())?;
         let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))

@@ -6,20 +6,30 @@ use base64::prelude::{BASE64_URL_SAFE_NO_PAD as BASE64_URL, Engine as _};
 use ed25519_dalek::{Signature, VerifyingKey};
 use serde_json::Value;
 
-use super::contact::Caller;
-use crate::avp::crypto::Identity;
-use crate::cli::config::Config;
+use super::generation::Caller;
+use super::judge::jwt_claims;
 use crate::http::{Client, ClientOptions, Endpoint, Service};
+use crate::keys::{Identity, Seed};
+use crate::record::Record;
 use crate::text::visible_cut;
 
-/// A sentence on the keys of the issuer; none where there is nothing to say.
-pub(super) async fn look(client: &Client, config: &Config) -> Option<String> {
+/// A sentence on the keys of the issuer; none where there is nothing to say. `options` are those of the run's client.
+pub(super) async fn advice(
+    client: &Client,
+    options: &ClientOptions,
+    seed: &Seed,
+    record: &Record,
+) -> Option<String> {
+    jwt_claims::jwts(&record.cases).next()?;
     let (_, discovery) = Caller::new(client).get("/.well-known/avp").await?;
     let url = discovery.get("issuerJwksUrl")?.as_str()?.to_owned();
-    Some(format!("advice on tokens: {}", check(client, config, &url).await))
+    Some(format!(
+        "advice on tokens: {}",
+        check(client, options, seed, &url).await
+    ))
 }
 
-async fn check(client: &Client, config: &Config, url: &str) -> String {
+async fn check(client: &Client, options: &ClientOptions, seed: &Seed, url: &str) -> String {
     let shown = visible_cut(url, 200);
     let Ok(place) = Endpoint::parse(url) else {
         return format!("issuerJwksUrl is no address: {shown}");
@@ -32,9 +42,9 @@ async fn check(client: &Client, config: &Config, url: &str) -> String {
         return format!("the issuer's keys are at another origin, {shown}, and were not fetched");
     }
     let options = ClientOptions {
-        tls: config.tls.clone(),
-        proxy: config.proxy.clone(),
-        timeout: config.timeout,
+        tls: options.tls.clone(),
+        proxy: options.proxy.clone(),
+        timeout: options.timeout,
         ..ClientOptions::new(place)
     };
     let Ok(fetcher) = Client::new(options) else {
@@ -43,7 +53,7 @@ async fn check(client: &Client, config: &Config, url: &str) -> String {
     let Some((200, keys)) = Caller::new(&fetcher).get("").await else {
         return format!("the issuer's keys are not served at {shown}");
     };
-    let identity = Identity::derive(&config.seed, &["issuer-keys"]);
+    let identity = Identity::derive(seed, &["issuer-keys"]);
     match Caller::new(client).login(&identity).await {
         Some(token) => verify(&token, &keys),
         None => "no token was granted to compare with the issuer's keys".to_owned(),

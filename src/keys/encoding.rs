@@ -16,26 +16,26 @@ pub struct EncodingError {
 }
 
 /// Standard base64 with padding.
-pub(super) fn encode(bytes: &[u8]) -> String {
+pub(crate) fn encode(bytes: &[u8]) -> String {
     STANDARD.encode(bytes)
 }
 
 /// Decodes a value of any length.
-pub(super) fn decode(what: &'static str, text: &str) -> Result<Vec<u8>, EncodingError> {
+pub(crate) fn decode(what: &'static str, text: &str) -> Result<Vec<u8>, EncodingError> {
     STANDARD
         .decode(text)
         .map_err(|_| error(what, text, Base64Len::AtLeast(0)))
 }
 
 /// Decodes a value of `N` bytes.
-pub(super) fn decode_array<const N: usize>(what: &'static str, text: &str) -> Result<[u8; N], EncodingError> {
+pub(crate) fn decode_array<const N: usize>(what: &'static str, text: &str) -> Result<[u8; N], EncodingError> {
     decode(what, text)?
         .try_into()
         .map_err(|_| error(what, text, Base64Len::Exactly(N)))
 }
 
 /// Lower-case hexadecimal digits.
-pub(super) fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
     digits
         .filter_map(|digit| char::from_digit(digit.into(), 16))
@@ -49,7 +49,7 @@ fn error(what: &'static str, text: &str, len: Base64Len) -> EncodingError {
 
 /// The text with one bit of what it encodes flipped, for tests.
 #[cfg(test)]
-pub(super) fn flipped(base64: &str, bit: usize) -> String {
+pub(crate) fn flipped(base64: &str, bit: usize) -> String {
     let mut bytes = STANDARD.decode(base64).expect("tests give base64");
     bytes[bit / 8] ^= 1 << (bit % 8);
     encode(&bytes)

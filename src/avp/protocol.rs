@@ -1,0 +1,59 @@
+//! AVP as the engine knows it.
+
+use std::time::Duration;
+
+use super::cases::{LoadedCase, LoadedCases, embedded_sources, rules};
+use super::judge::jwt_claims;
+use super::{consequences, driver, generation, issuer_keys, judge, repro, server};
+use crate::case::{Problem, Source};
+use crate::judge::Context;
+use crate::protocol::{Cases, Protocol, Suite, Task};
+use crate::record::CaseRecord;
+use crate::record::transcript::Transcript;
+use crate::session::{LiveSecrets, RunContext};
+
+/// The Alt Vault Protocol.
+pub static AVP: Protocol = Protocol {
+    name: "avp",
+    rules,
+    sources: embedded_sources,
+    load,
+    faults: server::faults,
+    variations: server::variations,
+    start: server::start,
+    probe: "/.well-known/avp",
+    generation: Some(|client, seed| Box::pin(generation::of(client, seed))),
+    notes: jwt_claims::tokens,
+    afterwards: Some(|client, options, seed, record| {
+        Box::pin(issuer_keys::advice(client, options, seed, record))
+    }),
+    repro: Some(repro::script),
+};
+
+fn load(sources: Vec<Source>) -> Result<Suite, Vec<Problem>> {
+    let faults: Vec<&str> = server::faults().iter().map(|fault| fault.name).collect();
+    let loaded = LoadedCases::load(sources, &faults)?;
+    Ok(Suite::new(&AVP, loaded.heads(), Box::new(AvpCases(loaded.cases))))
+}
+
+/// The cases of AVP.
+struct AvpCases(Vec<LoadedCase>);
+
+impl Cases for AvpCases {
+    fn drive<'a>(
+        &'a self,
+        case: usize,
+        context: &'a RunContext,
+        races: Option<Duration>,
+    ) -> Task<'a, (Transcript, LiveSecrets)> {
+        Box::pin(driver::drive_within(&self.0[case], context, races))
+    }
+
+    fn judge(&self, case: usize, transcript: Transcript, context: &Context<'_>) -> CaseRecord {
+        judge::judge(&self.0[case], transcript, context)
+    }
+
+    fn take_back_what_follows(&self, cases: &mut [CaseRecord]) {
+        consequences::take_back_what_follows(cases);
+    }
+}

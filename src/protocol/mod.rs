@@ -1,0 +1,161 @@
+//! What a protocol is to the engine: data, and a few functions.
+//!
+//! The engine turns cases into a record and a record into reports; it knows HTTP, processes, keys, checks and faults, and no
+//! protocol. A protocol is one value of type [`Protocol`], and a [`Suite`] is its cases, read.
+
+use std::fmt;
+use std::future::Future;
+use std::ops::Deref;
+use std::pin::Pin;
+use std::time::Duration;
+
+use crate::case::{Heads, Problem, Rules, Source};
+use crate::catalogue::Catalogue;
+use crate::http::{Client, ClientOptions};
+use crate::judge::Context;
+use crate::keys::Seed;
+use crate::record::transcript::Transcript;
+use crate::record::{CaseRecord, ProtocolInfo, Record, summarize};
+use crate::serve::{Fault, Reference, ServeOptions, StartError, Variation};
+use crate::session::{LiveSecrets, RunContext};
+
+/// Work that is waited for.
+pub type Task<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// Asks the target once more, with the run's client, its options and its seed.
+pub type Afterwards =
+    for<'a> fn(&'a Client, &'a ClientOptions, &'a Seed, &'a Record) -> Task<'a, Option<String>>;
+
+/// Writes a script for a case of a record.
+pub type Repro = fn(&Record, &CaseRecord, Option<usize>) -> Result<String, String>;
+
+/// One protocol, as the engine knows it.
+pub struct Protocol {
+    /// What it is called on the command line and in records: `avp`.
+    pub name: &'static str,
+    /// What it demands, and the words it has.
+    pub rules: fn() -> Rules,
+    /// The case files that are built in.
+    pub sources: fn() -> Vec<Source>,
+    /// Reads and lints case files. The error is all that is wrong with them.
+    pub load: fn(Vec<Source>) -> Result<Suite, Vec<Problem>>,
+    /// What its reference server can get wrong.
+    pub faults: fn() -> &'static [Fault],
+    /// The freedoms that its reference server can use.
+    pub variations: fn() -> &'static [Variation],
+    /// Starts its reference server.
+    pub start: fn(ServeOptions) -> Result<Box<dyn Reference>, StartError>,
+    /// A path that a target answers in some way or other: whether it can be reached is tried with it.
+    pub probe: &'static str,
+    /// Which use of a seed this is against a target that keeps its data; none where ids cannot clash.
+    pub generation: Option<for<'a> fn(&'a Client, &'a Seed) -> Task<'a, u32>>,
+    /// What a reader of the record is to be told beside what was checked. It counts for nothing.
+    pub notes: fn(&Record) -> Vec<String>,
+    /// What the target is asked when the cases are over, and what a reader is told of it. It counts for nothing.
+    pub afterwards: Option<Afterwards>,
+    /// A script that makes the requests of a case again, up to a step if one is given. The error is one sentence.
+    pub repro: Option<Repro>,
+}
+
+impl fmt::Debug for Protocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Protocol({})", self.name)
+    }
+}
+
+impl Protocol {
+    /// What it demands.
+    pub fn catalogue(&self) -> &'static Catalogue {
+        (self.rules)().catalogue
+    }
+
+    /// What a record says of it.
+    pub fn info(&self) -> ProtocolInfo {
+        let catalogue = self.catalogue();
+        ProtocolInfo {
+            name: self.name.to_owned(),
+            title: catalogue.title.clone(),
+            newest: Some(catalogue.newest()),
+            sections: catalogue.sections.clone(),
+        }
+    }
+
+    /// The fault of a name.
+    pub fn find_fault(&self, name: &str) -> Option<&'static Fault> {
+        (self.faults)().iter().find(|fault| fault.name == name)
+    }
+
+    /// The variation of a name.
+    pub fn find_variation(&self, name: &str) -> Option<&'static Variation> {
+        (self.variations)()
+            .iter()
+            .find(|variation| variation.name == name)
+    }
+}
+
+/// What the steps of cases mean. The engine calls cases by their index in the suite.
+pub trait Cases: Send + Sync {
+    /// Drives a case from set-up to last step. Its races end when their time is over, but not before a few rounds were run.
+    /// Beside the transcript stands what of it no other case may be seen to be served.
+    fn drive<'a>(
+        &'a self,
+        case: usize,
+        context: &'a RunContext,
+        races: Option<Duration>,
+    ) -> Task<'a, (Transcript, LiveSecrets)>;
+
+    /// Judges a case by its transcript. No clock, no network: the same transcript is always judged alike.
+    fn judge(&self, case: usize, transcript: Transcript, context: &Context<'_>) -> CaseRecord;
+
+    /// Takes back, in the judged cases of a run, what only follows from something else that was found.
+    fn take_back_what_follows(&self, _cases: &mut [CaseRecord]) {}
+}
+
+/// All cases of a protocol that were read: their heads, and what they mean.
+pub struct Suite {
+    /// The protocol.
+    pub protocol: &'static Protocol,
+    heads: Heads,
+    meaning: Box<dyn Cases>,
+}
+
+impl Suite {
+    /// Cases with their heads, in one order.
+    pub fn new(protocol: &'static Protocol, heads: Heads, meaning: Box<dyn Cases>) -> Suite {
+        Suite {
+            protocol,
+            heads,
+            meaning,
+        }
+    }
+
+    /// What the cases mean.
+    pub fn meaning(&self) -> &dyn Cases {
+        &*self.meaning
+    }
+
+    /// Works out everything of a record that follows from its judged cases.
+    pub fn summarize(&self, record: &mut Record) {
+        self.meaning.take_back_what_follows(&mut record.cases);
+        summarize::summarize(record, &self.heads);
+    }
+}
+
+impl Deref for Suite {
+    type Target = Heads;
+
+    fn deref(&self) -> &Heads {
+        &self.heads
+    }
+}
+
+impl fmt::Debug for Suite {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "Suite({}, {} cases)",
+            self.protocol.name,
+            self.heads.cases.len()
+        )
+    }
+}

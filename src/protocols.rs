@@ -1,0 +1,12 @@
+//! The protocols that the harness knows. Nothing else in the engine names one.
+
+use crate::avp::AVP;
+use crate::protocol::Protocol;
+
+/// All of them; the first is the one that is meant unless told.
+pub static ALL: [&Protocol; 1] = [&AVP];
+
+/// The protocol of a name.
+pub fn find(name: &str) -> Option<&'static Protocol> {
+    ALL.into_iter().find(|protocol| protocol.name == name)
+}

@@ -1,0 +1,101 @@
+//! Reference servers, as the engine knows them: what they can be told to get wrong, how they are started, and how often a
+//! deviation took effect.
+
+mod tls;
+
+use std::error::Error;
+use std::net::{Ipv4Addr, SocketAddr};
+
+use crate::catalogue::Level;
+pub use tls::{Tls, TlsError};
+
+/// How a server behaves.
+#[derive(Debug, Clone, Copy, Default)]
+pub enum Behaviour {
+    /// By the protocol, without any deviation.
+    #[default]
+    Plain,
+    /// Wrongly in one named way.
+    Faulty(&'static Fault),
+    /// Rightly, but in one named way other than the plain server.
+    Varied(&'static Variation),
+}
+
+impl Behaviour {
+    /// The name of the deviation; `None` for the plain server.
+    pub fn name(self) -> Option<&'static str> {
+        match self {
+            Behaviour::Plain => None,
+            Behaviour::Faulty(fault) => Some(fault.name),
+            Behaviour::Varied(variation) => Some(variation.name),
+        }
+    }
+}
+
+/// One way to get a protocol wrong.
+#[derive(Debug, Clone, Copy)]
+pub struct Fault {
+    /// Its name, in kebab case.
+    pub name: &'static str,
+    /// What part of the server it lives in: `auth`, `push`.
+    pub area: &'static str,
+    /// What the server does wrong, in one sentence.
+    pub about: &'static str,
+    /// The ids of the requirements it breaks: one, or the few that what it does contradicts alike.
+    pub breaks: &'static [&'static str],
+    /// How binding the first of them is.
+    pub level: Level,
+    /// What a user of the server would notice.
+    pub notice: &'static str,
+    /// How the author of a server mends it.
+    pub fix: &'static str,
+}
+
+/// One freedom that conformant servers use.
+#[derive(Debug, Clone, Copy)]
+pub struct Variation {
+    /// Its name, in kebab case.
+    pub name: &'static str,
+    /// What part of the server it lives in: `form`, `limits`.
+    pub area: &'static str,
+    /// What the server does, in one sentence.
+    pub about: &'static str,
+}
+
+/// How to start a reference server. The default is a plain server on a free loopback port.
+#[derive(Debug, Clone)]
+pub struct ServeOptions {
+    /// The address to listen on; port 0 takes a free one.
+    pub bind: SocketAddr,
+    /// How it behaves: plainly, or with one named deviation.
+    pub behaviour: Behaviour,
+    /// Freedoms that it uses beside that.
+    pub freedoms: Vec<&'static Variation>,
+    /// The certificate to serve https with; http without.
+    pub tls: Option<Tls>,
+}
+
+impl Default for ServeOptions {
+    fn default() -> Self {
+        ServeOptions {
+            bind: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            behaviour: Behaviour::Plain,
+            freedoms: Vec::new(),
+            tls: None,
+        }
+    }
+}
+
+/// Why a reference server did not start: one sentence.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct StartError(pub Box<dyn Error + Send + Sync>);
+
+/// A running reference server. Dropping it ends it.
+pub trait Reference: Send + Sync {
+    /// Where it is: `http://127.0.0.1:4711`.
+    fn url(&self) -> String;
+
+    /// How often a deviation took effect.
+    fn fired(&self, name: &str) -> u64;
+}
