@@ -8,9 +8,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::avp::Operation;
-use crate::http::Role;
 use crate::record::verdict::Verdict;
-use crate::record::{CaseRecord, CheckRecord};
+use crate::record::{CaseRecord, CheckRecord, Role};
 
 /// An operation is broken in itself where it breaks in so many cases without a race.
 const LEAST_BROKEN_CASES: usize = 2;
@@ -275,7 +274,7 @@ fn operation_of(case: &CaseRecord, check: &CheckRecord) -> Option<Operation> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::{Answer, Exchange, Outcome, Request, Service};
+    use crate::record::{Answer, Exchange, Outcome, Request, Service};
 
     fn exchange(role: Role, step: Option<usize>, operation: Operation) -> Exchange {
         let request = Request {

@@ -6,7 +6,8 @@ use std::sync::LazyLock;
 use serde::{Deserialize, Serialize};
 
 use crate::catalogue::{OperationInfo, OperationName};
-use crate::http::{Exchange, encode_segment};
+use crate::http::Exchange;
+use crate::text::encode_segment;
 
 /// One operation of the protocol (section 2 of the protocol page; the route table).
 #[derive(

@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use crate::avp::cases::ExpectedAnswer;
 use crate::avp::{Operation, schema};
-use crate::http::{Failure, Outcome};
 use crate::record::transcript::{JsonBody, json_body};
+use crate::record::{Failure, Outcome};
 
 /// An answer, read.
 #[derive(Debug, Clone, PartialEq)]
@@ -118,7 +118,7 @@ fn is_error_object(operation: Operation, body: &Value) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::Answer;
+    use crate::record::Answer;
 
     fn answer(status: u16, body: &str) -> Outcome {
         Outcome::Answer(Answer {

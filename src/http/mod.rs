@@ -20,7 +20,6 @@ mod prompt;
 mod proxy;
 mod rate_limit;
 mod raw_stream;
-mod segment;
 mod throttling;
 mod timeouts;
 mod tls;
@@ -37,6 +36,5 @@ pub use exchange::{
 pub use options::{ClientError, ClientOptions, DEFAULT_MAX_BODY, TlsOptions};
 pub use proxy::{Proxy, ProxyError};
 pub use rate_limit::RateLimit;
-pub use segment::encode_segment;
 pub use throttling::{Throttling, Waiting};
 pub use timeouts::Timeouts;

@@ -6,7 +6,7 @@
 //!
 //! The primitives are fixed by the vectors of RFC 8032, RFC 7748, RFC 5869 and NIST.
 
-pub(crate) mod encoding;
+pub mod encoding;
 mod identity;
 pub mod primitives;
 mod seed;
@@ -16,7 +16,7 @@ mod weak;
 pub use encoding::EncodingError;
 pub use identity::Identity;
 pub use seed::{Seed, SeedError};
-pub use signature::{SignatureForm, sign_nonce};
+pub use signature::{SignatureForm, sign_nonce, verify_ed25519};
 pub use weak::{
     IDENTITY_FORGERY, NOT_A_POINT, WeakKey, forge_for_small_order_key, non_canonical_keys, small_order_keys,
 };

@@ -8,9 +8,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256, Sha512};
 
-use super::encoding::{EncodingError, decode, encode, hex};
+use super::encoding::{EncodingError, decode, decode_array, encode, hex};
 use super::identity::Identity;
-use super::primitives::hkdf_sha256;
+use super::primitives::{ed25519_verify, hkdf_sha256};
 
 /// What is put into the `signature` field of a token request. Only [`SignatureForm::Valid`] has to be accepted.
 #[derive(
@@ -227,10 +227,19 @@ fn line_wrapped(base64: &str) -> String {
     format!("{first}\r\n{rest}")
 }
 
+/// Whether an Ed25519 signature is valid, key and signature in base64.
+///
+/// Strict: what is not canonical base64 of 32 and 64 bytes, a key or an R of small order, a key that is not encoded
+/// canonically and an S that is not below the group order are refused.
+pub fn verify_ed25519(public_key_b64: &str, message: &[u8], signature_b64: &str) -> bool {
+    let key = decode_array("ed25519PublicKey", public_key_b64);
+    let signature = decode_array("signature", signature_b64);
+    matches!((key, signature), (Ok(key), Ok(signature)) if ed25519_verify(&key, message, &signature))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::avp::crypto::verify_ed25519;
     use crate::keys::Seed;
     use base64::Engine as _;
     use base64::alphabet::STANDARD;

@@ -169,7 +169,7 @@ const fn weak(name: &'static str, public_key: &'static str, impact: &'static str
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::avp::crypto::verify_ed25519;
+    use crate::keys::verify_ed25519;
 
     fn key(text: &str) -> Option<VerifyingKey> {
         VerifyingKey::from_bytes(&decode_array("test", text).unwrap()).ok()

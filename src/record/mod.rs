@@ -10,6 +10,9 @@ pub mod summarize;
 pub mod transcript;
 pub mod verdict;
 
+pub use crate::http::{
+    Answer, Body, Exchange, Failure, FailureKind, Headers, Jwt, Outcome, Request, Role, Service,
+};
 pub use diff::{Change, Diff, diff};
 pub use load::{LoadError, load};
 pub use merge::merge;
@@ -18,7 +21,6 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::catalogue::{Level, OperationName, Section, Version};
-use crate::http::Exchange;
 use crate::record::verdict::{RunVerdict, Verdict};
 
 /// The name of a check that is a piece of advice: it is not applicable to any requirement, and says what came and what to mind.

@@ -9,6 +9,15 @@ use crate::http::{Answer, Exchange, Outcome};
 use crate::json;
 use crate::record::{CaseRecord, Stopped};
 
+/// How a placeholder for plaintext that a server must never have begins; the judge looks for it in answers.
+pub const PLAINTEXT_MARK: &str = "[plaintext:";
+/// How a placeholder for a private key begins.
+pub const PRIVATE_KEY_MARK: &str = "[private-key:";
+/// How a placeholder for a signature begins.
+pub const SIGNATURE_MARK: &str = "[signature:";
+/// How a placeholder for a token begins.
+pub const TOKEN_MARK: &str = "[token:";
+
 /// The exchanges of one case, in the order in which they were made.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Transcript {

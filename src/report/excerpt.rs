@@ -1,7 +1,7 @@
 //! The decisive part of a body on one line, with a marker under the decisive place.
 
 use super::locate::nearest;
-use crate::http::Body;
+use crate::record::Body;
 use crate::text::{cut, visible, visible_block};
 
 /// One line of a body, and what stands below it.

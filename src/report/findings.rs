@@ -4,10 +4,9 @@ use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap};
 
 use super::outline::outline;
-use crate::http::{Exchange, Role};
 use crate::record::sentences::reason;
 use crate::record::verdict::Verdict;
-use crate::record::{CaseRecord, CheckRecord, Record};
+use crate::record::{CaseRecord, CheckRecord, Exchange, Record, Role};
 
 /// One broken check of one case.
 type Seen<'a> = (&'a CaseRecord, &'a CheckRecord);

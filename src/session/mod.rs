@@ -8,9 +8,7 @@ use crate::catalogue::{OperationName, Version};
 use crate::http::{Client, Exchange, Timeouts};
 use crate::keys::Seed;
 
-pub use redact::{
-    LiveSecrets, PLAINTEXT_MARK, PRIVATE_KEY_MARK, SIGNATURE_MARK, Secrets, TOKEN_MARK, hide_across,
-};
+pub use redact::{LiveSecrets, Secrets, hide_across};
 pub use throttle::{ATTEMPTS_AFTER_429, wait as throttle_wait};
 
 /// What requests outside the route table are called where time limits are kept.

@@ -11,23 +11,17 @@ use std::{fmt, thread};
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE, Engine as _};
 
 use super::replacer::Finder;
-use crate::http::{Body, Exchange, Outcome, encode_segment};
+use crate::http::{Body, Exchange, Outcome};
 use crate::record::CaseRecord;
-use crate::record::transcript::{Read, Transcript};
+use crate::record::transcript::{
+    PLAINTEXT_MARK, PRIVATE_KEY_MARK, Read, SIGNATURE_MARK, TOKEN_MARK, Transcript,
+};
+use crate::text::encode_segment;
 
 /// Secrets shorter than this are hidden only where they stand as a whole value: anything else would tear texts apart.
 const SHORTEST_SECRET_BYTES: usize = 8;
 /// Secrets of other cases shorter than this may be what this case was given as well.
 const SHORTEST_FOREIGN_SECRET_BYTES: usize = 20;
-
-/// How a placeholder for plaintext that a server must never have begins; the judge looks for it in answers.
-pub const PLAINTEXT_MARK: &str = "[plaintext:";
-/// How a placeholder for a private key begins.
-pub const PRIVATE_KEY_MARK: &str = "[private-key:";
-/// How a placeholder for a signature begins.
-pub const SIGNATURE_MARK: &str = "[signature:";
-/// How a placeholder for a token begins.
-pub const TOKEN_MARK: &str = "[token:";
 
 /// One form of a secret and what comes in its place, which all its forms share.
 type Needle = (Box<[u8]>, Arc<str>);

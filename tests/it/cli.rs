@@ -212,7 +212,10 @@ fn what_makes_no_sense_is_refused_before_anything_is_sent() {
         (&["--seed", "beef"], "invalid value 'beef' for '--seed <HEX>'"),
         (&["--filter", "a["], "is no glob"),
         (&["--filter", ""], "an empty filter selects nothing"),
-        (&["--spec", "9.9"], "--spec: 9.9 is no published version of Alt Vault Protocol: 0.2, 0.3, 0.4"),
+        (
+            &["--spec", "9.9"],
+            "--spec: 9.9 is no published version of Alt Vault Protocol: 0.2, 0.3, 0.4",
+        ),
         (&["--timeout", "0"], "seconds, above 0"),
         (&["--jobs", "0"], "invalid value '0'"),
         (&["--idp", "ftp://x"], "--idp: \"ftp://x\" is not an address"),

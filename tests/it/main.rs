@@ -31,4 +31,5 @@ mod server;
 mod support;
 mod target;
 mod tls;
+mod walls;
 mod wire;

@@ -128,9 +128,9 @@ fn a_step_can_be_named() {
     for text in [&first, &script(&record, case, None).unwrap()] {
         assert!(!text.contains("[token:"), "{text}");
         for member in ["alice", "bob"] {
-            let own = avp_conform::avp::driver::identity(
+            let own = avp_conform::avp::actors::identity(
                 &record.seed.parse().unwrap(),
-                &avp_conform::avp::driver::scope(0, &case.id),
+                &avp_conform::avp::actors::scope(0, &case.id),
                 member,
             );
             assert!(

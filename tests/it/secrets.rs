@@ -6,7 +6,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 
-use avp_conform::avp::driver::{identity, scope};
+use avp_conform::avp::actors::{identity, scope};
 use avp_conform::avp::server::{Options, Server};
 use avp_conform::keys::Seed;
 use avp_conform::record::Record;

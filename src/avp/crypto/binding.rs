@@ -1,8 +1,7 @@
 //! Key bindings: an issuer's signature over a member's two public keys, which travels as `keyBindingSig`.
 
-use crate::keys::Identity;
-use crate::keys::encoding::{decode_array, encode};
-use crate::keys::primitives::ed25519_verify;
+use crate::keys::encoding::encode;
+use crate::keys::{Identity, verify_ed25519};
 
 /// What an issuer signs: the UTF-8 bytes of the base64 of the Ed25519 key, `|`, and the base64 of the X25519 key.
 pub fn binding_message(ed25519_b64: &str, x25519_b64: &str) -> Vec<u8> {
@@ -21,16 +20,6 @@ pub fn verify_binding(issuer_id: &str, ed25519_b64: &str, x25519_b64: &str, sign
         &binding_message(ed25519_b64, x25519_b64),
         signature_b64,
     )
-}
-
-/// Whether an Ed25519 signature is valid, key and signature in base64.
-///
-/// Strict: what is not canonical base64 of 32 and 64 bytes, a key or an R of small order, a key that is not encoded
-/// canonically and an S that is not below the group order are refused.
-pub fn verify_ed25519(public_key_b64: &str, message: &[u8], signature_b64: &str) -> bool {
-    let key = decode_array("ed25519PublicKey", public_key_b64);
-    let signature = decode_array("signature", signature_b64);
-    matches!((key, signature), (Ok(key), Ok(signature)) if ed25519_verify(&key, message, &signature))
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ mod envelope;
 mod payload;
 mod wrap;
 
-pub use binding::{binding_message, sign_binding, verify_binding, verify_ed25519};
+pub use binding::{binding_message, sign_binding, verify_binding};
 pub use envelope::{DataKey, OpenError, open_payload, payload_aad, seal_payload};
 pub use payload::{PlantedAccounts, plant_accounts};
 pub use wrap::{WRAP_INFO, wrap_key};

@@ -27,9 +27,10 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use serde_json::Value;
 
-pub use world::{identity, marker, scope, unique};
+pub use world::marker;
 
 use crate::avp::Operation;
+use crate::avp::actors::scope;
 use crate::avp::cases::{LoadedCase, TokenForm};
 use crate::avp::outcome::AnswerClass;
 use crate::avp::repo_state::RepoState;
@@ -485,7 +486,7 @@ impl Driver<'_> {
         if form == &Some(TokenForm::InQuery) {
             let path = |token: &str| format!("{}?access_token={token}", draft.path);
             let mut request = draft.request(None);
-            request.path = path(&crate::http::encode_segment(&value));
+            request.path = path(&crate::text::encode_segment(&value));
             let mask = match self.target.show_secrets {
                 true => Mask::Nothing,
                 false => Mask::Path(path(self.secrets.placeholder(&value))),

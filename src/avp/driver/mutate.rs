@@ -11,8 +11,8 @@ use crate::avp::cases::model::{BodyForm, Changes, FieldMutation, MemberForm};
 use crate::avp::cases::{TokenForm, to_json};
 use crate::avp::schema::{Field, FieldKind};
 use crate::avp::{Operation, schema};
-use crate::http::encode_segment;
 use crate::json;
+use crate::text::encode_segment;
 
 /// The requests that a step makes: the valid one, changed; one for each form that the step lists, and where it lists forms
 /// of more than one kind, one for each combination.

@@ -13,10 +13,11 @@ use crate::avp::cases::model::{Create, Repo, Step, Stored as StoredWords, Wait};
 use crate::avp::cases::{Action, NonceSource, TokenForm};
 use crate::avp::outcome::AnswerClass;
 use crate::avp::repo_state::{RepoState, member_id};
-use crate::http::{Answer, Role, encode_segment};
+use crate::http::{Answer, Role};
 use crate::json;
 use crate::keys::SignatureForm;
 use crate::record::Stopped;
+use crate::text::encode_segment;
 
 /// A nonce lives two minutes or less; so much later it is gone.
 const NONCE_LIFETIME: Duration = Duration::from_secs(125);

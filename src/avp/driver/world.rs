@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::lifetime::Lifetime;
+use crate::avp::actors::{identity, unique};
 use crate::avp::cases::model::{Case, Create};
 use crate::avp::cases::{Action, TokenForm};
 use crate::avp::crypto;
@@ -67,35 +68,11 @@ pub(super) struct Repo {
     pub(super) last_push: Option<Arc<Value>>,
 }
 
-/// The part of the derivation that is this case in this run. Two generations of one seed share nothing.
-pub fn scope(generation: u32, case: &str) -> String {
-    format!("{generation}/{case}")
-}
-
-/// The part of all repository ids of a case that no other case and no other run has.
-pub fn unique(seed: &Seed, scope: &str) -> String {
-    let unique = seed.derive(&["repo", scope]);
-    unique[..10].iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 /// Twenty decimal digits made of a text's bytes; the first is not 0.
 fn digits(text: &str) -> String {
     let bytes = text.bytes().take(19);
     let tail: String = bytes.map(|byte| char::from(b'0' + byte % 10)).collect();
     format!("7{tail}")
-}
-
-/// The identity of an actor of a case.
-///
-/// That of a name that ends in `+/` has both characters in its member id, where every id has a `=`: all that must be escaped.
-pub fn identity(seed: &Seed, scope: &str, actor: &str) -> Identity {
-    let plain = Identity::derive(seed, &["actor", scope, actor]);
-    if !actor.ends_with("+/") {
-        return plain;
-    }
-    let odd = |identity: &Identity| identity.member_id().contains('+') && identity.member_id().contains('/');
-    let more = (0..200).map(|at: u32| Identity::derive(seed, &["actor", scope, actor, &at.to_string()]));
-    more.into_iter().find(odd).unwrap_or(plain)
 }
 
 /// The request that creates the marker of a use of a seed: a repository of its own, by an actor of its own.

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use crate::avp::driver;
+use crate::avp::actors;
 use crate::judge::Context;
 use crate::keys::{Identity, Seed};
 
@@ -19,7 +19,7 @@ impl<'a> Actors<'a> {
     pub(super) fn new(context: &Context<'a>, case: &str) -> Actors<'a> {
         Actors {
             seed: context.seed,
-            scope: driver::scope(context.generation, case),
+            scope: actors::scope(context.generation, case),
             known: RefCell::default(),
         }
     }
@@ -27,7 +27,7 @@ impl<'a> Actors<'a> {
     /// The keys of an actor.
     pub(super) fn identity(&self, actor: &str) -> Rc<Identity> {
         let mut known = self.known.borrow_mut();
-        let derive = || Rc::new(driver::identity(self.seed, &self.scope, actor));
+        let derive = || Rc::new(actors::identity(self.seed, &self.scope, actor));
         Rc::clone(known.entry(actor.to_owned()).or_insert_with(derive))
     }
 }

@@ -492,7 +492,7 @@ fn current(body: &Value) -> Option<i64> {
 fn is_asked_for(frame: &ParsedExchange<'_>, entry: &Value) -> bool {
     let path = &frame.exchange.request.path;
     member_id(entry).is_some_and(|id| {
-        path.ends_with(&crate::http::encode_segment(id)) || path.ends_with(&loosely_encoded(id))
+        path.ends_with(&crate::text::encode_segment(id)) || path.ends_with(&loosely_encoded(id))
     })
 }
 
@@ -523,7 +523,7 @@ fn fetched(
 
 /// An id as clients put it into a path that leave `+` and `=` as they are.
 fn loosely_encoded(id: &str) -> String {
-    crate::http::encode_segment(id)
+    crate::text::encode_segment(id)
         .replace("%2B", "+")
         .replace("%3D", "=")
 }

@@ -15,7 +15,7 @@ use crate::avp::outcome::AnswerClass;
 use crate::avp::repo_state::RepoState;
 use crate::avp::{Operation, schema};
 use crate::catalogue::Level;
-use crate::http::{FailureKind, Role};
+use crate::record::{FailureKind, Role};
 
 /// Counters beyond this are what servers round that keep them in too small a type.
 pub(super) const LARGEST_I32: i64 = i32::MAX as i64;

@@ -12,10 +12,10 @@ use super::steps::Tainted;
 use crate::avp::cases::LoadedCase;
 use crate::avp::judge::jwt_claims;
 use crate::avp::{Operation, schema};
-use crate::http::{Answer, Role};
 use crate::judge::Transport;
+use crate::record::transcript::{PLAINTEXT_MARK, PRIVATE_KEY_MARK};
 use crate::record::verdict::Verdict;
-use crate::session::{PLAINTEXT_MARK, PRIVATE_KEY_MARK};
+use crate::record::{Answer, Role};
 
 /// Ten years, milliseconds. A time that is so near to now when read in another unit is in that unit.
 const TEN_YEARS_MS: i64 = 10 * 366 * 86_400_000;

@@ -10,7 +10,7 @@ use super::check::Finding;
 use super::parsed::ParsedExchange;
 use crate::avp::Operation;
 use crate::avp::outcome::AnswerClass;
-use crate::http::Role;
+use crate::record::Role;
 use crate::record::verdict::Verdict;
 
 /// In so many rounds it must have been seen before it counts, and in one of so many.
@@ -106,7 +106,7 @@ impl Hitches {
 mod tests {
     use super::*;
     use crate::avp::judge::parsed::ParsedExchange;
-    use crate::http::{Answer, Exchange, Failure, FailureKind, Outcome, Request, Service};
+    use crate::record::{Answer, Exchange, Failure, FailureKind, Outcome, Request, Service};
 
     fn exchange(outcome: Outcome) -> Exchange {
         Exchange {

@@ -5,8 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use crate::avp::Operation;
-use crate::http::{Exchange, Jwt};
-use crate::record::{CaseRecord, Record};
+use crate::record::{CaseRecord, Exchange, Jwt, Record};
 
 /// Claims that tell more of a member than the vault needs to know.
 const PERSONAL: [&str; 14] = [

@@ -8,10 +8,9 @@ use serde_json::Value;
 use crate::avp::cases::TokenForm;
 use crate::avp::outcome::AnswerClass;
 use crate::avp::{Operation, schema};
-use crate::http::{Answer, Exchange};
 use crate::json;
-use crate::record::transcript::{Read, Transcript};
-use crate::session::SIGNATURE_MARK;
+use crate::record::transcript::{Read, SIGNATURE_MARK, Transcript};
+use crate::record::{Answer, Exchange};
 
 /// One exchange, read.
 pub(super) struct ParsedExchange<'a> {

@@ -20,10 +20,9 @@ use crate::avp::cases::{Action, ExpectedAnswer, LoadedCase};
 use crate::avp::outcome::AnswerClass;
 use crate::avp::repo_state::{RepoState, member_id};
 use crate::avp::{Operation, catalogue, schema};
-use crate::http::Role;
 use crate::judge::{Context, Transport};
 use crate::record::verdict::Verdict;
-use crate::record::{ADVICE, Stopped};
+use crate::record::{ADVICE, Role, Stopped};
 
 /// What is said where nobody else is answered while one request's body is still to come.
 const HELD_UP: &str = "nobody is answered while one client has sent half of a body and pauses: one stalled upload stops \

@@ -8,7 +8,7 @@ mod script;
 mod shell;
 mod tainted;
 
-use crate::avp::driver;
+use crate::avp::actors;
 use crate::http::{Exchange, Role};
 use crate::keys::Seed;
 use crate::record::{CaseRecord, CheckRecord, Record};
@@ -77,7 +77,7 @@ fn last(check: &CheckRecord) -> Option<usize> {
 
 impl Plan<'_> {
     fn scope(&self) -> String {
-        driver::scope(
+        actors::scope(
             self.case.generation.unwrap_or(self.record.generation),
             &self.case.id,
         )

@@ -5,11 +5,11 @@ use std::fmt::Write as _;
 use super::shell::{Words, name};
 use super::{Plan, tainted};
 use crate::avp::cases::TokenForm;
-use crate::avp::{Operation, driver};
-use crate::http::{Exchange, Outcome, Role, Service, encode_segment};
+use crate::avp::{Operation, actors};
+use crate::http::{Exchange, Outcome, Role, Service};
 use crate::keys::SignatureForm;
-use crate::session::{SIGNATURE_MARK, TOKEN_MARK};
-use crate::text::{visible, visible_cut};
+use crate::record::transcript::{SIGNATURE_MARK, TOKEN_MARK};
+use crate::text::{encode_segment, visible, visible_cut};
 
 /// What every script begins with.
 const PRELUDE: &str = include_str!("prelude.sh");
@@ -99,11 +99,11 @@ impl Script<'_> {
     fn keys(&mut self) {
         let scope = self.plan.scope();
         self.line("unique=$(openssl rand -hex 10)");
-        let unique = driver::unique(&self.plan.seed, &scope);
+        let unique = actors::unique(&self.plan.seed, &scope);
         self.words.add(unique.clone(), "unique");
         self.paths.add(unique, "unique");
         for actor in self.plan.actors() {
-            let identity = driver::identity(&self.plan.seed, &scope, actor);
+            let identity = actors::identity(&self.plan.seed, &scope, actor);
             let (id, who) = (identity.member_id(), name(actor));
             self.line(format!("member {who}"));
             self.line(format!(

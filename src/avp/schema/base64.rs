@@ -5,21 +5,11 @@
 
 use std::fmt::Write as _;
 
-use base64::engine::general_purpose::STANDARD;
-use base64::{DecodeError, DecodeSliceError, Engine as _};
 use serde_json::Value;
 
 use super::properties::{Shape, properties};
 use super::{MAX_VIOLATIONS, Violation};
-
-/// How many bytes a base64 field decodes to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Base64Len {
-    /// Exactly so many.
-    Exactly(usize),
-    /// So many or more.
-    AtLeast(usize),
-}
+use crate::keys::encoding::{Base64Len, base64_fault};
 
 /// A base64 field of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,33 +62,6 @@ pub fn base64_violations(message: &str, instance: &Value) -> Vec<Violation> {
     found
 }
 
-/// What is wrong with a base64 text of that length, in words; `None` where nothing is.
-pub fn base64_fault(text: &str, len: Base64Len) -> Option<String> {
-    let bytes = match decoded_len(text) {
-        Ok(bytes) => bytes,
-        Err(error) => return Some(decode_fault(text, error)),
-    };
-    match len {
-        Base64Len::Exactly(wanted) if bytes != wanted => {
-            Some(format!("decodes to {bytes} bytes where {wanted} are wanted"))
-        }
-        Base64Len::AtLeast(wanted) if bytes < wanted => Some(format!(
-            "decodes to {bytes} bytes where {wanted} or more are wanted"
-        )),
-        _ => None,
-    }
-}
-
-/// How many bytes a text decodes to. Most texts are keys: they need no memory of their own.
-fn decoded_len(text: &str) -> Result<usize, DecodeError> {
-    let mut short = [0; 96];
-    match STANDARD.decode_slice(text, &mut short) {
-        Ok(bytes) => Ok(bytes),
-        Err(DecodeSliceError::DecodeError(error)) => Err(error),
-        Err(DecodeSliceError::OutputSliceTooSmall) => STANDARD.decode(text).map(|bytes| bytes.len()),
-    }
-}
-
 /// `at` is the JSON pointer of the instance, and is so again afterwards.
 fn walk(message: &str, instance: &Value, at: &mut String, found: &mut Vec<Violation>) {
     if found.len() >= MAX_VIOLATIONS {
@@ -134,21 +97,6 @@ fn walk(message: &str, instance: &Value, at: &mut String, found: &mut Vec<Violat
     }
 }
 
-fn decode_fault(text: &str, error: DecodeError) -> String {
-    match error {
-        DecodeError::InvalidByte(at, b'-' | b'_') => {
-            format!("the URL-safe alphabet (offset {at}) where standard base64 is wanted")
-        }
-        DecodeError::InvalidByte(at, b'=') => format!("padding inside standard base64 (offset {at})"),
-        DecodeError::InvalidByte(at, _) => format!("a character that is not standard base64 (offset {at})"),
-        DecodeError::InvalidLength(_) => format!("{} characters cannot be base64", text.len()),
-        DecodeError::InvalidLastSymbol { .. } => {
-            "base64 whose last character carries bits beyond the last byte".to_owned()
-        }
-        DecodeError::InvalidPadding => "base64 without its padding".to_owned(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -166,37 +114,6 @@ mod tests {
             }
             assert_eq!(base64_violations(name, &example(name)), [], "{name}");
         }
-    }
-
-    #[test]
-    fn other_alphabets_paddings_and_trailing_bits_are_faults() {
-        let fault = |text| base64_fault(text, Base64Len::Exactly(2));
-        assert_eq!(fault("+/8="), None);
-        let wrong = [
-            ("-_8=", "URL-safe"),
-            ("+/8", "padding"),
-            ("+/9=", "bits beyond"),
-            ("+/8= ", "not standard base64"),
-            ("+\n/8=", "not standard base64"),
-            ("+/8==", "base64"),
-            ("=+/8", "padding inside"),
-            ("+", "base64"),
-            ("é", "not standard base64"),
-            ("", "decodes to 0 bytes where 2 are wanted"),
-        ];
-        for (text, message) in wrong {
-            assert!(
-                fault(text).unwrap().contains(message),
-                "{text:?}: {:?}",
-                fault(text)
-            );
-        }
-        assert_eq!(base64_fault("+/8=", Base64Len::AtLeast(2)), None);
-        assert!(
-            base64_fault("+/8=", Base64Len::AtLeast(3))
-                .unwrap()
-                .contains("3 or more")
-        );
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! The fields of a message, nested ones included, read from the schema.
 
-use super::base64::{Base64Len, base64_fields};
+use super::base64::base64_fields;
 use super::properties::{Property, Shape, properties};
+use crate::keys::encoding::Base64Len;
 
 /// One field that a valid message can hold.
 #[derive(Debug, Clone, PartialEq, Eq)]

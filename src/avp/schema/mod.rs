@@ -19,7 +19,7 @@ use std::sync::LazyLock;
 use jsonschema::{Registry, Validator};
 use serde_json::{Value, json};
 
-pub use self::base64::{Base64Field, Base64Len, base64_fault, base64_fields, base64_violations};
+pub use self::base64::{Base64Field, base64_fields, base64_violations};
 pub use self::fields::{Field, FieldKind, fields};
 
 /// What is wrong at one place of a body.

@@ -5,9 +5,8 @@ use std::collections::BTreeSet;
 use maud::{Markup, html};
 
 use super::pretty::{Piece, pretty};
-use crate::http::{Body, Exchange, Headers, Outcome};
 use crate::record::sentences::sentence;
-use crate::record::{CaseRecord, CheckRecord};
+use crate::record::{Body, CaseRecord, CheckRecord, Exchange, Headers, Outcome};
 use crate::report::facts::took;
 use crate::report::findings::decisive;
 use crate::report::text::{exchange_outcome, exchange_place, short_path};

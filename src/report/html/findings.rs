@@ -74,6 +74,6 @@ fn others(cases: &[&CaseRecord]) -> Markup {
 /// A link that opens a case below.
 fn link(case: &CaseRecord) -> Markup {
     html! {
-        a href=(format!("#case={}", crate::http::encode_segment(&case.id))) { (visible_cut(&case.id, 200)) }
+        a href=(format!("#case={}", crate::text::encode_segment(&case.id))) { (visible_cut(&case.id, 200)) }
     }
 }

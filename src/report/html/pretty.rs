@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use serde::de::IgnoredAny;
 
-use crate::http::Body;
+use crate::record::Body;
 use crate::report::locate::nearest;
 use crate::text::visible_block;
 

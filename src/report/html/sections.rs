@@ -52,7 +52,7 @@ fn tile(found: &RequirementRecord) -> Markup {
 
 /// A link that shows the cases of a requirement.
 fn link(id: &str) -> String {
-    format!("#q={}", crate::http::encode_segment(id))
+    format!("#q={}", crate::text::encode_segment(id))
 }
 
 fn rule(found: &RequirementRecord) -> Markup {

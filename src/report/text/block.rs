@@ -2,10 +2,9 @@
 
 use super::exchange;
 use super::page::{INDENT, Page};
-use crate::http::{Exchange, Outcome};
 use crate::record::sentences::{got, reason, sentence};
 use crate::record::verdict::Verdict;
-use crate::record::{CaseRecord, CheckRecord, Record};
+use crate::record::{CaseRecord, CheckRecord, Exchange, Outcome, Record};
 use crate::report::excerpt::excerpt;
 use crate::report::facts::{again, rule};
 use crate::report::findings::{Finding, decisive};

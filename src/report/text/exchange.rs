@@ -1,9 +1,8 @@
 //! Exchanges as text: one in a line, or all of a case in full.
 
 use super::page::Page;
-use crate::http::{Body, Exchange, Headers, Outcome, Role};
-use crate::record::CaseRecord;
 use crate::record::sentences::sentence;
+use crate::record::{Body, CaseRecord, Exchange, Headers, Outcome, Role};
 use crate::report::facts::took;
 use crate::report::paint::Tone;
 use crate::text::{visible, visible_block, visible_cut};
