@@ -1,4 +1,4 @@
-//! Embeds the case files: writes a table of names and texts that `case::load` includes.
+//! Embeds the case files: for each protocol, a folder of `cases/`, a table of names and texts.
 
 use std::path::Path;
 use std::{env, fs};
@@ -7,21 +7,30 @@ fn main() {
     println!("cargo::rerun-if-changed=cases");
     let root = env::var("CARGO_MANIFEST_DIR").expect("cargo sets the manifest directory");
     let out = env::var("OUT_DIR").expect("cargo sets the output directory");
-    let mut names: Vec<String> = fs::read_dir(Path::new(&root).join("cases"))
-        .expect("the crate has a directory cases/")
-        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
-        .filter(|name| name.ends_with(".toml"))
+    for protocol in names(&Path::new(&root).join("cases"), "") {
+        let mut table = String::from(
+            "/// Name and text of every case file.\nstatic EMBEDDED_CASES: &[(&str, &str)] = &[\n",
+        );
+        for name in names(&Path::new(&root).join("cases").join(&protocol), ".toml") {
+            let path = format!("/cases/{protocol}/{name}");
+            table.push_str(&format!(
+                "    ({:?}, include_str!(concat!(env!(\"CARGO_MANIFEST_DIR\"), {path:?}))),\n",
+                &path[1..]
+            ));
+        }
+        table.push_str("];\n");
+        let file = Path::new(&out).join(format!("embedded_{protocol}_cases.rs"));
+        fs::write(file, table).expect("the output directory is writable");
+    }
+}
+
+/// The names in a folder that end so, sorted.
+fn names(folder: &Path, ending: &str) -> Vec<String> {
+    let entries = fs::read_dir(folder).expect("the crate has a directory cases/ with one for each protocol");
+    let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    let mut names: Vec<String> = names
+        .filter(|name| name.ends_with(ending) && !name.starts_with('.'))
         .collect();
     names.sort();
-    let mut table =
-        String::from("/// Name and text of every case file.\nstatic EMBEDDED_CASES: &[(&str, &str)] = &[\n");
-    for name in names {
-        let path = format!("/cases/{name}");
-        table.push_str(&format!(
-            "    ({:?}, include_str!(concat!(env!(\"CARGO_MANIFEST_DIR\"), {path:?}))),\n",
-            &path[1..]
-        ));
-    }
-    table.push_str("];\n");
-    fs::write(Path::new(&out).join("embedded_cases.rs"), table).expect("the output directory is writable");
+    names
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::cases::{LoadedCase, LoadedCases, embedded_sources, rules};
 use super::judge::jwt_claims;
 use super::{consequences, driver, generation, issuer_keys, judge, repro, server};
-use crate::case::{Problem, Source};
+use crate::case::{CaseHead, Problem, Source};
 use crate::judge::Context;
 use crate::protocol::{Cases, Protocol, Suite, Task};
 use crate::record::CaseRecord;
@@ -33,11 +33,13 @@ pub static AVP: Protocol = Protocol {
 fn load(sources: Vec<Source>) -> Result<Suite, Vec<Problem>> {
     let faults: Vec<&str> = server::faults().iter().map(|fault| fault.name).collect();
     let loaded = LoadedCases::load(sources, &faults)?;
-    Ok(Suite::new(&AVP, loaded.heads(), Box::new(AvpCases(loaded.cases))))
+    let heads = loaded.heads();
+    let cases = loaded.cases.into_iter().zip(heads.cases.clone());
+    Ok(Suite::new(&AVP, heads, Box::new(AvpCases(cases.collect()))))
 }
 
 /// The cases of AVP.
-struct AvpCases(Vec<LoadedCase>);
+struct AvpCases(Vec<(LoadedCase, CaseHead)>);
 
 impl Cases for AvpCases {
     fn drive<'a>(
@@ -46,11 +48,12 @@ impl Cases for AvpCases {
         context: &'a RunContext,
         races: Option<Duration>,
     ) -> Task<'a, (Transcript, LiveSecrets)> {
-        Box::pin(driver::drive_within(&self.0[case], context, races))
+        Box::pin(driver::drive_within(&self.0[case].0, context, races))
     }
 
     fn judge(&self, case: usize, transcript: Transcript, context: &Context<'_>) -> CaseRecord {
-        judge::judge(&self.0[case], transcript, context)
+        let (case, head) = &self.0[case];
+        judge::judge(case, head, transcript, context)
     }
 
     fn take_back_what_follows(&self, cases: &mut [CaseRecord]) {

@@ -43,6 +43,8 @@ pub struct CaseHead {
 /// What the engine knows of a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct StepHead {
+    /// The line in which it begins, from 1.
+    pub line: usize,
     /// Whether several do it at the same moment.
     pub is_race: bool,
     /// Whether the requirements of the case are decided by it.

@@ -1,5 +1,6 @@
 //! Cases of any protocol: the files they are read from, what is wrong with them at its place, and which of them run.
 
+pub mod file;
 mod head;
 mod nearest;
 pub mod selection;

@@ -163,6 +163,15 @@ impl Catalogue {
         section.map(|section| section.title.as_str())
     }
 
+    /// The strongest level among requirements; may where there are none.
+    pub fn strongest(&self, ids: &[&str]) -> Level {
+        let levels = ids
+            .iter()
+            .filter_map(|id| self.get(id))
+            .map(|requirement| requirement.level);
+        levels.max().unwrap_or(Level::May)
+    }
+
     /// Whether a requirement binds a server that claims `spec`.
     pub fn is_in_force(&self, id: &str, spec: Version) -> bool {
         self.get(id).is_some_and(|requirement| requirement.in_force(spec))

@@ -1,8 +1,11 @@
 //! Judging, as far as it is the same for every protocol.
 
+mod check;
+
 use crate::catalogue::Version;
 use crate::http::Endpoint;
 use crate::keys::Seed;
+pub use check::{Checks, Finding, Subject};
 
 /// What judging needs to know beside the transcript.
 #[derive(Debug, Clone, Copy)]

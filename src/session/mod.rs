@@ -1,5 +1,6 @@
 //! A conversation with a target: what it is driven with, what it must not give away, how long it wants to be left alone.
 
+mod conversation;
 mod redact;
 mod replacer;
 mod throttle;
@@ -8,6 +9,7 @@ use crate::catalogue::{OperationName, Version};
 use crate::http::{Client, Exchange, Timeouts};
 use crate::keys::Seed;
 
+pub use conversation::{Conversation, Message};
 pub use redact::{LiveSecrets, Secrets, hide_across};
 pub use throttle::{ATTEMPTS_AFTER_429, wait as throttle_wait};
 

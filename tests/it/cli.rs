@@ -341,7 +341,7 @@ fn the_suite_can_be_listed() {
     assert_eq!(code, 0);
     let rows: serde_json::Value = serde_json::from_str(&out).unwrap();
     assert_eq!(rows[0]["id"], "push/applied");
-    assert_eq!(rows[0]["file"], "cases/push.toml");
+    assert_eq!(rows[0]["file"], "cases/avp/push.toml");
     assert!(
         rows[0]["requirements"]
             .as_array()
@@ -457,7 +457,7 @@ fn a_stored_report_is_shown_compared_and_judged_again() {
     assert!(out.starts_with("nonconformant: ") && out.lines().count() == 1);
     let (_, out, _) = ran(&["show", &report]);
     assert!(
-        out.contains("--> cases/authorization.toml:") && out.contains(" | [[case.step]]"),
+        out.contains("--> cases/avp/authorization.toml:") && out.contains(" | [[case.step]]"),
         "{out}"
     );
     let (_, tap, _) = ran(&["show", &report, "--report", "tap=-"]);

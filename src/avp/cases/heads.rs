@@ -31,6 +31,7 @@ pub fn rules() -> Rules {
 
 fn head(case: &LoadedCase) -> CaseHead {
     let step = |index: usize| StepHead {
+        line: case.step_line(Some(index)),
         is_race: case.step(index).is_race(),
         decides: case.decides(index),
     };

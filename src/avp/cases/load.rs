@@ -15,7 +15,7 @@ use super::words::ExpectedAnswer;
 use crate::avp::{Operation, catalogue};
 use crate::case::{Problem, Source};
 
-include!(concat!(env!("OUT_DIR"), "/embedded_cases.rs"));
+include!(concat!(env!("OUT_DIR"), "/embedded_avp_cases.rs"));
 
 /// A case with the place it was read from.
 #[derive(Debug, Clone)]

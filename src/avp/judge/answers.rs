@@ -5,7 +5,6 @@ use std::borrow::Cow;
 use serde_json::Value;
 
 use super::blame;
-use super::check::{Finding, Subject};
 use super::compare::{self, Difference, Kind};
 use super::parsed::ParsedExchange;
 use super::steps::{Mark, Walk};
@@ -15,6 +14,7 @@ use crate::avp::cases::model::Step;
 use crate::avp::outcome::AnswerClass;
 use crate::avp::repo_state::{RepoState, member_id};
 use crate::json;
+use crate::judge::{Finding, Subject};
 use crate::record::verdict::Verdict;
 
 /// Notes a finding under a step, or as a standing check where there is none.

@@ -5,7 +5,6 @@
 
 use serde_json::Value;
 
-use super::check;
 use super::compare::{Difference, Kind};
 use super::parsed::ParsedExchange;
 use super::steps::{Mark, Walk};
@@ -13,7 +12,7 @@ use crate::avp::cases::model::Step;
 use crate::avp::cases::{ExpectedAnswer, TokenForm};
 use crate::avp::outcome::AnswerClass;
 use crate::avp::repo_state::RepoState;
-use crate::avp::{Operation, schema};
+use crate::avp::{Operation, catalogue, schema};
 use crate::catalogue::Level;
 use crate::record::{FailureKind, Role};
 
@@ -440,7 +439,7 @@ fn refusal(
         return Ok(vec![rule]);
     }
     // A recommendation that is not kept is never a must that is broken.
-    if !own.is_empty() && check::level(own) != Level::Must {
+    if !own.is_empty() && catalogue().strongest(own) != Level::Must {
         return Ok(own.to_vec());
     }
     // A 2xx without a body of the operation's is no grant, but a refusal with the wrong status.

@@ -5,14 +5,13 @@ use std::borrow::Cow;
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use serde_json::Value;
 
-use super::check::{Checks, Finding, Subject};
 use super::parsed::ParsedExchange;
 use super::sent::Sent;
 use super::steps::Tainted;
 use crate::avp::cases::LoadedCase;
 use crate::avp::judge::jwt_claims;
 use crate::avp::{Operation, schema};
-use crate::judge::Transport;
+use crate::judge::{Checks, Finding, Subject, Transport};
 use crate::record::transcript::{PLAINTEXT_MARK, PRIVATE_KEY_MARK};
 use crate::record::verdict::Verdict;
 use crate::record::{Answer, Role};

@@ -6,10 +6,10 @@
 
 use std::collections::BTreeMap;
 
-use super::check::Finding;
 use super::parsed::ParsedExchange;
 use crate::avp::Operation;
 use crate::avp::outcome::AnswerClass;
+use crate::judge::Finding;
 use crate::record::Role;
 use crate::record::verdict::Verdict;
 

@@ -7,7 +7,6 @@
 mod actors;
 mod answers;
 mod blame;
-mod check;
 mod compare;
 mod every_exchange;
 mod hitches;
@@ -19,21 +18,26 @@ mod steps;
 mod stored;
 mod witness;
 
-use crate::avp::Operation;
 use crate::avp::cases::LoadedCase;
-use crate::case::is_doubtful;
-use crate::judge::Context;
+use crate::avp::{Operation, catalogue};
+use crate::case::{CaseHead, is_doubtful};
+use crate::judge::{Checks, Context};
 use crate::record::CaseRecord;
 use crate::record::transcript::Transcript;
 
 /// Judges one case. What was written down becomes part of the record.
-pub fn judge(case: &LoadedCase, transcript: Transcript, context: &Context<'_>) -> CaseRecord {
+pub fn judge(
+    case: &LoadedCase,
+    head: &CaseHead,
+    transcript: Transcript,
+    context: &Context<'_>,
+) -> CaseRecord {
     let frames = parsed::read(&transcript);
     let doubt = transcript
         .exchanges
         .iter()
         .position(|exchange| is_doubtful(Operation::infos(), exchange));
-    let mut checks = check::Checks::new(case, context.spec, doubt);
+    let mut checks = Checks::new(head, catalogue(), context.spec, doubt);
     let cast = actors::Actors::new(context, case.id());
     let tainted = steps::walk(
         case,

@@ -7,7 +7,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::actors::Actors;
-use super::check::{Checks, Finding, Subject};
 use super::compare::{self, Difference, Kind};
 use super::hitches::{self, Hitches};
 use super::parsed::ParsedExchange;
@@ -20,7 +19,7 @@ use crate::avp::cases::{Action, ExpectedAnswer, LoadedCase};
 use crate::avp::outcome::AnswerClass;
 use crate::avp::repo_state::{RepoState, member_id};
 use crate::avp::{Operation, catalogue, schema};
-use crate::judge::{Context, Transport};
+use crate::judge::{Checks, Context, Finding, Subject, Transport};
 use crate::record::verdict::Verdict;
 use crate::record::{ADVICE, Role, Stopped};
 

@@ -4,7 +4,6 @@ use serde_json::Value;
 
 use super::answers::{self, report};
 use super::blame;
-use super::check::Finding;
 use super::compare::{self, Difference, Kind};
 use super::parsed::ParsedExchange;
 use super::steps::{Mark, Walk};
@@ -13,6 +12,7 @@ use crate::avp::crypto::{DataKey, OpenError, open_payload};
 use crate::avp::outcome::AnswerClass;
 use crate::avp::repo_state::{RepoState, member_id};
 use crate::avp::{DEFAULT_SCHEME, EncryptedEnvelope, Operation, WrappedKey, schema};
+use crate::judge::Finding;
 use crate::record::verdict::Verdict;
 
 /// What may be stored.

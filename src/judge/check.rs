@@ -3,9 +3,8 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use crate::avp::cases::LoadedCase;
-use crate::avp::catalogue;
-use crate::catalogue::{Level, Version};
+use crate::case::CaseHead;
+use crate::catalogue::{Catalogue, Version};
 use crate::record::CheckRecord;
 use crate::record::verdict::Verdict;
 
@@ -16,7 +15,7 @@ const MOST_PROOFS: usize = 4;
 
 /// What one look at one exchange came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Finding {
+pub enum Finding {
     /// It holds.
     Holds,
     /// It does not: where in the answer's body, and what came.
@@ -37,7 +36,7 @@ pub(super) enum Finding {
 
 impl Finding {
     /// Broken, at no particular place of the body.
-    pub(super) fn broken(got: impl Into<String>) -> Finding {
+    pub fn broken(got: impl Into<String>) -> Finding {
         Finding::Broken {
             pointer: None,
             got: got.into(),
@@ -45,7 +44,7 @@ impl Finding {
     }
 
     /// Broken at a JSON pointer of the answer's body.
-    pub(super) fn broken_at(pointer: impl Into<String>, got: impl Into<String>) -> Finding {
+    pub fn broken_at(pointer: impl Into<String>, got: impl Into<String>) -> Finding {
         Finding::Broken {
             pointer: Some(pointer.into()),
             got: got.into(),
@@ -55,17 +54,21 @@ impl Finding {
 
 /// What a check is about. Looks with the same subject are one check.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Subject {
+pub struct Subject {
     /// The step; none for set-up and standing checks. Steps come first in a report.
-    pub(super) step: Option<usize>,
-    pub(super) name: &'static str,
-    pub(super) requirements: Vec<&'static str>,
-    pub(super) expected: Cow<'static, str>,
+    pub step: Option<usize>,
+    /// What is looked at: `answer`, `body`.
+    pub name: &'static str,
+    /// What is verified by it.
+    pub requirements: Vec<&'static str>,
+    /// What a conformant target does, one sentence.
+    pub expected: Cow<'static, str>,
 }
 
 /// The checks of one case.
-pub(super) struct Checks<'a> {
-    case: &'a LoadedCase,
+pub struct Checks<'a> {
+    case: &'a CaseHead,
+    catalogue: &'static Catalogue,
     spec: Version,
     subjects: Vec<Subject>,
     index: BTreeMap<Subject, usize>,
@@ -75,9 +78,16 @@ pub(super) struct Checks<'a> {
 }
 
 impl<'a> Checks<'a> {
-    pub(super) fn new(case: &'a LoadedCase, spec: Version, doubt: Option<usize>) -> Checks<'a> {
+    /// No checks yet. From the exchange `doubt` on nothing counts against the target: it may have executed that twice.
+    pub fn new(
+        case: &'a CaseHead,
+        catalogue: &'static Catalogue,
+        spec: Version,
+        doubt: Option<usize>,
+    ) -> Checks<'a> {
         Checks {
             case,
+            catalogue,
             spec,
             subjects: Vec::new(),
             index: BTreeMap::new(),
@@ -89,7 +99,7 @@ impl<'a> Checks<'a> {
     /// Notes a look at an exchange. Requirements that are not in force are left out; a check of none is no check.
     ///
     /// From an exchange on that the target may have executed twice, nothing counts against it.
-    pub(super) fn note(&mut self, mut subject: Subject, exchange: usize, mut finding: Finding) {
+    pub fn note(&mut self, mut subject: Subject, exchange: usize, mut finding: Finding) {
         if let (Some(doubt), Finding::Broken { got, .. }) = (self.doubt, &finding)
             && exchange >= doubt
         {
@@ -102,7 +112,9 @@ impl<'a> Checks<'a> {
                 verdict: Verdict::Blocked,
             };
         }
-        subject.requirements.retain(|id| in_force(id, self.spec));
+        subject
+            .requirements
+            .retain(|id| self.catalogue.is_in_force(id, self.spec));
         subject.requirements.sort();
         subject.requirements.dedup();
         if subject.requirements.is_empty() {
@@ -120,7 +132,7 @@ impl<'a> Checks<'a> {
     }
 
     /// The records: in the order of the steps, standing checks last.
-    pub(super) fn records(self) -> Vec<CheckRecord> {
+    pub fn records(self) -> Vec<CheckRecord> {
         let mut order: Vec<usize> = (0..self.subjects.len()).collect();
         order.sort_by_key(|at| (self.subjects[*at].step.is_none(), self.subjects[*at].step));
         order.into_iter().flat_map(|at| self.record(at)).collect()
@@ -184,21 +196,28 @@ impl<'a> Checks<'a> {
         let Finding::Broken { pointer, got } = finding else {
             return self.blank(at);
         };
-        let verdict = Verdict::of_broken(level(&self.subjects[at].requirements));
+        let verdict = Verdict::of_broken(self.catalogue.strongest(&self.subjects[at].requirements));
         let record = self.blank(at);
         CheckRecord {
             verdict,
             pointer: pointer.clone(),
             got: got.clone(),
             exchanges: vec![exchange],
-            hint: self
-                .case
-                .case
-                .why
-                .clone()
-                .filter(|_| self.subjects[at].step.is_some_and(|step| self.case.decides(step))),
+            hint: self.case.why.clone().filter(|_| self.decides(at)),
             ..record
         }
+    }
+
+    /// The line of a step; that of the case where there is no such step.
+    fn line(&self, step: Option<usize>) -> usize {
+        let step = step.and_then(|step| self.case.steps.get(step));
+        step.map_or(self.case.line, |step| step.line)
+    }
+
+    /// Whether the case is decided by the step that a check is about.
+    fn decides(&self, at: usize) -> bool {
+        let step = self.subjects[at].step.and_then(|step| self.case.steps.get(step));
+        step.is_some_and(|step| step.decides)
     }
 
     fn blank(&self, at: usize) -> CheckRecord {
@@ -208,7 +227,7 @@ impl<'a> Checks<'a> {
             requirements: subject.requirements.iter().map(|id| (*id).to_owned()).collect(),
             verdict: Verdict::Pass,
             step: subject.step,
-            line: self.case.step_line(subject.step),
+            line: self.line(subject.step),
             exchanges: Vec::new(),
             pointer: None,
             expected: subject.expected.to_string(),
@@ -217,19 +236,4 @@ impl<'a> Checks<'a> {
             known: None,
         }
     }
-}
-
-fn in_force(id: &str, spec: Version) -> bool {
-    catalogue()
-        .get(id)
-        .is_some_and(|requirement| requirement.in_force(spec))
-}
-
-/// The strongest level among requirements.
-pub(super) fn level(requirements: &[&str]) -> Level {
-    let levels = requirements
-        .iter()
-        .filter_map(|id| catalogue().get(id))
-        .map(|requirement| requirement.level);
-    levels.max().unwrap_or(Level::May)
 }
