@@ -9,8 +9,15 @@ use std::time::Duration;
 use avp_conform::http::{Client, ClientOptions, Endpoint, Request, Service};
 use tokio::task::JoinSet;
 
-#[path = "it/support/bank/mod.rs"]
-mod bank;
+#[path = "it/support"]
+#[expect(dead_code, reason = "the tests that share it use the rest")]
+mod support {
+    pub(crate) mod bank;
+    pub(crate) mod certificates;
+    pub(crate) mod http;
+}
+
+use support::bank;
 
 /// As many exchanges at once as a run with many jobs may have.
 const AT_ONCE: usize = 16;

@@ -6,24 +6,27 @@
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
-use std::sync::{Arc, OnceLock};
+use std::sync::LazyLock;
 use std::time::Duration;
 
-use avp_conform::avp::AVP;
-use avp_conform::avp::cases::embedded_sources;
-use avp_conform::avp::server::{Options, Server, variations};
-use avp_conform::case::selection::plan;
-use avp_conform::http::{Client, ClientOptions, Endpoint, Timeouts};
-use avp_conform::judge::Transport;
+use avp_conform::avp::server::variations;
+use avp_conform::http::Timeouts;
 use avp_conform::keys::Seed;
-use avp_conform::protocol::Suite;
 use avp_conform::record::verdict::Verdict;
 use avp_conform::record::{CaseRecord, CheckRecord, Record};
-use avp_conform::run::{Jobs, RACE_TIME, Run, RunInfo, run};
 use avp_conform::serve::{Behaviour, Variation};
 use avp_conform::session::RunContext;
 use libtest_mimic::{Arguments, Failed, Trial};
-use tokio::runtime::Runtime;
+
+#[path = "it/support"]
+#[expect(dead_code, reason = "the tests that share it use the rest")]
+mod support {
+    pub(crate) mod run;
+    pub(crate) mod servers;
+    pub(crate) mod suite;
+}
+
+use support::{run, servers, suite};
 
 /// Optional, and not offered by some variations: discovery, and the code of an error.
 const OPTIONAL: [&str; 2] = ["AVP-6-19", "AVP-8-01"];
@@ -33,81 +36,38 @@ const RETRY_AFTER: &str = "AVP-7-02";
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
-    let suite = (AVP.load)(embedded_sources()).unwrap_or_else(|problems| panic!("{problems:?}"));
-    let bench = Arc::new(Bench {
-        suite: Arc::new(suite),
-        runtime: Runtime::new().expect("a runtime"),
-        plain: OnceLock::new(),
-    });
-    let trial = |variation: &'static Variation| {
-        let bench = Arc::clone(&bench);
-        Trial::test(variation.name, move || bench.check(variation))
-    };
+    let trial = |variation: &'static Variation| Trial::test(variation.name, move || check(variation));
     let trials = variations().iter().map(trial).collect();
     libtest_mimic::run(&arguments, trials).exit_code()
 }
 
-struct Bench {
-    suite: Arc<Suite>,
-    runtime: Runtime,
-    plain: OnceLock<BTreeMap<String, Verdict>>,
+/// What the plain server is seen to keep.
+static PLAIN: LazyLock<BTreeMap<String, Verdict>> = LazyLock::new(|| verdicts(&record(Behaviour::Plain)));
+
+fn check(variation: &'static Variation) -> Result<(), Failed> {
+    let record = record(Behaviour::Varied(variation));
+    let seen = verdicts(&record);
+    let mut wrong: Vec<String> = record.cases.iter().filter_map(describe).collect();
+    for (id, verdict) in &*PLAIN {
+        let here = seen.get(id).copied().unwrap_or(Verdict::Blocked);
+        if *verdict == Verdict::Pass && here != Verdict::Pass && !OPTIONAL.contains(&id.as_str()) {
+            wrong.push(format!("{id} is {}", here.as_str()));
+        }
+    }
+    match wrong.is_empty() {
+        true => Ok(()),
+        false => Err(Failed::from(wrong.join("\n"))),
+    }
 }
 
-impl Bench {
-    fn check(&self, variation: &'static Variation) -> Result<(), Failed> {
-        let plain = self
-            .plain
-            .get_or_init(|| verdicts(&self.record(Behaviour::Plain)));
-        let record = self.record(Behaviour::Varied(variation));
-        let seen = verdicts(&record);
-        let mut wrong: Vec<String> = record.cases.iter().filter_map(describe).collect();
-        for (id, verdict) in plain {
-            let here = seen.get(id).copied().unwrap_or(Verdict::Blocked);
-            if *verdict == Verdict::Pass && here != Verdict::Pass && !OPTIONAL.contains(&id.as_str()) {
-                wrong.push(format!("{id} is {}", here.as_str()));
-            }
-        }
-        match wrong.is_empty() {
-            true => Ok(()),
-            false => Err(Failed::from(wrong.join("\n"))),
-        }
-    }
-
-    fn record(&self, behaviour: Behaviour) -> Record {
-        let behaviours = [behaviour, Behaviour::Plain];
-        let servers = behaviours.map(|behaviour| {
-            let options = Options {
-                behaviour,
-                ..Options::default()
-            };
-            Server::start(options).expect("a loopback port is free")
-        });
-        let client = |server: &Server| {
-            let endpoint = Endpoint::parse(&server.url()).expect("a server has a URL");
-            Client::new(ClientOptions::new(endpoint)).expect("plain options make a client")
-        };
-        let spec = avp_conform::avp::catalogue().newest();
-        let target = RunContext {
-            client: client(&servers[0]),
-            foreign: Some(client(&servers[1])),
-            patience: Timeouts::new(Duration::from_secs(10)),
-            seed: Seed::random(),
-            generation: 0,
-            spec,
-            slow: false,
-            show_secrets: false,
-        };
-        let whole = Run {
-            selected: plan(&self.suite, &[], spec, false),
-            suite: Arc::clone(&self.suite),
-            target: Arc::new(target),
-            transport: Transport::Loopback,
-            jobs: Jobs::Exactly(16),
-            races: RACE_TIME,
-            heading: RunInfo::default(),
-        };
-        self.runtime.block_on(run(&whole, |_| {}))
-    }
+fn record(behaviour: Behaviour) -> Record {
+    let (server, foreign) = (servers::start(behaviour), servers::plain());
+    let context = RunContext {
+        seed: Seed::random(),
+        patience: Timeouts::new(Duration::from_secs(10)),
+        ..suite::context(&server.url(), &foreign)
+    };
+    run::record(context, &[])
 }
 
 fn verdicts(record: &Record) -> BTreeMap<String, Verdict> {

@@ -2,7 +2,6 @@
 
 use std::sync::LazyLock;
 
-use avp_conform::avp::server::find_fault;
 use avp_conform::cli::exit;
 use avp_conform::record::baseline::{Baseline, Change, update};
 use avp_conform::record::verdict::{RunVerdict, Verdict};
@@ -10,14 +9,15 @@ use avp_conform::record::{Known, Record, merge};
 use avp_conform::report::{Format, View, render};
 use avp_conform::serve::Behaviour;
 
-use crate::support::live;
+use crate::support::run;
+use crate::support::servers::fault;
+use crate::support::suite::SUITE;
 
 const CASES: [&str; 2] = ["authorization/push-without-token", "push/applied"];
 
 /// A server that pushes without a token.
 static FAULTY: LazyLock<Record> = LazyLock::new(|| {
-    let fault = find_fault("push-without-token").unwrap();
-    let mut record = live::against(Behaviour::Faulty(fault), &CASES);
+    let mut record = run::against(fault("push-without-token"), &CASES);
     record.started = "2026-03-01T00:00:00Z".to_owned();
     // Requirements that two cases leave open are no matter here.
     record.requirements.retain(|it| it.verdict != Verdict::Blocked);
@@ -31,7 +31,7 @@ fn list(text: &str) -> Baseline {
 
 fn applied(record: &Record, text: &str) -> Record {
     let mut record = record.clone();
-    list(text).apply(&mut record, &live::SUITE);
+    list(text).apply(&mut record, &SUITE);
     record
 }
 
@@ -141,12 +141,12 @@ fn an_entry_about_what_did_not_run_is_left_alone() {
 #[test]
 fn a_race_that_is_won_once_is_still_known() {
     let text = entry("case = 'races/creates'");
-    let record = live::against(Behaviour::Plain, &["races/creates"]);
+    let record = run::against(Behaviour::Plain, &["races/creates"]);
     let mut found = applied(&record, &text);
     assert_eq!(found.cases[0].verdict, Verdict::Pass);
     let stale = found.baseline.take().unwrap().out_of_date;
     assert!(stale.is_empty(), "{stale:?}");
-    let (text, changes) = update(&list(&text), &text, &record, &live::SUITE, &fresh()).unwrap();
+    let (text, changes) = update(&list(&text), &text, &record, &SUITE, &fresh()).unwrap();
     assert_eq!(text, "");
     assert!(matches!(&changes[..], [Change::Removed(_, why)] if why == "it fails no more"));
 }
@@ -241,7 +241,7 @@ fn fresh() -> Known {
 
 #[test]
 fn a_list_is_mended_and_keeps_its_comments() {
-    let (text, changes) = update(&list(WRITTEN), WRITTEN, &FAULTY, &live::SUITE, &fresh()).unwrap();
+    let (text, changes) = update(&list(WRITTEN), WRITTEN, &FAULTY, &SUITE, &fresh()).unwrap();
     assert_eq!(
         text,
         "# What we know of.
@@ -262,21 +262,20 @@ expires = '2026-01-01'
         exit::NOT_CONFORMANT,
         "what has expired is for people to decide"
     );
-    let (again, changes) = update(&list(&text), &text, &FAULTY, &live::SUITE, &fresh()).unwrap();
+    let (again, changes) = update(&list(&text), &text, &FAULTY, &SUITE, &fresh()).unwrap();
     assert_eq!(again, text, "a second time changes nothing");
     assert!(matches!(&changes[..], [Change::Expired(..)]));
 }
 
 /// The list that a report makes, and what it is then.
 fn made_from(record: &Record) -> String {
-    let (text, _) = update(&list(""), "", record, &live::SUITE, &fresh()).unwrap();
+    let (text, _) = update(&list(""), "", record, &SUITE, &fresh()).unwrap();
     assert_eq!(outcome(&applied(record, &text)), (exit::OK, vec![]), "{text}");
     text
 }
 
-fn faulty(fault: &str, cases: &[&str]) -> Record {
-    let fault = find_fault(fault).unwrap();
-    let mut record = live::against(Behaviour::Faulty(fault), cases);
+fn faulty(name: &str, cases: &[&str]) -> Record {
+    let mut record = run::against(fault(name), cases);
     record.requirements.retain(|it| it.verdict != Verdict::Blocked);
     assert_eq!(record.verdict, RunVerdict::Nonconformant);
     record
@@ -312,7 +311,7 @@ fn what_is_mended_in_part_is_out_of_date() {
     let (code, stale) = outcome(&applied(&FAULTY, &more));
     assert_eq!(code, exit::STALE);
     assert_eq!(stale, ["1: a part of it fails no more: schema"]);
-    let (less, changes) = update(&list(&more), &more, &FAULTY, &live::SUITE, &fresh()).unwrap();
+    let (less, changes) = update(&list(&more), &more, &FAULTY, &SUITE, &fresh()).unwrap();
     assert!(
         matches!(&changes[..], [Change::Narrowed(_, parts)] if parts == "2 parts"),
         "{changes:?}"
@@ -324,7 +323,7 @@ fn what_is_mended_in_part_is_out_of_date() {
 #[test]
 fn a_report_that_is_incomplete_makes_no_list() {
     let said = |record: &Record| {
-        let made = update(&list(""), "", record, &live::SUITE, &fresh());
+        let made = update(&list(""), "", record, &SUITE, &fresh());
         made.unwrap_err().to_string()
     };
     let mut record = FAULTY.clone();
@@ -339,7 +338,7 @@ fn a_report_that_is_incomplete_makes_no_list() {
 fn the_form_of_the_file_stays() {
     let written = WRITTEN.replace('\n', "\r\n");
     let written = format!("\u{feff}{written}");
-    let (text, _) = update(&list(&written), &written, &FAULTY, &live::SUITE, &fresh()).unwrap();
+    let (text, _) = update(&list(&written), &written, &FAULTY, &SUITE, &fresh()).unwrap();
     assert!(text.starts_with("\u{feff}# What we know of.\r\n"), "{text:?}");
     assert_eq!(
         text.matches('\n').count(),
@@ -348,14 +347,14 @@ fn the_form_of_the_file_stays() {
     );
     // Line ends of both kinds, odd spaces: what needs no change is left to the byte.
     let odd = "# a\r\n\n[[known]]\r\ncase   = 'authorization/push-without-token'\nreason='x'   \r\n";
-    let untouched = update(&list(odd), odd, &FAULTY, &live::SUITE, &fresh()).unwrap();
+    let untouched = update(&list(odd), odd, &FAULTY, &SUITE, &fresh()).unwrap();
     assert_eq!(untouched, (odd.to_owned(), vec![]));
 }
 
 #[test]
 fn a_list_begins_with_what_fails() {
     let head = "# Known.\n\n";
-    let (text, changes) = update(&list(head), head, &FAULTY, &live::SUITE, &fresh()).unwrap();
+    let (text, changes) = update(&list(head), head, &FAULTY, &SUITE, &fresh()).unwrap();
     assert!(
         text.starts_with("# Known.\n\n[[known]]\ncase = \"authorization/push-without-token\"\nseen = [\n"),
         "{text}"
@@ -363,7 +362,7 @@ fn a_list_begins_with_what_fails() {
     assert!(text.ends_with("]\nreason = \"new\"\nissue = \"x#1\"\n"), "{text}");
     assert_eq!(changes.len(), 1);
     assert_eq!(outcome(&applied(&FAULTY, &text)), (exit::OK, vec![]));
-    let mended = live::against(Behaviour::Plain, &CASES);
-    let (text, _) = update(&list(&text), &text, &mended, &live::SUITE, &fresh()).unwrap();
+    let mended = run::against(Behaviour::Plain, &CASES);
+    let (text, _) = update(&list(&text), &text, &mended, &SUITE, &fresh()).unwrap();
     assert_eq!(text, head);
 }

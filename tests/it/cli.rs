@@ -1,83 +1,33 @@
 //! The contract of the command line: exit codes, what goes where, and what people read.
 
 use std::fs;
-use std::io::{Read as _, Write as _};
-use std::net::{Shutdown, TcpListener, TcpStream};
+use std::io::Write as _;
+use std::net::{TcpListener, TcpStream};
 use std::path::Path;
-use std::process::{Output, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use assert_cmd::Command;
-use avp_conform::avp::server::{Options, Server, find_fault};
 use avp_conform::record::verdict::{RunVerdict, Verdict};
 use avp_conform::record::{Record, load};
-use avp_conform::serve::Behaviour;
 use tempfile::TempDir;
 
-/// The program, in an environment of its own.
-fn command() -> Command {
-    let mut command = Command::cargo_bin("avp-conform").unwrap();
-    let ours = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
-    for name in ours.filter(|name| name.starts_with("AVP_")) {
-        command.env_remove(name);
-    }
-    for name in [
-        "PORT",
-        "NO_COLOR",
-        "FORCE_COLOR",
-        "CLICOLOR",
-        "CLICOLOR_FORCE",
-        "TERM",
-        "COLUMNS",
-    ] {
-        command.env_remove(name);
-    }
-    command.timeout(Duration::from_secs(120));
-    command
-}
+use crate::support::http::{Message, listen, pass_on, read_head};
+use crate::support::program::{command, program, ran, said};
+use crate::support::servers::{faulty, plain};
 
-fn ran(arguments: &[&str]) -> (i32, String, String) {
-    said(&command().args(arguments).output().unwrap())
-}
-
-fn said(output: &Output) -> (i32, String, String) {
-    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
-    (
-        output.status.code().unwrap(),
-        text(&output.stdout),
-        text(&output.stderr),
-    )
-}
-
-/// A server that answers every request with one answer, and counts connections.
+/// A server that answers every connection with one answer, and counts connections.
 fn stub(answer: &'static str) -> (String, Arc<AtomicUsize>) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
     let visits = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&visits);
-    std::thread::spawn(move || {
-        for mut stream in listener.incoming().flatten() {
-            count.fetch_add(1, Ordering::SeqCst);
-            std::thread::spawn(move || {
-                let _ = stream.set_read_timeout(Some(Duration::from_millis(500)));
-                let mut buffer = [0; 65536];
-                let _ = stream.read(&mut buffer);
-                let _ = stream.write_all(answer.as_bytes());
-            });
+    let address = listen(move |_, mut stream| {
+        count.fetch_add(1, Ordering::SeqCst);
+        if Message::read(&mut stream).is_some() {
+            let _ = stream.write_all(answer.as_bytes());
         }
     });
-    (url, visits)
-}
-
-fn faulty(name: &str) -> Server {
-    let behaviour = Behaviour::Faulty(find_fault(name).unwrap());
-    Server::start(Options {
-        behaviour,
-        ..Options::default()
-    })
-    .unwrap()
+    (format!("http://{address}"), visits)
 }
 
 /// A directory with one case file of our own.
@@ -694,7 +644,7 @@ fn a_run_that_is_killed_leaves_no_green_report() {
     assert_eq!(ran(&["--filter", "push/applied", "--report", &report]).0, 0);
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", silent.local_addr().unwrap());
-    let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_avp-conform"))
+    let mut child = program()
         .args(["--filter", "push/applied", "--report", &report, "--target", &url])
         .stdout(Stdio::null())
         .stderr(Stdio::null())
@@ -737,7 +687,7 @@ fn a_full_standard_output_is_an_error() {
             1,
         ),
     ] {
-        let child = std::process::Command::new(env!("CARGO_BIN_EXE_avp-conform"))
+        let child = program()
             .args(arguments)
             .stdout(full())
             .stderr(Stdio::piped())
@@ -896,7 +846,7 @@ fn no_message_holds_a_password() {
 #[test]
 fn a_reference_server_ends_when_it_is_asked_to() {
     for signal in ["-TERM", "-INT"] {
-        let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_avp-conform"))
+        let mut child = program()
             .args(["serve", "--port", "0"])
             .stdout(Stdio::piped())
             .spawn()
@@ -906,7 +856,7 @@ fn a_reference_server_ends_when_it_is_asked_to() {
         std::io::BufRead::read_line(&mut out, &mut line).unwrap();
         assert!(line.starts_with("serving AVP at http://"), "{line}");
         let id = child.id().to_string();
-        let told = std::process::Command::new("kill").args([signal, &id]).status();
+        let told = Command::new("kill").args([signal, &id]).status();
         assert!(told.unwrap().success());
         // A code, and no signal: it listens, and so it ends as process 1 too.
         assert_eq!(child.wait().unwrap().code(), Some(0), "{signal}");
@@ -1089,26 +1039,14 @@ fn lint_reads_standard_input() {
 
 /// A proxy that tunnels for whoever knows the password, and how many tunnels it made.
 fn proxy() -> (String, Arc<AtomicUsize>) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap().to_string();
     let tunnels = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&tunnels);
-    std::thread::spawn(move || {
-        for client in listener.incoming().flatten() {
-            let count = Arc::clone(&count);
-            std::thread::spawn(move || tunnel(client, &count));
-        }
-    });
-    (address, tunnels)
+    let address = listen(move |_, client| tunnel(client, &count));
+    (address.to_string(), tunnels)
 }
 
 fn tunnel(mut client: TcpStream, count: &AtomicUsize) {
-    let mut head = Vec::new();
-    let mut byte = [0];
-    while !head.ends_with(b"\r\n\r\n") && client.read(&mut byte).is_ok_and(|read| read == 1) {
-        head.push(byte[0]);
-    }
-    let head = String::from_utf8(head).unwrap();
+    let head = read_head(&mut client).unwrap();
     let place = head
         .strip_prefix("CONNECT ")
         .and_then(|rest| rest.split(' ').next());
@@ -1119,22 +1057,18 @@ fn tunnel(mut client: TcpStream, count: &AtomicUsize) {
         return;
     };
     count.fetch_add(1, Ordering::SeqCst);
-    let mut target = TcpStream::connect(place).unwrap();
+    let target = TcpStream::connect(place).unwrap();
     client
         .write_all(b"HTTP/1.1 200 Connection established\r\n\r\n")
         .unwrap();
-    let (mut back, mut forth) = (target.try_clone().unwrap(), client.try_clone().unwrap());
-    std::thread::spawn(move || {
-        let _ = std::io::copy(&mut back, &mut client);
-        let _ = client.shutdown(Shutdown::Both);
-    });
-    let _ = std::io::copy(&mut forth, &mut target);
-    let _ = target.shutdown(Shutdown::Write);
+    let (back, forth) = (target.try_clone().unwrap(), client.try_clone().unwrap());
+    std::thread::spawn(move || pass_on(back, client));
+    pass_on(forth, target);
 }
 
 #[test]
 fn a_proxy_is_used_where_one_is_named_and_its_password_stays_hidden() {
-    let server = Server::start(Options::default()).unwrap();
+    let server = plain();
     let (address, tunnels) = proxy();
     let url = server.url();
     let run = ["--target", &url, "--filter", "push/applied"];
@@ -1166,7 +1100,7 @@ fn a_proxy_is_used_where_one_is_named_and_its_password_stays_hidden() {
 
 #[test]
 fn what_init_writes_can_be_used_at_once_and_nothing_is_overwritten() {
-    let server = Server::start(Options::default()).unwrap();
+    let server = plain();
     let url = server.url();
     for (ci, file) in [
         ("github", Some(".github/workflows/avp-conform.yml")),

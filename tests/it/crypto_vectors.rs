@@ -1,6 +1,6 @@
 //! Known answers: the primitives against published vectors, and our own constructions against `schema/vectors.json`.
 //!
-//! `AVP_CONFORM_ACCEPT=1 cargo test --test it crypto_vectors` writes that file anew; its diff is then for a person to read.
+//! `UPDATE=1 cargo test --test it crypto_vectors` writes that file anew; its diff is then for a person to read.
 
 use avp_conform::avp::DEFAULT_SCHEME;
 use avp_conform::avp::crypto::{
@@ -15,6 +15,8 @@ use avp_conform::keys::{Identity, Seed, SignatureForm, sign_nonce};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
+
+use crate::support::files::hold;
 
 /// Bytes of hexadecimal digits; white space is skipped.
 fn hex(text: &str) -> Vec<u8> {
@@ -300,16 +302,10 @@ fn aes_gcm_seals_as_its_specification_says() {
 
 #[test]
 fn our_vectors_have_not_drifted() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/schema/vectors.json");
-    let mut now = serde_json::to_string_pretty(&vectors()).unwrap();
-    now.push('\n');
-    if std::env::var_os("AVP_CONFORM_ACCEPT").is_some() {
-        std::fs::write(path, &now).unwrap();
-    }
-    let stored = std::fs::read_to_string(path).unwrap();
-    assert!(
-        now == stored,
-        "schema/vectors.json is out of date: see the head of this file"
+    hold(
+        "schema/vectors.json",
+        &format!("{:#}\n", vectors()),
+        "crypto_vectors",
     );
 }
 

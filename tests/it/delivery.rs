@@ -6,17 +6,10 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use avp_conform::avp::server::{Options, Server, find_fault};
-use avp_conform::serve::Behaviour;
 use tempfile::TempDir;
 
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
-fn text(name: &str) -> String {
-    fs::read_to_string(root().join(name)).unwrap()
-}
+use crate::support::files::{root, text};
+use crate::support::servers::faulty;
 
 /// A script of `packaging/`, in an environment that has nothing of this one but the path.
 fn script(name: &str, directory: &Path) -> Command {
@@ -190,12 +183,7 @@ fn a_ci_job_gives_every_input_as_one_argument_and_runs_none_of_them() {
 #[test]
 fn a_ci_job_reports_and_fails_where_the_target_does() {
     let home = tempfile::tempdir().unwrap();
-    let behaviour = Behaviour::Faulty(find_fault("push-without-token").unwrap());
-    let server = Server::start(Options {
-        behaviour,
-        ..Options::default()
-    })
-    .unwrap();
+    let server = faulty("push-without-token");
     let program = format!("#!/bin/sh\nexec '{}' \"$@\"\n", env!("CARGO_BIN_EXE_avp-conform"));
     let mut job = ci_job(home.path(), &program);
     job.env("CONFORM_TARGET", server.url())

@@ -1,44 +1,53 @@
-//! The manuals of the case format and of the configuration file are made of the types, below what people wrote:
-//! `UPDATE=1 cargo test --test it docs` writes them and the schema of the configuration, and a run without it holds them against
-//! the types.
+//! The schemas of the configuration, of case files and of reports, and the manuals of the first two below what people wrote, are
+//! made of the types: `UPDATE=1 cargo test --test it docs` writes them, and a run without it holds them against the types.
 
 use std::fmt::Write as _;
-use std::fs;
-use std::path::Path;
 
+use avp_conform::avp::cases::embedded_sources;
+use avp_conform::avp::cases::model::CaseFile;
+use avp_conform::record::Record;
 use serde_json::{Map, Value};
+
+use crate::support::files::{hold, text};
 
 /// Where the part begins that is made.
 const MADE: &str = "<!-- Made of the types by `UPDATE=1 cargo test --test it docs`. -->\n";
 
-fn read(name: &str) -> String {
-    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).unwrap()
-}
-
-/// Holds a file against what it is to be, or writes it.
-fn hold(name: &str, wanted: &str) {
-    if std::env::var_os("UPDATE").is_some() {
-        fs::write(Path::new(env!("CARGO_MANIFEST_DIR")).join(name), wanted).unwrap();
-    }
-    assert!(
-        read(name) == wanted,
-        "{name} is out of step: UPDATE=1 cargo test --test it docs"
-    );
-}
-
 /// A page with the part that is made anew.
 fn hold_page(name: &str, made: &str) {
-    let page = read(name);
+    let page = text(name);
     let (written, _) = page.split_once(MADE).unwrap();
-    hold(name, &format!("{written}{MADE}{made}"));
+    hold(name, &format!("{written}{MADE}{made}"), "docs");
+}
+
+fn hold_schema(name: &str, schema: &schemars::Schema) {
+    // Its own form has the keywords in a fixed order.
+    let made = serde_json::to_string_pretty(schema).unwrap();
+    hold(name, &format!("{made}\n"), "docs");
 }
 
 #[test]
 fn the_schema_of_the_configuration_is_that_of_the_type() {
-    hold(
-        "schema/config.schema.json",
-        &format!("{:#}\n", avp_conform::cli::config::schema()),
-    );
+    let schema = avp_conform::cli::config::schema();
+    hold("schema/config.schema.json", &format!("{schema:#}\n"), "docs");
+}
+
+#[test]
+fn the_schema_of_the_report_is_that_of_the_record() {
+    hold_schema("schema/report.schema.json", &schemars::schema_for!(Record));
+}
+
+#[test]
+fn the_schema_of_case_files_is_that_of_the_type_and_every_case_file_fits_it() {
+    let schema = schemars::schema_for!(CaseFile);
+    hold_schema("schema/case.schema.json", &schema);
+    let schema = schema.to_value();
+    for source in embedded_sources() {
+        let file: toml::Value = toml::from_str(&source.text).unwrap();
+        let file = serde_json::to_value(file).unwrap();
+        let wrong = jsonschema::validate(&schema, &file).map_err(|error| error.to_string());
+        assert_eq!(wrong, Ok(()), "{}", source.name);
+    }
 }
 
 #[test]
@@ -55,7 +64,7 @@ fn the_manual_of_the_configuration_tells_every_key() {
 
 #[test]
 fn the_manual_of_cases_tells_every_type() {
-    let schema: Value = serde_json::from_str(&read("schema/case.schema.json")).unwrap();
+    let schema = schemars::schema_for!(CaseFile).to_value();
     let mut made = String::new();
     section(&mut made, "Case file", &schema);
     for (name, definition) in schema["$defs"].as_object().unwrap() {

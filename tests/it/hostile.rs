@@ -4,7 +4,7 @@
 #![cfg(target_os = "linux")]
 use std::collections::VecDeque;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
@@ -12,6 +12,7 @@ use avp_conform::record::verdict::{RunVerdict, Verdict};
 use avp_conform::record::{Record, load};
 
 use crate::support::bank::{self, Hostile};
+use crate::support::program::program;
 
 /// So many runs go on at once.
 const AT_ONCE: usize = 4;
@@ -56,7 +57,7 @@ fn run(url: &str, timeout: &str, options: &[&str]) -> Ran {
     let home = tempfile::tempdir().unwrap();
     let report = home.path().join("report.json");
     let started = Instant::now();
-    let mut child = Command::new(env!("CARGO_BIN_EXE_avp-conform"))
+    let mut child = program()
         .args(["--target", url, "--timeout", timeout, "--cacert"])
         .arg(bank::authority())
         .args(options)

@@ -4,57 +4,33 @@
 //! Delays are short and verdicts alone are looked at. The full measurements take an hour:
 //! `cargo test --release --test it load::measure -- --ignored --nocapture`.
 
-use std::process::Command;
 use std::time::{Duration, Instant};
 
-use avp_conform::avp::server::{Options, Server};
 use avp_conform::record::verdict::{RunVerdict, Verdict};
-use avp_conform::record::{ADVICE, CaseRecord, Record, load};
+use avp_conform::record::{ADVICE, CaseRecord};
 
+use crate::support::program::{Done, command, reported_by};
+use crate::support::servers::plain;
 use crate::support::slow_proxy::{Conduct, Proxy};
 
-/// What a run left behind.
-struct Done {
-    code: Option<i32>,
-    out: String,
-    record: Record,
-}
-
-impl Done {
-    fn case(&self, id: &str) -> &CaseRecord {
-        self.record.cases.iter().find(|case| case.id == id).unwrap()
-    }
-
-    fn is_conformant(&self) {
-        assert_eq!(
-            (self.code, self.record.verdict),
-            (Some(0), RunVerdict::Conformant),
-            "{}",
-            self.out
-        );
-    }
+fn assert_conformant(done: &Done) {
+    assert_eq!(
+        (done.code, done.record.verdict),
+        (0, RunVerdict::Conformant),
+        "{}",
+        done.out
+    );
 }
 
 /// The program against the built-in server behind a proxy.
 fn run(conduct: Conduct, options: &[&str]) -> Done {
-    let server = Server::start(Options::default()).unwrap();
+    run_by(&mut command(), conduct, options)
+}
+
+fn run_by(command: &mut assert_cmd::Command, conduct: Conduct, options: &[&str]) -> Done {
+    let server = plain();
     let proxy = Proxy::start(server.address(), conduct);
-    let home = tempfile::tempdir().unwrap();
-    let report = home.path().join("report.json");
-    let output = Command::new(env!("CARGO_BIN_EXE_avp-conform"))
-        .args(["--target", &proxy.url()])
-        .args(options)
-        .args(["--report", &format!("json={}", report.display())])
-        .current_dir(home.path())
-        .output()
-        .unwrap();
-    let out = [output.stdout.as_slice(), &output.stderr].concat();
-    let out = String::from_utf8_lossy(&out).into_owned();
-    Done {
-        code: output.status.code(),
-        record: load(&report).unwrap_or_else(|error| panic!("{error}: {out}")),
-        out,
-    }
+    reported_by(command.args(["--target", &proxy.url()]).args(options))
 }
 
 /// The cases of what members do every day, with one more option.
@@ -70,7 +46,7 @@ const fn ms(millis: u64) -> Duration {
 #[test]
 fn a_write_that_went_out_twice_is_not_held_against_the_server() {
     let done = run(Conduct::Forgets("/push"), &["--filter", "push/applied"]);
-    done.is_conformant();
+    assert_conformant(&done);
     let doubtful = |case: &CaseRecord| case.exchanges.iter().any(|it| it.resent);
     assert!(!doubtful(done.case("push/applied")), "{}", done.out);
 }
@@ -89,12 +65,12 @@ fn one_worker_that_is_slow_is_conformant() {
             "push/*",
         ],
     );
-    done.is_conformant();
+    assert_conformant(&done);
 }
 
 #[test]
 fn a_pause_of_the_whole_target_is_no_fault_of_its_operations() {
-    run_everyday(Conduct::Pause(200, ms(1200)), ["--timeout", "1"]).is_conformant();
+    assert_conformant(&run_everyday(Conduct::Pause(200, ms(1200)), ["--timeout", "1"]));
 }
 
 #[test]
@@ -103,7 +79,7 @@ fn an_upload_that_stalls_everybody_is_told_and_no_fault() {
         Conduct::ReadsOne,
         &["--timeout", "1", "--filter", "held/*-removed-member"],
     );
-    done.is_conformant();
+    assert_conformant(&done);
     let case = done.case("held/push-of-a-removed-member");
     let advice = case.checks.iter().filter(|check| check.name == ADVICE).count();
     assert_eq!(advice, 1, "{}", done.out);
@@ -113,7 +89,7 @@ fn an_upload_that_stalls_everybody_is_told_and_no_fault() {
 
 #[test]
 fn a_short_queue_of_connections_is_no_fault() {
-    run_everyday(Conduct::ShortQueue(5, ms(5)), ["--jobs", "64"]).is_conformant();
+    assert_conformant(&run_everyday(Conduct::ShortQueue(5, ms(5)), ["--jobs", "64"]));
 }
 
 #[test]
@@ -129,7 +105,7 @@ fn a_limited_rate_is_found_and_kept_to() {
             "races/pushes",
         ],
     );
-    done.is_conformant();
+    assert_conformant(&done);
     assert!(
         done.record
             .notes
@@ -148,7 +124,7 @@ fn what_hangs_is_named() {
     );
     assert_eq!(
         (done.code, done.record.verdict),
-        (Some(1), RunVerdict::Nonconformant),
+        (1, RunVerdict::Nonconformant),
         "{}",
         done.out
     );
@@ -178,7 +154,7 @@ fn a_target_slower_than_any_limit_is_not_judged() {
     );
     assert_eq!(
         (done.code, done.record.verdict),
-        (Some(3), RunVerdict::Incomplete),
+        (3, RunVerdict::Incomplete),
         "{}",
         done.out
     );
@@ -191,7 +167,7 @@ fn a_target_a_little_slower_than_the_limit_is_waited_for() {
         Conduct::Slow(ms(150)),
         &["--timeout", "0.1", "--filter", "push/applied"],
     );
-    done.is_conformant();
+    assert_conformant(&done);
 }
 
 #[test]
@@ -219,7 +195,7 @@ fn measure() {
                 } else {
                     &[]
                 };
-                let done = run(conduct, options);
+                let done = run_by(command().timeout(ms(7_200_000)), conduct, options);
                 let (took, verdict) = (started.elapsed().as_secs_f64(), done.record.verdict);
                 let notes = done.record.notes.join("; ");
                 avp_conform::cli::console::out(&format!("{what}: {verdict} in {took:.1} s; {notes}\n"))

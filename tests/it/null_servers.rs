@@ -1,113 +1,41 @@
 //! Servers that do nothing verify nothing: whatever they answer alike, no must comes out as kept, and each says why not.
 
-use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
-use std::sync::Arc;
-use std::time::Duration;
+use std::io::Write;
+use std::net::TcpStream;
 
-use avp_conform::avp::AVP;
-use avp_conform::avp::cases::embedded_sources;
 use avp_conform::avp::crypto::sign_binding;
-use avp_conform::avp::server::{Options, Server};
 use avp_conform::catalogue::Level;
-use avp_conform::http::{Client, ClientOptions, Endpoint, Timeouts};
-use avp_conform::judge::Transport;
 use avp_conform::keys::{Identity, Seed};
-use avp_conform::record::Record;
 use avp_conform::record::verdict::{RunVerdict, Verdict};
-use avp_conform::run::{Jobs, RACE_TIME, Run, RunInfo, run};
-use avp_conform::session::RunContext;
 use serde_json::{Value, json};
 
-/// A request as a null server sees it.
-struct Asked {
-    path: String,
-    body: String,
-}
+use crate::support::http::{self, Message, listen};
+use crate::support::suite::context;
+use crate::support::{run, servers};
 
 /// A server that answers each request with what `answer` makes of it: a status and a body.
-fn null_server(answer: impl Fn(&Asked) -> (u16, String) + Send + Sync + 'static) -> Endpoint {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let endpoint = Endpoint::parse(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
-    let answer = Arc::new(answer);
-    std::thread::spawn(move || {
-        for stream in listener.incoming().map_while(Result::ok) {
-            let answer = answer.clone();
-            std::thread::spawn(move || serve(stream, answer.as_ref()));
-        }
-    });
-    endpoint
+fn null_server(answer: impl Fn(&Message) -> (u16, String) + Send + Sync + 'static) -> String {
+    let address = listen(move |_, stream| serve(stream, &answer));
+    format!("http://{address}")
 }
 
-fn serve(mut stream: TcpStream, answer: &dyn Fn(&Asked) -> (u16, String)) {
-    while let Some(asked) = receive(&mut stream) {
+fn serve(mut stream: TcpStream, answer: &dyn Fn(&Message) -> (u16, String)) {
+    while let Some(asked) = Message::read(&mut stream) {
         let (status, body) = answer(&asked);
-        let head = format!(
-            "HTTP/1.1 {status} So\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
-            body.len()
+        let answer = http::answer(
+            &format!("{status} So"),
+            "content-type: application/json\r\n",
+            &body,
         );
-        if stream.write_all([head, body].concat().as_bytes()).is_err() {
+        if stream.write_all(&answer).is_err() {
             return;
         }
     }
 }
 
-/// One request; none at the end of the stream, or where its body is chunked and so of no known length.
-fn receive(stream: &mut TcpStream) -> Option<Asked> {
-    let (mut head, mut byte) = (Vec::new(), [0]);
-    while !head.ends_with(b"\r\n\r\n") {
-        stream.read_exact(&mut byte).ok()?;
-        head.push(byte[0]);
-    }
-    let head = String::from_utf8_lossy(&head).to_ascii_lowercase();
-    let length = head
-        .lines()
-        .find_map(|line| line.strip_prefix("content-length: "))
-        .map_or(0, |length| length.parse().unwrap());
-    if head.contains("transfer-encoding") {
-        return None;
-    }
-    let mut body = vec![0; length];
-    stream.read_exact(&mut body).ok()?;
-    Some(Asked {
-        path: head.split(' ').nth(1).unwrap_or_default().to_owned(),
-        body: String::from_utf8_lossy(&body).into_owned(),
-    })
-}
-
-/// The whole suite against one server.
-fn suite_against(endpoint: Endpoint) -> Record {
-    let suite = (AVP.load)(embedded_sources()).unwrap();
-    let other = Server::start(Options::default()).unwrap();
-    let client = |endpoint: Endpoint| Client::new(ClientOptions::new(endpoint)).unwrap();
-    let target = RunContext {
-        client: client(endpoint),
-        foreign: Some(client(Endpoint::parse(&other.url()).unwrap())),
-        patience: Timeouts::new(Duration::from_secs(5)),
-        seed: Seed::random(),
-        generation: 0,
-        spec: avp_conform::avp::catalogue().newest(),
-        slow: false,
-        show_secrets: false,
-    };
-    let selected =
-        avp_conform::case::selection::plan(&suite, &[], avp_conform::avp::catalogue().newest(), false);
-    let plan = Run {
-        suite: Arc::new(suite),
-        selected,
-        target: Arc::new(target),
-        transport: Transport::Loopback,
-        jobs: Jobs::Exactly(16),
-        races: RACE_TIME,
-        heading: RunInfo::default(),
-    };
-    let runtime = tokio::runtime::Runtime::new().unwrap();
-    runtime.block_on(run(&plan, |_| {}))
-}
-
 /// No must is verified, and each says why.
-fn proves_nothing(answer: impl Fn(&Asked) -> (u16, String) + Send + Sync + 'static) {
-    let record = suite_against(null_server(answer));
+fn proves_nothing(answer: impl Fn(&Message) -> (u16, String) + Send + Sync + 'static) {
+    let record = run::record(context(&null_server(answer), &servers::plain()), &[]);
     assert_eq!(record.verdict, RunVerdict::Nonconformant);
     let musts = record
         .requirements
@@ -139,7 +67,7 @@ fn proves_nothing(answer: impl Fn(&Asked) -> (u16, String) + Send + Sync + 'stat
     assert_eq!(passed, Vec::<&str>::new(), "these cases passed");
 }
 
-fn refusal(status: u16, code: &'static str) -> impl Fn(&Asked) -> (u16, String) {
+fn refusal(status: u16, code: &'static str) -> impl Fn(&Message) -> (u16, String) {
     move |_| {
         (
             status,
@@ -180,9 +108,9 @@ fn an_internal_error_always() {
 
 #[test]
 fn the_request_echoed() {
-    proves_nothing(|asked| match asked.body.as_str() {
-        "" => (200, "{}".to_owned()),
-        body => (200, body.to_owned()),
+    proves_nothing(|asked| match asked.text() {
+        body if body.is_empty() => (200, "{}".to_owned()),
+        body => (200, body),
     });
 }
 
@@ -214,19 +142,19 @@ fn one_success_for_everything() {
 
 #[test]
 fn a_valid_looking_body_for_each_route() {
-    proves_nothing(|asked| (200, canned(&asked.path, "r").to_string()));
+    proves_nothing(|asked| (200, canned(asked.second_word(), "r").to_string()));
 }
 
 /// The most that a server without memory can do: valid bodies for each route, with the ids of the request in them.
 #[test]
 fn a_body_for_each_route_that_names_what_was_asked_for() {
     proves_nothing(|asked| {
-        let body: Value = serde_json::from_str(&asked.body).unwrap_or_default();
+        let body: Value = serde_json::from_slice(&asked.body).unwrap_or_default();
         let named = body.get("repoId").or_else(|| body.pointer("/manifest/repoId"));
         let repo = named.and_then(Value::as_str).unwrap_or("r").to_owned();
         match body.get("manifest") {
             Some(manifest) => (200, manifest.to_string()),
-            None => (200, canned(&asked.path, &repo).to_string()),
+            None => (200, canned(asked.second_word(), &repo).to_string()),
         }
     });
 }

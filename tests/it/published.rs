@@ -2,15 +2,14 @@
 //! held against a run. Times, seeds and whatever else differs from run to run are not in them.
 
 use std::fmt::Write as _;
-use std::fs;
-use std::path::Path;
 
 use avp_conform::record::Record;
 use avp_conform::record::verdict::Verdict;
 use avp_conform::serve::Behaviour;
 use serde_json::{Value, json};
 
-use crate::support::live;
+use crate::support::files::hold;
+use crate::support::run;
 
 fn summary(record: &Record) -> Value {
     let requirement = |it: &avp_conform::record::RequirementRecord| json!({ "id": it.id, "level": it.level, "verdict": it.verdict, "cases": it.cases.len(), "reason": it.reason });
@@ -79,21 +78,11 @@ fn page(record: &Record) -> String {
 
 #[test]
 fn the_published_results_are_in_step() {
-    let record = live::against(Behaviour::Plain, &[]);
-    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("reports");
-    for (name, made) in [
-        ("reference.json", format!("{:#}\n", summary(&record))),
-        ("reference.md", page(&record)),
-    ] {
-        let path = directory.join(name);
-        if std::env::var_os("UPDATE").is_some() {
-            fs::create_dir_all(&directory).unwrap();
-            fs::write(&path, &made).unwrap();
-        }
-        let stored = fs::read_to_string(&path).unwrap_or_default();
-        assert!(
-            stored == made,
-            "reports/{name} is out of step: UPDATE=1 cargo test --test it published"
-        );
-    }
+    let record = run::against(Behaviour::Plain, &[]);
+    hold(
+        "reports/reference.json",
+        &format!("{:#}\n", summary(&record)),
+        "published",
+    );
+    hold("reports/reference.md", &page(&record), "published");
 }

@@ -8,7 +8,8 @@ use avp_conform::report::{Format, View, rejudged_text, render};
 use avp_conform::run::rejudge::rejudge;
 use avp_conform::serve::Behaviour;
 
-use crate::support::live;
+use crate::support::run;
+use crate::support::suite::SUITE;
 
 /// The record as a reader of the JSON report has it.
 fn stored(record: &Record) -> Record {
@@ -16,7 +17,7 @@ fn stored(record: &Record) -> Record {
 }
 
 fn again(record: &Record) -> Rejudged {
-    rejudge(&stored(record), &live::SUITE).unwrap()
+    rejudge(&stored(record), &SUITE).unwrap()
 }
 
 /// Of every kind of step a few cases: races, sweeps, spoilt tokens and bodies, removals.
@@ -29,7 +30,7 @@ const CASES: [&str; 5] = [
 ];
 
 fn stays_the_same(behaviour: Behaviour) {
-    let record = live::against(behaviour, &CASES);
+    let record = run::against(behaviour, &CASES);
     let again = again(&record);
     let text = rejudged_text(&again, &View::default());
     assert!(again.is_the_same(), "{:?}\n{text}", behaviour.name());
@@ -61,7 +62,7 @@ fn variations_are_judged_the_same() {
 
 #[test]
 fn what_would_change_is_told() {
-    let mut record = live::against(Behaviour::Plain, &["push/applied", "push/stale-is-a-conflict"]);
+    let mut record = run::against(Behaviour::Plain, &["push/applied", "push/stale-is-a-conflict"]);
     record.cases[0].verdict = Verdict::Fail;
     record.cases[1].checks[0].verdict = Verdict::NotApplicable;
     let mut gone = record.cases[0].clone();
@@ -86,7 +87,7 @@ fn what_would_change_is_told() {
 
 #[test]
 fn steps_that_a_case_does_not_have_any_more_do_no_harm() {
-    let mut record = live::against(Behaviour::Plain, &["push/applied"]);
+    let mut record = run::against(Behaviour::Plain, &["push/applied"]);
     for exchange in &mut record.cases[0].exchanges {
         exchange.step = exchange.step.map(|step| step + 40);
     }
@@ -95,7 +96,7 @@ fn steps_that_a_case_does_not_have_any_more_do_no_harm() {
 
 #[test]
 fn cases_of_a_merged_report_are_judged_with_the_keys_that_they_ran_with() {
-    let mut record = live::against(Behaviour::Plain, &["removal/in-one-step", "races/removals"]);
+    let mut record = run::against(Behaviour::Plain, &["removal/in-one-step", "races/removals"]);
     for case in &mut record.cases {
         case.generation.get_or_insert(record.generation);
     }
@@ -107,8 +108,8 @@ fn cases_of_a_merged_report_are_judged_with_the_keys_that_they_ran_with() {
 
 #[test]
 fn a_record_without_a_usable_seed_is_refused() {
-    let mut record = live::against(Behaviour::Plain, &["push/applied"]);
+    let mut record = run::against(Behaviour::Plain, &["push/applied"]);
     record.seed = "beef".to_owned();
-    let error = rejudge(&record, &live::SUITE).unwrap_err();
+    let error = rejudge(&record, &SUITE).unwrap_err();
     assert!(error.starts_with("the seed cannot be read"), "{error}");
 }

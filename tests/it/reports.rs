@@ -5,8 +5,6 @@ mod hostile;
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
-use avp_conform::avp::cases::embedded_sources;
-use avp_conform::avp::cases::model::CaseFile;
 use avp_conform::record::verdict::Verdict;
 use avp_conform::record::{CaseRecord, Record, diff, load, merge};
 use avp_conform::report::{Destination, Format, Sources, Verbosity, View, diff_text, render};
@@ -133,45 +131,6 @@ fn colours_are_there_only_where_asked_for() {
             .collect::<Vec<_>>()
     };
     assert_eq!(trim(&stripped), trim(&plain));
-}
-
-#[test]
-fn the_schema_of_the_report_is_in_step() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/schema/report.schema.json");
-    let made = format!(
-        "{}\n",
-        serde_json::to_string_pretty(&schemars::schema_for!(Record)).unwrap()
-    );
-    if std::env::var_os("UPDATE").is_some() {
-        std::fs::write(path, &made).unwrap();
-    }
-    let stored = std::fs::read_to_string(path).unwrap_or_default();
-    assert!(
-        stored == made,
-        "schema/report.schema.json is out of step: UPDATE=1 cargo test --test it reports"
-    );
-}
-
-#[test]
-fn the_schema_of_case_files_is_in_step() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/schema/case.schema.json");
-    let schema = schemars::schema_for!(CaseFile);
-    let made = format!("{}\n", serde_json::to_string_pretty(&schema).unwrap());
-    if std::env::var_os("UPDATE").is_some() {
-        std::fs::write(path, &made).unwrap();
-    }
-    let stored = std::fs::read_to_string(path).unwrap_or_default();
-    assert!(
-        stored == made,
-        "schema/case.schema.json is out of step: UPDATE=1 cargo test --test it reports"
-    );
-    let schema = schema.to_value();
-    for source in embedded_sources() {
-        let file: toml::Value = toml::from_str(&source.text).unwrap();
-        let file = serde_json::to_value(file).unwrap();
-        let wrong = jsonschema::validate(&schema, &file).map_err(|error| error.to_string());
-        assert_eq!(wrong, Ok(()), "{}", source.name);
-    }
 }
 
 #[test]

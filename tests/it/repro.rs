@@ -3,11 +3,12 @@
 use std::process::{Command, Output};
 
 use avp_conform::avp::repro::script;
-use avp_conform::avp::server::{Options, Server, find_fault};
+use avp_conform::avp::server::Server;
 use avp_conform::record::Record;
 use avp_conform::serve::Behaviour;
 
-use crate::support::live;
+use crate::support::run;
+use crate::support::servers::{fault, plain, start};
 
 /// Whether the script can be run here at all; says so where not.
 fn has_tools() -> bool {
@@ -24,14 +25,6 @@ fn has_tools() -> bool {
         return false;
     }
     true
-}
-
-fn start(behaviour: Behaviour) -> Server {
-    Server::start(Options {
-        behaviour,
-        ..Options::default()
-    })
-    .unwrap()
 }
 
 fn execute(script: &str, server: &Server) -> Output {
@@ -57,7 +50,7 @@ fn what_the_plain_server_did_it_does_again() {
     if !has_tools() {
         return;
     }
-    let record = live::against(
+    let record = run::against(
         Behaviour::Plain,
         &[
             "push/applied",
@@ -66,7 +59,7 @@ fn what_the_plain_server_did_it_does_again() {
             "members/*",
         ],
     );
-    let server = start(Behaviour::Plain);
+    let server = plain();
     let scripts = scripts(&record);
     assert!(scripts.len() > 3);
     for (id, script) in scripts.into_iter().take(8) {
@@ -83,14 +76,14 @@ fn a_failure_is_shown_again_and_is_gone_where_it_is_mended() {
     if !has_tools() {
         return;
     }
-    let fault = Behaviour::Faulty(find_fault("push-without-token").unwrap());
-    let record = live::against(fault, &["authorization/push-without-token"]);
+    let fault = fault("push-without-token");
+    let record = run::against(fault, &["authorization/push-without-token"]);
     let script = script(&record, &record.cases[0], None).unwrap();
     let output = execute(&script, &start(fault));
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(0), "{said}\n{script}");
     assert!(said.contains("expected: push by alice is 401"), "{said}");
-    let output = execute(&script, &start(Behaviour::Plain));
+    let output = execute(&script, &plain());
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(1), "{said}");
     assert!(said.contains("another status than recorded: 401"), "{said}");
@@ -102,24 +95,20 @@ fn tokens_that_are_spoiled_are_spoiled_again() {
         return;
     }
     for name in ["token-compared-without-case", "token-compared-by-prefix"] {
-        let fault = Behaviour::Faulty(find_fault(name).unwrap());
-        let record = live::against(fault, &["authorization/push-without-token"]);
+        let fault = fault(name);
+        let record = run::against(fault, &["authorization/push-without-token"]);
         assert!(avp_conform::report::is_broken_case(&record.cases[0]), "{name}");
         let script = script(&record, &record.cases[0], None).unwrap();
         let output = execute(&script, &start(fault));
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(output.status.code(), Some(0), "{name}: {said}\n{script}");
-        assert_eq!(
-            execute(&script, &start(Behaviour::Plain)).status.code(),
-            Some(1),
-            "{name}"
-        );
+        assert_eq!(execute(&script, &plain()).status.code(), Some(1), "{name}");
     }
 }
 
 #[test]
 fn a_step_can_be_named() {
-    let record = live::against(Behaviour::Plain, &["push/stale-is-a-conflict"]);
+    let record = run::against(Behaviour::Plain, &["push/stale-is-a-conflict"]);
     let case = &record.cases[0];
     let first = script(&record, case, Some(0)).unwrap();
     assert!(first.contains("say \"step 1: ") && !first.contains("say \"step 2: "));

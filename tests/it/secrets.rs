@@ -2,20 +2,23 @@
 //! is searched for it in every form.
 
 use std::collections::BTreeSet;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::io::Write;
+use std::net::{SocketAddr, TcpStream};
 use std::sync::{Arc, Mutex};
 
 use avp_conform::avp::actors::{identity, scope};
-use avp_conform::avp::server::{Options, Server};
 use avp_conform::keys::Seed;
 use avp_conform::record::Record;
 use avp_conform::report::{Format, Verbosity, View, render};
 use avp_conform::run::rejudge::rejudge;
 use avp_conform::serve::Behaviour;
+use avp_conform::session::RunContext;
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD, Engine as _};
 
-use crate::support::live;
+use crate::support::http::{Message, listen};
+use crate::support::run;
+use crate::support::servers::plain;
+use crate::support::suite::{SUITE, context};
 
 const CASES: [&str; 3] = [
     "push/applied",
@@ -32,49 +35,23 @@ struct Seen {
 }
 
 /// A server that is right in what it does and tells everything it ever saw, to anybody, in every refusal.
-fn chatterbox(backend: String, seen: Arc<Mutex<Seen>>) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    std::thread::spawn(move || {
-        for stream in listener.incoming().flatten() {
-            let (backend, seen) = (backend.clone(), Arc::clone(&seen));
-            std::thread::spawn(move || relay(stream, &backend, &seen));
-        }
-    });
-    url
+fn chatterbox(server: SocketAddr, seen: Arc<Mutex<Seen>>) -> String {
+    let address = listen(move |_, stream| tell(stream, server, &seen));
+    format!("http://{address}")
 }
 
-/// Head and body of a message.
-fn read(stream: &TcpStream) -> Option<(String, Vec<u8>)> {
-    let mut reader = BufReader::new(stream);
-    let (mut head, mut length, mut chunked) = (String::new(), 0, false);
-    loop {
-        let mut line = String::new();
-        if reader.read_line(&mut line).ok()? == 0 {
-            return None;
-        }
-        let lower = line.to_ascii_lowercase();
-        if let Some(value) = lower.strip_prefix("content-length:") {
-            length = value.trim().parse().ok()?;
-        }
-        chunked |= lower.starts_with("transfer-encoding:");
-        if line.trim().is_empty() {
-            break;
-        }
-        head.push_str(&line);
-    }
-    let mut body = vec![0; length];
-    reader.read_exact(&mut body).ok()?;
-    assert!(!chunked, "the cases chosen do not send chunks");
-    Some((head, body))
-}
-
-fn relay(mut stream: TcpStream, backend: &str, seen: &Mutex<Seen>) {
-    let Some((head, body)) = read(&stream) else { return };
-    let mut behind = TcpStream::connect(backend.strip_prefix("http://").unwrap()).unwrap();
-    let request = format!("{head}connection: close\r\n\r\n");
-    behind.write_all(&[request.as_bytes(), &body].concat()).unwrap();
-    let Some((head, mut answer)) = read(&behind) else {
+fn tell(mut stream: TcpStream, server: SocketAddr, seen: &Mutex<Seen>) {
+    let Some(Message { head, body }) = Message::read(&mut stream) else {
+        return;
+    };
+    let mut behind = TcpStream::connect(server).unwrap();
+    let head = head.replacen("\r\n", "\r\nconnection: close\r\n", 1);
+    behind.write_all(&[head.as_bytes(), &body].concat()).unwrap();
+    let Some(Message {
+        head,
+        body: mut answer,
+    }) = Message::read(&mut behind)
+    else {
         return;
     };
     let text = |body: &[u8], name: &str| {
@@ -110,16 +87,17 @@ fn relay(mut stream: TcpStream, backend: &str, seen: &Mutex<Seen>) {
             extra = format!("x-debug: {last}\r\n");
         }
     }
-    let head: String = head
+    let kept = |line: &&str| !line.is_empty() && !line.to_ascii_lowercase().starts_with("content-length");
+    let kept: String = head
         .lines()
-        .filter(|line| !line.to_ascii_lowercase().starts_with("content-length"))
+        .filter(kept)
         .map(|line| format!("{line}\r\n"))
         .collect();
-    let out = format!(
-        "{head}{extra}content-length: {}\r\nconnection: close\r\n\r\n",
+    let head = format!(
+        "{kept}{extra}content-length: {}\r\nconnection: close\r\n\r\n",
         answer.len()
     );
-    let _ = stream.write_all(&[out.as_bytes(), &answer].concat());
+    let _ = stream.write_all(&[head.as_bytes(), &answer].concat());
 }
 
 /// A secret in every form in which it might be found.
@@ -140,16 +118,20 @@ fn forms(secret: &[u8]) -> Vec<String> {
     forms
 }
 
-fn run(show_secrets: bool) -> (Record, Seen) {
-    let server = Server::start(Options::default()).unwrap();
+fn told(show_secrets: bool) -> (Record, Seen) {
+    let server = plain();
     let seen = Arc::new(Mutex::new(Seen::default()));
     for case in CASES {
         let alice = identity(&Seed::from_bytes([7; 32]), &scope(0, case), "alice");
         let keys = alice.secrets().map(|key| key.to_vec());
         seen.lock().unwrap().secrets.extend(keys);
     }
-    let url = chatterbox(server.url(), Arc::clone(&seen));
-    let record = live::of(&url, &CASES, show_secrets);
+    let url = chatterbox(server.address(), Arc::clone(&seen));
+    let context = RunContext {
+        show_secrets,
+        ..context(&url, &plain())
+    };
+    let record = run::record(context, &CASES);
     let seen = std::mem::take(&mut *seen.lock().unwrap());
     (record, seen)
 }
@@ -175,7 +157,7 @@ fn reports(record: &Record) -> Vec<(String, String)> {
 
 #[test]
 fn no_report_holds_a_secret() {
-    let (record, seen) = run(false);
+    let (record, seen) = told(false);
     assert!(seen.texts.len() >= 10 && record.cases.len() == 3);
     for (format, text) in reports(&record) {
         for secret in &seen.secrets {
@@ -191,7 +173,7 @@ fn no_report_holds_a_secret() {
         json.contains("[push/applied: token:alice:1]"),
         "what one case was given came back in another"
     );
-    let again = rejudge(&record, &live::SUITE).unwrap();
+    let again = rejudge(&record, &SUITE).unwrap();
     assert!(again.is_the_same(), "{:?}", again.diff);
     for (old, new) in record.cases.iter().zip(&again.record.cases) {
         assert_eq!(old.checks, new.checks);
@@ -200,17 +182,17 @@ fn no_report_holds_a_secret() {
 
 #[test]
 fn a_server_that_keeps_to_itself_is_not_accused() {
-    let record = live::against(Behaviour::Plain, &CASES);
+    let record = run::against(Behaviour::Plain, &CASES);
     let json = String::from_utf8(render(Format::Json, &record, &View::default())).unwrap();
     assert!(!json.contains("[push/"), "nothing of one case is in another");
 }
 
 #[test]
 fn who_asks_for_secrets_sees_them_and_the_same_verdicts() {
-    let (shown, seen) = run(true);
+    let (shown, seen) = told(true);
     let json = String::from_utf8(render(Format::Json, &shown, &View::default())).unwrap();
     assert!(seen.texts.iter().any(|text| json.contains(text)));
-    let (hidden, _) = run(false);
+    let (hidden, _) = told(false);
     let verdicts = |record: &Record| record.cases.iter().map(|case| case.verdict).collect::<Vec<_>>();
     assert_eq!(verdicts(&shown), verdicts(&hidden));
 }

@@ -2,17 +2,18 @@
 
 use std::sync::Arc;
 
-use assert_cmd::Command;
 use avp_conform::avp::AVP;
-use avp_conform::avp::cases::embedded_sources;
-use avp_conform::avp::server::{faults, find_fault, find_variation, variations};
+use avp_conform::avp::server::{faults, variations};
 use avp_conform::case::Source;
-use avp_conform::protocol::Suite;
 use avp_conform::selftest::{
     self, CANARY, Matrix, MutantStatus, PUBLISHED_JSON, PUBLISHED_MARKDOWN, Selftest, SelftestOutcome,
     Settings,
 };
 use avp_conform::serve::Behaviour;
+
+use crate::support::program::ran;
+use crate::support::servers::{fault, variation};
+use crate::support::suite::SUITE;
 
 const REMEDY: &str = "the published matrix is out of date: run `cargo run --release -- selftest --accept`";
 
@@ -25,24 +26,19 @@ const FAULTS: [&str; 5] = [
     "pull-unchanged-with-envelope",
 ];
 
-fn suite() -> Suite {
-    (AVP.load)(embedded_sources()).expect("the built-in cases are sound")
-}
-
 fn published() -> &'static Matrix {
     selftest::published().expect("the published matrix can be read")
 }
 
 #[test]
 fn a_few_faults_are_caught_and_conformant_servers_are_not() {
-    let varied = ["null-envelope", "chunked"]
-        .map(|name| Behaviour::Varied(find_variation(name).expect("a variation of that name")));
-    let faulty = FAULTS.map(|name| Behaviour::Faulty(find_fault(name).expect("a fault of that name")));
+    let varied = ["null-envelope", "chunked"].map(variation);
+    let faulty = FAULTS.map(fault);
     let behaviours: Vec<Behaviour> = std::iter::once(Behaviour::Plain)
         .chain(varied)
         .chain(faulty)
         .collect();
-    let bench = Selftest::new(Arc::new(suite()), Settings::default()).expect("a server starts");
+    let bench = Selftest::new(Arc::clone(&SUITE), Settings::default()).expect("a server starts");
     let bench = Arc::new(bench);
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let observations = runtime
@@ -70,8 +66,7 @@ fn of_variations_that_share_a_server_the_right_one_is_named() {
         text: WRONG.to_owned(),
     };
     let wrong = (AVP.load)(vec![source]).unwrap_or_else(|problems| panic!("{problems:?}"));
-    let varied = ["null-envelope", "long-nonces", "strict-steps", "chunked"]
-        .map(|name| Behaviour::Varied(find_variation(name).expect("a variation of that name")));
+    let varied = ["null-envelope", "long-nonces", "strict-steps", "chunked"].map(variation);
     let bench = Selftest::new(Arc::new(wrong), Settings::default()).expect("a server starts");
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let observations = runtime
@@ -96,7 +91,7 @@ fn of_variations_that_share_a_server_the_right_one_is_named() {
 #[test]
 fn the_published_matrix_is_that_of_this_suite_and_this_server() {
     let matrix = published();
-    assert_eq!(matrix.suite, suite().hash, "{REMEDY}");
+    assert_eq!(matrix.suite, SUITE.hash, "{REMEDY}");
     let row = |name: &str, breaks: &str, level| format!("{name} {breaks} {level}");
     let known = faults()
         .iter()
@@ -115,7 +110,7 @@ fn the_published_matrix_is_that_of_this_suite_and_this_server() {
 fn the_published_files_are_written_by_the_program() {
     assert_eq!(selftest::json(published()), PUBLISHED_JSON, "{REMEDY}");
     assert_eq!(selftest::markdown(published()), PUBLISHED_MARKDOWN, "{REMEDY}");
-    assert_eq!(selftest::kill_rate(&suite().hash), Some(published().kill_rate));
+    assert_eq!(selftest::kill_rate(&SUITE.hash), Some(published().kill_rate));
     assert_eq!(selftest::kill_rate("another suite"), None);
 }
 
@@ -171,25 +166,8 @@ fn the_readme_quotes_the_figures() {
     }
 }
 
-fn command() -> Command {
-    Command::cargo_bin("avp-conform").expect("the binary is built")
-}
-
-#[test]
-fn a_filter_that_selects_nothing_is_told() {
-    let output = command()
-        .args(["selftest", "--filter", "no-such-*"])
-        .output()
-        .expect("it runs");
-    assert_eq!(output.status.code(), Some(5));
-    assert!(String::from_utf8_lossy(&output.stderr).contains("no-such-*"));
-}
-
 #[test]
 fn only_json_and_markdown_can_be_written() {
-    let output = command()
-        .args(["selftest", "--report", "junit=-"])
-        .output()
-        .expect("it runs");
-    assert_eq!(output.status.code(), Some(2));
+    let (code, _, err) = ran(&["selftest", "--report", "junit=-"]);
+    assert_eq!(code, 2, "{err}");
 }

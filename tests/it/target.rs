@@ -4,68 +4,21 @@ use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use avp_conform::avp::Operation;
 use avp_conform::avp::server::{Options, Server};
 use avp_conform::http::Role;
+use avp_conform::record::load;
 use avp_conform::record::verdict::{RunVerdict, Verdict};
-use avp_conform::record::{CaseRecord, Record, load};
 use avp_conform::serve::Tls;
 
+use crate::support::http::{accept, answer, pass_on};
+use crate::support::program::{Done, program, reported};
+use crate::support::servers::{faulty, plain};
+
 const SEED: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
-
-/// What a run left behind.
-struct Done {
-    code: i32,
-    out: String,
-    record: Record,
-    took: Duration,
-}
-
-impl Done {
-    fn case(&self, id: &str) -> &CaseRecord {
-        self.record.cases.iter().find(|case| case.id == id).unwrap()
-    }
-
-    fn notes(&self) -> String {
-        self.record.notes.join("\n")
-    }
-}
-
-fn program() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_avp-conform"));
-    let ours = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
-    for name in ours.filter(|name| name.starts_with("AVP_")) {
-        command.env_remove(name);
-    }
-    command
-}
-
-fn run(options: &[&str]) -> Done {
-    let home = tempfile::tempdir().unwrap();
-    let report = home.path().join("report.json");
-    let started = Instant::now();
-    let output = program()
-        .args(options)
-        .arg("--report")
-        .arg(format!("json={}", report.display()))
-        .output()
-        .unwrap();
-    done(&output, &report, started.elapsed())
-}
-
-fn done(output: &Output, report: &Path, took: Duration) -> Done {
-    let out = [output.stdout.as_slice(), &output.stderr].concat();
-    let out = String::from_utf8_lossy(&out).into_owned();
-    Done {
-        code: output.status.code().unwrap_or(-1),
-        record: load(report).unwrap_or_else(|error| panic!("{error}: {out}")),
-        out,
-        took,
-    }
-}
 
 /// The command of a server that misbehaves on requests with a certain text in them.
 fn server(behaviour: &str, text: &str) -> String {
@@ -90,18 +43,14 @@ fn serve_behind_a_door() {
     };
     let text = std::env::var("TEXT").unwrap();
     let port: u16 = std::env::var("PORT").unwrap().parse().unwrap();
-    let server = Server::start(Options::default()).unwrap();
+    let server = plain();
     let listener = TcpListener::bind(("127.0.0.1", port)).unwrap();
-    for client in listener.incoming().flatten() {
+    accept(&listener, move |_, client| {
         let inside = TcpStream::connect(server.address()).unwrap();
-        let (mut from, mut to) = (inside.try_clone().unwrap(), client.try_clone().unwrap());
-        std::thread::spawn(move || {
-            let _ = std::io::copy(&mut from, &mut to);
-            let _ = to.shutdown(std::net::Shutdown::Both);
-        });
-        let (behaviour, text) = (behaviour.clone(), text.clone());
-        std::thread::spawn(move || pass(client, inside, &behaviour, &text));
-    }
+        let (from, to) = (inside.try_clone().unwrap(), client.try_clone().unwrap());
+        std::thread::spawn(move || pass_on(from, to));
+        pass(client, inside, &behaviour, &text);
+    });
 }
 
 fn pass(mut client: TcpStream, mut inside: TcpStream, behaviour: &str, text: &str) {
@@ -130,20 +79,17 @@ fn pass(mut client: TcpStream, mut inside: TcpStream, behaviour: &str, text: &st
                 }
             }
             Some("throttles") => {
-                let body = r#"{"error":"slow down"}"#;
-                let head =
-                    "HTTP/1.1 429 Too Many Requests\r\nRetry-After: 1\r\nContent-Type: application/json\r\n";
-                let _ = client
-                    .write_all(format!("{head}Content-Length: {}\r\n\r\n{body}", body.len()).as_bytes());
+                let fields = "retry-after: 1\r\ncontent-type: application/json\r\n";
+                let _ = client.write_all(&answer(
+                    "429 Too Many Requests",
+                    fields,
+                    r#"{"error":"slow down"}"#,
+                ));
                 continue;
             }
             Some("echoes") => {
                 let body = serde_json::json!({ "error": seen }).to_string();
-                let head = format!(
-                    "HTTP/1.1 400 Bad Request\r\nContent-Length: {}\r\n\r\n",
-                    body.len()
-                );
-                let _ = client.write_all((head + &body).as_bytes());
+                let _ = client.write_all(&answer("400 Bad Request", "", &body));
                 continue;
             }
             _ => {}
@@ -158,7 +104,7 @@ fn pass(mut client: TcpStream, mut inside: TcpStream, behaviour: &str, text: &st
 #[test]
 fn a_server_is_started_used_and_ended() {
     let command = server("serves", "-");
-    let done = run(&["--exec", &command, "--filter", "push/applied"]);
+    let done = reported(&["--exec", &command, "--filter", "push/applied"]);
     assert_eq!(
         (done.code, done.record.verdict),
         (0, RunVerdict::Conformant),
@@ -218,7 +164,7 @@ fn a_server_that_does_not_come_up_is_told_with_its_words() {
 #[test]
 fn the_case_that_ends_the_server_fails_and_the_others_go_on() {
     let command = server("dies", "remove-member");
-    let done = run(&[
+    let done = reported(&[
         "--exec",
         &command,
         "--filter",
@@ -253,7 +199,7 @@ fn the_case_that_ends_the_server_fails_and_the_others_go_on() {
 
 #[test]
 fn a_server_is_not_judged_in_anothers_place() {
-    let stranger = Server::start(Options::default()).unwrap();
+    let stranger = plain();
     let command = server("serves", "-");
     let arguments = [
         "--exec",
@@ -284,7 +230,7 @@ fn a_server_that_ends_while_its_port_is_answered_is_seen() {
     let door = server("leaves", "remove-member").replace("exec ", "");
     let command =
         format!("rm -f {flag}; FLAG={flag} {door} & while [ ! -e {flag} ]; do sleep 0.01; done; exit 5");
-    let done = run(&["--exec", &command, "--filter", "removal/in-one-step"]);
+    let done = reported(&["--exec", &command, "--filter", "removal/in-one-step"]);
     let guilty = done.case("removal/in-one-step");
     assert!(
         guilty
@@ -308,7 +254,7 @@ fn what_a_server_leaves_behind_is_told() {
         "setsid sh -c \"echo \\$\\$ >{}; {inner}\" & while :; do sleep 1; done",
         pid.display()
     );
-    let done = run(&["--exec", &command, "--filter", "push/applied"]);
+    let done = reported(&["--exec", &command, "--filter", "push/applied"]);
     let pid = std::fs::read_to_string(pid).unwrap();
     let ended = Command::new("kill").args(["-KILL", pid.trim()]).status().unwrap();
     assert!(ended.success(), "it went with the others");
@@ -343,7 +289,7 @@ fn a_server_does_not_outlive_a_harness_that_is_killed() {
 #[test]
 fn what_hangs_on_one_operation_is_not_waited_for_again_and_again() {
     let command = server("hangs", "/pull");
-    let done = run(&["--exec", &command, "--timeout", "2"]);
+    let done = reported(&["--exec", &command, "--timeout", "2"]);
     assert!(done.took < Duration::from_secs(45), "{:?}", done.took);
     let notes = done.notes();
     let given_up = notes.split_once("twice, with nothing else under way: ");
@@ -358,7 +304,7 @@ fn what_hangs_on_one_operation_is_not_waited_for_again_and_again() {
 
 #[test]
 fn a_target_that_throttles_for_good_is_given_up_soon() {
-    let done = run(&["--exec", &server("throttles", "/v1/"), "--timeout", "2"]);
+    let done = reported(&["--exec", &server("throttles", "/v1/"), "--timeout", "2"]);
     assert!(done.took < Duration::from_secs(30), "{:?}", done.took);
     assert!(done.notes().contains("throttles for good"), "{}", done.notes());
     assert_eq!(
@@ -396,7 +342,7 @@ fn an_interrupted_run_reports_what_was_done_and_leaves_nothing_behind() {
         assert!(status.success());
         child.wait().unwrap();
         let took = started.elapsed();
-        let done = done(&child.wait_with_output().unwrap(), &report, took);
+        let done = Done::of(&child.wait_with_output().unwrap(), &report, took);
         // A second, and what a busy machine adds.
         assert!(took < Duration::from_secs(4), "{signal}: {took:?}");
         assert_eq!(
@@ -423,7 +369,7 @@ fn an_interrupted_run_reports_what_was_done_and_leaves_nothing_behind() {
 
 #[test]
 fn what_the_budget_does_not_reach_is_an_error() {
-    let done = run(&[
+    let done = reported(&[
         "--rps",
         "20",
         "--budget",
@@ -445,7 +391,7 @@ fn what_the_budget_does_not_reach_is_an_error() {
 
 #[test]
 fn a_case_has_its_time() {
-    let done = run(&["--rps", "5", "--case-timeout", "1", "--filter", "push/applied"]);
+    let done = reported(&["--rps", "5", "--case-timeout", "1", "--filter", "push/applied"]);
     let case = done.case("push/applied");
     assert_eq!(case.verdict, Verdict::Error);
     assert!(
@@ -473,7 +419,7 @@ fn configured_headers_are_sent_and_never_shown() {
         options.push(file.to_str().unwrap());
         options.extend(["--header", "X-Typed: typed-hunter2"]);
         options.extend(show.then_some("--show-secrets"));
-        let done = run(&options);
+        let done = reported(&options);
         let json = serde_json::to_string(&done.record).unwrap();
         assert!(
             json.contains("X-Typed") || json.contains("x-typed"),
@@ -502,7 +448,7 @@ fn certificates_are_checked_unless_told_and_then_reports_say_so() {
         .unwrap();
     assert_eq!(strict.status.code(), Some(3));
     assert!(String::from_utf8_lossy(&strict.stderr).contains("certificate not trusted"));
-    let lax = run(&["--target", &url, "--filter", "push/applied", "--insecure"]);
+    let lax = reported(&["--target", &url, "--filter", "push/applied", "--insecure"]);
     assert_eq!(lax.code, 0, "{}", lax.out);
     assert!(lax.notes().contains("--insecure"), "{}", lax.notes());
 }
@@ -510,7 +456,7 @@ fn certificates_are_checked_unless_told_and_then_reports_say_so() {
 #[test]
 fn shards_join_into_the_whole() {
     let home = tempfile::tempdir().unwrap();
-    let server = Server::start(Options::default()).unwrap();
+    let server = plain();
     let url = server.url();
     let at = |name: &str| home.path().join(name).display().to_string();
     for shard in ["1/2", "2/2"] {
@@ -525,8 +471,8 @@ fn shards_join_into_the_whole() {
         .args(["merge", &at("2-2"), &at("1-2"), "--report", &whole])
         .output()
         .unwrap();
-    let merged = done(&output, Path::new(&at("whole")), Duration::ZERO);
-    let plain = run(&["--filter", "push"]);
+    let merged = Done::of(&output, Path::new(&at("whole")), Duration::ZERO);
+    let plain = reported(&["--filter", "push"]);
     let ids = |done: &Done| {
         done.record
             .cases
@@ -557,7 +503,7 @@ fn shards_join_into_the_whole() {
         .args(["merge", &at("2-2"), "--report", &whole])
         .output()
         .unwrap();
-    let partly = done(&partly, Path::new(&at("whole")), Duration::ZERO);
+    let partly = Done::of(&partly, Path::new(&at("whole")), Duration::ZERO);
     assert_eq!((partly.code, partly.record.verdict), (3, RunVerdict::Incomplete));
     assert!(
         partly.out.contains("\nincomplete without shard 1/2: http://"),
@@ -575,7 +521,7 @@ fn shards_join_into_the_whole() {
         ])
         .output()
         .unwrap();
-    let joined = done(&joined, Path::new(&at("late")), Duration::ZERO);
+    let joined = Done::of(&joined, Path::new(&at("late")), Duration::ZERO);
     assert_eq!((joined.code, ids(&joined)), (merged.code, ids(&merged)));
     assert!(!joined.out.contains("missing"), "{}", joined.out);
     let unseeded = program().args(["--shard", "1/2"]).output().unwrap();
@@ -600,7 +546,7 @@ fn a_shard_without_a_case_is_a_part_as_well() {
         ];
         let output = program().args(options).output().unwrap();
         let path = at(&shard.replace('/', "-"));
-        done(&output, Path::new(&path), Duration::ZERO)
+        Done::of(&output, Path::new(&path), Duration::ZERO)
     };
     let parts = [shard("1/2"), shard("2/2")];
     for part in &parts {
@@ -628,8 +574,8 @@ fn a_shard_without_a_case_is_a_part_as_well() {
 
 #[test]
 fn a_suite_that_is_repeated_meets_the_target_afresh() {
-    let server = Server::start(Options::default()).unwrap();
-    let done = run(&[
+    let server = plain();
+    let done = reported(&[
         "--target",
         &server.url(),
         "--repeat",
@@ -688,13 +634,8 @@ fn each_malformed_form_is_tried_on_a_repository_that_is_known_to_be_good() {
         "lengths-unchecked",
         "push-refused-but-stored",
     ] {
-        let fault = avp_conform::avp::server::find_fault(name).unwrap();
-        let server = Server::start(Options {
-            behaviour: avp_conform::serve::Behaviour::Faulty(fault),
-            ..Options::default()
-        })
-        .unwrap();
-        let done = run(&[
+        let server = faulty(name);
+        let done = reported(&[
             "--target",
             &server.url(),
             "--filter",

@@ -1,73 +1,50 @@
 //! TLS: whom the client trusts, and who it is.
 
-use std::io::{Read, Write};
-use std::net::TcpListener;
+use std::io::Write;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use avp_conform::http::{
     Client, ClientError, ClientOptions, Endpoint, Outcome, Request, Service, TlsOptions,
 };
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
-use rustls::crypto::ring;
-use rustls::server::WebPkiClientVerifier;
-use rustls::{RootCertStore, ServerConfig, ServerConnection, StreamOwned};
-use rustls_pki_types::PrivateKeyDer;
+use rcgen::{KeyPair, date_time_ymd};
+use rustls::{ServerConnection, StreamOwned};
+use tempfile::TempDir;
 
-/// An authority whose certificate lies in a file.
-struct Authority {
-    issuer: Issuer<'static, KeyPair>,
-    certificate: rcgen::Certificate,
-    files: tempfile::TempDir,
+use crate::support::certificates::{Authority, Identity, server_config};
+use crate::support::http::{answer, listen, read_head};
+
+/// An authority, and the files that a user has of it.
+struct Trusted {
+    authority: Authority,
+    files: TempDir,
 }
 
-/// A certificate and its key.
-struct Identity {
-    certificate: rcgen::Certificate,
-    key: KeyPair,
-}
+impl Trusted {
+    fn new() -> Trusted {
+        let (authority, files) = (Authority::new(), tempfile::tempdir().unwrap());
+        std::fs::write(files.path().join("ca.pem"), authority.certificate.pem()).unwrap();
+        Trusted { authority, files }
+    }
 
-impl Authority {
-    fn new() -> Authority {
-        let key = KeyPair::generate().unwrap();
-        let mut params = CertificateParams::new(vec![]).unwrap();
-        params.distinguished_name.push(DnType::CommonName, "An authority");
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let certificate = params.self_signed(&key).unwrap();
-        let files = tempfile::tempdir().unwrap();
-        std::fs::write(files.path().join("ca.pem"), certificate.pem()).unwrap();
-        Authority {
-            issuer: Issuer::new(params, key),
-            certificate,
-            files,
-        }
+    fn certify(&self, host: &str) -> Identity {
+        self.authority.certify(host, |_| {})
     }
 
     fn file(&self, name: &str) -> PathBuf {
         self.files.path().join(name)
     }
 
-    fn certify(&self, host: &str, change: impl FnOnce(&mut CertificateParams)) -> Identity {
-        let key = KeyPair::generate().unwrap();
-        let mut params = CertificateParams::new(vec![host.to_owned()]).unwrap();
-        change(&mut params);
-        Identity {
-            certificate: params.signed_by(&key, &self.issuer).unwrap(),
-            key,
-        }
-    }
-
     /// A certificate for us, in files.
     fn certify_client(&self) -> (PathBuf, PathBuf) {
-        let identity = self.certify("client", |_| {});
+        let identity = self.certify("client");
         let files = (self.file("client.pem"), self.file("client.key"));
         std::fs::write(&files.0, identity.certificate.pem()).unwrap();
         std::fs::write(&files.1, identity.key.serialize_pem()).unwrap();
         files
     }
 
-    fn trusting(&self) -> TlsOptions {
+    fn options(&self) -> TlsOptions {
         TlsOptions {
             cacert: Some(self.file("ca.pem")),
             ..TlsOptions::default()
@@ -76,45 +53,16 @@ impl Authority {
 }
 
 /// A server that says how it was reached; with an authority, it lets in only whom that has certified.
-fn serve(identity: Identity, clients: Option<&Authority>) -> Endpoint {
-    let config = Arc::new(config(identity, clients));
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let endpoint = Endpoint::parse(&format!("https://{}", listener.local_addr().unwrap())).unwrap();
-    std::thread::spawn(move || {
-        for stream in listener.incoming().flatten() {
-            let mut stream = StreamOwned::new(ServerConnection::new(config.clone()).unwrap(), stream);
-            while matches!(stream.read(&mut [0; 4096]), Ok(1..)) {
-                let known = stream.conn.peer_certificates().is_some();
-                let _ = write!(
-                    stream,
-                    "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{known}",
-                    known.to_string().len()
-                );
-            }
+fn serve(identity: &Identity, clients: Option<&Authority>) -> Endpoint {
+    let config = server_config(identity, clients);
+    let address = listen(move |_, stream| {
+        let mut stream = StreamOwned::new(ServerConnection::new(config.clone()).unwrap(), stream);
+        while read_head(&mut stream).is_some() {
+            let known = stream.conn.peer_certificates().is_some();
+            let _ = stream.write_all(&answer("200 OK", "", &known.to_string()));
         }
     });
-    endpoint
-}
-
-fn config(identity: Identity, clients: Option<&Authority>) -> ServerConfig {
-    let provider = Arc::new(ring::default_provider());
-    let builder = ServerConfig::builder_with_provider(provider.clone());
-    let builder = builder.with_safe_default_protocol_versions().unwrap();
-    let builder = match clients {
-        None => builder.with_no_client_auth(),
-        Some(authority) => {
-            let mut roots = RootCertStore::empty();
-            roots.add(authority.certificate.der().clone()).unwrap();
-            let verifier = WebPkiClientVerifier::builder_with_provider(roots.into(), provider)
-                .build()
-                .unwrap();
-            builder.with_client_cert_verifier(verifier)
-        }
-    };
-    let key = PrivateKeyDer::try_from(identity.key.serialize_der()).unwrap();
-    builder
-        .with_single_cert(vec![identity.certificate.der().clone()], key)
-        .unwrap()
+    Endpoint::parse(&format!("https://{address}")).unwrap()
 }
 
 /// What comes of two requests under the given trust: "200 true", "Tls: ...".
@@ -145,29 +93,29 @@ async fn ask(endpoint: Endpoint, tls: TlsOptions) -> String {
 
 #[tokio::test]
 async fn a_named_authority_is_trusted() {
-    let authority = Authority::new();
-    let endpoint = serve(authority.certify("127.0.0.1", |_| {}), None);
-    assert_eq!(ask(endpoint, authority.trusting()).await, "200 false");
+    let trusted = Trusted::new();
+    let endpoint = serve(&trusted.certify("127.0.0.1"), None);
+    assert_eq!(ask(endpoint, trusted.options()).await, "200 false");
 }
 
 #[tokio::test]
 async fn another_authority_is_not() {
-    let (authority, other) = (Authority::new(), Authority::new());
-    let endpoint = serve(authority.certify("127.0.0.1", |_| {}), None);
-    let message = ask(endpoint, other.trusting()).await;
+    let (trusted, other) = (Trusted::new(), Trusted::new());
+    let endpoint = serve(&trusted.certify("127.0.0.1"), None);
+    let message = ask(endpoint, other.options()).await;
     assert!(message.starts_with("Tls: certificate not trusted"), "{message}");
 }
 
 #[tokio::test]
 async fn expired_and_misplaced_certificates_are_refused_unless_all_are_taken() {
-    let authority = Authority::new();
-    let expired = authority.certify("127.0.0.1", |params| {
+    let trusted = Trusted::new();
+    let expired = trusted.authority.certify("127.0.0.1", |params| {
         (params.not_before, params.not_after) = (date_time_ymd(2001, 1, 1), date_time_ymd(2002, 1, 1));
     });
-    let elsewhere = authority.certify("elsewhere.example", |_| {});
+    let elsewhere = trusted.certify("elsewhere.example");
     for (identity, reason) in [(expired, "it has expired"), (elsewhere, "it is for another host")] {
-        let endpoint = serve(identity, None);
-        let message = ask(endpoint.clone(), authority.trusting()).await;
+        let endpoint = serve(&identity, None);
+        let message = ask(endpoint.clone(), trusted.options()).await;
         assert_eq!(message, format!("Tls: certificate not trusted: {reason}"));
         let anything = TlsOptions {
             insecure: true,
@@ -179,14 +127,14 @@ async fn expired_and_misplaced_certificates_are_refused_unless_all_are_taken() {
 
 #[tokio::test]
 async fn a_client_certificate_is_shown() {
-    let authority = Authority::new();
-    let endpoint = serve(authority.certify("127.0.0.1", |_| {}), Some(&authority));
+    let trusted = Trusted::new();
+    let endpoint = serve(&trusted.certify("127.0.0.1"), Some(&trusted.authority));
     let known = TlsOptions {
-        client_cert: Some(authority.certify_client()),
-        ..authority.trusting()
+        client_cert: Some(trusted.certify_client()),
+        ..trusted.options()
     };
     assert_eq!(ask(endpoint.clone(), known).await, "200 true");
-    let message = ask(endpoint, authority.trusting()).await;
+    let message = ask(endpoint, trusted.options()).await;
     assert_eq!(
         message,
         "Tls: the server ended TLS with the alert CertificateRequired"
@@ -195,9 +143,9 @@ async fn a_client_certificate_is_shown() {
 
 #[test]
 fn files_that_cannot_be_used_are_named() {
-    let authority = Authority::new();
-    let (certificate, key) = authority.certify_client();
-    let other_key = authority.file("other.key");
+    let trusted = Trusted::new();
+    let (certificate, key) = trusted.certify_client();
+    let other_key = trusted.file("other.key");
     std::fs::write(&other_key, KeyPair::generate().unwrap().serialize_pem()).unwrap();
     let with = |cacert, client_cert| {
         let tls = TlsOptions {
@@ -208,7 +156,7 @@ fn files_that_cannot_be_used_are_named() {
         let options = ClientOptions::new(Endpoint::parse("https://127.0.0.1:1").unwrap());
         Client::new(ClientOptions { tls, ..options }).err().unwrap()
     };
-    let ca = Some(authority.file("ca.pem"));
+    let ca = Some(trusted.file("ca.pem"));
     for (error, expected) in [
         (
             with(Some("/no/such/file".into()), None),

@@ -1,44 +1,23 @@
 //! The client against servers that behave, each in its own way.
 
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::time::Duration;
 
 use avp_conform::http::{Client, ClientOptions, Connections, Endpoint, Outcome, Request, Sent, Service};
+
+use crate::support::http::{Message, answer, listen};
 
 const LIMIT: Duration = Duration::from_secs(5);
 
 /// A server that hands each connection to `serve`, numbered from 0.
 fn server(serve: impl Fn(usize, TcpStream) + Send + Sync + 'static) -> Endpoint {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let endpoint = Endpoint::parse(&format!("http://{}/base", listener.local_addr().unwrap())).unwrap();
-    std::thread::spawn(move || {
-        let serve = std::sync::Arc::new(serve);
-        for (number, stream) in listener.incoming().map_while(Result::ok).enumerate() {
-            let serve = serve.clone();
-            std::thread::spawn(move || serve(number, stream));
-        }
-    });
-    endpoint
+    Endpoint::parse(&format!("http://{}/base", listen(serve))).unwrap()
 }
 
 /// One request, head and body; none at the end of the stream.
 fn receive(stream: &mut TcpStream) -> Option<String> {
-    let (mut got, mut byte) = (Vec::new(), [0]);
-    loop {
-        stream.read_exact(&mut byte).ok()?;
-        got.push(byte[0]);
-        let text = String::from_utf8_lossy(&got);
-        let Some((head, body)) = text.split_once("\r\n\r\n") else {
-            continue;
-        };
-        let length = head
-            .lines()
-            .find_map(|line| line.strip_prefix("content-length: "));
-        if body.len() >= length.map_or(0, |length| length.parse().unwrap()) {
-            return Some(text.into_owned());
-        }
-    }
+    Some(Message::read(stream)?.whole())
 }
 
 fn answering(answers: &'static [&'static str]) -> Endpoint {
@@ -227,11 +206,7 @@ async fn nobody_at_home() {
 fn echo() -> Endpoint {
     server(|_, mut stream| {
         while let Some(request) = receive(&mut stream) {
-            let _ = write!(
-                stream,
-                "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{request}",
-                request.len()
-            );
+            let _ = stream.write_all(&answer("200 OK", "", &request));
         }
     })
 }

@@ -1,21 +1,21 @@
 //! A client that is no harness: it sends what it is told, byte for byte, and reads what comes.
 
-use std::io::{Read, Write};
+use std::io::{BufReader, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
 use avp_conform::avp::Operation;
-use avp_conform::avp::server::{Options, Server, find_fault, find_variation};
-use avp_conform::serve::Behaviour;
+use avp_conform::avp::server::Server;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use ed25519_dalek::{Signer, SigningKey};
 use serde_json::{Value, json};
 
+use crate::support::http::Message;
+
 /// One keep-alive connection.
 pub(crate) struct Line {
-    stream: TcpStream,
-    unread: Vec<u8>,
+    stream: BufReader<TcpStream>,
 }
 
 /// One answer, head and body.
@@ -52,48 +52,21 @@ impl Line {
         stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
         stream.set_nodelay(true).unwrap();
         Line {
-            stream,
-            unread: Vec::new(),
+            stream: BufReader::new(stream),
         }
     }
 
     pub(crate) fn send(&mut self, bytes: &[u8]) {
-        self.stream.write_all(bytes).unwrap();
+        self.stream.get_mut().write_all(bytes).unwrap();
     }
 
     pub(crate) fn read(&mut self) -> Reply {
-        loop {
-            if let Some(end) = self.unread.windows(4).position(|window| window == b"\r\n\r\n") {
-                return self.read_body(end + 4);
-            }
-            self.more();
-        }
-    }
-
-    pub(crate) fn read_body(&mut self, start: usize) -> Reply {
-        let head = String::from_utf8(self.unread[..start].to_vec()).unwrap();
-        let length = head.to_ascii_lowercase().lines().find_map(|line| {
-            line.strip_prefix("content-length: ")
-                .map(|value| value.parse::<usize>().unwrap())
-        });
-        let end = start + length.expect("a content length");
-        while self.unread.len() < end {
-            self.more();
-        }
-        let body = self.unread[start..end].to_vec();
-        self.unread.drain(..end);
+        let answer = Message::read(&mut self.stream).expect("a whole answer");
         Reply {
-            status: head[9..12].parse().unwrap(),
-            head,
-            body,
+            status: answer.second_word().parse().unwrap(),
+            head: answer.head,
+            body: answer.body,
         }
-    }
-
-    pub(crate) fn more(&mut self) {
-        let mut piece = [0; 65536];
-        let count = self.stream.read(&mut piece).expect("an answer");
-        assert_ne!(count, 0, "the connection ended early");
-        self.unread.extend_from_slice(&piece[..count]);
     }
 
     pub(crate) fn ask(&mut self, method: &str, path: &str, headers: &str, body: &[u8]) -> Reply {
@@ -179,10 +152,6 @@ pub(crate) fn pushing(repo: &str, expected: i64, version: i64) -> Value {
     json!({ "repoId": repo, "envelope": envelope(repo, version, 1), "expectedPayloadVersion": expected })
 }
 
-pub(crate) fn plain() -> Server {
-    Server::start(Options::default()).unwrap()
-}
-
 pub(crate) fn created(line: &mut Line, repo: &str, seed: u8) -> Member {
     let owner = member(line, seed);
     let reply = line.post("/v1/repos", &owner.token, &creation(repo, &owner.id));
@@ -195,15 +164,6 @@ pub(crate) fn pull(line: &mut Line, repo: &str, token: &str) -> Value {
     let reply = line.post(&Operation::Pull.path(repo, ""), token, &body);
     assert_eq!(reply.status, 200, "{}", reply.json());
     reply.json()
-}
-
-pub(crate) fn varied(name: &str) -> Server {
-    let behaviour = Behaviour::Varied(find_variation(name).expect(name));
-    Server::start(Options {
-        behaviour,
-        ..Options::default()
-    })
-    .unwrap()
 }
 
 /// The answer to a push of version 2 on a fresh repository, by a client that reads any framing.
@@ -251,14 +211,4 @@ pub(crate) async fn any_post(server: &Server, path: &str, token: &str, body: &Va
         .unwrap();
     let answer = sender.send_request(request).await.unwrap();
     serde_json::from_slice(&answer.into_body().collect().await.unwrap().to_bytes()).unwrap()
-}
-
-/// A server with one fault.
-pub(crate) fn faulty(name: &str) -> Server {
-    let behaviour = Behaviour::Faulty(find_fault(name).expect(name));
-    Server::start(Options {
-        behaviour,
-        ..Options::default()
-    })
-    .unwrap()
 }

@@ -6,7 +6,8 @@ use std::time::Duration;
 use avp_conform::avp::server::{Options, Server};
 use serde_json::json;
 
-use super::client::{Line, bearer, created, plain};
+use super::client::{Line, bearer, created};
+use crate::support::servers::plain;
 
 #[test]
 fn a_connection_survives_an_early_error() {

@@ -3,7 +3,8 @@
 use avp_conform::avp::server::variations;
 use serde_json::{Value, json};
 
-use super::client::{Line, created, entry, faulty, member, plain, pull, push_once, pushing, varied};
+use super::client::{Line, created, entry, member, pull, push_once, pushing};
+use crate::support::servers::{faulty, plain, varied};
 
 #[test]
 fn every_variation_lets_a_client_do_its_work() {

@@ -11,8 +11,10 @@ use std::net::SocketAddr;
 use avp_conform::avp::Operation;
 use avp_conform::avp::server::{Options, Server, StartError};
 use avp_conform::serve::Tls;
-use client::{Line, bearer, created, creation, entry, envelope, member, plain, pull, pushing};
+use client::{Line, bearer, created, creation, entry, envelope, member, pull, pushing};
 use serde_json::json;
+
+use crate::support::servers::plain;
 
 #[test]
 fn a_repository_lives_from_creation_to_removal() {

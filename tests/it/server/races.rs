@@ -3,7 +3,8 @@
 use avp_conform::avp::server::Server;
 use serde_json::{Value, json};
 
-use super::client::{Line, Member, created, creation, entry, envelope, faulty, member, pull, pushing};
+use super::client::{Line, Member, created, creation, entry, envelope, member, pull, pushing};
+use crate::support::servers::faulty;
 
 /// Does something in several threads at once.
 fn at_once(count: u8, act: impl Fn(u8) -> Value + Sync) -> Vec<Value> {

@@ -2,40 +2,37 @@
 
 use std::collections::BTreeMap;
 
-use avp_conform::avp::Operation;
-use avp_conform::catalogue::Level;
+use avp_conform::avp::{Operation, V0_4, catalogue};
+use avp_conform::catalogue::{Level, Requirement};
 use avp_conform::http::{Answer, Body, Exchange, Failure, FailureKind, Outcome, Request, Role, Service};
 use avp_conform::record::verdict::{RunVerdict, Verdict};
 use avp_conform::record::{
     CaseRecord, CheckRecord, FORMAT, Record, RequirementRecord, Stopped, Suite, Summary, Tool,
 };
 
-use super::requirements::REQUIREMENTS;
-
 const REPO: &str = "avp%2F5f3a%2Bpush";
 const KEY: &str = "Y29uZm9ybWFuY2UgaGFybmVzcyBwdWJsaWMga2V5ISE=";
 
-/// Topic, title, operation and section of the cases; each requirement of the section gets a case per title.
-const TOPICS: [(&str, &str, Operation); 11] = [
-    ("2", "codec", Operation::CreateRepo),
-    ("3", "login", Operation::Token),
-    ("4", "verbatim", Operation::Pull),
-    ("5", "payload", Operation::Pull),
-    ("5.1", "policy", Operation::Push),
-    ("6", "push", Operation::Push),
-    ("7", "limits", Operation::AddMember),
-    ("8", "discovery", Operation::Discovery),
-    ("9", "binding", Operation::FetchMemberKey),
-    ("10", "invariants", Operation::RemoveMember),
-    ("12", "transport", Operation::Challenge),
+/// Section, topic and operation of the cases, and how many requirements of the section they are about, from its first on:
+/// another one in the catalogue changes nothing here.
+const TOPICS: [(&str, &str, Operation, usize); 10] = [
+    ("2", "codec", Operation::CreateRepo, 5),
+    ("3", "login", Operation::Token, 15),
+    ("4", "verbatim", Operation::Pull, 1),
+    ("5.1", "policy", Operation::Push, 5),
+    ("6", "push", Operation::Push, 22),
+    ("7", "limits", Operation::AddMember, 6),
+    ("8", "discovery", Operation::Discovery, 1),
+    ("9", "binding", Operation::FetchMemberKey, 1),
+    ("10", "invariants", Operation::RemoveMember, 5),
+    ("12", "transport", Operation::Challenge, 1),
 ];
 const VARIANTS: [&str; 3] = ["by-the-rule", "after-a-rotation", "for-a-second-member"];
 
 /// A server that keeps everything: three cases for each requirement, and no exchange more than needed.
 pub(crate) fn conformant() -> Record {
-    let cases: Vec<_> = REQUIREMENTS
-        .iter()
-        .flat_map(|row| VARIANTS.map(|variant| case(row, variant)))
+    let cases: Vec<_> = requirements()
+        .flat_map(|requirement| VARIANTS.map(|variant| case(requirement, variant)))
         .collect();
     let mut record = Record {
         format: FORMAT,
@@ -52,7 +49,7 @@ pub(crate) fn conformant() -> Record {
         target: "http://localhost:8787".into(),
         idp: None,
         exec: None,
-        spec: avp_conform::avp::V0_4,
+        spec: V0_4,
         seed: "5f3a90c1".into(),
         generation: 0,
         strict: false,
@@ -235,9 +232,8 @@ pub(crate) fn tally(record: &mut Record) {
             }
         }
     }
-    record.requirements = REQUIREMENTS
-        .iter()
-        .map(|row| requirement(row, verdicts.remove(row.0)))
+    record.requirements = requirements()
+        .map(|requirement| recorded(requirement, verdicts.remove(&requirement.id)))
         .collect();
     record.summary = Summary::of(record.cases.iter().map(|case| case.verdict));
     let open = |verdict| matches!(verdict, Verdict::Fail | Verdict::Blocked | Verdict::Error);
@@ -252,8 +248,15 @@ pub(crate) fn tally(record: &mut Record) {
     };
 }
 
-fn requirement(row: &(&str, Level, &str), found: Option<(Verdict, Vec<String>)>) -> RequirementRecord {
-    let (id, level, text) = *row;
+/// The requirements that the cases are about.
+fn requirements() -> impl Iterator<Item = &'static Requirement> {
+    TOPICS.into_iter().flat_map(|(section, _, _, count)| {
+        let server = catalogue().server(V0_4);
+        server.filter(move |it| it.section() == section).take(count)
+    })
+}
+
+fn recorded(requirement: &Requirement, found: Option<(Verdict, Vec<String>)>) -> RequirementRecord {
     let (verdict, cases) = found.unwrap_or((Verdict::Blocked, Vec::new()));
     let reason = match verdict {
         Verdict::Blocked => Some("every case that looks at it needs a login, and none succeeded".into()),
@@ -261,9 +264,9 @@ fn requirement(row: &(&str, Level, &str), found: Option<(Verdict, Vec<String>)>)
         _ => None,
     };
     RequirementRecord {
-        id: id.into(),
-        level,
-        text: text.into(),
+        id: requirement.id.clone(),
+        level: requirement.level,
+        text: requirement.text.clone(),
         verdict,
         reason,
         known: None,
@@ -271,10 +274,10 @@ fn requirement(row: &(&str, Level, &str), found: Option<(Verdict, Vec<String>)>)
     }
 }
 
-fn case(row: &(&str, Level, &str), variant: &str) -> CaseRecord {
-    let (id, _, text) = *row;
+fn case(requirement: &Requirement, variant: &str) -> CaseRecord {
+    let (id, text) = (requirement.id.as_str(), &requirement.text);
     let (section, number) = id["AVP-".len()..].split_once('-').unwrap();
-    let (_, topic, operation) = TOPICS.into_iter().find(|(known, ..)| *known == section).unwrap();
+    let (_, topic, operation, _) = TOPICS.into_iter().find(|(known, ..)| *known == section).unwrap();
     let place = VARIANTS.iter().position(|known| *known == variant).unwrap();
     let line = 11 + number.parse::<usize>().unwrap() * 9 + place;
     CaseRecord {

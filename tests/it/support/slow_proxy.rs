@@ -8,6 +8,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{sleep, spawn};
 use std::time::{Duration, Instant};
 
+use super::http;
+
+/// Header fields of an answer 429.
+const TOO_MANY: &str = "retry-after: 1\r\ncontent-type: application/json\r\n";
+
 /// What a proxy does to those who use it.
 #[derive(Clone, Copy)]
 pub(crate) enum Conduct {
@@ -135,10 +140,7 @@ impl State {
                 second.1 += 1;
                 if second.1 > most {
                     let body = r#"{"error":"too many requests","code":"quota_exceeded"}"#;
-                    let head = "HTTP/1.1 429 Too Many Requests\r\nRetry-After: 1\r\nContent-Type: application/json\r\n";
-                    client.write_all(
-                        format!("{head}Content-Length: {}\r\n\r\n{body}", body.len()).as_bytes(),
-                    )?;
+                    client.write_all(&http::answer("429 Too Many Requests", TOO_MANY, body))?;
                     return Ok(false);
                 }
             }
@@ -177,7 +179,7 @@ fn path_of(request: &[u8]) -> String {
     String::from_utf8_lossy(line).into_owned()
 }
 
-/// One request with its body. What is behind it stays in `pending`. None at the end, and what is no request comes as it is.
+/// One request with its body, byte for byte: a proxy passes on what is no HTTP too. What is behind it stays in `pending`. None at the end, and what is no request comes as it is.
 fn read_request(client: &mut TcpStream, pending: &mut Vec<u8>) -> io::Result<Option<Vec<u8>>> {
     let mut buffer = [0; 65536];
     loop {

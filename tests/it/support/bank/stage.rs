@@ -7,6 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use crate::support::http::{Message, read_head};
+
 /// A hostile server at work.
 pub(crate) struct Running {
     scheme: &'static str,
@@ -101,30 +103,26 @@ fn report_stranger(visit: &mut Visit) {
 impl Visit {
     /// Reads a request with its body. None once the client has gone.
     pub(crate) fn request(&mut self) -> Option<String> {
-        let head = self.request_head()?;
-        let length = head
-            .lines()
-            .find_map(|line| line.strip_prefix("content-length: "));
-        let mut body = vec![0; length.map_or(0, |text| text.parse().unwrap())];
-        self.stream.read_exact(&mut body).ok()?;
-        Some(head + &String::from_utf8_lossy(&body))
+        let request = Message::read(&mut self.stream)?;
+        self.look(&request.head);
+        Some(request.whole())
     }
 
     /// Reads a request up to its body.
     pub(crate) fn request_head(&mut self) -> Option<String> {
-        let (mut head, mut byte) = (Vec::new(), [0]);
-        while !head.ends_with(b"\r\n\r\n") {
-            self.stream.read_exact(&mut byte).ok()?;
-            head.push(byte[0]);
-        }
-        let head = String::from_utf8_lossy(&head).into_owned();
+        let head = read_head(&mut self.stream)?;
+        self.look(&head);
+        Some(head)
+    }
+
+    /// Notes what no request to this server may hold.
+    fn look(&self, head: &str) {
         if head.to_lowercase().contains("\r\ncookie:") {
             self.trespass("a cookie came back".to_owned());
         }
         if head.contains("/redirected") {
             self.trespass("a redirect was followed".to_owned());
         }
-        Some(head)
     }
 
     /// Sends bytes; whether the client took them.

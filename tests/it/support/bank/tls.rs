@@ -1,15 +1,15 @@
 //! Servers that are hostile, or hapless, in TLS.
 
 use std::io::Write;
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::LazyLock;
 
-use rcgen::{BasicConstraints, Certificate, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
-use rustls::crypto::ring;
-use rustls::{ServerConfig, ServerConnection, StreamOwned};
-use rustls_pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use rcgen::{CertificateParams, KeyPair, date_time_ymd};
+use rustls::{ServerConnection, StreamOwned};
 
 use super::{Hostile, Visit, http, https};
+use crate::support::certificates::{Authority, Identity, server_config};
 
 const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}";
 
@@ -66,58 +66,46 @@ pub(crate) fn targets() -> Vec<Hostile> {
 
 /// The file with the certificate of our authority.
 pub(crate) fn authority() -> &'static Path {
-    static FILE: OnceLock<PathBuf> = OnceLock::new();
-    FILE.get_or_init(|| {
+    static FILE: LazyLock<PathBuf> = LazyLock::new(|| {
         let name = format!("authority-{}.pem", std::process::id());
         let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-        std::fs::write(&file, &issuer().0).unwrap();
+        std::fs::write(&file, AUTHORITY.certificate.pem()).unwrap();
         file
+    });
+    &FILE
+}
+
+static AUTHORITY: LazyLock<Authority> = LazyLock::new(Authority::new);
+
+type Show = fn() -> Identity;
+
+fn good() -> Identity {
+    AUTHORITY.certify("127.0.0.1", |_| {})
+}
+
+fn expired() -> Identity {
+    AUTHORITY.certify("127.0.0.1", |params| {
+        (params.not_before, params.not_after) = (date_time_ymd(2001, 1, 1), date_time_ymd(2002, 1, 1));
     })
 }
 
-/// Our authority: its certificate in PEM, and what signs.
-fn issuer() -> &'static (String, Issuer<'static, KeyPair>) {
-    static ISSUER: OnceLock<(String, Issuer<'static, KeyPair>)> = OnceLock::new();
-    ISSUER.get_or_init(|| {
-        let key = KeyPair::generate().unwrap();
-        let mut params = CertificateParams::new(vec![]).unwrap();
-        params
-            .distinguished_name
-            .push(DnType::CommonName, "The bank's authority");
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let pem = params.self_signed(&key).unwrap().pem();
-        (pem, Issuer::new(params, key))
+fn not_yet() -> Identity {
+    AUTHORITY.certify("127.0.0.1", |params| {
+        params.not_before = date_time_ymd(3001, 1, 1)
     })
 }
 
-type Show = fn(&KeyPair) -> Certificate;
-
-fn params(host: &str) -> CertificateParams {
-    CertificateParams::new(vec![host.to_owned()]).unwrap()
+fn wrong_host() -> Identity {
+    AUTHORITY.certify("elsewhere.example", |_| {})
 }
 
-fn good(key: &KeyPair) -> Certificate {
-    params("127.0.0.1").signed_by(key, &issuer().1).unwrap()
-}
-
-fn expired(key: &KeyPair) -> Certificate {
-    let mut params = params("127.0.0.1");
-    (params.not_before, params.not_after) = (date_time_ymd(2001, 1, 1), date_time_ymd(2002, 1, 1));
-    params.signed_by(key, &issuer().1).unwrap()
-}
-
-fn not_yet(key: &KeyPair) -> Certificate {
-    let mut params = params("127.0.0.1");
-    params.not_before = date_time_ymd(3001, 1, 1);
-    params.signed_by(key, &issuer().1).unwrap()
-}
-
-fn wrong_host(key: &KeyPair) -> Certificate {
-    params("elsewhere.example").signed_by(key, &issuer().1).unwrap()
-}
-
-fn self_signed(key: &KeyPair) -> Certificate {
-    params("127.0.0.1").self_signed(key).unwrap()
+fn self_signed() -> Identity {
+    let key = KeyPair::generate().unwrap();
+    let params = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
+    Identity {
+        certificate: params.self_signed(&key).unwrap(),
+        key,
+    }
 }
 
 /// Shakes hands, and answers what is asked.
@@ -128,22 +116,9 @@ fn shake(visit: &mut Visit, show: Show) {
 }
 
 /// A TLS stream from which a request has been read, if it comes so far.
-fn shaken(visit: &mut Visit, show: Show) -> Option<StreamOwned<ServerConnection, std::net::TcpStream>> {
-    let connection = ServerConnection::new(server_config(show)).unwrap();
+fn shaken(visit: &mut Visit, show: Show) -> Option<StreamOwned<ServerConnection, TcpStream>> {
+    let connection = ServerConnection::new(server_config(&show(), None)).unwrap();
     let mut stream = StreamOwned::new(connection, visit.stream.try_clone().unwrap());
     let read = std::io::Read::read(&mut stream, &mut [0; 4096]);
     read.is_ok_and(|count| count > 0).then_some(stream)
-}
-
-fn server_config(show: Show) -> Arc<ServerConfig> {
-    let key = KeyPair::generate().unwrap();
-    let chain = vec![show(&key).der().clone()];
-    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
-    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(chain, key)
-        .unwrap();
-    Arc::new(config)
 }

@@ -1,0 +1,41 @@
+//! Runs in this process, and the records that they leave behind.
+
+use std::sync::Arc;
+
+use avp_conform::case::selection::{Filter, plan};
+use avp_conform::http::Service;
+use avp_conform::judge::Transport;
+use avp_conform::record::Record;
+use avp_conform::run::{Jobs, RACE_TIME, Run, RunInfo, run};
+use avp_conform::serve::Behaviour;
+use avp_conform::session::RunContext;
+
+use super::servers;
+use super::suite::{SUITE, context};
+
+/// A run against a server that behaves so; no filter selects the whole suite.
+pub(crate) fn against(behaviour: Behaviour, filters: &[&str]) -> Record {
+    let (server, foreign) = (servers::start(behaviour), servers::plain());
+    record(context(&server.url(), &foreign), filters)
+}
+
+/// A run by a context.
+pub(crate) fn record(context: RunContext, filters: &[&str]) -> Record {
+    let filter = |text: &&str| Filter::parse(text).unwrap_or_else(|error| panic!("{text}: {error}"));
+    let filters: Vec<Filter> = filters.iter().map(filter).collect();
+    let plan = Run {
+        suite: Arc::clone(&SUITE),
+        selected: plan(&SUITE, &filters, context.spec, context.slow),
+        heading: RunInfo {
+            target: context.client.endpoint(Service::Vault).to_string(),
+            filters: filters.iter().map(ToString::to_string).collect(),
+            ..RunInfo::default()
+        },
+        target: Arc::new(context),
+        transport: Transport::Loopback,
+        jobs: Jobs::Exactly(16),
+        races: RACE_TIME,
+    };
+    let runtime = tokio::runtime::Runtime::new().unwrap_or_else(|error| panic!("{error}"));
+    runtime.block_on(run(&plan, |_| {}))
+}
