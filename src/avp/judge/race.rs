@@ -17,12 +17,22 @@ use crate::avp::Operation;
 use crate::avp::outcome::AnswerClass;
 use crate::avp::repo_state::{RepoState, member_id};
 
-/// More requests than these are not put in order.
-const MOST_RUNNERS: usize = 16;
-/// So many different states are told apart: eight who add one member make nine.
-const MOST_STATES: usize = 256;
-/// So many pairs of what is done and what is stored are looked at.
-const MOST_NODES: usize = 200_000;
+/// How far a search goes. Beyond that nothing is known, neither that there is an order nor that there is none.
+#[derive(Debug, Clone, Copy)]
+struct Bounds {
+    /// More requests than these are not put in order.
+    runners: usize,
+    /// So many different states are told apart: eight who add one member make nine.
+    states: usize,
+    /// So many pairs of what is done and what is stored are looked at.
+    nodes: usize,
+}
+
+const BOUNDS: Bounds = Bounds {
+    runners: 16,
+    states: 256,
+    nodes: 200_000,
+};
 
 /// One request of a race.
 pub(super) struct Runner<'a> {
@@ -136,10 +146,15 @@ pub(super) enum Orders {
 
 /// Every state that some order of the requests leads to, in which each got the answer that it got.
 pub(super) fn orders(before: Option<&RepoState>, runners: &[Runner<'_>]) -> Orders {
-    if runners.len() > MOST_RUNNERS {
+    orders_within(BOUNDS, before, runners)
+}
+
+fn orders_within(bounds: Bounds, before: Option<&RepoState>, runners: &[Runner<'_>]) -> Orders {
+    if runners.len() > bounds.runners {
         return Orders::Untold;
     }
     let mut search = Search {
+        bounds,
         runners,
         before,
         states: Vec::new(),
@@ -157,6 +172,7 @@ pub(super) fn orders(before: Option<&RepoState>, runners: &[Runner<'_>]) -> Orde
 type Done = usize;
 
 struct Search<'a> {
+    bounds: Bounds,
     runners: &'a [Runner<'a>],
     before: Option<&'a RepoState>,
     /// Every state that was met; elsewhere they are named by their place here.
@@ -188,7 +204,7 @@ impl Search<'_> {
                     }
                 }
             }
-            if self.nodes > MOST_NODES {
+            if self.nodes > self.bounds.nodes {
                 return None;
             }
         }
@@ -251,7 +267,7 @@ impl Search<'_> {
         if let Some(at) = self.states.iter().position(known) {
             return Some(at);
         }
-        if self.states.len() >= MOST_STATES {
+        if self.states.len() >= self.bounds.states {
             return None;
         }
         self.states.push(state);
@@ -936,10 +952,22 @@ mod tests {
     #[test]
     fn too_many_to_try_is_not_the_same_as_none() {
         let (pull, saw) = (json!({}), AnswerClass::Granted(Arc::new(json!({}))));
-        let runners: Vec<Runner<'_>> = (0..=MOST_RUNNERS)
+        let runners: Vec<Runner<'_>> = (0..=BOUNDS.runners)
             .map(|_| runner("A", Operation::Pull, &pull, &saw))
             .collect();
         assert_eq!(orders(Some(&state()), &runners), Orders::Untold);
+        // Two pushes of which one can have been applied: three states, met in two steps.
+        let (one, two, applied) = (push("one"), push("two"), granted(2));
+        let pushes = [&one, &two].map(|request| runner("A", Operation::Push, request, &applied));
+        assert_eq!(orders(Some(&state()), &pushes), Orders::Ends(Vec::new()));
+        for (states, nodes) in [(2, BOUNDS.nodes), (BOUNDS.states, 1)] {
+            let bounds = Bounds {
+                states,
+                nodes,
+                ..BOUNDS
+            };
+            assert_eq!(orders_within(bounds, Some(&state()), &pushes), Orders::Untold);
+        }
     }
 
     #[test]
@@ -1063,9 +1091,13 @@ mod tests {
             json!({"removedMemberId": who, "newKeyEpoch": version, "rewrappedMembers": stays,
                 "rotatedEnvelope": {"payloadVersion": version, "keyEpoch": version, "mark": mark}})
         };
+        let created = |owner: &str| {
+            json!({"manifest": {"repoId": "r", "schemeId": "s", "keyEpoch": 1, "payloadVersion": 1,
+                "members": [entry(owner, 1)]}, "initialEnvelope": {"payloadVersion": 1, "mark": mark}})
+        };
         let mut rotation = pushed(1, 2);
         rotation["rotatedMembers"] = json!([entry("A", 2), entry("B", 2)]);
-        match kind % 10 {
+        match kind {
             0 => ("A", Operation::Push, pushed(1, 1)),
             1 => ("B", Operation::Push, pushed(1, 1)),
             2 => ("C", Operation::Push, pushed(2, 1)),
@@ -1075,7 +1107,9 @@ mod tests {
             6 => ("C", Operation::AddMember, json!({"member": entry("D", 1)})),
             7 => ("A", Operation::RemoveMember, removal("B", &["A"], 2)),
             8 => ("B", Operation::RemoveMember, removal("A", &["B", "C"], 3)),
-            _ => ("B", Operation::Pull, json!({"knownPayloadVersion": 0})),
+            9 => ("B", Operation::Pull, json!({"knownPayloadVersion": 0})),
+            10 => ("A", Operation::CreateRepo, created("A")),
+            _ => ("B", Operation::CreateRepo, created("B")),
         }
     }
 
@@ -1096,25 +1130,32 @@ mod tests {
     }
 
     proptest::proptest! {
-        #![proptest_config(proptest::prelude::ProptestConfig::with_cases(400))]
+        #![proptest_config(proptest::prelude::ProptestConfig::with_cases(2000))]
 
+        /// The search, which looks at each state once and lets some requests come at once, against every order without either.
+        /// They share what one request makes of a state, and nothing else.
         #[test]
         fn the_search_finds_what_trying_every_order_finds(
-            kinds in proptest::collection::vec(0_u8..10, 1..=5),
+            is_there in proptest::bool::weighted(0.8),
+            kinds in proptest::collection::vec(0_u8..12, 1..=5),
             choices in proptest::collection::vec(0_usize..1000, 5),
             wrong in proptest::option::of((0_usize..5, 0_usize..1000)),
+            (states, nodes) in (1_usize..8, 1_usize..40),
         ) {
+            let before = is_there.then(state);
+            let before = before.as_ref();
             let requests: Vec<_> = kinds.iter().enumerate().map(|(mark, kind)| request(*kind, mark)).collect();
             // The answers of a server that does one thing after the other, each as it may be, and perhaps a wrong one.
-            let mut now = Some(state());
+            let mut now = before.cloned();
             let mut readings = Vec::new();
             for ((caller, operation, request), choice) in requests.iter().zip(&choices) {
-                let fits = |reading: &AnswerClass| {
-                    !outcomes(now.as_ref(), Some(&state()), &runner(caller, *operation, request, reading)).is_empty()
+                let after = |reading: &AnswerClass| {
+                    outcomes(now.as_ref(), before, &runner(caller, *operation, request, reading))
                 };
-                let fitting: Vec<AnswerClass> = answers(*operation, now.as_ref()).into_iter().filter(fits).collect();
+                let all = answers(*operation, now.as_ref());
+                let fitting: Vec<&AnswerClass> = all.iter().filter(|reading| !after(reading).is_empty()).collect();
                 let reading = fitting[choice % fitting.len()].clone();
-                let next = outcomes(now.as_ref(), Some(&state()), &runner(caller, *operation, request, &reading));
+                let next = after(&reading);
                 now = next[choice % next.len()].clone();
                 readings.push(reading);
             }
@@ -1127,12 +1168,17 @@ mod tests {
                 .zip(&readings)
                 .map(|((caller, operation, request), reading)| runner(caller, *operation, request, reading))
                 .collect();
-            let (found, tried) = (ends(Some(&state()), &runners), tried(Some(&state()), &runners));
+            let (found, tried) = (ends(before, &runners), tried(before, &runners));
             let all_in = |some: &[Option<RepoState>], others: &[Option<RepoState>]| {
                 some.iter().all(|end| others.iter().any(|other| same(end.as_ref(), other.as_ref())))
             };
             proptest::prop_assert!(all_in(&found, &tried) && all_in(&tried, &found), "{found:?}\n{tried:?}");
             proptest::prop_assert!(wrong.is_some() || !found.is_empty());
+            // Who may not look so far says so, and never that there is no order, or another one.
+            let bounds = Bounds { states, nodes, ..BOUNDS };
+            if let Orders::Ends(ends) = orders_within(bounds, before, &runners) {
+                proptest::prop_assert_eq!(ends, found);
+            }
         }
     }
 }
