@@ -6,8 +6,8 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use avp_conform::record::verdict::Verdict;
-use avp_conform::record::{CaseRecord, Record, diff, load, merge};
-use avp_conform::report::{Destination, Format, Sources, Verbosity, View, diff_text, render};
+use avp_conform::record::{CaseRecord, Record, diff, merge};
+use avp_conform::report::{Format, Sources, Verbosity, View, diff_text, render};
 
 use crate::support::fixture;
 
@@ -292,22 +292,6 @@ fn what_got_better_is_no_regression() {
         diff_text(&same, &View::default()),
         "no regressions: still incomplete: http://localhost:8787\n"
     );
-}
-
-#[test]
-fn a_stored_report_is_read_back() {
-    let home = tempfile::tempdir().unwrap();
-    let path = home.path().join("a/report.json");
-    let output = format!("json={}", path.display())
-        .parse::<Destination>()
-        .unwrap()
-        .open()
-        .unwrap();
-    let record = fixture::many_grouped();
-    output
-        .write(&render(Format::Json, &record, &View::default()))
-        .unwrap();
-    assert_eq!(load(&path).unwrap(), record);
 }
 
 /// A record with the cases of which the place leaves a remainder, as a shard would leave it.

@@ -1,18 +1,9 @@
 //! Deviations that show in connections or under concurrency.
 
-use avp_conform::avp::server::variations;
 use serde_json::{Value, json};
 
-use super::client::{Line, created, entry, member, pull, push_once, pushing};
-use crate::support::servers::{faulty, plain, varied};
-
-#[test]
-fn every_variation_lets_a_client_do_its_work() {
-    for variation in variations() {
-        let answer = push_once(&varied(variation.name));
-        assert_eq!(answer["accepted"], true, "{}: {answer}", variation.name);
-    }
-}
+use super::client::{Line, created, pushing};
+use crate::support::servers::{faulty, plain};
 
 /// How many of eight pushes at once are applied, over several rounds.
 fn applied_at_once(server: &avp_conform::avp::server::Server, rounds: i64) -> Vec<usize> {
@@ -47,28 +38,6 @@ fn the_wide_race_lets_several_pushes_apply() {
     let server = faulty("push-race-wide");
     assert!(applied_at_once(&server, 3).iter().any(|count| *count > 1));
     assert!(server.fired("push-race-wide") > 0);
-}
-
-#[test]
-fn members_added_at_once_are_all_there() {
-    let server = plain();
-    let owner = created(&mut Line::to(&server), "r", 1);
-    std::thread::scope(|scope| {
-        for seed in 10..30 {
-            let (server, owner) = (&server, &owner);
-            scope.spawn(move || {
-                let mut line = Line::to(server);
-                let new = member(&mut line, seed);
-                let body = json!({ "repoId": "r", "member": entry(&new.id, 1) });
-                assert_eq!(
-                    line.post("/v1/repos/r/add-member", &owner.token, &body).status,
-                    200
-                );
-            });
-        }
-    });
-    let members = pull(&mut Line::to(&server), "r", &owner.token)["manifest"]["members"].clone();
-    assert_eq!(members.as_array().unwrap().len(), 21);
 }
 
 #[test]

@@ -6,11 +6,7 @@ mod connections;
 mod deviations;
 mod races;
 
-use std::net::SocketAddr;
-
 use avp_conform::avp::Operation;
-use avp_conform::avp::server::{Options, Server, StartError};
-use avp_conform::serve::Tls;
 use client::{Line, bearer, created, creation, entry, envelope, member, pull, pushing};
 use serde_json::json;
 
@@ -74,31 +70,6 @@ fn a_repository_lives_from_creation_to_removal() {
         b"",
     )
     .refused(404, "not_found");
-}
-
-#[test]
-fn a_port_that_is_taken_is_named() {
-    let server = plain();
-    let bind: SocketAddr = server.address();
-    let error = Server::start(Options {
-        bind,
-        ..Options::default()
-    })
-    .unwrap_err();
-    assert!(matches!(error, StartError::Bind { .. }));
-    assert!(error.to_string().contains(&bind.to_string()), "{error}");
-}
-
-#[test]
-fn a_server_serves_https_too_and_ends_when_dropped() {
-    let tls = Some(Tls::self_signed().unwrap());
-    let server = Server::start(Options {
-        tls,
-        ..Options::default()
-    })
-    .unwrap();
-    assert!(server.url().starts_with("https://127.0.0.1:"));
-    drop(server);
 }
 
 #[test]

@@ -12,11 +12,6 @@ pub(crate) fn faulty(name: &str) -> Server {
     start(fault(name))
 }
 
-/// A server that uses one freedom.
-pub(crate) fn varied(name: &str) -> Server {
-    start(variation(name))
-}
-
 pub(crate) fn fault(name: &str) -> Behaviour {
     Behaviour::Faulty(find_fault(name).unwrap_or_else(|| panic!("there is no fault {name}")))
 }
