@@ -15,6 +15,7 @@ pub mod cli;
 pub mod http;
 pub mod json;
 pub mod judge;
+pub mod keypackage;
 pub mod keys;
 pub mod protocol;
 pub mod protocols;

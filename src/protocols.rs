@@ -1,10 +1,11 @@
 //! The protocols that the harness knows. Nothing else in the engine names one.
 
 use crate::avp::AVP;
+use crate::keypackage::KEYPACKAGE;
 use crate::protocol::Protocol;
 
 /// All of them; the first is the one that is meant unless told.
-pub static ALL: [&Protocol; 1] = [&AVP];
+pub static ALL: [&Protocol; 2] = [&AVP, &KEYPACKAGE];
 
 /// The protocol of a name.
 pub fn find(name: &str) -> Option<&'static Protocol> {

@@ -73,6 +73,8 @@ pub struct StepFacts {
 pub struct ReadCase<S> {
     /// What the engine knows of it.
     pub head: CaseHead,
+    /// The requirements that its deciding steps verify.
+    pub checks: Vec<String>,
     /// What its steps say.
     pub steps: Vec<S>,
 }
@@ -111,6 +113,7 @@ pub fn read_cases<S: DeserializeOwned + Clone>(
                 .collect();
             read.push(ReadCase {
                 head: head(&source, &case, &steps, rules),
+                checks: case.checks.iter().map(|id| id.get_ref().clone()).collect(),
                 steps: case.steps.into_iter().map(Spanned::into_inner).collect(),
             });
         }

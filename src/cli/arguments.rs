@@ -289,6 +289,9 @@ pub(crate) fn seconds(text: &str) -> Result<f64, String> {
 /// Options of the reference server.
 #[derive(Debug, Args)]
 pub struct ServeArgs {
+    /// Keep what is stored in this file, where the protocol's server can; in memory unless told.
+    #[arg(long, value_name = "FILE")]
+    pub db: Option<PathBuf>,
     /// Which protocol is meant.
     #[command(flatten)]
     pub protocol: ProtocolArg,

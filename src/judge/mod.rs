@@ -2,9 +2,13 @@
 
 mod check;
 
+use crate::case::CaseHead;
 use crate::catalogue::Version;
 use crate::http::Endpoint;
 use crate::keys::Seed;
+use crate::record::transcript::Transcript;
+use crate::record::verdict::Verdict;
+use crate::record::{CaseRecord, CheckRecord, Stopped};
 pub use check::{Checks, Finding, Subject};
 
 /// What judging needs to know beside the transcript.
@@ -41,3 +45,68 @@ impl Transport {
         }
     }
 }
+
+/// Why a case came to what it did, where its checks do not say it themselves.
+fn reason(verdict: Verdict, stopped: Option<&Stopped>, records: &[CheckRecord]) -> Option<String> {
+    if !matches!(
+        verdict,
+        Verdict::NotApplicable | Verdict::Blocked | Verdict::Error
+    ) {
+        return None;
+    }
+    let of_checks = || {
+        records
+            .iter()
+            .find(|record| record.verdict == verdict)
+            .map(|record| record.got.clone())
+    };
+    stopped.map(|stopped| stopped.reason.clone()).or_else(of_checks)
+}
+
+/// The record of a judged case: what was written down becomes a part of it.
+pub fn case_record(head: &CaseHead, transcript: Transcript, checks: Vec<CheckRecord>) -> CaseRecord {
+    let verdict = CaseRecord::worst(&checks, transcript.stopped.as_ref());
+    let mut requirements: Vec<String> = checks
+        .iter()
+        .flat_map(|check| check.requirements.clone())
+        .collect();
+    requirements.sort();
+    requirements.dedup();
+    CaseRecord {
+        id: head.id.clone(),
+        title: head.title.clone(),
+        topic: head.topic().to_owned(),
+        file: head.source.name.clone(),
+        line: head.line,
+        generation: None,
+        verdict,
+        requirements,
+        reason: reason(verdict, transcript.stopped.as_ref(), &checks),
+        known: None,
+        duration_ms: transcript.took.as_secs_f64() * 1000.0,
+        began_ms: transcript.began_ms,
+        throttled_ms: u64::try_from(transcript.throttled.as_millis()).unwrap_or(u64::MAX),
+        stopped: transcript.stopped,
+        checks,
+        exchanges: transcript.exchanges,
+    }
+}
+
+/// Turns passes that nothing proves into what could not be verified; into not applicable, where a limit of the target's ended
+/// the case before anything could.
+pub fn without_witness(stopped: Option<&Stopped>, records: &mut [CheckRecord]) {
+    let unproven_is = match stopped.map(|stopped| stopped.verdict) {
+        Some(Verdict::NotApplicable) => Verdict::NotApplicable,
+        _ => Verdict::Blocked,
+    };
+    for record in records
+        .iter_mut()
+        .filter(|record| record.verdict == Verdict::Pass)
+    {
+        record.verdict = unproven_is;
+        record.got = NO_WITNESS.to_owned();
+    }
+}
+
+/// What is said where nothing in a case shows that the target works at all.
+pub const NO_WITNESS: &str = "no request in this case succeeded, so that it cannot verify this rule";

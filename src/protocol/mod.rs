@@ -75,6 +75,7 @@ impl Protocol {
         ProtocolInfo {
             name: self.name.to_owned(),
             title: catalogue.title.clone(),
+            prefix: catalogue.prefix.clone(),
             newest: Some(catalogue.newest()),
             sections: catalogue.sections.clone(),
         }

@@ -117,6 +117,9 @@ pub struct ProtocolInfo {
     /// What it is called.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub title: String,
+    /// What the ids of its requirements begin with: `AVP`. It is its short name too.
+    #[serde(default = "first_prefix")]
+    pub prefix: String,
     /// The newest version that the program knew.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub newest: Option<Version>,
@@ -125,12 +128,20 @@ pub struct ProtocolInfo {
     pub sections: Vec<Section>,
 }
 
+/// The protocol that there was before records said which.
+pub const FIRST_PROTOCOL: &str = "avp";
+
+fn first_prefix() -> String {
+    FIRST_PROTOCOL.to_ascii_uppercase()
+}
+
 impl Default for ProtocolInfo {
     /// The one that there was before records said so.
     fn default() -> Self {
         ProtocolInfo {
-            name: "avp".to_owned(),
+            name: FIRST_PROTOCOL.to_owned(),
             title: String::new(),
+            prefix: first_prefix(),
             newest: None,
             sections: Vec::new(),
         }

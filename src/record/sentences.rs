@@ -1,7 +1,7 @@
 //! Sentences about a record that reports and comparisons share: what was judged, why a case is as it is, what came.
 
 use super::{CaseRecord, CheckRecord, EXEC_TARGET, Known, Record};
-use crate::text::{cut, hide_passwords, visible_cut};
+use crate::text::{cut, hide_passwords, visible, visible_cut};
 
 /// How much of an address or a command stands in a heading.
 const ADDRESS_CHARS: usize = 100;
@@ -77,4 +77,9 @@ pub(crate) fn matter(case: &CaseRecord) -> String {
         .max_by_key(|check| check.verdict);
     let text = broken.map_or_else(|| reason(case), got);
     cut(text, 160, false)
+}
+
+/// `AVP 0.4`
+pub(crate) fn protocol(record: &Record) -> String {
+    format!("{} {}", visible(&record.protocol.prefix), record.spec)
 }

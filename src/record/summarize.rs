@@ -115,6 +115,12 @@ fn unseen<'a>(requirement: &'a Requirement, slow: &[String]) -> (Verdict, &'a st
     if let Some(why) = &requirement.applies_only_if {
         return (Verdict::NotApplicable, why);
     }
+    if let Some(why) = &requirement.unobservable {
+        return (Verdict::NotApplicable, why);
+    }
+    if requirement.level == Level::May {
+        return (Verdict::NotApplicable, "a may is not judged");
+    }
     match slow.contains(&requirement.id) {
         true => (Verdict::NotApplicable, NEEDS_SLOW),
         false => (Verdict::Blocked, "no check of the cases that ran verified it"),

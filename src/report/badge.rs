@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::facts::Totals;
 use crate::record::Record;
+use crate::record::sentences::protocol;
 use crate::record::verdict::RunVerdict;
 
 /// What a badge says.
@@ -29,7 +30,7 @@ impl Badge {
             RunVerdict::Incomplete => ("no verdict".to_owned(), "lightgrey", "#6b7280"),
         };
         Badge {
-            label: format!("AVP {}", record.spec),
+            label: protocol(record),
             message,
             color,
             fill,

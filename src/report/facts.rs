@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 
 use crate::catalogue::Level;
-use crate::record::sentences::{got, is_told_by_command, sentence, split_id, target};
+use crate::record::sentences::{got, is_told_by_command, protocol, sentence, split_id, target};
 use crate::record::verdict::{RunVerdict, Verdict};
-use crate::record::{ADVICE, Baseline, CaseRecord, Latency, Record, RequirementRecord};
+use crate::record::{ADVICE, Baseline, CaseRecord, FIRST_PROTOCOL, Latency, Record, RequirementRecord};
 use crate::text::{count, hide_passwords, thousands, visible};
 
 /// A section of the specification and its requirements in the record.
@@ -109,7 +109,7 @@ impl Totals {
 pub(super) fn verdict_line(record: &Record) -> String {
     let totals = Totals::of(record);
     format!(
-        "{}{}{}: {} · {}, {}, {}, {} (AVP {}, seed {})",
+        "{}{}{}: {} · {}, {}, {}, {} ({}, seed {})",
         record.verdict,
         missing_part(record),
         known_part(record),
@@ -118,7 +118,7 @@ pub(super) fn verdict_line(record: &Record) -> String {
         count(record.cases.len(), "case"),
         count(totals.requests, "request"),
         seconds(record.duration_ms),
-        record.spec,
+        protocol(record),
         visible(&record.seed),
     )
 }
@@ -192,6 +192,9 @@ pub(super) fn verdict_meaning(record: &Record) -> &'static str {
 /// The command that runs one case again under the same conditions.
 pub(super) fn again(record: &Record, case: &str) -> String {
     let mut command = vec!["avp-conform".to_owned()];
+    if record.protocol.name != FIRST_PROTOCOL {
+        command.push(format!("--protocol {}", quoted(&record.protocol.name)));
+    }
     if let Some(exec) = &record.exec {
         command.push(format!("--exec {}", quoted(&hide_passwords(exec))));
     }

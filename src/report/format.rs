@@ -15,7 +15,7 @@ pub enum Format {
     /// The Common Test Report Format.
     Ctrf,
     /// The Test Anything Protocol, version 14.
-    RawStream,
+    Tap,
     /// A job summary.
     Markdown,
     /// Annotations as GitHub's workflow commands.
@@ -35,7 +35,7 @@ impl Format {
         Format::Json,
         Format::Junit,
         Format::Ctrf,
-        Format::RawStream,
+        Format::Tap,
         Format::Markdown,
         Format::Github,
         Format::Badge,
@@ -50,7 +50,7 @@ impl Format {
             Format::Json => "json",
             Format::Junit => "junit",
             Format::Ctrf => "ctrf",
-            Format::RawStream => "tap",
+            Format::Tap => "tap",
             Format::Markdown => "markdown",
             Format::Github => "github",
             Format::Badge => "badge",
@@ -66,7 +66,7 @@ impl Format {
             Format::Json => "the complete record, for show, diff, merge and rejudge",
             Format::Junit => "JUnit XML, for GitLab, Jenkins and most other CI systems",
             Format::Ctrf => "Common Test Report Format, JSON",
-            Format::RawStream => "Test Anything Protocol 14",
+            Format::Tap => "Test Anything Protocol 14",
             Format::Markdown => "a summary for a job page or a pull request",
             Format::Github => "GitHub workflow commands that annotate the case files",
             Format::Badge => "shields.io endpoint JSON",

@@ -47,7 +47,8 @@ fn id_ranges(members: &[&RequirementRecord]) -> String {
             split_id(&group[0].id).0,
             group.iter().map(|found| split_id(&found.id).1),
         );
-        format!("AVP-{}-{}", visible(section), ranges(numbers))
+        let prefix = group[0].id.split('-').next().unwrap_or_default();
+        format!("{}-{}-{}", visible(prefix), visible(section), ranges(numbers))
     };
     let groups = members.chunk_by(|one, other| split_id(&one.id).0 == split_id(&other.id).0);
     groups.map(of_section).collect::<Vec<_>>().join(", ")

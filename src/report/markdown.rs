@@ -7,7 +7,7 @@ use super::findings::{Finding, findings, hindrances};
 use super::ids::by_reason;
 use super::text;
 use crate::record::Record;
-use crate::record::sentences::{got, known_sentence, sentence, target};
+use crate::record::sentences::{got, known_sentence, protocol, sentence, target};
 use crate::record::verdict::{RunVerdict, Verdict};
 use crate::text::{count, cut, thousands, visible};
 
@@ -48,8 +48,9 @@ fn heading(out: &mut String, record: &Record) {
     let target = escaped(&target(record));
     _ = writeln!(
         out,
-        "## {mark} {}: AVP {} at {target}\n",
-        record.verdict, record.spec
+        "## {mark} {}: {} at {target}\n",
+        record.verdict,
+        escaped(&protocol(record))
     );
     _ = writeln!(
         out,

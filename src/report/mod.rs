@@ -41,7 +41,7 @@ pub fn render(format: Format, record: &Record, view: &View) -> Vec<u8> {
         Format::Json => json::render(record),
         Format::Junit => junit::render(record),
         Format::Ctrf => ctrf::render(record),
-        Format::RawStream => tap::render(record).into_bytes(),
+        Format::Tap => tap::render(record).into_bytes(),
         Format::Markdown => markdown::render(record).into_bytes(),
         Format::Github => github::render(record).into_bytes(),
         Format::Badge => badge::render(record),

@@ -23,6 +23,6 @@ pub use matrix::{
     VariationRow,
 };
 pub use precision::{Precision, blame};
-pub use published::{BLAME, JSON, MARKDOWN, PUBLISHED_JSON, PUBLISHED_MARKDOWN, json, kill_rate, published};
+pub use published::{PUBLISHED_JSON, PUBLISHED_MARKDOWN, json, kill_rate, paths, published};
 pub use runner::{CheckId, Observation, Selftest, SelftestError, Settings, observe};
 pub use text::render as text;

@@ -3,15 +3,22 @@
 use std::sync::LazyLock;
 
 use super::matrix::Matrix;
+use crate::protocol::Protocol;
+use crate::record::FIRST_PROTOCOL;
 
-/// Where the published matrix stands, from the root of the repository.
-pub const JSON: &str = "reports/selftest.json";
-
-/// Where it stands for people.
-pub const MARKDOWN: &str = "reports/selftest.md";
-
-/// Where it is published what reports blame under each fault, from the root of the repository.
-pub const BLAME: &str = "reports/blame.md";
+/// Where what is published of a protocol stands, from the root of the repository: the matrix as JSON, the matrix for people,
+/// and what reports blame under each fault.
+pub fn paths(protocol: &Protocol) -> [String; 3] {
+    let name = match protocol.name {
+        FIRST_PROTOCOL => String::new(),
+        other => format!("{other}."),
+    };
+    [
+        format!("reports/{name}selftest.json"),
+        format!("reports/{name}selftest.md"),
+        format!("reports/{name}blame.md"),
+    ]
+}
 
 /// The published matrix, as JSON.
 pub const PUBLISHED_JSON: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/reports/selftest.json"));

@@ -1,12 +1,15 @@
 //! Reference servers, as the engine knows them: what they can be told to get wrong, how they are started, and how often a
 //! deviation took effect.
 
+mod listen;
 mod tls;
 
 use std::error::Error;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 
 use crate::catalogue::Level;
+pub use listen::{Asked, Handler, Listener, Reply};
 pub use tls::{Tls, TlsError};
 
 /// How a server behaves.
@@ -73,6 +76,8 @@ pub struct ServeOptions {
     pub freedoms: Vec<&'static Variation>,
     /// The certificate to serve https with; http without.
     pub tls: Option<Tls>,
+    /// The file that holds what is stored, where the server keeps one; in memory without.
+    pub db: Option<PathBuf>,
 }
 
 impl Default for ServeOptions {
@@ -82,6 +87,7 @@ impl Default for ServeOptions {
             behaviour: Behaviour::Plain,
             freedoms: Vec::new(),
             tls: None,
+            db: None,
         }
     }
 }

@@ -166,7 +166,7 @@ fn every_format_shows_what_is_known() {
         Format::Json,
         Format::Junit,
         Format::Ctrf,
-        Format::RawStream,
+        Format::Tap,
         Format::Markdown,
         Format::Github,
         Format::Html,
@@ -183,7 +183,7 @@ fn every_format_shows_what_is_known() {
         junit.contains("<skipped message=\"known failure: being mended (https://example.org/7)\"/>"),
         "{junit}"
     );
-    assert!(shown(Format::RawStream).contains("# TODO known failure: being mended"));
+    assert!(shown(Format::Tap).contains("# TODO known failure: being mended"));
     assert!(!shown(Format::Github).contains("::error title=avp-conform"));
     assert!(shown(Format::Html).contains("data-verdict=\"known\""));
     let text = shown(Format::Text);

@@ -19,6 +19,7 @@ mod docs;
 mod hostile;
 mod hostile_client;
 mod html;
+mod keypackage;
 mod load;
 mod null_servers;
 mod published;

@@ -192,7 +192,7 @@ fn ctrf_of_every_standing() {
 
 #[test]
 fn tap_of_every_standing() {
-    insta::assert_snapshot!(shown(Format::RawStream, &every_standing()));
+    insta::assert_snapshot!(shown(Format::Tap, &every_standing()));
 }
 
 #[test]
@@ -223,7 +223,7 @@ fn a_strict_run_fails_on_warnings() {
     );
     record.strict = true;
     assert!(shown(Format::Junit, &record).contains("<failure"));
-    assert!(shown(Format::RawStream, &record).contains("not ok 1"));
+    assert!(shown(Format::Tap, &record).contains("not ok 1"));
 }
 
 #[test]
@@ -468,7 +468,7 @@ fn what_is_marked_is_the_exchange_that_the_sentence_is_about() {
     fixture::tally(&mut record);
     let text = text(&record, &View::default());
     assert!(text.contains(" exchange: bob POST"), "{text}");
-    assert!(shown(Format::RawStream, &record).contains("exchange: \"bob POST"));
+    assert!(shown(Format::Tap, &record).contains("exchange: \"bob POST"));
     let page = shown(Format::Html, &record);
     assert_eq!(page.matches("class=\"exchange concerned\"").count(), 1);
     assert_eq!(page.matches("<mark>").count(), 1);
@@ -513,7 +513,7 @@ fn what_nothing_showed_is_called_not_verified_everywhere() {
         Format::Markdown,
         Format::Github,
         Format::Junit,
-        Format::RawStream,
+        Format::Tap,
         Format::Html,
     ] {
         let whole = shown(format, &record);

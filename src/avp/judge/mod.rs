@@ -21,7 +21,7 @@ mod witness;
 use crate::avp::cases::LoadedCase;
 use crate::avp::{Operation, catalogue};
 use crate::case::{CaseHead, is_doubtful};
-use crate::judge::{Checks, Context};
+use crate::judge::{Checks, Context, case_record};
 use crate::record::CaseRecord;
 use crate::record::transcript::Transcript;
 
@@ -57,29 +57,5 @@ pub fn judge(
     );
     let mut records = checks.records();
     witness::require_witness(case, &frames, &cast, transcript.stopped.as_ref(), &mut records);
-    let verdict = CaseRecord::worst(&records, transcript.stopped.as_ref());
-    let mut requirements: Vec<String> = records
-        .iter()
-        .flat_map(|check| check.requirements.clone())
-        .collect();
-    requirements.sort();
-    requirements.dedup();
-    CaseRecord {
-        id: case.id().to_owned(),
-        title: case.case.title.clone(),
-        topic: case.topic().to_owned(),
-        file: case.source.name.clone(),
-        line: case.line,
-        generation: None,
-        verdict,
-        requirements,
-        reason: witness::reason(verdict, transcript.stopped.as_ref(), &records),
-        known: None,
-        duration_ms: transcript.took.as_secs_f64() * 1000.0,
-        began_ms: transcript.began_ms,
-        throttled_ms: u64::try_from(transcript.throttled.as_millis()).unwrap_or(u64::MAX),
-        stopped: transcript.stopped,
-        checks: records,
-        exchanges: transcript.exchanges,
-    }
+    case_record(head, transcript, records)
 }

@@ -13,6 +13,7 @@ use super::parsed::ParsedExchange;
 use crate::avp::Operation;
 use crate::avp::cases::{ExpectedAnswer, LoadedCase};
 use crate::avp::repo_state::member_id;
+use crate::judge::NO_WITNESS;
 use crate::record::verdict::Verdict;
 use crate::record::{CheckRecord, Stopped};
 
@@ -36,7 +37,7 @@ pub(super) fn require_witness(
         }
         if !grounded {
             record.verdict = unproven_is;
-            record.got = "no request in this case succeeded, so that it cannot verify this rule".to_owned();
+            record.got = NO_WITNESS.to_owned();
         } else if let Some(operation) = unproven(case, frames, record) {
             record.verdict = unproven_is;
             record.got =
@@ -77,21 +78,4 @@ fn unproven(case: &LoadedCase, frames: &[ParsedExchange<'_>], record: &CheckReco
         same && frame.reading.granted().is_some()
     };
     (!frames.iter().any(granted)).then_some(operation)
-}
-
-/// Why a case came to what it did, where its checks do not say it themselves.
-pub(super) fn reason(verdict: Verdict, stopped: Option<&Stopped>, records: &[CheckRecord]) -> Option<String> {
-    if !matches!(
-        verdict,
-        Verdict::NotApplicable | Verdict::Blocked | Verdict::Error
-    ) {
-        return None;
-    }
-    let of_checks = || {
-        records
-            .iter()
-            .find(|record| record.verdict == verdict)
-            .map(|record| record.got.clone())
-    };
-    stopped.map(|stopped| stopped.reason.clone()).or_else(of_checks)
 }

@@ -134,15 +134,13 @@ fn outputs(args: &SelftestArgs) -> Result<Vec<Output>, Error> {
         )));
     }
     if args.accept {
-        let published: &[(Format, &str)] = match args.full {
-            true => &[(Format::Markdown, selftest::BLAME)],
-            false => &[
-                (Format::Json, selftest::JSON),
-                (Format::Markdown, selftest::MARKDOWN),
-            ],
+        let [json, markdown, blame] = selftest::paths(args.protocol.get());
+        let published = match args.full {
+            true => vec![(Format::Markdown, blame)],
+            false => vec![(Format::Json, json), (Format::Markdown, markdown)],
         };
-        destinations.extend(published.iter().map(|(format, path)| Destination {
-            format: *format,
+        destinations.extend(published.into_iter().map(|(format, path)| Destination {
+            format,
             path: Some(PathBuf::from(path)),
         }));
     }

@@ -37,6 +37,7 @@ pub(super) fn serve(args: &ServeArgs) -> Result<u8, Error> {
         behaviour: behaviour(protocol, args)?,
         freedoms: freedoms(protocol, args)?,
         tls: tls(args)?,
+        db: args.db.clone(),
     };
     let freedoms = options.freedoms.iter().map(|variation| variation.name);
     let deviations: Vec<&str> = options.behaviour.name().into_iter().chain(freedoms).collect();

@@ -391,7 +391,8 @@ pub fn nothing_selected(suite: &Suite, filters: &[Filter], spec: Version) -> Err
         .iter()
         .find_map(|filter| selection::suggestion(suite, filter));
     Error::NothingSelected(format!(
-        "no case of AVP {spec} matches {}{}",
+        "no case of {} {spec} matches {}{}",
+        suite.rules.catalogue.prefix,
         shown.join(" or "),
         did_you_mean(near)
     ))

@@ -15,7 +15,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::facts::{self, Totals, advice, repair, seconds, took, verdict_meaning};
 use crate::record::Record;
-use crate::record::sentences::{sentence, target};
+use crate::record::sentences::{protocol, sentence, target};
 use crate::record::verdict::{RunVerdict, Verdict};
 use crate::text::{count, thousands, visible, visible_cut};
 
@@ -28,9 +28,9 @@ const MOST_STALE_ENTRIES: usize = 20;
 /// The record as a page.
 pub(super) fn render(record: &Record) -> Vec<u8> {
     let title = format!(
-        "{} · AVP {} · {}",
+        "{} · {} · {}",
         verdict_word(record),
-        record.spec,
+        protocol(record),
         target(record)
     );
     let page = html! {

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::facts::verdict_line;
 use super::findings::{Finding, Hindrance, findings, findings_of, hindrances};
 use super::{Verbosity, View};
-use crate::record::sentences::{got, reason, sentence, target};
+use crate::record::sentences::{got, protocol, reason, sentence, target};
 use crate::record::verdict::{RunVerdict, Verdict};
 use crate::record::{Baseline, CaseRecord, Record};
 use crate::report::paint::Tone;
@@ -73,7 +73,7 @@ pub(super) fn finding_details(record: &Record, finding: &Finding<'_>) -> String 
 fn headline(page: &mut Page, record: &Record) {
     let mut parts = vec![
         format!("{} {}", visible(&record.tool.name), visible(&record.tool.version)),
-        format!("AVP {}", record.spec),
+        protocol(record),
         target(record),
     ];
     if let Some(idp) = &record.idp {

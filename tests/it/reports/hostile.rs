@@ -121,7 +121,7 @@ fn sizes_are_bounded() {
         (Format::Text, 8 * MEGABYTE),
         (Format::Junit, 4 * MEGABYTE),
         (Format::Ctrf, 4 * MEGABYTE),
-        (Format::RawStream, 2 * MEGABYTE),
+        (Format::Tap, 2 * MEGABYTE),
         (Format::Markdown, MEGABYTE),
         (Format::Github, MEGABYTE / 2),
         (Format::Badge, 1000),
@@ -176,7 +176,7 @@ fn junit_has_at_most_one_outcome_per_case() {
 
 #[test]
 fn tap_lines_are_as_many_as_cases() {
-    let text = shown(Format::RawStream);
+    let text = shown(Format::Tap);
     let points = text
         .lines()
         .filter(|line| line.starts_with("ok ") || line.starts_with("not ok "))

@@ -1,0 +1,220 @@
+//! What a step of a case says: one operation by one device, or by several at once.
+
+use serde::Deserialize;
+
+use crate::case::file::{Case, StepFacts};
+
+/// One step.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Step {
+    /// The devices that do it; several do it at the same moment. `alice` unless told.
+    #[serde(rename = "as", default = "alice")]
+    pub devices: Vec<String>,
+    /// Publish a bundle.
+    pub publish: Option<Publish>,
+    /// Fetch a device's bundle.
+    pub fetch: Option<Fetch>,
+    /// A request outside the route table.
+    pub request: Option<RawRequest>,
+    /// The statuses that a conformant registry may answer with.
+    pub answer: Vec<u16>,
+    /// What the step verifies by its answer, instead of what the case does.
+    pub checks: Option<Vec<String>>,
+    /// How often it is done: rounds of a race, or publications one after the other.
+    #[serde(default = "once")]
+    pub rounds: usize,
+}
+
+fn alice() -> Vec<String> {
+    vec!["alice".to_owned()]
+}
+
+fn once() -> usize {
+    1
+}
+
+/// A publication. The payload is made up, and another each time, unless told.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Publish {
+    /// So many bytes of payload.
+    pub bytes: Option<usize>,
+    /// The time that the payload begins with, milliseconds from now: in the past below 0.
+    pub time: Option<i64>,
+    /// Sends the bundle once more that was published so many publications ago, as it was: 1 is the last.
+    pub again: Option<usize>,
+    /// Each way to spoil it makes a request of its own.
+    #[serde(default)]
+    pub with: Vec<Form>,
+}
+
+/// A way in which a publication is none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Form {
+    /// The device id in upper case: the same key.
+    UpperCase,
+    /// A member that is not known, beside the three.
+    UnknownMember,
+    /// Another content type than JSON.
+    TypeOfText,
+    /// The device id without its last two digits.
+    ShortDeviceId,
+    /// Two digits more.
+    LongDeviceId,
+    /// A digit that is none.
+    OddDeviceId,
+    /// No device id.
+    EmptyDeviceId,
+    /// A key of small order, with a signature that a lax verification takes.
+    SmallOrderKey,
+    /// A payload that is not base64.
+    PayloadNoBase64,
+    /// A payload without the padding of its base64.
+    PayloadUnpadded,
+    /// A signature that is not base64.
+    SignatureNoBase64,
+    /// 63 bytes of signature.
+    SignatureShort,
+    /// A byte behind the 64 of the signature.
+    SignatureLong,
+    /// 64 zeros for a signature.
+    SignatureZero,
+    /// A signature with a bit flipped.
+    SignatureAltered,
+    /// A signature by another device.
+    SignedByAnother,
+    /// A signature over the base64 text of the payload.
+    SignedText,
+    /// A signature over another payload.
+    SignedOtherPayload,
+    /// A signature with the group order added to its S.
+    SignatureMalleable,
+    /// No body at all.
+    NoBody,
+    /// A body that is no JSON.
+    NotJson,
+    /// Bytes behind the JSON.
+    TrailingBytes,
+    /// The three values in an array.
+    Array,
+    /// A member is missing.
+    WithoutDeviceId,
+    /// A member is missing.
+    WithoutPayload,
+    /// A member is missing.
+    WithoutSignature,
+    /// A member is null.
+    NullPayload,
+    /// A member is null.
+    NullSignature,
+    /// A member is a number.
+    NumberForDeviceId,
+    /// A member is an array.
+    ArrayForPayload,
+}
+
+impl Form {
+    /// Whether it is a publication all the same, which a registry may grant.
+    pub fn is_odd_alone(self) -> bool {
+        matches!(self, Form::UpperCase | Form::UnknownMember | Form::TypeOfText)
+    }
+
+    /// What it is, for people.
+    pub fn about(self) -> &'static str {
+        match self {
+            Form::UpperCase => "the device id is in upper case",
+            Form::UnknownMember => "there is a member that is not known",
+            Form::TypeOfText => "the content type is text/plain",
+            Form::ShortDeviceId => "the device id lacks two digits",
+            Form::LongDeviceId => "the device id has two digits more",
+            Form::OddDeviceId => "the device id has a digit that is none",
+            Form::EmptyDeviceId => "the device id is empty",
+            Form::SmallOrderKey => "the device id is a key of small order",
+            Form::PayloadNoBase64 => "the payload is not base64",
+            Form::PayloadUnpadded => "the base64 of the payload lacks its padding",
+            Form::SignatureNoBase64 => "the signature is not base64",
+            Form::SignatureShort => "the signature has 63 bytes",
+            Form::SignatureLong => "the signature has 65 bytes",
+            Form::SignatureZero => "the signature is 64 zeros",
+            Form::SignatureAltered => "a bit of the signature is flipped",
+            Form::SignedByAnother => "the signature is by another device",
+            Form::SignedText => "the signature is over the base64 text",
+            Form::SignedOtherPayload => "the signature is over another payload",
+            Form::SignatureMalleable => "the group order is added to the signature's S",
+            Form::NoBody => "the body is empty",
+            Form::NotJson => "the body is not JSON",
+            Form::TrailingBytes => "bytes follow the JSON",
+            Form::Array => "the body is an array of the three values",
+            Form::WithoutDeviceId => "device_id is missing",
+            Form::WithoutPayload => "payload is missing",
+            Form::WithoutSignature => "signature is missing",
+            Form::NullPayload => "payload is null",
+            Form::NullSignature => "signature is null",
+            Form::NumberForDeviceId => "device_id is a number",
+            Form::ArrayForPayload => "payload is an array",
+        }
+    }
+}
+
+/// A fetch.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Fetch {
+    /// Whose bundle; the device's own unless told.
+    pub of: Option<String>,
+    /// Asks under the device id in upper case.
+    #[serde(default)]
+    pub upper_case: bool,
+    /// Asks under an id that is none, as it stands in the path.
+    pub id: Option<String>,
+}
+
+/// A request outside the route table.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct RawRequest {
+    /// The method.
+    pub method: String,
+    /// The path; `{device}` stands for the device's id.
+    pub path: String,
+    /// Whether the answer must say which methods are allowed.
+    #[serde(default)]
+    pub allow: bool,
+}
+
+impl Step {
+    /// How many requests it is, in each round.
+    pub fn requests(&self) -> usize {
+        let forms = self
+            .publish
+            .as_ref()
+            .map_or(1, |publish| publish.with.len().max(1));
+        self.devices.len() * forms
+    }
+
+    /// Whether several devices do it at the same moment.
+    pub fn is_race(&self) -> bool {
+        self.devices.len() > 1
+    }
+}
+
+/// What the engine is told of a step.
+pub fn facts(case: &Case<Step>, step: &Step) -> StepFacts {
+    StepFacts {
+        is_race: step.is_race(),
+        decides: decides(
+            &case.steps.iter().map(|it| it.get_ref()).collect::<Vec<_>>(),
+            step,
+        ),
+        requirements: step.checks.clone().unwrap_or_default(),
+        length: step.requests() * step.rounds,
+    }
+}
+
+/// Whether the requirements of a case are decided by a step: by the last that names none of its own.
+fn decides(steps: &[&Step], step: &Step) -> bool {
+    let last = steps.iter().rev().find(|other| other.checks.is_none());
+    last.is_some_and(|last| std::ptr::eq(*last, step))
+}

@@ -1,0 +1,275 @@
+//! Drives a case: turns its steps into publications and fetches.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::cases::{Fetch, Form, Publish, RawRequest, Step};
+use super::devices::{device, device_id};
+use crate::catalogue::OperationName;
+use crate::http::{Body, Request, Role, Service};
+use crate::keys::encoding::hex;
+use crate::keys::{Identity, forge_for_small_order_key, small_order_keys};
+use crate::record::Stopped;
+use crate::record::transcript::Transcript;
+use crate::session::{Conversation, Message, RunContext};
+
+/// The route of publications.
+const ROUTE: &str = "/v0/keypackage";
+/// So many bytes of payload are made up unless told.
+const PAYLOAD_BYTES: usize = 40;
+/// The order of the group, little endian (RFC 8032, 5.1).
+const GROUP_ORDER: [u8; 16] = [
+    0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58, 0xd6, 0x9c, 0xf7, 0xa2, 0xde, 0xf9, 0xde, 0x14,
+];
+
+/// Drives a case from its first step to its last.
+pub(super) async fn drive(id: &str, steps: &[Step], context: &RunContext) -> Transcript {
+    let mut driver = Driver {
+        case: id,
+        context,
+        talk: Conversation::new(context),
+        published: Vec::new(),
+    };
+    let ended = tokio::select! {
+        biased;
+        reason = context.patience.halt().called() => Err(driver_error(reason)),
+        ended = driver.run(steps) => ended,
+    };
+    driver.talk.finish(ended.err())
+}
+
+fn driver_error(reason: String) -> Stopped {
+    Stopped {
+        step: None,
+        reason,
+        verdict: crate::record::verdict::Verdict::Error,
+        held_up: false,
+    }
+}
+
+struct Driver<'a> {
+    case: &'a str,
+    context: &'a RunContext,
+    talk: Conversation<'a>,
+    /// The bodies of valid publications, in their order.
+    published: Vec<Value>,
+}
+
+impl Driver<'_> {
+    async fn run(&mut self, steps: &[Step]) -> Result<(), Stopped> {
+        for (index, step) in steps.iter().enumerate() {
+            self.talk.step(index);
+            for round in 0..step.rounds {
+                self.round(index, step, round).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn round(&mut self, index: usize, step: &Step, round: usize) -> Result<(), Stopped> {
+        let label = |more: usize| format!("{index}/{round}/{more}");
+        let mut messages = Vec::new();
+        for (number, name) in step.devices.iter().enumerate() {
+            match (&step.publish, &step.fetch, &step.request) {
+                (Some(publish), ..) if publish.with.is_empty() => {
+                    let body = self.publication(name, publish, &label(number));
+                    self.published.push(body.clone());
+                    messages.push(self.post(name, body.to_string(), None));
+                }
+                (Some(publish), ..) => {
+                    for (at, form) in publish.with.iter().enumerate() {
+                        let body = self.publication(name, publish, &label(number * 1000 + at));
+                        messages.push(self.post(name, self.spoil(*form, body), Some(*form)));
+                    }
+                }
+                (_, Some(fetch), _) => messages.push(self.fetch(name, fetch)),
+                (.., Some(raw)) => messages.push(self.raw(name, raw)),
+                _ => {}
+            }
+        }
+        if step.is_race() {
+            self.talk.send_at_once(&messages, round).await?;
+            return Ok(());
+        }
+        for (number, message) in messages.iter().enumerate() {
+            self.talk.send(message, Role::Step, round + number).await?;
+        }
+        Ok(())
+    }
+
+    fn identity(&self, name: &str) -> Identity {
+        device(&self.context.seed, self.context.generation, self.case, name)
+    }
+
+    /// A valid publication.
+    fn publication(&self, name: &str, publish: &Publish, label: &str) -> Value {
+        let again = publish
+            .again
+            .and_then(|ago| self.published.iter().rev().nth(ago - 1));
+        if let Some(again) = again {
+            return again.clone();
+        }
+        let identity = self.identity(name);
+        let payload = self.payload(publish, name, label);
+        json!({
+            "device_id": device_id(&identity),
+            "payload": STANDARD.encode(&payload),
+            "signature": STANDARD.encode(identity.sign(&payload)),
+        })
+    }
+
+    fn payload(&self, publish: &Publish, name: &str, label: &str) -> Vec<u8> {
+        let length = publish.bytes.unwrap_or(PAYLOAD_BYTES);
+        let mut payload: Vec<u8> = Vec::with_capacity(length);
+        if let Some(time) = publish.time {
+            payload.extend(
+                Timestamp::now()
+                    .as_millisecond()
+                    .saturating_add(time)
+                    .to_le_bytes(),
+            );
+        }
+        let generation = self.context.generation.to_string();
+        let mut block = 0_usize;
+        while payload.len() < length {
+            let labels = ["payload", &generation, self.case, name, label, &block.to_string()];
+            let bytes = self.context.seed.derive(&labels);
+            payload.extend(bytes.iter().take(length - payload.len()));
+            block += 1;
+        }
+        // A zero byte, and those whose base64 is another in the URL-safe alphabet: nothing of it may be lost.
+        if length >= PAYLOAD_BYTES {
+            payload[10..14].copy_from_slice(&[0xfb, 0xff, 0x00, 0xfe]);
+        }
+        payload
+    }
+
+    /// A publication that is none, as it goes out.
+    fn spoil(&self, form: Form, mut body: Value) -> String {
+        let text = |body: &Value, name: &str| body[name].as_str().unwrap_or_default().to_owned();
+        let payload = STANDARD.decode(text(&body, "payload")).unwrap_or_default();
+        let signature = STANDARD.decode(text(&body, "signature")).unwrap_or_default();
+        let id = text(&body, "device_id");
+        let own = self.identity("alice");
+        let signed = |identity: &Identity, bytes: &[u8]| STANDARD.encode(identity.sign(bytes)).into();
+        match form {
+            Form::UpperCase => body["device_id"] = id.to_uppercase().into(),
+            Form::UnknownMember => body["comment"] = "not known".into(),
+            Form::TypeOfText => {}
+            Form::ShortDeviceId => body["device_id"] = id[..62].into(),
+            Form::LongDeviceId => body["device_id"] = format!("{id}00").into(),
+            Form::OddDeviceId => body["device_id"] = format!("{}zz", &id[..62]).into(),
+            Form::EmptyDeviceId => body["device_id"] = "".into(),
+            Form::SmallOrderKey => {
+                let weak = small_order_keys().iter().find_map(|key| {
+                    let forged = forge_for_small_order_key(key.public_key, &payload)?;
+                    Some((STANDARD.decode(key.public_key).ok()?, forged))
+                });
+                if let Some((key, forged)) = weak {
+                    body["device_id"] = hex(&key).into();
+                    body["signature"] = forged.into();
+                }
+            }
+            Form::PayloadNoBase64 => body["payload"] = "%% no base64 %%".into(),
+            Form::PayloadUnpadded => body["payload"] = STANDARD_NO_PAD.encode(&payload).into(),
+            Form::SignatureNoBase64 => body["signature"] = "%% no base64 %%".into(),
+            Form::SignatureShort => body["signature"] = STANDARD.encode(&signature[..63]).into(),
+            Form::SignatureLong => {
+                body["signature"] = STANDARD.encode([&signature[..], &[0]].concat()).into()
+            }
+            Form::SignatureZero => body["signature"] = STANDARD.encode([0; 64]).into(),
+            Form::SignatureAltered => {
+                let mut altered = signature;
+                altered[5] ^= 1;
+                body["signature"] = STANDARD.encode(altered).into();
+            }
+            Form::SignedByAnother => body["signature"] = signed(&self.identity("mallory"), &payload),
+            Form::SignedText => body["signature"] = signed(&own, text(&body, "payload").as_bytes()),
+            Form::SignedOtherPayload => body["signature"] = signed(&own, b"another payload"),
+            Form::SignatureMalleable => body["signature"] = STANDARD.encode(plus_order(signature)).into(),
+            Form::NoBody => return String::new(),
+            Form::NotJson => return "device_id=".to_owned() + &id,
+            Form::TrailingBytes => return format!("{body} trailing"),
+            Form::Array => return json!([body["device_id"], body["payload"], body["signature"]]).to_string(),
+            Form::WithoutDeviceId => drop(body.as_object_mut().map(|it| it.shift_remove("device_id"))),
+            Form::WithoutPayload => drop(body.as_object_mut().map(|it| it.shift_remove("payload"))),
+            Form::WithoutSignature => drop(body.as_object_mut().map(|it| it.shift_remove("signature"))),
+            Form::NullPayload => body["payload"] = Value::Null,
+            Form::NullSignature => body["signature"] = Value::Null,
+            Form::NumberForDeviceId => body["device_id"] = 7.into(),
+            Form::ArrayForPayload => body["payload"] = json!([1, 2]),
+        }
+        body.to_string()
+    }
+
+    fn post(&self, name: &str, body: String, form: Option<Form>) -> Message {
+        let content_type = match form {
+            Some(Form::TypeOfText) => "text/plain",
+            _ => "application/json",
+        };
+        Message {
+            request: Request {
+                headers: vec![("content-type".to_owned(), content_type.to_owned())],
+                body: Some(Body::from(body)),
+                ..request("POST", ROUTE.to_owned())
+            },
+            operation: Some(OperationName::new("publish")),
+            is_spent_by_use: true,
+            actor: name.to_owned(),
+            spoiled: form
+                .filter(|form| !form.is_odd_alone())
+                .map(|form| form.about().to_owned()),
+        }
+    }
+
+    fn fetch(&self, name: &str, fetch: &Fetch) -> Message {
+        let id = device_id(&self.identity(fetch.of.as_deref().unwrap_or(name)));
+        let id = match (&fetch.id, fetch.upper_case) {
+            (Some(other), _) => other.clone(),
+            (None, true) => id.to_uppercase(),
+            (None, false) => id,
+        };
+        Message {
+            request: request("GET", format!("{ROUTE}/{id}")),
+            operation: Some(OperationName::new("fetch")),
+            is_spent_by_use: false,
+            actor: name.to_owned(),
+            spoiled: fetch.id.as_ref().map(|_| "the id is none".to_owned()),
+        }
+    }
+
+    fn raw(&self, name: &str, raw: &RawRequest) -> Message {
+        let path = raw.path.replace("{device}", &device_id(&self.identity(name)));
+        Message {
+            request: request(&raw.method, path),
+            operation: None,
+            is_spent_by_use: false,
+            actor: name.to_owned(),
+            spoiled: Some("outside the route table".to_owned()),
+        }
+    }
+}
+
+fn request(method: &str, path: String) -> Request {
+    Request {
+        service: Service::Vault,
+        method: method.to_owned(),
+        path,
+        headers: Vec::new(),
+        body: None,
+    }
+}
+
+/// A signature with the group order added to its S: as good to whoever does not look.
+fn plus_order(mut signature: Vec<u8>) -> Vec<u8> {
+    let order = GROUP_ORDER.iter().copied().chain([0; 15]).chain([0x10]);
+    let mut carry = 0_u16;
+    for (byte, order) in signature[32..].iter_mut().zip(order) {
+        let sum = u16::from(*byte) + u16::from(order) + carry;
+        *byte = u8::try_from(sum & 0xff).unwrap_or_default();
+        carry = sum >> 8;
+    }
+    signature
+}

@@ -1,0 +1,491 @@
+//! Judges a case: keeps what may be served of each device, and holds every answer against it.
+
+use std::collections::BTreeMap;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::Value;
+
+use super::cases::Step;
+use super::protocol::{OPERATIONS, catalogue};
+use crate::case::file::ReadCase;
+use crate::case::is_doubtful;
+use crate::json;
+use crate::judge::{Checks, Context, Finding, Subject, case_record, without_witness};
+use crate::record::transcript::Transcript;
+use crate::record::verdict::Verdict;
+use crate::record::{Answer, CaseRecord, Exchange, FailureKind, Outcome, Role};
+
+/// A payload and its signature, as bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Bundle {
+    payload: Vec<u8>,
+    signature: Vec<u8>,
+}
+
+/// What is known of the bundles of a device.
+#[derive(Default)]
+struct Shelf {
+    /// Those of which one is to be served; none where nobody has published.
+    newest: Vec<Bundle>,
+    /// Those that were published before.
+    older: Vec<Bundle>,
+    /// Those that were refused.
+    refused: Vec<Bundle>,
+    /// Whether the newest was published under the device id in upper case.
+    is_respelt: bool,
+    /// The one that was served last.
+    seen: Option<Bundle>,
+    /// Whether it is not known that one of `newest` is stored at all.
+    is_open: bool,
+}
+
+impl Shelf {
+    /// Whether a bundle that may be served was served before: it is stored.
+    fn was_seen(&self) -> bool {
+        self.seen.as_ref().is_some_and(|seen| self.newest.contains(seen))
+    }
+}
+
+struct Judge<'a, 'c> {
+    case: &'a ReadCase<Step>,
+    checks: &'a mut Checks<'c>,
+    /// By the id of the device, in lower case.
+    shelves: BTreeMap<String, Shelf>,
+    /// Whether something was served that only a registry with a memory can have.
+    is_grounded: bool,
+}
+
+/// Judges one case.
+pub(super) fn judge(case: &ReadCase<Step>, transcript: Transcript, context: &Context<'_>) -> CaseRecord {
+    let doubt = transcript
+        .exchanges
+        .iter()
+        .position(|it| is_doubtful(&OPERATIONS, it));
+    let mut checks = Checks::new(&case.head, catalogue(), context.spec, doubt);
+    let mut judge = Judge {
+        case,
+        checks: &mut checks,
+        shelves: BTreeMap::new(),
+        is_grounded: false,
+    };
+    judge.exchanges(&transcript);
+    judge.not_reached(&transcript);
+    let is_grounded = judge.is_grounded;
+    let mut records = checks.records();
+    if !is_grounded {
+        without_witness(transcript.stopped.as_ref(), &mut records);
+    }
+    case_record(&case.head, transcript, records)
+}
+
+impl Judge<'_, '_> {
+    fn exchanges(&mut self, transcript: &Transcript) {
+        let all: Vec<(usize, &Exchange)> = transcript.exchanges.iter().enumerate().collect();
+        // What several did at the same moment is looked at together.
+        let case = self.case;
+        for group in all.chunk_by(|(_, one), (_, other)| is_together(case, one, other)) {
+            for (index, exchange) in group {
+                self.soundness(*index, exchange);
+            }
+            let executed: Vec<(usize, &Exchange)> = group
+                .iter()
+                .copied()
+                .filter(|(_, it)| it.role == Role::Step)
+                .collect();
+            for (index, exchange) in &executed {
+                self.answer(*index, exchange);
+            }
+            self.shelve(&executed);
+        }
+    }
+
+    /// What is asked of every answer.
+    fn soundness(&mut self, index: usize, exchange: &Exchange) {
+        let subject = standing(
+            "status",
+            &["KPR-PUB-16"],
+            "every request is answered, and none with a status of 5xx",
+        );
+        let finding = match &exchange.outcome {
+            Outcome::Answer(answer) if answer.status == 503 => return,
+            Outcome::Answer(answer) if answer.status >= 500 => {
+                Finding::broken(format!("status {}", answer.status))
+            }
+            Outcome::Answer(_) => Finding::Holds,
+            Outcome::Failure(failure) if matches!(failure.kind, FailureKind::Connect | FailureKind::Tls) => {
+                return;
+            }
+            Outcome::Failure(failure) => Finding::broken(failure.message.clone()),
+        };
+        self.checks.note(subject, index, finding);
+        let Some(answer) = exchange.outcome.answer() else {
+            return;
+        };
+        if operation(exchange) == "fetch" && answer.status == 200 {
+            let content_type = answer
+                .header("content-type")
+                .unwrap_or_default()
+                .to_ascii_lowercase();
+            let subject = standing(
+                "content-type",
+                &["KPR-FET-07"],
+                "a Bundle is served as application/json",
+            );
+            let finding = match content_type.split(';').next().map(str::trim) {
+                Some("application/json") => Finding::Holds,
+                _ => Finding::broken(format!("content-type {content_type:?}")),
+            };
+            self.checks.note(subject, index, finding);
+        }
+    }
+
+    /// One answer to a step.
+    fn answer(&mut self, index: usize, exchange: &Exchange) {
+        let Some((at, step)) = exchange.step.and_then(|at| Some((at, self.case.steps.get(at)?))) else {
+            return;
+        };
+        let expected = expected(step, exchange);
+        let answer = match &exchange.outcome {
+            Outcome::Answer(answer) => answer,
+            Outcome::Failure(failure) => {
+                let reason = format!("no answer came: {}", failure.message);
+                let verdict = Verdict::Blocked;
+                let subject = self.subject(at, "answer", expected);
+                return self
+                    .checks
+                    .note(subject, index, Finding::Unknown { reason, verdict });
+            }
+        };
+        if is_limit(answer.status) {
+            let reason = format!(
+                "the server's own limit refused the request first: status {}",
+                answer.status
+            );
+            let verdict = Verdict::NotApplicable;
+            let subject = self.subject(at, "answer", expected);
+            return self
+                .checks
+                .note(subject, index, Finding::Unknown { reason, verdict });
+        }
+        if operation(exchange) == "fetch" && exchange.spoiled.is_none() {
+            return self.served(at, step, index, exchange, answer);
+        }
+        let finding = self.status(step, exchange, answer);
+        let mut subject = self.subject(at, "answer", expected);
+        // A publication that merely prepares is held to the rule of its operation.
+        if operation(exchange) == "publish" && exchange.spoiled.is_none() && subject.requirements.is_empty() {
+            subject.requirements = vec!["KPR-PUB-01"];
+        }
+        self.checks.note(subject, index, finding);
+    }
+
+    fn status(&self, step: &Step, exchange: &Exchange, answer: &Answer) -> Finding {
+        let status = answer.status;
+        if !step.answer.contains(&status) {
+            return Finding::broken(format!("status {status}"));
+        }
+        if status == 204 && !answer.body.is_empty() {
+            return Finding::broken("status 204 with a body".to_owned());
+        }
+        let wants_allow = step.request.as_ref().is_some_and(|raw| raw.allow);
+        match wants_allow && operation(exchange).is_empty() && answer.header("allow").is_none() {
+            true => Finding::broken(format!("status {status} without a header Allow")),
+            false => Finding::Holds,
+        }
+    }
+
+    /// What is served of a device, held against what may be.
+    fn served(&mut self, at: usize, step: &Step, index: usize, exchange: &Exchange, answer: &Answer) {
+        let id = exchange
+            .request
+            .path
+            .rsplit('/')
+            .next()
+            .unwrap_or_default()
+            .to_ascii_lowercase();
+        let shelf = self.shelves.get(&id);
+        let (newest, is_open) = shelf.map_or((&[][..], false), |shelf| (&shelf.newest, shelf.is_open));
+        let bundle = read(answer);
+        let is_right = match (answer.status, &bundle) {
+            (200, Ok(bundle)) => newest.contains(bundle),
+            (404, _) => newest.is_empty() || is_open || step.answer.contains(&404),
+            (status, _) => status != 200 && step.answer.contains(&status),
+        };
+        if is_right {
+            self.is_grounded |= answer.status == 200;
+            let mut subject = self.subject(
+                at,
+                "served",
+                "the bundle that was published last is served, as it was",
+            );
+            if newest.is_empty() {
+                subject.expected = "nothing is served of who has not published".into();
+            }
+            // A fetch that merely prepares shows what every fetch shows.
+            if subject.requirements.is_empty() {
+                subject.requirements = match (newest.is_empty(), answer.status) {
+                    (true, _) => vec!["KPR-FET-02"],
+                    (false, 200) => vec!["KPR-PUB-01", "KPR-FET-01", "KPR-FET-03", "KPR-FET-05"],
+                    (false, _) => Vec::new(),
+                };
+            }
+            if let (Ok(bundle), Some(shelf)) = (bundle, self.shelves.get_mut(&id)) {
+                shelf.seen = Some(bundle);
+            }
+            return self.checks.note(subject, index, Finding::Holds);
+        }
+        let (rule, pointer, got) = self.blame(&id, answer, bundle);
+        let own = self.subject(
+            at,
+            "served",
+            "the bundle that was published last is served, as it was",
+        );
+        if !own.requirements.contains(&rule) && !own.requirements.is_empty() {
+            let reason = format!("what was served is wrong in another way: {got}");
+            let verdict = Verdict::Blocked;
+            self.checks
+                .note(own.clone(), index, Finding::Unknown { reason, verdict });
+        }
+        let subject = Subject {
+            requirements: vec![rule],
+            ..own
+        };
+        self.checks.note(subject, index, Finding::Broken { pointer, got });
+    }
+
+    /// The rule that an answer to a fetch contradicts, where in its body, and what came.
+    fn blame(
+        &self,
+        id: &str,
+        answer: &Answer,
+        bundle: Result<Bundle, (&'static str, String)>,
+    ) -> (&'static str, Option<String>, String) {
+        let shelf = self.shelves.get(id);
+        let has_published = shelf.is_some_and(|shelf| !shelf.newest.is_empty());
+        let bundle = match (answer.status, bundle) {
+            (200, Ok(bundle)) => bundle,
+            (200, Err((pointer, why))) if has_published => {
+                return ("KPR-FET-01", Some(pointer.to_owned()), why);
+            }
+            (200, Err(_)) => {
+                return (
+                    "KPR-FET-02",
+                    None,
+                    "status 200 for a device that never published".to_owned(),
+                );
+            }
+            (404, _) if shelf.is_some_and(Shelf::was_seen) => {
+                return (
+                    "KPR-RET-02",
+                    None,
+                    "status 404 for a bundle that was served before".to_owned(),
+                );
+            }
+            (404, _) => {
+                return (
+                    "KPR-PUB-01",
+                    None,
+                    "status 404 after a publication was answered 204".to_owned(),
+                );
+            }
+            (status, _) if has_published => return ("KPR-FET-01", None, format!("status {status}")),
+            (status, _) => {
+                return (
+                    "KPR-FET-02",
+                    None,
+                    format!("status {status} for a device that never published"),
+                );
+            }
+        };
+        let of = |shelf: &Shelf| [&shelf.newest[..], &shelf.older, &shelf.refused].concat();
+        let is_part = |known: &Bundle| known.payload == bundle.payload || known.signature == bundle.signature;
+        if shelf.is_some_and(|shelf| shelf.refused.contains(&bundle)) {
+            return (
+                "KPR-PUB-09",
+                None,
+                "a bundle that was refused is served".to_owned(),
+            );
+        }
+        if let Some(shelf) = shelf.filter(|shelf| shelf.older.contains(&bundle)) {
+            let got = "a bundle is served that was published earlier".to_owned();
+            return match () {
+                () if shelf.is_respelt => ("KPR-FET-06", None, format!("{got}, under the id in lower case")),
+                () if shelf.seen.as_ref() == Some(&bundle) => {
+                    ("KPR-FET-05", None, format!("{got}, as at the fetch before"))
+                }
+                () => ("KPR-FET-03", None, got),
+            };
+        }
+        let others = self.shelves.iter().filter(|(other, _)| *other != id);
+        if others.into_iter().any(|(_, shelf)| of(shelf).contains(&bundle)) || !has_published {
+            return (
+                "KPR-FET-04",
+                None,
+                "a bundle is served that this device did not publish".to_owned(),
+            );
+        }
+        let own = shelf.map(of).unwrap_or_default();
+        let is_mixed = own.iter().any(|it| it.payload == bundle.payload)
+            && own.iter().any(|it| it.signature == bundle.signature);
+        if is_mixed {
+            return (
+                "KPR-FET-03",
+                None,
+                "payload and signature are of two publications".to_owned(),
+            );
+        }
+        match own.iter().any(is_part) {
+            true => (
+                "KPR-FET-01",
+                Some("/payload".to_owned()),
+                "a bundle is served that is altered".to_owned(),
+            ),
+            false => (
+                "KPR-FET-04",
+                None,
+                "a bundle is served that this device did not publish".to_owned(),
+            ),
+        }
+    }
+
+    /// What may be served after publications that were made at the same moment.
+    fn shelve(&mut self, group: &[(usize, &Exchange)]) {
+        let mut granted: BTreeMap<String, Vec<Bundle>> = BTreeMap::new();
+        for (_, exchange) in group.iter().filter(|(_, it)| operation(it) == "publish") {
+            let Some((id, bundle)) = sent(exchange) else {
+                continue;
+            };
+            let is_respelt = id.bytes().any(|byte| byte.is_ascii_uppercase());
+            let id = id.to_ascii_lowercase();
+            let shelf = self.shelves.entry(id.clone()).or_default();
+            let status = exchange.outcome.answer().map(|answer| answer.status);
+            match (status, &exchange.spoiled) {
+                (Some(200..300), None) if shelf.older.contains(&bundle) => shelf.newest.push(bundle),
+                (Some(200..300), None) => {
+                    shelf.is_respelt = is_respelt;
+                    granted.entry(id).or_default().push(bundle);
+                }
+                (Some(200..300), Some(_)) | (None, _) => {
+                    // It may be stored: as good as what was there before.
+                    shelf.is_open |= shelf.newest.is_empty();
+                    shelf.newest.push(bundle);
+                }
+                (Some(_), _) => shelf.refused.push(bundle),
+            }
+        }
+        for (id, bundles) in granted {
+            let shelf = self.shelves.entry(id).or_default();
+            shelf.older.append(&mut shelf.newest);
+            shelf.newest = bundles;
+            shelf.is_open = false;
+        }
+    }
+
+    /// Steps that driving never came to.
+    fn not_reached(&mut self, transcript: &Transcript) {
+        let Some(stopped) = &transcript.stopped else {
+            return;
+        };
+        for at in stopped.step.unwrap_or_default()..self.case.steps.len() {
+            let subject = self.subject(at, "answer", "the step is reached");
+            let finding = Finding::Unknown {
+                reason: stopped.reason.clone(),
+                verdict: stopped.verdict_at(at),
+            };
+            self.checks.note(subject, 0, finding);
+        }
+    }
+
+    fn subject(
+        &self,
+        at: usize,
+        name: &'static str,
+        expected: impl Into<std::borrow::Cow<'static, str>>,
+    ) -> Subject {
+        let step = &self.case.steps[at];
+        let decides = self.case.head.steps.get(at).is_some_and(|step| step.decides);
+        let named: Vec<&str> = match &step.checks {
+            Some(own) => own.iter().map(String::as_str).collect(),
+            None if decides => self.case.checks.iter().map(String::as_str).collect(),
+            None => Vec::new(),
+        };
+        let known = named.into_iter().filter_map(|id| catalogue().get(id));
+        Subject {
+            step: Some(at),
+            name,
+            requirements: known.map(|requirement| requirement.id.as_str()).collect(),
+            expected: expected.into(),
+        }
+    }
+}
+
+/// Whether two exchanges were made at the same moment.
+fn is_together(case: &ReadCase<Step>, one: &Exchange, other: &Exchange) -> bool {
+    let races = one.step.is_some_and(|step| case.steps[step].is_race());
+    races && one.step == other.step && one.round == other.round
+}
+
+fn standing(name: &'static str, requirements: &[&'static str], expected: &'static str) -> Subject {
+    Subject {
+        step: None,
+        name,
+        requirements: requirements.to_vec(),
+        expected: expected.into(),
+    }
+}
+
+fn operation(exchange: &Exchange) -> &str {
+    exchange.operation.as_ref().map_or("", |name| name.as_str())
+}
+
+/// Limits that a registry may have: of bodies, of requests in a time, and of its own health.
+fn is_limit(status: u16) -> bool {
+    matches!(status, 413 | 429 | 503)
+}
+
+fn expected(step: &Step, exchange: &Exchange) -> String {
+    let statuses: Vec<String> = step.answer.iter().map(u16::to_string).collect();
+    let what = match operation(exchange) {
+        "" => "the request",
+        operation => operation,
+    };
+    let how = exchange
+        .spoiled
+        .as_ref()
+        .map(|how| format!(" ({how})"))
+        .unwrap_or_default();
+    format!("{what}{how} is answered {}", statuses.join(" or "))
+}
+
+/// The device, as its id was written, and the bundle of a publication of ours.
+fn sent(exchange: &Exchange) -> Option<(String, Bundle)> {
+    let body = json::first(exchange.request.body.as_ref()?.as_bytes())?;
+    let text = |name: &str| body.get(name)?.as_str();
+    let bundle = Bundle {
+        payload: STANDARD
+            .decode(text("payload")?)
+            .unwrap_or_else(|_| text("payload").unwrap_or_default().into()),
+        signature: STANDARD.decode(text("signature")?).unwrap_or_default(),
+    };
+    Some((text("device_id")?.to_owned(), bundle))
+}
+
+/// The Bundle of an answer. The error is where it is none, and why.
+fn read(answer: &Answer) -> Result<Bundle, (&'static str, String)> {
+    let body =
+        json::parse(answer.body.as_bytes()).map_err(|why| ("", format!("the body is not JSON: {why}")))?;
+    let bytes = |name: &str, pointer: &'static str| {
+        let text = body
+            .get(name)
+            .and_then(Value::as_str)
+            .ok_or((pointer, format!("{name} is missing or no string")))?;
+        STANDARD
+            .decode(text)
+            .map_err(|_| (pointer, format!("{name} is not standard base64")))
+    };
+    Ok(Bundle {
+        payload: bytes("payload", "/payload")?,
+        signature: bytes("signature", "/signature")?,
+    })
+}

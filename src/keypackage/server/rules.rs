@@ -1,0 +1,123 @@
+//! What the registry demands of a publication, as plain functions: nothing here knows of storage, HTTP or faults.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use ed25519_dalek::{Signature, VerifyingKey};
+use serde_json::Value;
+
+/// A publication, read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Publication {
+    /// The raw public key of the device.
+    pub(super) device: [u8; 32],
+    /// The payload.
+    pub(super) payload: Vec<u8>,
+    /// The device's signature over the payload.
+    pub(super) signature: [u8; 64],
+}
+
+/// Reads the body of a publication: an object with three strings.
+///
+/// # Errors
+/// What is wrong with it, for the client.
+pub(super) fn read(body: &[u8]) -> Result<Publication, String> {
+    let body: Value = serde_json::from_slice(body).map_err(|_| "the body is not JSON".to_owned())?;
+    let object = body.as_object().ok_or("the body is no object")?;
+    let text = |name: &str| {
+        let value = object.get(name).and_then(Value::as_str);
+        value.ok_or_else(|| format!("{name} is missing or no string"))
+    };
+    let device = device(text("device_id")?).ok_or("device_id is not the hex of 32 bytes")?;
+    let payload = STANDARD
+        .decode(text("payload")?)
+        .map_err(|_| "payload is not base64")?;
+    let signature = STANDARD
+        .decode(text("signature")?)
+        .map_err(|_| "signature is not base64")?;
+    let signature = signature.try_into().map_err(|_| "signature has not 64 bytes")?;
+    Ok(Publication {
+        device,
+        payload,
+        signature,
+    })
+}
+
+/// The key that a device id names, in upper or lower case; none where it is not the hex of 32 bytes.
+pub(super) fn device(id: &str) -> Option<[u8; 32]> {
+    let digits: Option<Vec<u8>> = id
+        .chars()
+        .map(|digit| digit.to_digit(16).and_then(|digit| u8::try_from(digit).ok()))
+        .collect();
+    let bytes: Vec<u8> = digits?
+        .chunks(2)
+        .map(|pair| pair.iter().fold(0, |sum, digit| sum << 4 | digit))
+        .collect();
+    (id.len() == 64).then(|| bytes.try_into().ok()).flatten()
+}
+
+/// Whether a signature is the device's over these bytes (RFC 8032). Keys and points of small order, keys that are not
+/// encoded canonically and an S that is not below the group order are refused.
+pub(super) fn is_signed(device: &[u8; 32], bytes: &[u8], signature: &[u8; 64]) -> bool {
+    let key = VerifyingKey::from_bytes(device);
+    key.is_ok_and(|key| {
+        key.verify_strict(bytes, &Signature::from_bytes(signature))
+            .is_ok()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// The vector of the published text.
+    const DEVICE: &str = "03a107bff3ce10be1d70dd18e74bc09967e4d6309ba50d5f1ddc8664125531b8";
+    const PAYLOAD: &str = "AGjlz4sBAABrZXkgcGFja2FnZQ==";
+    const SIGNATURE: &str =
+        "NPLaAxNrNDokdxKM2NOjxfWoY9c8gxb/IxpFxEfRdkgYqUVVkeKWPRxcvE9zeb4F+2LYgWY/Vxmg3XwcIRbUBA==";
+    const OVER_THE_TEXT: &str =
+        "kwSqOxwB4m9CwBkk622RnIwHihgxXbj0TXpLj39pOHbOOBG33/8tFFbGMDc966X7sIPhzt3us4rRWbCG41QKCw==";
+
+    fn published(signature: &str) -> Publication {
+        let body = json!({ "device_id": DEVICE, "payload": PAYLOAD, "signature": signature });
+        read(body.to_string().as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn the_published_vector_is_signed_over_the_payload_and_not_over_its_text() {
+        let good = published(SIGNATURE);
+        assert!(is_signed(&good.device, &good.payload, &good.signature));
+        let bad = published(OVER_THE_TEXT);
+        assert!(!is_signed(&bad.device, &bad.payload, &bad.signature));
+        assert!(is_signed(&bad.device, PAYLOAD.as_bytes(), &bad.signature));
+    }
+
+    #[test]
+    fn a_device_id_is_the_hex_of_32_bytes_in_any_case() {
+        assert_eq!(device(DEVICE), device(&DEVICE.to_uppercase()));
+        for wrong in [
+            "",
+            "03",
+            &DEVICE[2..],
+            &format!("{DEVICE}00"),
+            &DEVICE.replace('0', "g"),
+            &DEVICE.replace('0', "é"),
+        ] {
+            assert_eq!(device(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_publication_is_refused_with_a_reason() {
+        for (body, why) in [
+            ("", "not JSON"),
+            ("[]", "no object"),
+            ("{}", "device_id is missing"),
+            (r#"{"device_id": null}"#, "device_id is missing"),
+            (r#"{"device_id": "00"}"#, "hex of 32 bytes"),
+        ] {
+            assert!(read(body.as_bytes()).unwrap_err().contains(why), "{body}");
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! A listener for reference servers that answer plain requests plainly: HTTP/1.1 on a runtime of its own, so that nothing that
+//! goes wrong in it can pass for something that went wrong in its caller.
+
+use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
+use tokio::runtime::{Builder, Runtime};
+use tokio_rustls::TlsAcceptor;
+
+use super::{Reference, ServeOptions, StartError};
+
+/// The largest request body that is read, bytes.
+const LARGEST_BODY_BYTES: usize = 16 << 20;
+/// How long a TLS handshake, and the head of a request, may take.
+const HEAD_TIME: Duration = Duration::from_secs(30);
+/// How long to pause when the system has no descriptor left for another connection.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
+
+/// A request, read.
+#[derive(Debug, Clone, Default)]
+pub struct Asked {
+    /// The HTTP method.
+    pub method: String,
+    /// The escaped path, without a query.
+    pub path: String,
+    /// The content type; empty where there is none.
+    pub content_type: String,
+    /// The body; none where it is larger than the server reads.
+    pub body: Option<Bytes>,
+}
+
+/// An answer.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Reply {
+    /// The status code.
+    pub status: u16,
+    /// Header fields.
+    pub headers: Vec<(&'static str, String)>,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+/// Something that answers requests.
+pub trait Handler: Send + Sync + 'static {
+    /// The answer to a request.
+    fn answer(&self, asked: &Asked) -> Reply;
+
+    /// How often a deviation took effect.
+    fn fired(&self, name: &str) -> u64;
+}
+
+/// A running server. Dropping it ends it at once.
+pub struct Listener {
+    address: SocketAddr,
+    scheme: &'static str,
+    handler: Arc<dyn Handler>,
+    runtime: Option<Runtime>,
+}
+
+impl Listener {
+    /// Binds, then serves on threads of its own until it is dropped.
+    ///
+    /// # Errors
+    /// The address cannot be listened on, or the certificate cannot be served.
+    pub fn start(options: &ServeOptions, handler: Arc<dyn Handler>) -> Result<Listener, StartError> {
+        let acceptor = options.tls.as_ref().map(|tls| tls.acceptor()).transpose();
+        let acceptor = acceptor.map_err(|error| StartError(Box::new(error)))?;
+        let started = bind(options.bind);
+        let (runtime, listener) = started
+            .map_err(|error| StartError(format!("cannot listen on {}: {error}", options.bind).into()))?;
+        let address = listener
+            .local_addr()
+            .map_err(|error| StartError(Box::new(error)))?;
+        let scheme = if acceptor.is_some() { "https" } else { "http" };
+        runtime.spawn(accept(listener, acceptor, Arc::clone(&handler)));
+        Ok(Listener {
+            address,
+            scheme,
+            handler,
+            runtime: Some(runtime),
+        })
+    }
+}
+
+impl Reference for Listener {
+    fn url(&self) -> String {
+        format!("{}://{}", self.scheme, self.address)
+    }
+
+    fn fired(&self, name: &str) -> u64 {
+        self.handler.fired(name)
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            // Does not wait, so that it may be called from asynchronous code.
+            runtime.shutdown_background();
+        }
+    }
+}
+
+fn bind(address: SocketAddr) -> io::Result<(Runtime, TcpListener)> {
+    let runtime = Builder::new_multi_thread()
+        .worker_threads(2)
+        .thread_name("reference-server")
+        .enable_all()
+        .build()?;
+    let listener = std::net::TcpListener::bind(address)?;
+    listener.set_nonblocking(true)?;
+    let listener = {
+        let _inside = runtime.enter();
+        TcpListener::from_std(listener)?
+    };
+    Ok((runtime, listener))
+}
+
+async fn accept(listener: TcpListener, acceptor: Option<TlsAcceptor>, handler: Arc<dyn Handler>) {
+    loop {
+        let Ok((stream, _)) = listener.accept().await else {
+            tokio::time::sleep(ACCEPT_PAUSE).await;
+            continue;
+        };
+        // Answers are written at once; waiting to fill a segment would only delay them.
+        let _ = stream.set_nodelay(true);
+        let (acceptor, handler) = (acceptor.clone(), Arc::clone(&handler));
+        tokio::spawn(async move {
+            let Some(acceptor) = acceptor else {
+                return converse(stream, handler).await;
+            };
+            if let Ok(Ok(stream)) = tokio::time::timeout(HEAD_TIME, acceptor.accept(stream)).await {
+                converse(stream, handler).await;
+            }
+        });
+    }
+}
+
+/// Serves requests until the connection ends.
+async fn converse<S>(stream: S, handler: Arc<dyn Handler>)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let service = service_fn(move |request| respond(Arc::clone(&handler), request));
+    // A client that breaks off or breaks the framing ends its own connection, nothing else.
+    let _ = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIME)
+        .serve_connection(TokioIo::new(stream), service)
+        .await;
+}
+
+async fn respond(
+    handler: Arc<dyn Handler>,
+    request: http::Request<Incoming>,
+) -> Result<http::Response<Full<Bytes>>, Infallible> {
+    let (head, body) = request.into_parts();
+    let content_type = head
+        .headers
+        .get("content-type")
+        .and_then(|value| value.to_str().ok());
+    let read = Limited::new(body, LARGEST_BODY_BYTES).collect().await;
+    let asked = Asked {
+        method: head.method.as_str().to_owned(),
+        path: head.uri.path().to_owned(),
+        content_type: content_type.unwrap_or_default().to_owned(),
+        body: read.ok().map(http_body_util::Collected::to_bytes),
+    };
+    let reply = handler.answer(&asked);
+    let mut response = http::Response::builder().status(reply.status);
+    for (name, value) in &reply.headers {
+        response = response.header(*name, value);
+    }
+    let response = response.body(Full::from(reply.body));
+    Ok(response.unwrap_or_else(|_| http::Response::new(Full::default())))
+}

@@ -1,0 +1,128 @@
+//! Key packages, the second protocol: judged by the same engine, from the same command line.
+
+use std::io::Write;
+use std::net::TcpStream;
+
+use avp_conform::catalogue::Level;
+use avp_conform::record::verdict::{RunVerdict, Verdict};
+
+use crate::support::http::{self, Message, listen};
+use crate::support::program::{ran, reported};
+
+const PROTOCOL: [&str; 2] = ["--protocol", "keypackage"];
+
+#[test]
+fn the_reference_registry_is_conformant_and_every_requirement_that_can_be_seen_is_verified() {
+    let done = reported(&PROTOCOL);
+    assert_eq!(
+        (done.code, done.record.verdict),
+        (0, RunVerdict::Conformant),
+        "{}",
+        done.out
+    );
+    let open: Vec<&str> = done
+        .record
+        .requirements
+        .iter()
+        .filter(|found| found.level > Level::May && found.verdict != Verdict::Pass)
+        .filter(|found| {
+            !found
+                .reason
+                .as_deref()
+                .unwrap_or_default()
+                .contains("from a URL alone")
+        })
+        .map(|found| found.id.as_str())
+        .collect();
+    // What shows in the program's help and in the database alone.
+    assert_eq!(open, ["KPR-RET-05", "KPR-RET-06"]);
+    assert!(
+        done.out.contains("KPR 0") && !done.out.contains("AVP"),
+        "{}",
+        done.out
+    );
+}
+
+#[test]
+fn every_fault_of_the_registry_is_caught_and_no_variation_is_blamed() {
+    let (code, out, err) = ran(&["selftest", PROTOCOL[0], PROTOCOL[1]]);
+    assert_eq!(code, 0, "{out}{err}");
+    assert!(out.contains("\nsound: "), "{out}");
+}
+
+#[test]
+fn a_run_is_judged_again_shown_and_explained_by_its_own_protocol() {
+    let home = tempfile::tempdir().unwrap();
+    let report = home.path().join("report.json");
+    let report = report.to_str().unwrap();
+    let json = format!("json={report}");
+    let (code, ..) = ran(&[PROTOCOL[0], PROTOCOL[1], "-q", "--report", &json]);
+    assert_eq!(code, 0);
+    let (code, out, err) = ran(&["rejudge", report]);
+    assert!(code == 0 && out.contains("no change"), "{out}{err}");
+    let (code, out, err) = ran(&["show", report]);
+    assert!(code == 0 && out.contains("retention and storage"), "{out}{err}");
+    let (code, out, err) = ran(&["explain", "KPR-PUB-06"]);
+    assert!(
+        code == 0 && out.contains("publish/signature-over-the-text"),
+        "{out}{err}"
+    );
+    let (code, out, err) = ran(&["coverage", PROTOCOL[0], PROTOCOL[1]]);
+    assert_eq!(code, 0, "{out}{err}");
+    let (code, out, err) = ran(&["lint", PROTOCOL[0], PROTOCOL[1]]);
+    assert_eq!(code, 0, "{out}{err}");
+}
+
+/// A status and a body for a request.
+type Answer = fn(&Message) -> (u16, &'static str);
+
+/// A registry that answers each request with what `answer` makes of it: a status and a body.
+fn constant(answer: Answer) -> String {
+    let serve = move |_: usize, mut stream: TcpStream| {
+        while let Some(asked) = Message::read(&mut stream) {
+            let (status, body) = answer(&asked);
+            let answer = http::answer(
+                &format!("{status} So"),
+                "content-type: application/json\r\n",
+                body,
+            );
+            if stream.write_all(&answer).is_err() {
+                return;
+            }
+        }
+    };
+    format!("http://{}", listen(serve))
+}
+
+#[test]
+fn registries_that_store_nothing_verify_nothing() {
+    let answers: [Answer; 5] = [
+        |_| (404, ""),
+        |_| (400, ""),
+        |_| (500, ""),
+        |asked| {
+            if asked.whole().starts_with("POST") {
+                (204, "")
+            } else {
+                (200, "{}")
+            }
+        },
+        |asked| match asked.whole().starts_with("POST") {
+            true => (204, ""),
+            false => (200, r#"{"payload":"","signature":""}"#),
+        },
+    ];
+    for answer in answers {
+        let url = constant(answer);
+        let done = reported(&[PROTOCOL[0], PROTOCOL[1], "--target", &url]);
+        assert_eq!(done.code, 1, "{}", done.out);
+        let verified: Vec<&str> = done
+            .record
+            .requirements
+            .iter()
+            .filter(|found| found.level == Level::Must && found.verdict == Verdict::Pass)
+            .map(|found| found.id.as_str())
+            .collect();
+        assert_eq!(verified, Vec::<&str>::new(), "{}", done.out);
+    }
+}
