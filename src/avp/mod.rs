@@ -14,6 +14,7 @@ mod messages;
 mod operation;
 pub mod outcome;
 mod protocol;
+mod recognise;
 pub mod repo_state;
 pub mod repro;
 pub mod schema;

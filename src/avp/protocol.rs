@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::cases::{LoadedCase, LoadedCases, embedded_sources, rules};
 use super::judge::jwt_claims;
-use super::{consequences, driver, generation, issuer_keys, judge, repro, server};
+use super::{consequences, driver, generation, issuer_keys, judge, recognise, repro, server};
 use crate::case::{CaseHead, Problem, Source};
 use crate::judge::Context;
 use crate::protocol::{Cases, Protocol, Suite, Task};
@@ -23,6 +23,7 @@ pub static AVP: Protocol = Protocol {
     start: server::start,
     probe: "/.well-known/avp",
     generation: Some(|client, seed| Box::pin(generation::of(client, seed))),
+    stranger: Some(|client, seed| Box::pin(recognise::stranger(client, seed))),
     notes: jwt_claims::tokens,
     afterwards: Some(|client, options, seed, record| {
         Box::pin(issuer_keys::advice(client, options, seed, record))

@@ -15,6 +15,9 @@ pub enum Error {
     /// The target or a service of the harness's own cannot be reached or started.
     #[error("{0}")]
     Unreachable(String),
+    /// What answers at the target speaks something else.
+    #[error("{0}")]
+    NotTheProtocol(String),
     /// Not everything could be written that was to be: each a sentence.
     #[error("{}", .0.join("\nerror: "))]
     Unwritten(Vec<String>),
@@ -40,6 +43,7 @@ impl Error {
         match self {
             Error::Usage(_) | Error::Cases(_) => exit::USAGE,
             Error::Unreachable(_) | Error::Unwritten(_) => exit::UNREACHABLE,
+            Error::NotTheProtocol(_) => exit::NOT_CONFORMANT,
             Error::Interrupted => exit::INTERRUPTED,
             Error::NothingSelected(_) => exit::NOTHING_SELECTED,
         }

@@ -28,6 +28,7 @@ pub static KEYPACKAGE: Protocol = Protocol {
     probe: "/v0/keypackage/0000000000000000000000000000000000000000000000000000000000000000",
     // Devices are made from the seed and the generation; what an earlier run left behind under the same seed is met again.
     generation: None,
+    stranger: None,
     notes: |_| Vec::new(),
     afterwards: None,
     repro: None,

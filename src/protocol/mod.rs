@@ -22,6 +22,12 @@ use crate::session::{LiveSecrets, RunContext};
 /// Work that is waited for.
 pub type Task<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
+/// Asks the target which use of a seed this is.
+pub type Generation = for<'a> fn(&'a Client, &'a Seed) -> Task<'a, u32>;
+
+/// Asks the target whether it is one of the protocol.
+pub type FirstContact = for<'a> fn(&'a Client, &'a Seed) -> Task<'a, Option<String>>;
+
 /// Asks the target once more, with the run's client, its options and its seed.
 pub type Afterwards =
     for<'a> fn(&'a Client, &'a ClientOptions, &'a Seed, &'a Record) -> Task<'a, Option<String>>;
@@ -48,7 +54,9 @@ pub struct Protocol {
     /// A path that a target answers in some way or other: whether it can be reached is tried with it.
     pub probe: &'static str,
     /// Which use of a seed this is against a target that keeps its data; none where ids cannot clash.
-    pub generation: Option<for<'a> fn(&'a Client, &'a Seed) -> Task<'a, u32>>,
+    pub generation: Option<Generation>,
+    /// What was answered at first contact, where nothing of it is what a target of this protocol answers.
+    pub stranger: Option<FirstContact>,
     /// What a reader of the record is to be told beside what was checked. It counts for nothing.
     pub notes: fn(&Record) -> Vec<String>,
     /// What the target is asked when the cases are over, and what a reader is told of it. It counts for nothing.

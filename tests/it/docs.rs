@@ -3,8 +3,10 @@
 
 use std::fmt::Write as _;
 
+use avp_conform::avp::AVP;
 use avp_conform::avp::cases::embedded_sources;
 use avp_conform::avp::cases::model::CaseFile;
+use avp_conform::case::Source;
 use avp_conform::record::Record;
 use serde_json::{Map, Value};
 
@@ -176,4 +178,20 @@ fn flowing(text: &str) -> String {
         .collect::<Vec<_>>()
         .join(" ")
         .replace('|', "\\|")
+}
+
+#[test]
+fn the_case_that_the_readme_prints_loads() {
+    let readme = text("README.md");
+    let (_, rest) = readme
+        .split_once("This is `two-phones.toml`, whole:\n\n```toml\n")
+        .unwrap();
+    let (case, _) = rest.split_once("```").unwrap();
+    let mut sources = embedded_sources();
+    sources.push(Source {
+        name: "two-phones.toml".to_owned(),
+        text: case.to_owned(),
+    });
+    let suite = (AVP.load)(sources).unwrap_or_else(|problems| panic!("{problems:?}"));
+    assert!(suite.get("two-phones/second-push-conflicts").is_some());
 }

@@ -8,8 +8,9 @@ use avp_conform::report::{Format, View, rejudged_text, render};
 use avp_conform::run::rejudge::rejudge;
 use avp_conform::serve::Behaviour;
 
-use crate::support::run;
+use crate::support::program::ran;
 use crate::support::suite::SUITE;
+use crate::support::{files, run};
 
 /// The record as a reader of the JSON report has it.
 fn stored(record: &Record) -> Record {
@@ -112,4 +113,23 @@ fn a_record_without_a_usable_seed_is_refused() {
     record.seed = "beef".to_owned();
     let error = rejudge(&record, &SUITE).unwrap_err();
     assert!(error.starts_with("the seed cannot be read"), "{error}");
+}
+
+/// Reports that were written before records said their protocol.
+#[test]
+fn reports_of_the_first_format_load_show_differ_and_are_judged_the_same() {
+    let report = |name: &str| files::path(&format!("tests/fixtures/format-1/{name}.json"));
+    let [conformant, stale] = ["conformant", "stale-push-applied"].map(report);
+    for (report, said) in [(&conformant, "conformant: "), (&stale, "AVP-6-07")] {
+        let path = report.to_str().unwrap();
+        let (code, out, err) = ran(&["rejudge", path]);
+        assert!(code == 0 && out.contains("no change"), "{path}: {out}{err}");
+        let (code, out, err) = ran(&["show", path]);
+        assert!(
+            code == 0 && out.contains(said) && out.contains("6 operations"),
+            "{path}: {out}{err}"
+        );
+    }
+    let (code, out, err) = ran(&["diff", conformant.to_str().unwrap(), stale.to_str().unwrap()]);
+    assert!(code == 1 && out.contains("AVP-6-07"), "{out}{err}");
 }

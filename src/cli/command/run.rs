@@ -194,6 +194,7 @@ async fn drive(
         stage.keeper = Some(Supervisor::new(process, exec.ready));
     }
     or_halt(halt, contact::reach(client, config.suite.protocol.probe)).await??;
+    meet(config, client, halt).await?;
     let foreign = stage
         .foreign
         .as_ref()
@@ -251,6 +252,25 @@ async fn drive(
         .finish(&config.suite.rules)
         .ok_or_else(|| Error::Usage("nothing was run".to_owned()))?;
     Ok(conclude(record, client, config, halt).await)
+}
+
+/// Says at once, and in few words, that what answers is no server of the protocol: all cases would fail, and say less.
+///
+/// # Errors
+/// It is none.
+async fn meet(config: &Config, client: &Client, halt: &Cancel) -> Result<(), Error> {
+    let protocol = config.suite.protocol;
+    let (Some(stranger), true) = (protocol.stranger, config.target.is_some()) else {
+        return Ok(());
+    };
+    let Some(said) = or_halt(halt, stranger(client, &config.seed)).await? else {
+        return Ok(());
+    };
+    Err(Error::NotTheProtocol(format!(
+        "this is no server of the {}: {}\n{said}\nIs the path of --target right? Nothing else was asked.",
+        protocol.catalogue().title,
+        client.endpoint(Service::Vault)
+    )))
 }
 
 /// Adds advice, and takes back a verdict to which somebody did not want to wait.
