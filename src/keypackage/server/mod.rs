@@ -6,6 +6,8 @@
 mod faults;
 mod rules;
 mod store;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -62,6 +64,8 @@ struct Registry {
     fired: Mutex<BTreeMap<&'static str, u64>>,
     store: Mutex<Store>,
     cache: Mutex<BTreeMap<String, (i64, Bundle)>>,
+    /// What the time is, epoch milliseconds.
+    clock: fn() -> i64,
 }
 
 impl Registry {
@@ -77,6 +81,7 @@ impl Registry {
             fired: Mutex::default(),
             store: Mutex::new(store),
             cache: Mutex::default(),
+            clock: now_ms,
         })
     }
 
@@ -139,7 +144,8 @@ impl Registry {
     }
 
     fn fetch(&self, id: &str) -> Result<Reply, Reply> {
-        if !id.is_ascii() || id.contains('%') && self.bends("odd-device-500") {
+        let is_odd = !id.is_ascii() || id.contains('%');
+        if is_odd && self.bends("odd-device-500") {
             return Err(self.refusal(500, "the device id is not ASCII"));
         }
         let device = rules::device(id);
@@ -211,14 +217,14 @@ impl Registry {
         }
         let mut cache = lock(&self.cache);
         match cache.get(device) {
-            Some((until, known)) if *until > now_ms() => {
+            Some((until, known)) if *until > (self.clock)() => {
                 if *known != bundle {
                     self.fire("fetch-cached");
                 }
                 known.clone()
             }
             _ => {
-                cache.insert(device.to_owned(), (now_ms() + CACHED_MS, bundle.clone()));
+                cache.insert(device.to_owned(), ((self.clock)() + CACHED_MS, bundle.clone()));
                 bundle
             }
         }
@@ -240,7 +246,7 @@ impl Registry {
         let mut body = json!({ "payload": payload, "signature": STANDARD.encode(&bundle.signature) });
         if self.bends("more-members") {
             body["device_id"] = device.into();
-            body["served_ms"] = now_ms().into();
+            body["served_ms"] = (self.clock)().into();
         }
         let mut reply = self.json(200, &body);
         if self.bends("bundle-as-text") {
@@ -407,7 +413,7 @@ impl Registry {
     /// What a server makes of a payload that looks into it.
     fn look_into(&self, payload: &[u8]) -> Result<(), Reply> {
         let time = payload.first_chunk().map(|first| u64::from_le_bytes(*first));
-        let now = u64::try_from(now_ms()).unwrap_or_default();
+        let now = u64::try_from((self.clock)()).unwrap_or_default();
         if payload.is_empty() && self.bends("empty-payload-refused")
             || payload.len() < 8 && self.bends("short-payload-refused")
             || payload.len() > BODY_LIMIT_BYTES && self.bends("long-payload-refused")
@@ -428,11 +434,11 @@ impl Registry {
         if is_known && self.bends("repeated-stays-old") {
             return Ok(());
         }
-        self.stored(|store| store.add(device, bundle, now_ms()))?;
+        self.stored(|store| store.add(device, bundle, (self.clock)()))?;
         if self.deviations.contains(&"cap-over-all") && self.stored(|store| store.cap(KEPT_PER_DEVICE))? > 0 {
             self.fire("cap-over-all");
         }
-        self.stored(|store| store.prune(now_ms(), RETENTION_MS, KEPT_PER_DEVICE))
+        self.stored(|store| store.prune((self.clock)(), RETENTION_MS, KEPT_PER_DEVICE))
     }
 
     fn stored<T>(&self, work: impl FnOnce(&Store) -> rusqlite::Result<T>) -> Result<T, Reply> {

@@ -3,6 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ed25519_dalek::{Signature, VerifyingKey};
+use serde::Deserialize;
 use serde_json::Value;
 
 /// A publication, read.
@@ -16,23 +17,30 @@ pub(super) struct Publication {
     pub(super) signature: [u8; 64],
 }
 
+/// The body as it is written. A member that is missing, stands twice or is no string is refused.
+#[derive(Deserialize)]
+struct Body {
+    device_id: String,
+    payload: String,
+    signature: String,
+}
+
 /// Reads the body of a publication: an object with three strings.
 ///
 /// # Errors
 /// What is wrong with it, for the client.
 pub(super) fn read(body: &[u8]) -> Result<Publication, String> {
-    let body: Value = serde_json::from_slice(body).map_err(|_| "the body is not JSON".to_owned())?;
-    let object = body.as_object().ok_or("the body is no object")?;
-    let text = |name: &str| {
-        let value = object.get(name).and_then(Value::as_str);
-        value.ok_or_else(|| format!("{name} is missing or no string"))
-    };
-    let device = device(text("device_id")?).ok_or("device_id is not the hex of 32 bytes")?;
+    let value: Value = serde_json::from_slice(body).map_err(|_| "the body is not JSON".to_owned())?;
+    if !value.is_object() {
+        return Err("the body is no object".to_owned());
+    }
+    let body: Body = serde_json::from_slice(body).map_err(|error| error.to_string())?;
+    let device = device(&body.device_id).ok_or("device_id is not the hex of 32 bytes")?;
     let payload = STANDARD
-        .decode(text("payload")?)
+        .decode(body.payload)
         .map_err(|_| "payload is not base64")?;
     let signature = STANDARD
-        .decode(text("signature")?)
+        .decode(body.signature)
         .map_err(|_| "signature is not base64")?;
     let signature = signature.try_into().map_err(|_| "signature has not 64 bytes")?;
     Ok(Publication {
@@ -113,9 +121,16 @@ mod tests {
         for (body, why) in [
             ("", "not JSON"),
             ("[]", "no object"),
-            ("{}", "device_id is missing"),
-            (r#"{"device_id": null}"#, "device_id is missing"),
-            (r#"{"device_id": "00"}"#, "hex of 32 bytes"),
+            ("{}", "missing field `device_id`"),
+            (r#"{"device_id": null}"#, "expected a string"),
+            (
+                r#"{"device_id": "00", "device_id": "00"}"#,
+                "duplicate field `device_id`",
+            ),
+            (
+                r#"{"device_id": "00", "payload": "", "signature": ""}"#,
+                "hex of 32 bytes",
+            ),
         ] {
             assert!(read(body.as_bytes()).unwrap_err().contains(why), "{body}");
         }

@@ -1,0 +1,347 @@
+//! One run through the registry by direct calls: the plain server and every variation come through it, and every fault is
+//! seen in it. It knows nothing of the cases, so that the two agree only where both are right.
+
+use std::collections::BTreeSet;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
+use bytes::Bytes;
+use ed25519_dalek::{Signer as _, SigningKey};
+use serde_json::{Value, json};
+
+use super::{Behaviour, GROUP_ORDER, Registry, faults, hex, variations};
+use crate::serve::{Asked, Handler as _, Reply};
+
+/// A device, and what it signs.
+struct Device(SigningKey);
+
+impl Device {
+    fn new(number: u8) -> Device {
+        Device(SigningKey::from_bytes(&[number; 32]))
+    }
+
+    fn id(&self) -> String {
+        hex(&self.0.verifying_key().to_bytes())
+    }
+
+    fn signature(&self, bytes: &[u8]) -> [u8; 64] {
+        self.0.sign(bytes).to_bytes()
+    }
+
+    /// A publication of these bytes, signed.
+    fn publication(&self, payload: &[u8]) -> Value {
+        request(&self.id(), payload, &self.signature(payload))
+    }
+}
+
+fn request(id: &str, payload: &[u8], signature: &[u8]) -> Value {
+    json!({
+        "device_id": id,
+        "payload": STANDARD.encode(payload),
+        "signature": STANDARD.encode(signature),
+    })
+}
+
+/// A payload that begins with a time, epoch milliseconds; its base64 is another in the URL alphabet.
+fn timed(time_ms: u64, rest: &[u8]) -> Vec<u8> {
+    [&time_ms.to_le_bytes()[..], &[0xfb, 0xff, 0x00, 0xfe], rest].concat()
+}
+
+/// What is asked of a registry, and what in its answers is not as it has to be.
+struct Visit<'a> {
+    registry: &'a Registry,
+    wrong: Vec<String>,
+}
+
+impl Visit<'_> {
+    fn ask(&mut self, what: &str, method: &str, path: &str, body: &[u8], allowed: &[u16]) -> Reply {
+        let asked = Asked {
+            method: method.to_owned(),
+            path: path.to_owned(),
+            content_type: "application/json".to_owned(),
+            body: Some(Bytes::copy_from_slice(body)),
+        };
+        let reply = self.registry.answer(&asked);
+        if !allowed.contains(&reply.status) {
+            self.wrong.push(format!("{what}: {}", reply.status));
+        }
+        if reply.status == 204 && !reply.body.is_empty() {
+            self.wrong.push(format!("{what}: 204 with a body"));
+        }
+        if reply.status == 405 && !reply.headers.iter().any(|(name, _)| *name == "allow") {
+            self.wrong.push(format!("{what}: 405 without Allow"));
+        }
+        reply
+    }
+
+    fn send(&mut self, what: &str, body: &[u8], allowed: &[u16]) {
+        self.ask(what, "POST", "/v0/keypackage", body, allowed);
+    }
+
+    fn publish(&mut self, what: &str, device: &Device, payload: &[u8]) {
+        self.send(what, device.publication(payload).to_string().as_bytes(), &[204]);
+    }
+
+    fn refused(&mut self, what: &str, body: &Value) {
+        self.send(what, body.to_string().as_bytes(), &[400]);
+    }
+
+    fn nothing(&mut self, what: &str, id: &str, allowed: &[u16]) {
+        self.ask(what, "GET", &format!("/v0/keypackage/{id}"), b"", allowed);
+    }
+
+    /// One of these payloads is served, with the device's signature over it.
+    fn served(&mut self, what: &str, device: &Device, payloads: &[&[u8]]) {
+        let reply = self.ask(
+            what,
+            "GET",
+            &format!("/v0/keypackage/{}", device.id()),
+            b"",
+            &[200],
+        );
+        let bundle: Value = serde_json::from_slice(&reply.body).unwrap_or_default();
+        let bytes = |name: &str| bundle[name].as_str().and_then(|text| STANDARD.decode(text).ok());
+        let payload = bytes("payload");
+        let is_one = payload
+            .as_ref()
+            .is_some_and(|payload| payloads.contains(&payload.as_slice()));
+        let is_signed =
+            payload.is_some_and(|payload| bytes("signature") == Some(device.signature(&payload).to_vec()));
+        if !is_one || !is_signed {
+            self.wrong.push(format!("{what}: {bundle}"));
+        }
+        if !reply
+            .headers
+            .contains(&("content-type", "application/json".to_owned()))
+        {
+            self.wrong.push(format!("{what}: not application/json"));
+        }
+    }
+
+    fn malformed(&mut self, device: &Device) {
+        let payload = timed(1, b"malformed");
+        let signature = device.signature(&payload);
+        let good = device.publication(&payload);
+        let with = |name: &str, value: Value| {
+            let mut body = good.clone();
+            body[name] = value;
+            body
+        };
+        let without = |name: &str| {
+            let mut body = good.clone();
+            let members = body.as_object_mut().unwrap();
+            members.shift_remove(name).unwrap();
+            body
+        };
+        let id = device.id();
+        for odd in [
+            "",
+            "00",
+            &id[..62],
+            &format!("{id}00"),
+            &format!("{}zz", &id[..62]),
+            &format!("é{}", &id[2..]),
+        ] {
+            self.refused("device id", &with("device_id", odd.into()));
+        }
+        self.refused("payload not base64", &with("payload", "%%".into()));
+        self.refused(
+            "payload unpadded",
+            &with("payload", STANDARD_NO_PAD.encode([1]).into()),
+        );
+        let unpadded = json!({
+            "device_id": id,
+            "payload": STANDARD_NO_PAD.encode(b"unpadded"),
+            "signature": STANDARD.encode(device.signature(b"unpadded")),
+        });
+        self.refused("payload unpadded and signed", &unpadded);
+        self.refused("signature not base64", &with("signature", "%%".into()));
+        self.refused(
+            "signature short",
+            &with("signature", STANDARD.encode(&signature[..63]).into()),
+        );
+        let longer = [&signature[..], &[0]].concat();
+        self.refused(
+            "signature long",
+            &with("signature", STANDARD.encode(longer).into()),
+        );
+        for name in ["device_id", "payload", "signature"] {
+            self.refused("member missing", &without(name));
+            for other in [Value::Null, 7.into(), json!([1]), json!({}), true.into()] {
+                self.refused("member of another type", &with(name, other));
+            }
+        }
+        let text = good.to_string();
+        let array = json!([good["device_id"], good["payload"], good["signature"]]);
+        self.refused("array", &array);
+        let twice = format!("{{\"payload\":\"\",{}", &text[1..]);
+        for body in [
+            "",
+            "{",
+            "nul",
+            "\u{feff}{}",
+            &format!("{text} x"),
+            &format!("{text}{text}"),
+            &twice,
+        ] {
+            self.send("not JSON", body.as_bytes(), &[400]);
+        }
+        self.send("no text", b"{\"device_id\":\"\xff\"}", &[400]);
+    }
+
+    fn forged(&mut self, device: &Device, other: &Device) {
+        let payload = timed(2, b"forged");
+        let good = device.signature(&payload);
+        let text = STANDARD.encode(&payload);
+        let mut altered = good;
+        altered[40] ^= 1;
+        let mut altered_r = good;
+        altered_r[3] ^= 1;
+        let signatures = [
+            ("zero", [0; 64]),
+            ("altered S", altered),
+            ("altered R", altered_r),
+            ("by another", other.signature(&payload)),
+            ("by nobody", Device::new(99).signature(&payload)),
+            ("over another payload", device.signature(b"other")),
+            ("over the text", device.signature(text.as_bytes())),
+            ("with the order added to S", plus_order(good)),
+        ];
+        for (what, signature) in signatures {
+            self.refused(what, &request(&device.id(), &payload, &signature));
+        }
+        // y = 1, and the same point with y not reduced: R = the point, S = 0 is taken by whoever verifies laxly.
+        let mut identity = [0; 32];
+        identity[0] = 1;
+        let mut unreduced = [0xff; 32];
+        (unreduced[0], unreduced[31]) = (0xee, 0x7f);
+        let mut forgery = [0; 64];
+        forgery[0] = 1;
+        for key in [identity, unreduced] {
+            self.refused("small order", &request(&hex(&key), &payload, &forgery));
+            self.nothing("small order", &hex(&key), &[404, 400]);
+        }
+    }
+
+    /// All of it, from an empty registry on.
+    fn all(&mut self) {
+        let [alice, bob, mallory] = [1, 2, 3].map(Device::new);
+        self.nothing("nobody has published", &alice.id(), &[404]);
+        for odd in [
+            "",
+            "abc",
+            "%C3%A9%00",
+            "é",
+            &alice.id()[1..],
+            &format!("{}0", alice.id()),
+        ] {
+            self.nothing("no device id", odd, &[404, 400]);
+        }
+        let (first, second) = (timed(u64::MAX, b"first"), timed(5, b"second"));
+        self.publish("first", &alice, &first);
+        self.served("first", &alice, &[&first]);
+        self.nothing("bob has not published", &bob.id(), &[404]);
+        self.publish("second", &alice, &second);
+        self.served("second", &alice, &[&second]);
+        self.publish("again", &alice, &first);
+        self.served("again", &alice, &[&first, &second]);
+        self.publish("second again", &alice, &second);
+        self.publish("bob", &bob, &timed(6, b"bob"));
+        self.served("alice is not bob", &alice, &[&second]);
+        self.publish("mallory", &mallory, b"mallory's");
+        self.forged(&alice, &mallory);
+        self.malformed(&alice);
+        self.served("after what was refused", &alice, &[&second]);
+        self.forged(&Device::new(4), &mallory);
+        self.malformed(&Device::new(4));
+        self.nothing("only refused ones", &Device::new(4).id(), &[404]);
+        for payload in [&[][..], &[0], &[0xff; 7], &[0xff; 8], &[0; 4096]] {
+            self.publish("any payload", &alice, payload);
+            self.served("any payload", &alice, &[payload]);
+        }
+        let large = Device::new(5).publication(&vec![7; 100_000]);
+        self.send("large payload", large.to_string().as_bytes(), &[204, 413]);
+        for number in 0..12_u8 {
+            self.publish("often", &alice, &timed(u64::from(number), b"often"));
+        }
+        self.served("the newest of many", &alice, &[&timed(11, b"often")]);
+        self.served("bob is still there", &bob, &[&timed(6, b"bob")]);
+        self.upper_case(&bob);
+        self.ask("method", "DELETE", "/v0/keypackage/00", b"", &[405]);
+        self.ask("method", "GET", "/v0/keypackage", b"", &[405]);
+        self.ask("route", "GET", "/v0/other", b"", &[404]);
+        self.ask(
+            "head",
+            "HEAD",
+            &format!("/v0/keypackage/{}", bob.id()),
+            b"",
+            &[200, 405],
+        );
+    }
+
+    /// The same device, or refused; not a device of its own.
+    fn upper_case(&mut self, device: &Device) {
+        let (before, after) = (timed(6, b"bob"), timed(7, b"upper"));
+        let mut body = device.publication(&after);
+        body["device_id"] = device.id().to_uppercase().into();
+        self.send("upper case", body.to_string().as_bytes(), &[204, 400]);
+        let path = format!("/v0/keypackage/{}", device.id().to_uppercase());
+        let upper = self.ask("upper case", "GET", &path, b"", &[200, 400, 404]);
+        match upper.status == 200 {
+            true => self.served("lower case after upper", device, &[&after]),
+            false => self.served("lower case after upper was refused", device, &[&before]),
+        }
+    }
+}
+
+fn plus_order(mut signature: [u8; 64]) -> [u8; 64] {
+    let mut carry = 0_u16;
+    for (byte, order) in signature[32..].iter_mut().zip(GROUP_ORDER) {
+        let sum = u16::from(*byte) + u16::from(order) + carry;
+        *byte = u8::try_from(sum & 0xff).unwrap();
+        carry = sum >> 8;
+    }
+    signature
+}
+
+/// What is wrong with the answers of a registry that behaves so.
+fn wrong(behaviour: Behaviour) -> (Vec<String>, Registry) {
+    let mut registry = Registry::new(behaviour, &[], None).unwrap();
+    registry.clock = || 1_700_000_000_000;
+    let mut visit = Visit {
+        registry: &registry,
+        wrong: Vec::new(),
+    };
+    visit.all();
+    (visit.wrong, registry)
+}
+
+#[test]
+fn the_plain_registry_answers_as_it_has_to() {
+    assert_eq!(wrong(Behaviour::Plain).0, Vec::<String>::new());
+}
+
+#[test]
+fn every_variation_answers_as_it_may() {
+    for variation in variations() {
+        assert_eq!(
+            wrong(Behaviour::Varied(variation)).0,
+            Vec::<String>::new(),
+            "{}",
+            variation.name
+        );
+    }
+}
+
+#[test]
+fn every_fault_takes_effect_and_is_seen() {
+    let not_seen = |name: &str, wrong: &[String], fired: u64| match (wrong.is_empty(), fired) {
+        (false, 1..) => None,
+        (is_unseen, fired) => Some(format!("{name}: fired {fired}, unseen {is_unseen}")),
+    };
+    let found = faults().iter().filter_map(|fault| {
+        let (wrong, registry) = wrong(Behaviour::Faulty(fault));
+        not_seen(fault.name, &wrong, registry.fired(fault.name))
+    });
+    assert_eq!(found.collect::<BTreeSet<_>>(), BTreeSet::new());
+}
