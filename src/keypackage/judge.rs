@@ -36,11 +36,24 @@ struct Shelf {
     is_respelt: bool,
     /// The one that was served last.
     seen: Option<Bundle>,
+    /// Those that may be stored, nobody knows when: their publication got no answer, or a 5xx. From then on each may be the
+    /// one that is served.
+    unsettled: Vec<Bundle>,
     /// Whether it is not known that one of `newest` is stored at all.
     is_open: bool,
 }
 
 impl Shelf {
+    /// Those of which one may be served.
+    fn may_be_served(&self) -> Vec<Bundle> {
+        [&self.newest[..], &self.unsettled].concat()
+    }
+
+    /// Whether nothing may be what is served: nothing is known to be stored.
+    fn may_be_empty(&self) -> bool {
+        self.newest.is_empty() || self.is_open
+    }
+
     /// Whether a bundle that may be served was served before: it is stored.
     fn was_seen(&self) -> bool {
         self.seen.as_ref().is_some_and(|seen| self.newest.contains(seen))
@@ -205,11 +218,11 @@ impl Judge<'_, '_> {
             .unwrap_or_default()
             .to_ascii_lowercase();
         let shelf = self.shelves.get(&id);
-        let (newest, is_open) = shelf.map_or((&[][..], false), |shelf| (&shelf.newest, shelf.is_open));
+        let newest = shelf.map(Shelf::may_be_served).unwrap_or_default();
         let bundle = read(answer);
         let is_right = match (answer.status, &bundle) {
             (200, Ok(bundle)) => newest.contains(bundle),
-            (404, _) => newest.is_empty() || is_open || step.answer.contains(&404),
+            (404, _) => shelf.is_none_or(Shelf::may_be_empty) || step.answer.contains(&404),
             (status, _) => status != 200 && step.answer.contains(&status),
         };
         if is_right {
@@ -262,7 +275,7 @@ impl Judge<'_, '_> {
         bundle: Result<Bundle, (&'static str, String)>,
     ) -> (&'static str, Option<String>, String) {
         let shelf = self.shelves.get(id);
-        let has_published = shelf.is_some_and(|shelf| !shelf.newest.is_empty());
+        let has_published = shelf.is_some_and(|shelf| !shelf.may_be_served().is_empty());
         let bundle = match (answer.status, bundle) {
             (200, Ok(bundle)) => bundle,
             (200, Err((pointer, why))) if has_published => {
@@ -298,7 +311,7 @@ impl Judge<'_, '_> {
                 );
             }
         };
-        let of = |shelf: &Shelf| [&shelf.newest[..], &shelf.older, &shelf.refused].concat();
+        let of = |shelf: &Shelf| [&shelf.newest[..], &shelf.unsettled, &shelf.older, &shelf.refused].concat();
         let is_part = |known: &Bundle| known.payload == bundle.payload || known.signature == bundle.signature;
         if shelf.is_some_and(|shelf| shelf.refused.contains(&bundle)) {
             return (
@@ -366,11 +379,14 @@ impl Judge<'_, '_> {
                     shelf.is_respelt = is_respelt;
                     granted.entry(id).or_default().push(bundle);
                 }
-                (Some(200..300), Some(_)) | (None, _) => {
+                (Some(200..300), Some(_)) => {
                     // It may be stored: as good as what was there before.
                     shelf.is_open |= shelf.newest.is_empty();
                     shelf.newest.push(bundle);
                 }
+                (None, _) => shelf.unsettled.push(bundle),
+                // Whoever breaks down says nothing of what he had done by then. A 503 was not executed.
+                (Some(500..=502 | 504..), None) => shelf.unsettled.push(bundle),
                 (Some(_), _) => shelf.refused.push(bundle),
             }
         }
@@ -488,4 +504,187 @@ fn read(answer: &Answer) -> Result<Bundle, (&'static str, String)> {
         payload: bytes("payload", "/payload")?,
         signature: bytes("signature", "/signature")?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::case::Source;
+    use crate::case::file::read_cases;
+    use crate::catalogue::OperationName;
+    use crate::judge::Transport;
+    use crate::keypackage::KEYPACKAGE;
+    use crate::keypackage::cases::facts;
+    use crate::keys::Seed;
+    use crate::record::{Failure, Request, Service};
+
+    const DEVICE: &str = "03a107bff3ce10be1d70dd18e74bc09967e4d6309ba50d5f1ddc8664125531b8";
+
+    /// What becomes of one publication or of one fetch; a bundle is called by its number.
+    #[derive(Clone, Copy)]
+    enum Seen {
+        Published(u8, u16),
+        Unanswered(u8),
+        Served(u8),
+        Nothing,
+    }
+
+    fn bundle(number: u8) -> Value {
+        json!({ "payload": STANDARD.encode([number]), "signature": STANDARD.encode([number; 64]) })
+    }
+
+    fn answered(status: u16, body: String) -> Outcome {
+        Outcome::Answer(Answer {
+            status,
+            headers: vec![("content-type".into(), "application/json".into())],
+            body: body.into(),
+        })
+    }
+
+    fn exchange(step: usize, seen: Seen) -> Exchange {
+        let (published, outcome) = match seen {
+            Seen::Published(number, status) => (Some(number), answered(status, String::new())),
+            Seen::Unanswered(number) => {
+                let failure = Failure {
+                    kind: FailureKind::Timeout,
+                    message: "no answer within 10 s".to_owned(),
+                    begun: false,
+                };
+                (Some(number), Outcome::Failure(failure))
+            }
+            Seen::Served(number) => (None, answered(200, bundle(number).to_string())),
+            Seen::Nothing => (None, answered(404, String::new())),
+        };
+        let body = published.map(|number| {
+            let mut body = bundle(number);
+            body["device_id"] = DEVICE.into();
+            body.to_string().into()
+        });
+        let (operation, method, path) = match body {
+            Some(_) => ("publish", "POST", "/v0/keypackage".to_owned()),
+            None => ("fetch", "GET", format!("/v0/keypackage/{DEVICE}")),
+        };
+        Exchange {
+            step: Some(step),
+            role: Role::Step,
+            round: 0,
+            actor: Some("alice".to_owned()),
+            operation: Some(OperationName::new(operation)),
+            repo: None,
+            spoiled: None,
+            request: Request {
+                service: Service::Vault,
+                method: method.to_owned(),
+                path,
+                headers: Vec::new(),
+                body,
+            },
+            outcome,
+            at_us: 0,
+            took_us: 0,
+            jwt: None,
+            resent: false,
+            omitted: None,
+        }
+    }
+
+    /// The requirements that are found broken, sorted.
+    fn broken(all: &[Seen]) -> Vec<String> {
+        let steps = all.iter().map(|seen| match seen {
+            Seen::Served(_) | Seen::Nothing => "{ fetch = {}, answer = [200] },",
+            _ => "{ publish = {}, answer = [204], checks = [] },",
+        });
+        let text = format!(
+            "about = \"A test.\"\n[[case]]\nid = \"test/seen\"\ntitle = \"What is seen\"\n\
+             checks = [\"KPR-FET-03\"]\nstep = [{}]",
+            steps.collect::<String>()
+        );
+        let source = Source {
+            name: "test.toml".to_owned(),
+            text,
+        };
+        let cases = read_cases(vec![source], &(KEYPACKAGE.rules)(), &[], facts);
+        let case = cases.unwrap_or_else(|problems| panic!("{problems:?}")).remove(0);
+        let transcript = Transcript {
+            began_ms: 0,
+            exchanges: all
+                .iter()
+                .enumerate()
+                .map(|(step, seen)| exchange(step, *seen))
+                .collect(),
+            read: Vec::new(),
+            stopped: None,
+            took: std::time::Duration::ZERO,
+            throttled: std::time::Duration::ZERO,
+        };
+        let context = Context {
+            spec: catalogue().newest(),
+            seed: &Seed::from_bytes([1; 32]),
+            generation: 0,
+            transport: Transport::Loopback,
+        };
+        let record = judge(&case, transcript, &context);
+        let checks = record.checks.iter();
+        let is_broken = |verdict| matches!(verdict, Verdict::Fail | Verdict::Warn);
+        let bad = checks.filter(|check| is_broken(check.verdict));
+        let mut ids: Vec<String> = bad.flat_map(|check| check.requirements.clone()).collect();
+        ids.sort();
+        ids
+    }
+
+    #[test]
+    fn the_newest_is_to_be_served() {
+        use Seen::{Nothing, Published, Served};
+        assert_eq!(
+            broken(&[Published(1, 204), Published(2, 204), Served(2)]),
+            Vec::<String>::new()
+        );
+        assert_eq!(
+            broken(&[Published(1, 204), Published(2, 204), Served(1)]),
+            ["KPR-FET-03"]
+        );
+        assert_eq!(broken(&[Published(1, 204), Served(1), Nothing]), ["KPR-RET-02"]);
+        assert_eq!(
+            broken(&[Published(1, 204), Published(2, 400), Served(2)]),
+            ["KPR-PUB-01", "KPR-PUB-09"]
+        );
+    }
+
+    #[test]
+    fn a_publication_without_an_answer_may_take_effect_at_any_time() {
+        use Seen::{Nothing, Published, Served, Unanswered};
+        let all = [Published(1, 204), Unanswered(2), Published(3, 204)];
+        for served in [2, 3] {
+            assert_eq!(
+                broken(&[&all[..], &[Served(served)]].concat()),
+                ["KPR-PUB-16"],
+                "{served}"
+            );
+        }
+        assert_eq!(
+            broken(&[&all[..], &[Served(1)]].concat()),
+            ["KPR-FET-03", "KPR-PUB-16"]
+        );
+        assert_eq!(
+            broken(&[&all[..], &[Nothing]].concat()),
+            ["KPR-PUB-01", "KPR-PUB-16"]
+        );
+        assert_eq!(broken(&[Unanswered(1), Nothing]), ["KPR-PUB-16"]);
+        assert_eq!(broken(&[Unanswered(1), Served(1)]), ["KPR-PUB-16"]);
+    }
+
+    #[test]
+    fn a_breakdown_is_no_refusal() {
+        use Seen::{Published, Served};
+        for status in [500, 502, 504] {
+            let all = [Published(1, 204), Published(2, status)];
+            for served in [1, 2] {
+                let found = broken(&[&all[..], &[Served(served)]].concat());
+                assert!(!found.contains(&"KPR-PUB-09".to_owned()), "{found:?}");
+                assert!(found.contains(&"KPR-PUB-16".to_owned()), "{found:?}");
+            }
+        }
+    }
 }
