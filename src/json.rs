@@ -11,7 +11,10 @@ use serde_json::{Map, Number, Value};
 const MOST_COMMAS: usize = 1 << 16;
 
 /// Parses a whole body as one JSON value (RFC 8259). An object that has a key twice is an error, since receivers differ in
-/// which one they take. The error is one sentence with line and column.
+/// which one they take.
+///
+/// # Errors
+/// It is no JSON, has a key twice, or is larger than a body of a protocol is: one sentence with line and column.
 pub fn parse(body: &[u8]) -> Result<Value, String> {
     if body.starts_with(b"\xEF\xBB\xBF") {
         return Err("it begins with a byte order mark".to_owned());

@@ -4,12 +4,11 @@ use serde_json::{Value, json};
 
 use crate::avp::Operation;
 use crate::http::{Answer, Body, Client, Outcome, Request, Service};
-use crate::json;
 use crate::keys::{Identity, Seed};
 use crate::text::visible_cut;
 
 /// Says what was answered where nothing of it is what an AVP server answers: each of three routes is unknown, or answered with
-/// something else than JSON. None where anything looks like AVP, or where nothing came: the cases tell better.
+/// a page. None where anything looks like AVP, or where nothing came: the cases tell better.
 pub(super) async fn stranger(client: &Client, seed: &Seed) -> Option<String> {
     let identity = Identity::derive(seed, &["first-contact"]);
     let key = json!({ "ed25519PublicKey": identity.member_id() });
@@ -21,7 +20,7 @@ pub(super) async fn stranger(client: &Client, seed: &Seed) -> Option<String> {
     let mut said = Vec::new();
     for (operation, service, body) in asked {
         let answer = ask(client, operation, service, body).await?;
-        if !is_strange(operation, &answer) {
+        if !is_strange(&answer) {
             return None;
         }
         said.push(format!(
@@ -48,16 +47,14 @@ async fn ask(client: &Client, operation: Operation, service: Service, body: Opti
     }
 }
 
-/// Whether an answer is none that an AVP server gives, however wrong it is otherwise.
-fn is_strange(operation: Operation, answer: &Answer) -> bool {
-    let is_object = json::parse(answer.body.as_bytes()).is_ok_and(|body| body.is_object());
-    match answer.status {
-        404 | 405 | 410 | 501 => true,
-        // Discovery is optional, and what answers it otherwise is somebody's page.
-        _ if operation == Operation::Discovery => answer.status < 500 && !is_object,
-        200..400 => !is_object,
-        _ => false,
-    }
+/// Whether an answer is none that an AVP server gives, however wrong it is otherwise: the route is unknown, or it is a page.
+fn is_strange(answer: &Answer) -> bool {
+    let is_page = || {
+        let content_type = answer.header("content-type").unwrap_or_default();
+        content_type.trim_start().starts_with("text/html")
+            || answer.body.to_text().trim_start().starts_with('<')
+    };
+    matches!(answer.status, 404 | 405 | 410 | 501) || (200..300).contains(&answer.status) && is_page()
 }
 
 /// `404, text/html`
@@ -80,17 +77,16 @@ mod tests {
     }
 
     #[test]
-    fn pages_and_unknown_routes_are_strange_and_errors_in_json_are_not() {
-        for operation in [Operation::Challenge, Operation::CreateRepo, Operation::Discovery] {
-            assert!(is_strange(operation, &answer(404, "<h1>")), "{operation}");
-            assert!(is_strange(operation, &answer(200, "<h1>")), "{operation}");
-            assert!(
-                !is_strange(operation, &answer(200, r#"{"nonce":""}"#)),
-                "{operation}"
-            );
-            assert!(!is_strange(operation, &answer(500, "<h1>")), "{operation}");
+    fn pages_and_unknown_routes_are_strange_and_whatever_else_is_not() {
+        assert!(is_strange(&answer(404, "{}")) && is_strange(&answer(200, "<h1>")));
+        let json = Answer {
+            headers: Vec::new(),
+            ..answer(200, "[]")
+        };
+        assert!(!is_strange(&json));
+        for status in [302, 400, 401, 500] {
+            assert!(!is_strange(&answer(status, "<h1>")), "{status}");
         }
-        assert!(!is_strange(Operation::CreateRepo, &answer(401, "")));
         assert_eq!(about(&answer(404, "")), "404, text/html");
     }
 }

@@ -19,7 +19,10 @@ pub struct Filter {
 }
 
 impl Filter {
-    /// Reads a filter. The error is one sentence.
+    /// Reads a filter.
+    ///
+    /// # Errors
+    /// It is empty, or no glob: one sentence.
     pub fn parse(text: &str) -> Result<Filter, String> {
         let (pattern, excludes) = match text.strip_prefix('!') {
             Some(rest) => (rest, true),

@@ -33,6 +33,9 @@ struct Shared {
 
 impl Client {
     /// A client for the target that `options` describe. Connects to nobody yet.
+    ///
+    /// # Errors
+    /// A certificate cannot be read or used, a header cannot be sent, or the cap on the rate is none.
     pub fn new(options: ClientOptions) -> Result<Client, ClientError> {
         check_headers(&options.vault_headers)?;
         check_headers(&options.idp_headers)?;

@@ -65,6 +65,9 @@ impl Connections {
     }
 
     /// Makes everything ready for a request, up to its first byte.
+    ///
+    /// # Errors
+    /// No connection can be made.
     pub async fn prime(&mut self, request: &Request) -> Result<Primed, Failure> {
         self.waited += self.client.pace().turn().await;
         let trip = self.trip(request.service);
@@ -140,12 +143,18 @@ const LOADING_TIME: Duration = Duration::from_millis(250);
 
 impl Primed {
     /// Sends all but the last byte: then the server has nothing left to do but to read that.
+    ///
+    /// # Errors
+    /// The connection ends, or takes none of it, before all but the last byte is sent.
     pub async fn load(self) -> Result<Loaded, Failure> {
         let last = self.message.bytes.len().saturating_sub(1);
         self.load_up_to(last).await
     }
 
     /// Sends the head, and so many bytes of the body.
+    ///
+    /// # Errors
+    /// The connection ends, or takes none of it, before so much is sent.
     pub async fn load_head(self, bytes: usize) -> Result<Loaded, Failure> {
         let whole = self.message.bytes.len();
         let at = self.message.head + bytes;

@@ -52,6 +52,9 @@ enum Why {
 
 impl Endpoint {
     /// Checks and takes apart `http[s]://host[:port][/base]`.
+    ///
+    /// # Errors
+    /// It is no such address, or has a part that none may have: a user, a query, a fragment.
     pub fn parse(text: &str) -> Result<Endpoint, EndpointError> {
         parse(text).map_err(|why| EndpointError {
             text: hide_user_info(text),

@@ -70,6 +70,9 @@ struct HeadTool {
 }
 
 /// The record that was stored at a path; `-` is standard input.
+///
+/// # Errors
+/// It cannot be read, is no report of this program, is damaged, or was written by a newer one.
 pub fn load(path: &Path) -> Result<Record, LoadError> {
     let name = if path == Path::new("-") {
         "standard input".to_owned()

@@ -10,7 +10,10 @@ use crate::record::{OutOfDate, Record, RequirementRecord, Summary};
 use crate::text::visible;
 
 /// The record of a run that was made in parts. `tally` computes the verdicts of the requirements and of the run anew from
-/// the cases. The error is a sentence.
+/// the cases.
+///
+/// # Errors
+/// There is none, they are not of one run, or a case is in two of them: one sentence.
 pub fn merge(records: Vec<Record>, tally: impl FnOnce(&mut Record)) -> Result<Record, String> {
     let mut records = records.into_iter();
     let Some(mut whole) = records.next() else {

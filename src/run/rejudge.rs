@@ -11,7 +11,10 @@ use crate::record::transcript::Transcript;
 use crate::record::verdict::Verdict;
 use crate::record::{CaseRecord, Record, diff};
 
-/// Judges the exchanges of a record with a suite. The error is a fragment: what of the record cannot be read.
+/// Judges the exchanges of a record with a suite.
+///
+/// # Errors
+/// The seed or the target of the record cannot be read: a fragment that says which.
 pub fn rejudge(record: &Record, suite: &Suite) -> Result<Rejudged, String> {
     let seed: Seed = record
         .seed

@@ -187,6 +187,9 @@ impl fmt::Display for Sight {
 
 impl Selftest {
     /// Gets ready to run the cases of a suite that are not slow.
+    ///
+    /// # Errors
+    /// The reference server does not start, or no client of it can be made.
     pub fn new(suite: Arc<Suite>, settings: Settings) -> Result<Selftest, SelftestError> {
         let foreign = (suite.protocol.start)(ServeOptions::default())?;
         Ok(Selftest {
@@ -320,6 +323,9 @@ impl Observation {
 
 /// Tries all behaviours, on several servers side by side. The observations come in the order of the behaviours, whatever
 /// came to an end first; `finished` is told of each as it does.
+///
+/// # Errors
+/// A server does not start, or a run breaks off.
 pub async fn observe(
     bench: Arc<Selftest>,
     behaviours: &[Behaviour],

@@ -39,6 +39,9 @@ pub enum TlsError {
 
 impl Tls {
     /// A fresh self-signed certificate for `localhost`, `127.0.0.1` and `::1`.
+    ///
+    /// # Errors
+    /// No key can be made.
     pub fn self_signed() -> Result<Tls, TlsError> {
         let names = ["localhost", "127.0.0.1", "::1"].map(str::to_owned);
         let made = rcgen::generate_simple_self_signed(names)?;

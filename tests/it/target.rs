@@ -13,8 +13,8 @@ use avp_conform::http::Role;
 use avp_conform::record::verdict::{RunVerdict, Verdict};
 use avp_conform::serve::Tls;
 
-use crate::support::http::{self, accept, answer, pass_on};
-use crate::support::program::{Done, program, ran, reported};
+use crate::support::http::{accept, answer, pass_on};
+use crate::support::program::{Done, program, reported};
 use crate::support::servers::{faulty, plain};
 
 const SEED: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
@@ -648,25 +648,4 @@ fn each_malformed_form_is_tried_on_a_repository_that_is_known_to_be_good() {
             "{name} granted nothing"
         );
     }
-}
-
-#[test]
-fn what_is_no_server_of_the_protocol_is_said_at_once() {
-    let page = http::answer(
-        "404 Not Found",
-        "content-type: text/html\r\n",
-        "<h1>Nothing here</h1>",
-    );
-    let address = http::listen(move |_, mut stream| {
-        while http::Message::read(&mut stream).is_some() {
-            if stream.write_all(&page).is_err() {
-                return;
-            }
-        }
-    });
-    let (code, out, err) = ran(&["--target", &format!("http://{address}/base")]);
-    assert_eq!((code, out.as_str()), (1, ""), "{err}");
-    assert_eq!(err.lines().count(), 3, "{err}");
-    assert!(err.contains("no server of the Alt Vault Protocol"), "{err}");
-    assert!(err.contains("POST /v1/repos is answered 404, text/html"), "{err}");
 }

@@ -141,6 +141,9 @@ pub struct LoadedCases {
 impl LoadedCases {
     /// Reads and lints sources; `faults` are the names that `kills` may name. All problems of all files come back, not the
     /// first alone.
+    ///
+    /// # Errors
+    /// All that is wrong with them, each at its place.
     pub fn load(sources: Vec<Source>, faults: &[&str]) -> Result<LoadedCases, Vec<Problem>> {
         let sources: Vec<Arc<Source>> = sources.into_iter().map(Arc::new).collect();
         let mut suite = LoadedCases {

@@ -42,6 +42,9 @@ pub fn jwts(cases: &[CaseRecord]) -> impl Iterator<Item = (&Exchange, &Jwt)> {
 }
 
 /// Whether a token says of its member what the reference form says, and nothing else; else what is wrong.
+///
+/// # Errors
+/// The token says something else or something more: what, in a few words.
 pub fn reference_form(exchange: &Exchange, jwt: &Jwt) -> Result<(), String> {
     let subject = member(exchange).map(|member| format!("key:{member}"));
     if let Some(subject) = subject

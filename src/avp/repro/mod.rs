@@ -24,8 +24,10 @@ struct Plan<'a> {
     check: Option<&'a CheckRecord>,
 }
 
-/// The script for a case of a record: the step with that index, else the first that is broken, else the last. The error is
-/// a sentence.
+/// The script for a case of a record: the step with that index, else the first that is broken, else the last.
+///
+/// # Errors
+/// The case has no exchange to repeat, or the step does not exist: one sentence.
 pub fn script(record: &Record, case: &CaseRecord, step: Option<usize>) -> Result<String, String> {
     let seed = record
         .seed

@@ -51,6 +51,9 @@ pub enum StartError {
 
 impl Server {
     /// Binds, then serves on threads of its own until it is dropped.
+    ///
+    /// # Errors
+    /// The address cannot be listened on, the certificate cannot be served, or the system gives no threads.
     pub fn start(options: Options) -> Result<Server, StartError> {
         let acceptor = options.tls.as_ref().map(|tls| tls.acceptor()).transpose()?;
         let runtime = runtime().map_err(StartError::Runtime)?;

@@ -253,6 +253,9 @@ pub fn read_cases(path: &Path) -> Result<Vec<Source>, Error> {
 }
 
 /// The built-in cases and those of more files and directories, read and linted.
+///
+/// # Errors
+/// A file cannot be read, or something in one is wrong.
 pub fn load_suite(protocol: &Protocol, paths: &[PathBuf]) -> Result<Suite, Error> {
     let mut sources = (protocol.sources)();
     for path in paths {

@@ -128,6 +128,9 @@ impl Process {
     }
 
     /// Waits until the server answers anything at all at the client's vault.
+    ///
+    /// # Errors
+    /// It does not answer within the limit, or ends before it does.
     pub async fn wait_ready(&self, client: &Client, limit: Duration) -> Result<(), ProcessError> {
         let deadline = Instant::now() + limit;
         loop {
@@ -187,6 +190,9 @@ impl Process {
     }
 
     /// Ends what is left of the server and starts it anew. Its output so far is gone.
+    ///
+    /// # Errors
+    /// The command cannot be started.
     pub fn restart(&mut self) -> Result<(), ProcessError> {
         self.stop();
         let mut next = Process::start(&self.command, self.directory.as_deref(), self.port)?;
@@ -237,6 +243,9 @@ impl Process {
 
 /// A port of 127.0.0.1 that nobody listens at just now. It is none of those that the system gives to outgoing
 /// connections, else one of our own might sit on it when the server is restarted.
+///
+/// # Errors
+/// The system has none.
 pub fn free_port() -> io::Result<u16> {
     let is_free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
     match (0..50).map(|_| rand::random_range(10240..32768)).find(is_free) {
