@@ -4,7 +4,6 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
-use jiff::fmt::rfc2822::DateTimeParser;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -142,8 +141,10 @@ impl Answer {
 
     /// What time it was at the target by its `Date` (RFC 9110, 6.6.1), epoch milliseconds: up to a second ago.
     pub fn date_ms(&self) -> Option<i64> {
-        let date = DateTimeParser::new().parse_timestamp(self.header("date")?);
-        date.ok().map(|date| date.as_millisecond())
+        let date = httpdate::parse_http_date(self.header("date")?.trim()).ok()?;
+        jiff::Timestamp::try_from(date)
+            .ok()
+            .map(|date| date.as_millisecond())
     }
 }
 

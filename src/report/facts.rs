@@ -1,5 +1,6 @@
 //! What several reports say alike: sections, totals, the verdict line, the command that runs one case again.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use crate::catalogue::Level;
@@ -217,12 +218,9 @@ pub(super) fn again(record: &Record, case: &str) -> String {
 
 /// A word as a POSIX shell takes it.
 fn quoted(word: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/:._-@%+=,".contains(&byte);
     let word = visible(word);
-    if !word.is_empty() && word.bytes().all(plain) {
-        return word;
-    }
-    format!("'{}'", word.replace('\'', "'\\''"))
+    // What is visible has no zero byte, the one thing that no shell can be given.
+    shlex::try_quote(&word).map_or_else(|_| word.clone(), Cow::into_owned)
 }
 
 /// One piece of advice and the cases that led to it. It breaks no requirement, and counts for nothing.
@@ -365,7 +363,12 @@ mod tests {
     #[test]
     fn words_are_quoted_for_the_shell() {
         assert_eq!(quoted("push/stale"), "push/stale");
-        assert_eq!(quoted("it's $(x)\x1b"), "'it'\\''s $(x)\\u{1b}'");
+        let odd = quoted("it's $(x)\x1b");
+        assert_eq!(
+            shlex::split(&odd),
+            Some(vec!["it's $(x)\\u{1b}".to_owned()]),
+            "{odd}"
+        );
         assert_eq!(quoted(""), "''");
     }
 }

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use jiff::fmt::rfc2822::DateTimeParser;
 
 use crate::http::Answer;
 
@@ -37,7 +36,7 @@ fn retry_after(value: &str, now: Timestamp) -> Option<Duration> {
     if let Ok(seconds) = value.parse::<u32>() {
         return Some(Duration::from_secs(seconds.into()));
     }
-    let at = DateTimeParser::new().parse_timestamp(value).ok()?;
+    let at = Timestamp::try_from(httpdate::parse_http_date(value).ok()?).ok()?;
     let seconds = at.duration_since(now).as_secs().max(0);
     // The date has no fractions: a second more, so as not to come early.
     Some(Duration::from_secs(seconds.unsigned_abs() + 1))
@@ -66,6 +65,14 @@ mod tests {
         assert_eq!(wait(Some("2"), 0), Some((Duration::from_secs(2), true)));
         let date = Some("Sun, 06 Nov 1994 08:49:37 GMT");
         assert_eq!(wait(date, 0), Some((Duration::from_secs(8), true)));
+        // The two forms that RFC 9110 calls obsolete, and has receivers read all the same.
+        for date in ["Sunday, 06-Nov-94 08:49:37 GMT", "Sun Nov  6 08:49:37 1994"] {
+            assert_eq!(
+                wait(Some(date), 0),
+                Some((Duration::from_secs(8), true)),
+                "{date}"
+            );
+        }
         assert_eq!(wait(Some("99999"), 0), None);
         assert_eq!(wait(Some("soon"), 1), Some((FIRST_UNTOLD_WAIT * 2, false)));
         assert_eq!(wait(Some("0"), 3), Some((FIRST_UNTOLD_WAIT * 2, true)));
