@@ -136,7 +136,7 @@ impl FromStr for ProtocolName {
 /// Which protocol is meant.
 #[derive(Debug, Clone, Copy, Default, Args)]
 pub struct ProtocolArg {
-    /// The protocol [default: avp].
+    /// The protocol: avp or keypackage [default: avp].
     #[arg(long, value_name = "NAME", value_parser = ProtocolName::from_str)]
     pub protocol: Option<ProtocolName>,
 }
