@@ -126,3 +126,10 @@ fn registries_that_store_nothing_verify_nothing() {
         assert_eq!(verified, Vec::<&str>::new(), "{}", done.out);
     }
 }
+
+#[test]
+fn a_server_that_keeps_nothing_on_disk_refuses_a_file() {
+    let (code, out, err) = ran(&["serve", "--db", "registry.db", "--port", "0"]);
+    assert_eq!((code, out.as_str()), (3, ""), "{err}");
+    assert!(err.contains("keeps everything in memory"), "{err}");
+}
