@@ -69,10 +69,16 @@ pub enum Form {
     EmptyDeviceId,
     /// A key of small order, with a signature that a lax verification takes.
     SmallOrderKey,
+    /// The same key, not reduced: a second spelling of it.
+    UnreducedKey,
+    /// Bytes that are no point of the curve.
+    NoPoint,
     /// A payload that is not base64.
     PayloadNoBase64,
     /// A payload without the padding of its base64.
     PayloadUnpadded,
+    /// A payload in the URL-safe alphabet.
+    PayloadUrlSafe,
     /// A signature that is not base64.
     SignatureNoBase64,
     /// 63 bytes of signature.
@@ -132,8 +138,11 @@ impl Form {
             Form::OddDeviceId => "the device id has a digit that is none",
             Form::EmptyDeviceId => "the device id is empty",
             Form::SmallOrderKey => "the device id is a key of small order",
+            Form::UnreducedKey => "the device id is a key of small order that is not reduced",
+            Form::NoPoint => "the device id is no point of the curve",
             Form::PayloadNoBase64 => "the payload is not base64",
             Form::PayloadUnpadded => "the base64 of the payload lacks its padding",
+            Form::PayloadUrlSafe => "the payload is in the URL-safe alphabet",
             Form::SignatureNoBase64 => "the signature is not base64",
             Form::SignatureShort => "the signature has 63 bytes",
             Form::SignatureLong => "the signature has 65 bytes",

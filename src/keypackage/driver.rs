@@ -1,7 +1,7 @@
 //! Drives a case: turns its steps into publications and fetches.
 
 use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
+use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -10,7 +10,9 @@ use super::devices::{device, device_id};
 use crate::catalogue::OperationName;
 use crate::http::{Body, Request, Role, Service};
 use crate::keys::encoding::hex;
-use crate::keys::{Identity, forge_for_small_order_key, small_order_keys};
+use crate::keys::{
+    IDENTITY_FORGERY, Identity, NOT_A_POINT, forge_for_small_order_key, non_canonical_keys, small_order_keys,
+};
 use crate::record::Stopped;
 use crate::record::transcript::Transcript;
 use crate::session::{Conversation, Message, RunContext};
@@ -172,8 +174,21 @@ impl Driver<'_> {
                     body["signature"] = forged.into();
                 }
             }
+            Form::UnreducedKey => {
+                let mut spellings = non_canonical_keys().iter();
+                let unreduced = spellings.find(|key| key.name == "identity-unreduced");
+                if let Some(key) = unreduced.and_then(|key| STANDARD.decode(key.public_key).ok()) {
+                    body["device_id"] = hex(&key).into();
+                    body["signature"] = IDENTITY_FORGERY.into();
+                }
+            }
+            Form::NoPoint => {
+                let bytes = STANDARD.decode(NOT_A_POINT).unwrap_or_default();
+                body["device_id"] = hex(&bytes).into();
+            }
             Form::PayloadNoBase64 => body["payload"] = "%% no base64 %%".into(),
             Form::PayloadUnpadded => body["payload"] = STANDARD_NO_PAD.encode(&payload).into(),
+            Form::PayloadUrlSafe => body["payload"] = URL_SAFE.encode(&payload).into(),
             Form::SignatureNoBase64 => body["signature"] = "%% no base64 %%".into(),
             Form::SignatureShort => body["signature"] = STANDARD.encode(&signature[..63]).into(),
             Form::SignatureLong => {

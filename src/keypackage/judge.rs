@@ -36,6 +36,8 @@ struct Shelf {
     is_respelt: bool,
     /// The one that was served last.
     seen: Option<Bundle>,
+    /// Whether a publication was refused since.
+    is_refused_since: bool,
     /// Those that may be stored, nobody knows when: their publication got no answer, or a 5xx. From then on each may be the
     /// one that is served.
     unsettled: Vec<Bundle>,
@@ -245,6 +247,7 @@ impl Judge<'_, '_> {
             }
             if let (Ok(bundle), Some(shelf)) = (bundle, self.shelves.get_mut(&id)) {
                 shelf.seen = Some(bundle);
+                shelf.is_refused_since = false;
             }
             return self.checks.note(subject, index, Finding::Holds);
         }
@@ -286,6 +289,13 @@ impl Judge<'_, '_> {
                     "KPR-FET-02",
                     None,
                     "status 200 for a device that never published".to_owned(),
+                );
+            }
+            (404, _) if shelf.is_some_and(|shelf| shelf.was_seen() && shelf.is_refused_since) => {
+                return (
+                    "KPR-PUB-09",
+                    None,
+                    "status 404 for a bundle that was served before another was refused".to_owned(),
                 );
             }
             (404, _) if shelf.is_some_and(Shelf::was_seen) => {
@@ -387,7 +397,10 @@ impl Judge<'_, '_> {
                 (None, _) => shelf.unsettled.push(bundle),
                 // Whoever breaks down says nothing of what he had done by then. A 503 was not executed.
                 (Some(500..=502 | 504..), None) => shelf.unsettled.push(bundle),
-                (Some(_), _) => shelf.refused.push(bundle),
+                (Some(_), _) => {
+                    shelf.is_refused_since = true;
+                    shelf.refused.push(bundle);
+                }
             }
         }
         for (id, bundles) in granted {
@@ -646,6 +659,10 @@ mod tests {
             ["KPR-FET-03"]
         );
         assert_eq!(broken(&[Published(1, 204), Served(1), Nothing]), ["KPR-RET-02"]);
+        assert_eq!(
+            broken(&[Published(1, 204), Served(1), Published(2, 400), Nothing]),
+            ["KPR-PUB-01", "KPR-PUB-09"]
+        );
         assert_eq!(
             broken(&[Published(1, 204), Published(2, 400), Served(2)]),
             ["KPR-PUB-01", "KPR-PUB-09"]

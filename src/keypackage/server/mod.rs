@@ -11,7 +11,9 @@ mod tests;
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE};
@@ -31,6 +33,10 @@ const KEPT_PER_DEVICE: usize = 5;
 const RETENTION_MS: i64 = 30 * 86_400_000;
 /// How long a server with a cache believes it, milliseconds.
 const CACHED_MS: i64 = 2000;
+/// How long storing a bundle takes where others fail meanwhile.
+const WRITING: Duration = Duration::from_millis(5);
+/// A server with a limit of requests refuses one of so many.
+const REQUESTS_PER_REFUSAL: u64 = 25;
 /// The largest body that a server with a limit takes, bytes.
 const BODY_LIMIT_BYTES: usize = 64 << 10;
 /// The order of the group, little endian (RFC 8032, 5.1).
@@ -64,6 +70,10 @@ struct Registry {
     fired: Mutex<BTreeMap<&'static str, u64>>,
     store: Mutex<Store>,
     cache: Mutex<BTreeMap<String, (i64, Bundle)>>,
+    /// Held while a bundle is stored, by a server that fails then.
+    writing: Mutex<()>,
+    /// The requests so far.
+    requests: AtomicU64,
     /// What the time is, epoch milliseconds.
     clock: fn() -> i64,
 }
@@ -81,6 +91,8 @@ impl Registry {
             fired: Mutex::default(),
             store: Mutex::new(store),
             cache: Mutex::default(),
+            writing: Mutex::default(),
+            requests: AtomicU64::new(0),
             clock: now_ms,
         })
     }
@@ -117,9 +129,15 @@ impl Registry {
             payload: publication.payload.clone(),
             signature: publication.signature.to_vec(),
         };
+        if VerifyingKey::from_bytes(&publication.device).is_err() && self.bends("no-point-500") {
+            return Err(self.refusal(500, "the key cannot be read"));
+        }
         if !self.is_signed(&publication) {
             if self.bends("stored-before-checked") {
                 self.add(&device, &bundle)?;
+            }
+            if self.bends("refused-drops-the-bundle") {
+                self.stored(|store| store.remove(&device))?;
             }
             return Err(self.refusal(400, "the signature does not verify"));
         }
@@ -127,10 +145,24 @@ impl Registry {
         if self.has_published(&device) && self.bends("second-publication-409") {
             return Err(self.refusal(409, "the device has published"));
         }
+        let _turn = self.turn()?;
         if !self.bends("publish-forgets") {
             self.add(&device, &bundle)?;
         }
         Ok(self.published())
+    }
+
+    /// The turn to write, of a server that fails while somebody else has it; others need none.
+    fn turn(&self) -> Result<Option<MutexGuard<'_, ()>>, Reply> {
+        if !self.deviations.contains(&"busy-500") {
+            return Ok(None);
+        }
+        let Ok(turn) = self.writing.try_lock() else {
+            self.fire("busy-500");
+            return Err(self.refusal(500, "the database is locked"));
+        };
+        std::thread::sleep(WRITING);
+        Ok(Some(turn))
     }
 
     fn published(&self) -> Reply {
@@ -244,6 +276,9 @@ impl Registry {
             false => standard,
         };
         let mut body = json!({ "payload": payload, "signature": STANDARD.encode(&bundle.signature) });
+        if bundle.payload.is_empty() && self.bends("empty-payload-is-null") {
+            body["payload"] = Value::Null;
+        }
         if self.bends("more-members") {
             body["device_id"] = device.into();
             body["served_ms"] = (self.clock)().into();
@@ -318,6 +353,14 @@ impl Registry {
             {
                 return Ok(publication);
             }
+        }
+        let standard = URL_SAFE
+            .decode(text("payload"))
+            .map(|bytes| STANDARD.encode(bytes));
+        if let Some(publication) = standard.ok().and_then(|it| with("payload", it))
+            && self.bends("url-safe-base64-taken")
+        {
+            return Ok(publication);
         }
         if value.get("payload").is_none()
             && let Some(publication) = with("payload", String::new())
@@ -401,7 +444,13 @@ impl Registry {
         let lax = |key: VerifyingKey| {
             key.is_weak() && key.verify(payload, &Signature::from_bytes(signature)).is_ok()
         };
-        if VerifyingKey::from_bytes(device).is_ok_and(lax) && self.bends("small-order-keys-taken") {
+        if let Some(key) = VerifyingKey::from_bytes(device).ok().filter(|key| lax(*key)) {
+            let is_respelt = key.to_edwards().compress().to_bytes() != *device;
+            if self.bends("small-order-keys-taken") || is_respelt && self.bends("unreduced-keys-taken") {
+                return true;
+            }
+        }
+        if self.has_published(&hex(device)) && self.bends("signature-checked-once") {
             return true;
         }
         let others = self.stored(Store::devices).unwrap_or_default();
@@ -431,10 +480,18 @@ impl Registry {
 
     fn add(&self, device: &str, bundle: &Bundle) -> Result<(), Reply> {
         let is_known = self.stored(|store| store.has(device, bundle))?;
+        if is_known && self.bends("published-again-500") {
+            return Err(self.refusal(500, "UNIQUE constraint failed"));
+        }
         if is_known && self.bends("repeated-stays-old") {
             return Ok(());
         }
         self.stored(|store| store.add(device, bundle, (self.clock)()))?;
+        if self.deviations.contains(&"cap-drops-the-newest")
+            && self.stored(|store| store.keep_oldest(device, KEPT_PER_DEVICE))? > 0
+        {
+            self.fire("cap-drops-the-newest");
+        }
         if self.deviations.contains(&"cap-over-all") && self.stored(|store| store.cap(KEPT_PER_DEVICE))? > 0 {
             self.fire("cap-over-all");
         }
@@ -473,11 +530,33 @@ impl Registry {
             true => format!("{body:#}\n"),
             false => body.to_string(),
         };
+        let text = match text.contains('/') && self.bends("slashes-escaped") {
+            true => text.replace('/', "\\/"),
+            false => text,
+        };
+        let content_type = match self.bends("charset") {
+            true => "application/json; charset=utf-8",
+            false => "application/json",
+        };
         Reply {
             status,
-            headers: vec![("content-type", "application/json".to_owned())],
+            headers: vec![("content-type", content_type.to_owned())],
             body: text.into_bytes(),
         }
+    }
+
+    /// The refusal of a server that limits how many requests it takes.
+    fn too_many(&self) -> Option<Reply> {
+        if !self.deviations.contains(&"rate-limit") {
+            return None;
+        }
+        let before = self.requests.fetch_add(1, Ordering::Relaxed);
+        (before % REQUESTS_PER_REFUSAL == REQUESTS_PER_REFUSAL - 1).then(|| {
+            self.fire("rate-limit");
+            let mut reply = self.refusal(429, "too many requests");
+            reply.headers.push(("retry-after", "1".to_owned()));
+            reply
+        })
     }
 
     fn not_allowed(&self, allowed: &str) -> Reply {
@@ -491,6 +570,9 @@ impl Registry {
 
 impl Handler for Registry {
     fn answer(&self, asked: &Asked) -> Reply {
+        if let Some(refused) = self.too_many() {
+            return refused;
+        }
         let answered = match (asked.method.as_str(), asked.path.strip_prefix("/v0/keypackage")) {
             ("POST", Some("")) => self.publish(asked),
             (_, Some("")) => Err(self.not_allowed("POST")),

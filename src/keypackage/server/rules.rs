@@ -75,30 +75,47 @@ pub(super) fn is_signed(device: &[u8; 32], bytes: &[u8], signature: &[u8; 64]) -
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use ed25519_dalek::{Signer as _, SigningKey};
 
     use super::*;
 
-    /// The vector of the published text.
     const DEVICE: &str = "03a107bff3ce10be1d70dd18e74bc09967e4d6309ba50d5f1ddc8664125531b8";
-    const PAYLOAD: &str = "AGjlz4sBAABrZXkgcGFja2FnZQ==";
-    const SIGNATURE: &str =
-        "NPLaAxNrNDokdxKM2NOjxfWoY9c8gxb/IxpFxEfRdkgYqUVVkeKWPRxcvE9zeb4F+2LYgWY/Vxmg3XwcIRbUBA==";
-    const OVER_THE_TEXT: &str =
-        "kwSqOxwB4m9CwBkk622RnIwHihgxXbj0TXpLj39pOHbOOBG33/8tFFbGMDc966X7sIPhzt3us4rRWbCG41QKCw==";
 
-    fn published(signature: &str) -> Publication {
-        let body = json!({ "device_id": DEVICE, "payload": PAYLOAD, "signature": signature });
-        read(body.to_string().as_bytes()).unwrap()
+    fn vector() -> Value {
+        let text = include_str!(concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/schema/keypackage.vectors.json"
+        ));
+        serde_json::from_str(text).unwrap()
     }
 
     #[test]
     fn the_published_vector_is_signed_over_the_payload_and_not_over_its_text() {
-        let good = published(SIGNATURE);
+        let mut vector = vector();
+        let good = read(vector["publish"].to_string().as_bytes()).unwrap();
         assert!(is_signed(&good.device, &good.payload, &good.signature));
-        let bad = published(OVER_THE_TEXT);
+        vector["publish"]["signature"] = vector["signature_over_the_text"].clone();
+        let bad = read(vector["publish"].to_string().as_bytes()).unwrap();
         assert!(!is_signed(&bad.device, &bad.payload, &bad.signature));
-        assert!(is_signed(&bad.device, PAYLOAD.as_bytes(), &bad.signature));
+        let text = vector["publish"]["payload"].as_str().unwrap();
+        assert!(is_signed(&bad.device, text.as_bytes(), &bad.signature));
+    }
+
+    #[test]
+    fn the_published_vector_is_made_of_its_parts() {
+        let vector = vector();
+        let text = |name: &str| vector[name].as_str().unwrap();
+        let key = SigningKey::from_bytes(&device(text("seed")).unwrap());
+        let time = vector["timestamp_ms"].as_u64().unwrap().to_le_bytes();
+        let payload = [&time[..], text("key_package").as_bytes()].concat();
+        let digits: String = payload.iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(digits, text("payload_hex"));
+        let published = read(vector["publish"].to_string().as_bytes()).unwrap();
+        assert_eq!(
+            (published.device, &published.payload),
+            (key.verifying_key().to_bytes(), &payload)
+        );
+        assert_eq!(published.signature, key.sign(&payload).to_bytes());
     }
 
     #[test]

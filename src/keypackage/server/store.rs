@@ -116,6 +116,27 @@ impl Store {
         devices.collect()
     }
 
+    /// Drops all bundles of a device.
+    ///
+    /// # Errors
+    /// The database refuses.
+    pub(super) fn remove(&self, device: &str) -> rusqlite::Result<usize> {
+        self.0
+            .execute("DELETE FROM bundle WHERE device = ?1", params![device])
+    }
+
+    /// Drops all but the `most` oldest bundles of a device, and says how many it dropped.
+    ///
+    /// # Errors
+    /// The database refuses.
+    pub(super) fn keep_oldest(&self, device: &str, most: usize) -> rusqlite::Result<usize> {
+        self.0.execute(
+            "DELETE FROM bundle WHERE device = ?1 AND number NOT IN (
+                 SELECT number FROM bundle WHERE device = ?1 ORDER BY number LIMIT ?2)",
+            params![device, i64::try_from(most).unwrap_or(i64::MAX)],
+        )
+    }
+
     /// Drops all but the `most` newest bundles, whosever they are, and says how many it dropped.
     ///
     /// # Errors
