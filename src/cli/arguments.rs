@@ -542,6 +542,35 @@ pub struct BaselineUpdateArgs {
     pub record: PathBuf,
 }
 
+/// How a target is reached whose requests are made again.
+#[derive(Debug, Clone, Default, Args)]
+pub struct ReachArgs {
+    /// A header for every request to the target, 'NAME: VALUE'. A script reads it from a file, HEADERS.
+    #[arg(long, value_name = "HEADER", env = "AVP_HEADER", hide_env_values = true)]
+    pub header: Vec<Secret>,
+    /// A header for every request to the identity provider. A script reads it from a file, IDP_HEADERS.
+    #[arg(long, value_name = "HEADER", env = "AVP_IDP_HEADER", hide_env_values = true)]
+    pub idp_header: Vec<Secret>,
+    /// A file of such headers.
+    #[arg(long, value_name = "FILE", env = "AVP_HEADER_FILE")]
+    pub header_file: Option<PathBuf>,
+    /// Certificates of authorities to trust besides the system's (PEM).
+    #[arg(long, value_name = "FILE")]
+    pub cacert: Option<PathBuf>,
+    /// Our own certificate chain for TLS (PEM).
+    #[arg(long, value_name = "FILE")]
+    pub client_cert: Option<PathBuf>,
+    /// The private key of that certificate (PEM).
+    #[arg(long, value_name = "FILE")]
+    pub client_key: Option<PathBuf>,
+    /// Do not check certificates.
+    #[arg(long)]
+    pub insecure: bool,
+    /// A proxy that tunnels (CONNECT). A script reads it from PROXY.
+    #[arg(long, value_name = "URL", env = "AVP_PROXY", hide_env_values = true)]
+    pub proxy: Option<String>,
+}
+
 /// Which requests to make again.
 #[derive(Debug, Args)]
 pub struct ReproArgs {
@@ -560,6 +589,9 @@ pub struct ReproArgs {
     /// URL of the identity provider, if it differs from --target.
     #[arg(long, value_name = "URL")]
     pub idp: Option<String>,
+    /// How the target is reached.
+    #[command(flatten)]
+    pub reach: ReachArgs,
     /// Up to which step, from 1; the first that is broken unless told, else the last.
     #[arg(long, value_name = "N")]
     pub step: Option<NonZeroUsize>,

@@ -6,6 +6,7 @@
 use std::fmt;
 use std::future::Future;
 use std::ops::Deref;
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::time::Duration;
 
@@ -33,7 +34,26 @@ pub type Afterwards =
     for<'a> fn(&'a Client, &'a ClientOptions, &'a Seed, &'a Record) -> Task<'a, Option<String>>;
 
 /// Writes a script for a case of a record.
-pub type Repro = fn(&Record, &CaseRecord, Option<usize>) -> Result<String, String>;
+pub type Repro = fn(&Record, &CaseRecord, Option<usize>, &Reach) -> Result<String, String>;
+
+/// How the target was reached, as far as it can be told.
+#[derive(Debug, Clone, Default)]
+pub struct Reach {
+    /// Certificates of authorities.
+    pub cacert: Option<PathBuf>,
+    /// Our own certificate.
+    pub client_cert: Option<PathBuf>,
+    /// Its key.
+    pub client_key: Option<PathBuf>,
+    /// Whether certificates were not checked.
+    pub insecure: bool,
+    /// Whether headers were sent that are not to be told.
+    pub has_headers: bool,
+    /// The same for the identity provider.
+    pub has_idp_headers: bool,
+    /// Whether there was a proxy, whose address may hold a password.
+    pub has_proxy: bool,
+}
 
 /// One protocol, as the engine knows it.
 pub struct Protocol {

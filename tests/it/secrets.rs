@@ -7,7 +7,9 @@ use std::net::{SocketAddr, TcpStream};
 use std::sync::{Arc, Mutex};
 
 use avp_conform::avp::actors::{identity, scope};
+use avp_conform::avp::repro::script;
 use avp_conform::keys::Seed;
+use avp_conform::protocol::Reach;
 use avp_conform::record::Record;
 use avp_conform::report::{Format, Verbosity, View, render};
 use avp_conform::run::rejudge::rejudge;
@@ -148,7 +150,7 @@ fn reports(record: &Record) -> Vec<(String, String)> {
     };
     let mut reports: Vec<_> = Format::ALL.map(shown).into();
     for case in &record.cases {
-        if let Ok(script) = avp_conform::avp::repro::script(record, case, None) {
+        if let Ok(script) = script(record, case, None, &Reach::default()) {
             reports.push((format!("repro of {}", case.id), script));
         }
     }

@@ -11,11 +11,13 @@ mod tainted;
 use crate::avp::actors;
 use crate::http::{Exchange, Role};
 use crate::keys::Seed;
+use crate::protocol::Reach;
 use crate::record::{CaseRecord, CheckRecord, Record};
 
 /// What a script is made of.
 struct Plan<'a> {
     record: &'a Record,
+    reach: &'a Reach,
     case: &'a CaseRecord,
     seed: Seed,
     /// The exchange that shows it.
@@ -28,7 +30,12 @@ struct Plan<'a> {
 ///
 /// # Errors
 /// The case has no exchange to repeat, or the step does not exist: one sentence.
-pub fn script(record: &Record, case: &CaseRecord, step: Option<usize>) -> Result<String, String> {
+pub fn script(
+    record: &Record,
+    case: &CaseRecord,
+    step: Option<usize>,
+    reach: &Reach,
+) -> Result<String, String> {
     let seed = record
         .seed
         .parse()
@@ -36,6 +43,7 @@ pub fn script(record: &Record, case: &CaseRecord, step: Option<usize>) -> Result
     let (decisive, check) = decisive(case, step)?;
     let plan = Plan {
         record,
+        reach,
         case,
         seed,
         decisive,

@@ -6,8 +6,9 @@ use super::shell::{Words, name};
 use super::{Plan, tainted};
 use crate::avp::cases::TokenForm;
 use crate::avp::{Operation, actors};
-use crate::http::{Exchange, Outcome, Role, Service};
+use crate::http::{Exchange, FailureKind, Headers, Outcome, Role, Service};
 use crate::keys::SignatureForm;
+use crate::protocol::Reach;
 use crate::record::transcript::{SIGNATURE_MARK, TOKEN_MARK};
 use crate::text::{encode_segment, visible, visible_cut};
 
@@ -25,6 +26,8 @@ struct Script<'a> {
     /// The same for paths, where they are escaped.
     paths: Words,
     left_out: Vec<String>,
+    /// Whether the request that shows the finding is among them.
+    lacks_decisive: bool,
 }
 
 pub(super) fn write(plan: &Plan<'_>) -> String {
@@ -34,6 +37,7 @@ pub(super) fn write(plan: &Plan<'_>) -> String {
         words: Words::default(),
         paths: Words::default(),
         left_out: Vec::new(),
+        lacks_decisive: false,
     };
     script.keys();
     script.requests();
@@ -58,8 +62,12 @@ fn head(plan: &Plan<'_>, left_out: &[String]) -> String {
     line("");
     line("Usage: TARGET=http://localhost:8787 sh script.sh   (IDP=... if the identity provider differs)");
     line(
-        "Needs curl and openssl 3. Ends with 0 where the decisive answer has the recorded status, else with 1.",
+        "TLS and headers: CACERT, CLIENT_CERT, CLIENT_KEY, INSECURE=1, PROXY; HEADERS and IDP_HEADERS name files of them.",
     );
+    line(
+        "Needs curl and openssl 3. Ends with 0 where the finding (or, without one, the recorded answer) is seen",
+    );
+    line("again, with 1 where it is not, and with 2 where that cannot be told.");
     line("");
     line(
         "Not the same as in the run: keys and repository ids are made up here; ciphertexts, wrapped keys and",
@@ -71,22 +79,66 @@ fn head(plan: &Plan<'_>, left_out: &[String]) -> String {
     for text in left_out {
         line(&format!("Not made again: {text}"));
     }
-    let default = |name: &str, url: &str| match url {
-        "embedded" => "-'http://localhost:8787'".to_owned(),
+    out.push('\n');
+    let target = |out: &mut String, name: &str, url: &str| match url {
+        "embedded" => _ = writeln!(out, "{name}=${{{name}:-'http://localhost:8787'}}"),
         url if url.contains("{port}") => {
-            let command = plan.record.exec.as_deref().unwrap_or_default();
-            let command = visible(command).replace(['\'', '"', '`', '$', '\\', '}'], "");
-            format!("?start the server ({command}) and set {name} to its address")
+            let command = visible(plan.record.exec.as_deref().unwrap_or_default());
+            needed(
+                out,
+                name,
+                &format!("start the server ({command}) and set {name} to its address"),
+            );
         }
-        other => format!("-'{}'", visible(other).replace('\'', "")),
+        url => _ = writeln!(out, "{name}=${{{name}:-'{}'}}", visible(url).replace('\'', "")),
     };
-    let target = default("TARGET", &plan.record.target);
-    _ = writeln!(out, "\nTARGET=${{TARGET:{target}}}");
+    target(&mut out, "TARGET", &plan.record.target);
     match &plan.record.idp {
-        Some(idp) => _ = writeln!(out, "IDP=${{IDP:{}}}", default("IDP", idp)),
+        Some(idp) => target(&mut out, "IDP", idp),
         None => out.push_str("IDP=${IDP:-$TARGET}\n"),
     }
+    reach(&mut out, plan.reach);
     out
+}
+
+/// A variable without which a script says what it is for, and that nothing can be told.
+fn needed(out: &mut String, name: &str, what: &str) {
+    let what = Words::default().quoted(what);
+    _ = writeln!(
+        out,
+        "[ -n \"${{{name}:-}}\" ] || {{ printf '%s\\n' {what} >&2; exit 2; }}"
+    );
+}
+
+/// How the target was reached; what is secret must be given to the script by whoever runs it.
+fn reach(out: &mut String, reach: &Reach) {
+    for (name, path) in [
+        ("CACERT", &reach.cacert),
+        ("CLIENT_CERT", &reach.client_cert),
+        ("CLIENT_KEY", &reach.client_key),
+    ] {
+        if let Some(path) = path {
+            let path = Words::default().quoted(&path.display().to_string());
+            _ = writeln!(out, "[ -n \"${{{name}:-}}\" ] || {name}={path}");
+        }
+    }
+    if reach.insecure {
+        out.push_str("INSECURE=${INSECURE:-1}\n");
+    }
+    for (name, what, is_needed) in [
+        ("HEADERS", "the headers for the target", reach.has_headers),
+        (
+            "IDP_HEADERS",
+            "the headers for the identity provider",
+            reach.has_idp_headers,
+        ),
+        ("PROXY", "the address of the proxy", reach.has_proxy),
+    ] {
+        if is_needed {
+            let file = if name == "PROXY" { "" } else { "a file of " };
+            needed(out, name, &format!("set {name} to {file}{what}"));
+        }
+    }
 }
 
 impl Script<'_> {
@@ -105,15 +157,33 @@ impl Script<'_> {
         for actor in self.plan.actors() {
             let identity = actors::identity(&self.plan.seed, &scope, actor);
             let (id, who) = (identity.member_id(), name(actor));
-            self.line(format!("member {who}"));
+            let form = |key: &str| if key.contains(['+', '/']) { "odd" } else { "plain" };
+            self.line(format!(
+                "member {who} {} {}",
+                form(id),
+                form(identity.x25519_public_key())
+            ));
             self.line(format!(
                 "id_{who}=$id x25519_{who}=$x25519 path_{who}=$path loose_{who}=$loose"
             ));
-            self.words.add(id, format!("id_{who}"));
-            self.words
-                .add(identity.x25519_public_key(), format!("x25519_{who}"));
+            for (key, variable) in [(id, "id"), (identity.x25519_public_key(), "x25519")] {
+                let variable = format!("{variable}_{who}");
+                self.words.add(key, variable.clone());
+                // As servers spell them that get base64 wrong: an expansion without the padding, and another variable.
+                self.words.add(key.trim_end_matches('='), format!("{variable}%="));
+                self.in_the_other_alphabet(key, &variable);
+            }
             self.paths.add(encode_segment(id), format!("path_{who}"));
             self.paths.add(id.replace('/', "%2F"), format!("loose_{who}"));
+        }
+    }
+
+    /// A key as it is spelt in the alphabet for URLs, where the run has it so.
+    fn in_the_other_alphabet(&mut self, key: &str, variable: &str) {
+        let spelt = key.replace('+', "-").replace('/', "_");
+        if spelt != key {
+            self.line(format!("url_{variable}=$(url \"${variable}\")"));
+            self.words.add(spelt, format!("url_{variable}"));
         }
     }
 
@@ -162,9 +232,13 @@ impl Script<'_> {
             return self.leave_out(exchange);
         };
         self.line(request);
+        let was_granted = exchange
+            .outcome
+            .answer()
+            .is_some_and(|answer| answer.status < 300);
         match exchange.role {
-            Role::Setup => self.line("granted"),
-            _ => self.line("show"),
+            Role::Setup if was_granted => self.line("granted"),
+            _ => self.line(format!("show {}", status(exchange))),
         }
         if Operation::of(exchange) == Some(Operation::Challenge) {
             self.keep_nonce(index, exchange);
@@ -195,18 +269,23 @@ impl Script<'_> {
             let about = self.words.quoted(&about(exchange));
             self.line(format!(
                 "(\nmkdir \"$work/{index}\"; cp \"$work\"/*.pem \"$work/{index}\"; work=$work/{index}\n{request}\n\
-                 printf '%s' \"$status\" >\"$work/status\"; say {about}; show\n) &"
+                 printf '%s' \"$status\" >\"$work/status\"; say {about}; show {}\n) &",
+                status(exchange)
             ));
         }
         self.line("wait");
         if exchanges.iter().any(|(index, _)| *index == self.plan.decisive) {
-            self.line(format!("status=$(cat \"$work/{}/status\")", self.plan.decisive));
+            let place = format!("$work/{}", self.plan.decisive);
+            self.line(format!(
+                "status=$(cat \"{place}/status\"); cp \"{place}/answer\" \"{place}/head\" \"$work\""
+            ));
         }
     }
 
     fn leave_out(&mut self, exchange: &Exchange) {
         self.line("say '  (not made again: see the head of this script)'");
         self.left_out.push(about(exchange));
+        self.lacks_decisive |= std::ptr::eq(exchange, &self.plan.case.exchanges[self.plan.decisive]);
     }
 
     /// The commands of one request; none where a script cannot make it.
@@ -224,9 +303,17 @@ impl Script<'_> {
             out = self.signature(exchange, text)?;
             words.add(mark, "signature");
         }
+        if self.is_stale(exchange) {
+            return None;
+        }
         let mut fields = Vec::new();
         for (field, value) in &request.headers {
             let value = match field.eq_ignore_ascii_case("authorization") {
+                true if is_of_another_server(exchange) => {
+                    let who = name(exchange.actor.as_deref()?);
+                    _ = writeln!(out, "elsewhere {who} \"$id_{who}\"");
+                    "\"Bearer $elsewhere\"".to_owned()
+                }
                 true => self.authorization(value)?,
                 false => words.quoted(value),
             };
@@ -251,6 +338,19 @@ impl Script<'_> {
             line.push_str(" --data-binary @\"$work/body\"");
         }
         Some(format!("{out}{line}"))
+    }
+
+    /// Whether a redemption has a nonce or a signature of the run's, respelt or altered, which no script can be given again.
+    fn is_stale(&self, exchange: &Exchange) -> bool {
+        let how = exchange.spoiled.as_deref().unwrap_or_default();
+        let altered = [
+            "a nonce that was issued, with its",
+            "the nonce has ",
+            "`/nonce` is \"",
+        ];
+        Operation::of(exchange) == Some(Operation::Token)
+            && (altered.iter().any(|altered| how.contains(altered))
+                || (how.contains("`/signature` is \"") && has_made_signature(exchange)))
     }
 
     /// The value of an `Authorization` field as it was written down: a placeholder, and how it deviates.
@@ -291,10 +391,7 @@ impl Script<'_> {
 
     fn conclusion(&mut self) {
         let exchange = &self.plan.case.exchanges[self.plan.decisive];
-        let recorded = match &exchange.outcome {
-            Outcome::Answer(answer) => answer.status.to_string(),
-            Outcome::Failure(_) => "none".to_owned(),
-        };
+        let recorded = status(exchange);
         if let Outcome::Answer(answer) = &exchange.outcome {
             let body = visible_cut(&String::from_utf8_lossy(answer.body.as_bytes()), 600);
             self.line(format!(
@@ -309,11 +406,119 @@ impl Script<'_> {
                 Words::default().quoted(&format!("expected: {expected}"))
             ));
         }
+        if self.lacks_decisive {
+            return self
+                .line("fail 'the request that shows it is not made here: see the head of this script'");
+        }
+        let (seen, gone) = match self.plan.check {
+            Some(_) => ("the finding is seen again", "the finding is not seen again"),
+            None => ("the same status as recorded", "another status than recorded"),
+        };
+        // What was left out may be why an answer is another.
+        let code = if self.left_out.is_empty() { 1 } else { 2 };
+        self.line(format!("gone() {{ say \"{gone}: $*\"; end {code}; }}"));
+        let otherwise = match is_no_proof(&exchange.outcome) {
+            Some(why) => format!("fail \"$status now; {why}\""),
+            None => "gone \"$status\"".to_owned(),
+        };
+        self.line(format!("[ \"$status\" = {recorded} ] || {otherwise}"));
+        self.compare(exchange);
+        self.line(format!("say '{seen}'\nend 0"));
+    }
+
+    /// Where a status says too little, what else an answer says.
+    fn compare(&mut self, exchange: &Exchange) {
+        let (Some(check), Outcome::Answer(answer)) = (self.plan.check, &exchange.outcome) else {
+            return;
+        };
+        if check.name == "answer" {
+            let flags = Words::default().quoted(&flags(&String::from_utf8_lossy(answer.body.as_bytes())));
+            return self.line(format!(
+                "[ \"$(flags)\" = {flags} ] || gone 'the answer is of another kind'"
+            ));
+        }
+        self.line("[ -z \"$strayed\" ] || gone 'an earlier answer is another'");
+        let is_random = |pointer: &str| ["/nonce", "/token", "/expiresAt"].contains(&pointer);
+        if check.pointer.as_deref().is_some_and(is_random) {
+            return self.line("fail 'the finding is in what no two answers share: compare for yourself'");
+        }
         self.line(format!(
-            "if [ \"$status\" = {recorded} ]; then say 'the same status as recorded'; else say \"another status \
-             than recorded: $status\"; exit 1; fi"
+            "{} >\"$work/recorded\"",
+            self.words.printed(answer.body.as_bytes())
+        ));
+        self.line(format!(
+            "[ \"$(plain <\"$work/answer\")\" = \"$(plain <\"$work/recorded\")\" ] || gone 'the answer is another'\n\
+             [ \"$(kind)\" = {} ] || gone 'the head of the answer is another'",
+            Words::default().quoted(&kind(&answer.headers))
         ));
     }
+}
+
+/// Whether a redemption has a signature that was made of one of the run, and not words that stand for no base64 at all.
+fn has_made_signature(exchange: &Exchange) -> bool {
+    let body = exchange.request.body.as_ref();
+    let body = body.and_then(|body| serde_json::from_slice::<serde_json::Value>(body.as_bytes()).ok());
+    let signature = body.as_ref().and_then(|body| body.get("signature")?.as_str());
+    signature.is_some_and(|signature| signature.contains(SIGNATURE_MARK) || signature.len() > 16)
+}
+
+/// Why another answer would not show that the finding is gone.
+fn is_no_proof(outcome: &Outcome) -> Option<&'static str> {
+    match outcome {
+        Outcome::Answer(answer) if answer.status == 429 => {
+            Some("whether requests are too many depends on all that are sent: compare for yourself")
+        }
+        Outcome::Failure(failure)
+            if matches!(failure.kind, FailureKind::Malformed | FailureKind::TooLarge) =>
+        {
+            Some("curl takes what the run did not, and uses no connection twice: compare for yourself")
+        }
+        _ => None,
+    }
+}
+
+/// The status of an answer, as a script has it.
+fn status(exchange: &Exchange) -> String {
+    match &exchange.outcome {
+        Outcome::Answer(answer) => answer.status.to_string(),
+        Outcome::Failure(_) => "none".to_owned(),
+    }
+}
+
+/// What `flags` in a script says of an answer.
+fn flags(body: &str) -> String {
+    let text: String = body.split_ascii_whitespace().collect();
+    let mut found: Vec<String> = Vec::new();
+    for name in ["accepted", "conflict", "unchanged"] {
+        let key = format!("\"{name}\":");
+        for (at, _) in text.match_indices(&key) {
+            let value = text[at + key.len()..]
+                .chars()
+                .take_while(char::is_ascii_lowercase);
+            found.push(format!("{key}{} ", value.collect::<String>()));
+        }
+    }
+    found.sort();
+    found.concat()
+}
+
+/// What `kind` in a script says of an answer.
+fn kind(headers: &Headers) -> String {
+    let said = headers.iter().filter_map(|(name, value)| {
+        let value = value.to_ascii_lowercase().replace(' ', "");
+        match name.to_ascii_lowercase().as_str() {
+            "content-type" => Some(format!("type:{value} ")),
+            "retry-after" => Some("retry ".to_owned()),
+            _ => None,
+        }
+    });
+    said.collect()
+}
+
+/// Whether a request has a token that the case got elsewhere.
+fn is_of_another_server(exchange: &Exchange) -> bool {
+    let how = exchange.spoiled.as_deref().unwrap_or_default();
+    how.contains(&TokenForm::OtherServer.to_string())
 }
 
 /// Whether these two are an actor's way to a token that the case takes for granted.

@@ -8,6 +8,7 @@ use crate::case::selection::Filter;
 use crate::cli::arguments::{ReproArgs, RunArgs};
 use crate::cli::error::Error;
 use crate::cli::{config, console, exit};
+use crate::protocol::Reach;
 use crate::record::{CaseRecord, Record};
 use crate::report;
 
@@ -25,9 +26,40 @@ pub(super) fn repro(args: &ReproArgs) -> Result<u8, Error> {
             protocol.name
         ))
     })?;
-    let script = script(&record, case, step).map_err(Error::Usage)?;
+    let script = script(&record, case, step, &reach(args)?).map_err(Error::Usage)?;
     console::out(&script)?;
     Ok(exit::OK)
+}
+
+/// What a script can be told of how the target is reached: nothing that is secret.
+fn reach(args: &ReproArgs) -> Result<Reach, Error> {
+    let (headers, idp_headers) = config::headers(&reached(args))?;
+    let reach = &args.reach;
+    Ok(Reach {
+        cacert: reach.cacert.clone(),
+        client_cert: reach.client_cert.clone(),
+        client_key: reach.client_key.clone(),
+        insecure: reach.insecure,
+        has_headers: !headers.is_empty(),
+        has_idp_headers: !idp_headers.is_empty(),
+        has_proxy: reach.proxy.is_some(),
+    })
+}
+
+/// The options of a run that say how the target is reached.
+fn reached(args: &ReproArgs) -> RunArgs {
+    let reach = args.reach.clone();
+    RunArgs {
+        header: reach.header,
+        idp_header: reach.idp_header,
+        header_file: reach.header_file,
+        cacert: reach.cacert,
+        client_cert: reach.client_cert,
+        client_key: reach.client_key,
+        insecure: reach.insecure,
+        proxy: reach.proxy,
+        ..RunArgs::default()
+    }
 }
 
 /// The record of running that case alone.
@@ -47,7 +79,7 @@ fn driven(args: &ReproArgs) -> Result<Record, Error> {
         filter: vec![Filter::parse(id).map_err(Error::Usage)?],
         slow: true,
         quiet: true,
-        ..RunArgs::default()
+        ..reached(args)
     };
     run::record(&args)
 }

@@ -10,7 +10,10 @@ use crate::http::Headers;
 const IDP: &str = "[idp]";
 
 /// For the vault, and for the identity provider. What was typed comes first, and the first to name a header decides.
-pub(super) fn headers(args: &RunArgs) -> Result<(Headers, Headers), Error> {
+///
+/// # Errors
+/// A header or a line of the header file is not written as `NAME: VALUE`, or that file cannot be read.
+pub fn headers(args: &RunArgs) -> Result<(Headers, Headers), Error> {
     let mut vault = typed("--header", &args.header)?;
     let mut idp = typed("--idp-header", &args.idp_header)?;
     if let Some(path) = &args.header_file {

@@ -25,6 +25,7 @@ use crate::text::visible;
 
 pub use environment::unread;
 pub use file::{Completed, complete, schema};
+pub use headers::headers;
 
 /// The most cases that run at once unless told: by measurement (`cargo bench`) nearly as fast against a target 10 ms away as
 /// more of them, and large answers to all of them still fit into 128 MiB.
