@@ -4,8 +4,10 @@ use std::io::Write;
 use std::net::TcpStream;
 
 use avp_conform::catalogue::Level;
+use avp_conform::keypackage::server as registry;
 use avp_conform::record::verdict::{RunVerdict, Verdict};
 
+use crate::support::files;
 use crate::support::http::{self, Message, listen};
 use crate::support::program::{ran, reported};
 
@@ -48,6 +50,10 @@ fn every_fault_of_the_registry_is_caught_and_no_variation_is_blamed() {
     let (code, out, err) = ran(&["selftest", PROTOCOL[0], PROTOCOL[1]]);
     assert_eq!(code, 0, "{out}{err}");
     assert!(out.contains("\nsound: "), "{out}");
+    // The README says how many there are.
+    let (faults, variations) = (registry::faults().len(), registry::variations().len());
+    let said = format!("catches {faults} of its {faults} faults and blames none of its {variations}");
+    assert!(files::text("README.md").contains(&said), "{said}");
 }
 
 #[test]
