@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use sha2::{Digest as _, Sha256};
 use toml::Spanned;
 
 use super::head::{CaseHead, Demands, Rules, StepHead};
@@ -122,17 +121,6 @@ pub fn read_cases<S: DeserializeOwned + Clone>(
         true => Ok(read),
         false => Err(problems),
     }
-}
-
-/// SHA-256 over all case files and the catalogue, hexadecimal.
-pub fn hash(sources: &[Source], rules: &Rules) -> String {
-    let mut hasher = Sha256::new();
-    hasher.update(&rules.catalogue.source);
-    for part in sources.iter().flat_map(|source| [&source.name, &source.text]) {
-        hasher.update((part.len() as u64).to_be_bytes());
-        hasher.update(part);
-    }
-    crate::keys::encoding::hex(&hasher.finalize())
 }
 
 fn head<S>(source: &Arc<Source>, case: &Case<S>, steps: &[(usize, StepFacts)], rules: &Rules) -> CaseHead {

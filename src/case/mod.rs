@@ -11,4 +11,4 @@ pub use head::{CaseHead, Demands, Heads, Rules, StepHead, is_doubtful};
 pub use nearest::nearest;
 pub use snippet::{Problem, render};
 pub(crate) use source::toml_problem;
-pub use source::{Source, read_path};
+pub use source::{Source, embedded, hash, read_path};

@@ -5,8 +5,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use sha2::{Digest as _, Sha256};
+
 use super::nearest::nearest;
 use super::snippet::Problem;
+use crate::catalogue::Catalogue;
+use crate::keys::encoding::hex;
 use crate::text;
 
 /// A case file's text and the name it is shown by.
@@ -40,6 +44,29 @@ impl Source {
         let file = self.name.rsplit('/').next().unwrap_or(&self.name);
         file.strip_suffix(".toml").unwrap_or(file)
     }
+}
+
+/// The case files that are built in, from a table of names and texts.
+pub fn embedded(table: &[(&str, &str)]) -> Vec<Source> {
+    let source = |(name, text): &(&str, &str)| Source {
+        name: (*name).to_owned(),
+        text: (*text).to_owned(),
+    };
+    table.iter().map(source).collect()
+}
+
+/// SHA-256 over all case files and the catalogue whose requirements they verify, hexadecimal.
+pub fn hash<'a>(catalogue: &Catalogue, sources: impl IntoIterator<Item = &'a Source>) -> String {
+    let mut hasher = Sha256::new();
+    hasher.update(&catalogue.source);
+    for part in sources
+        .into_iter()
+        .flat_map(|source| [&source.name, &source.text])
+    {
+        hasher.update((part.len() as u64).to_be_bytes());
+        hasher.update(part);
+    }
+    hex(&hasher.finalize())
 }
 
 /// A case file, or the `*.toml` files of a directory, sorted by name. Hidden ones are what editors and systems leave behind.

@@ -11,7 +11,8 @@ use crate::catalogue::OperationName;
 use crate::http::{Body, Request, Role, Service};
 use crate::keys::encoding::hex;
 use crate::keys::{
-    IDENTITY_FORGERY, Identity, NOT_A_POINT, forge_for_small_order_key, non_canonical_keys, small_order_keys,
+    IDENTITY_FORGERY, Identity, NOT_A_POINT, forge_for_small_order_key, non_canonical_keys, s_plus_l,
+    small_order_keys,
 };
 use crate::record::Stopped;
 use crate::record::transcript::Transcript;
@@ -21,11 +22,6 @@ use crate::session::{Conversation, Message, RunContext};
 const ROUTE: &str = "/v0/keypackage";
 /// So many bytes of payload are made up unless told.
 const PAYLOAD_BYTES: usize = 40;
-/// The order of the group, little endian (RFC 8032, 5.1).
-const GROUP_ORDER: [u8; 16] = [
-    0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58, 0xd6, 0x9c, 0xf7, 0xa2, 0xde, 0xf9, 0xde, 0x14,
-];
-
 /// Drives a case from its first step to its last.
 pub(super) async fn drive(id: &str, steps: &[Step], context: &RunContext) -> Transcript {
     let mut driver = Driver {
@@ -36,19 +32,14 @@ pub(super) async fn drive(id: &str, steps: &[Step], context: &RunContext) -> Tra
     };
     let ended = tokio::select! {
         biased;
-        reason = context.patience.halt().called() => Err(driver_error(reason)),
-        ended = driver.run(steps) => ended,
+        reason = context.patience.halt().called() => Err(reason),
+        ended = driver.run(steps) => Ok(ended),
     };
-    driver.talk.finish(ended.err())
-}
-
-fn driver_error(reason: String) -> Stopped {
-    Stopped {
-        step: None,
-        reason,
-        verdict: crate::record::verdict::Verdict::Error,
-        held_up: false,
-    }
+    let stopped = match ended {
+        Ok(ended) => ended.err(),
+        Err(reason) => Some(driver.talk.error(reason)),
+    };
+    driver.talk.finish(stopped)
 }
 
 struct Driver<'a> {
@@ -203,7 +194,11 @@ impl Driver<'_> {
             Form::SignedByAnother => body["signature"] = signed(&self.identity("mallory"), &payload),
             Form::SignedText => body["signature"] = signed(&own, text(&body, "payload").as_bytes()),
             Form::SignedOtherPayload => body["signature"] = signed(&own, b"another payload"),
-            Form::SignatureMalleable => body["signature"] = STANDARD.encode(plus_order(signature)).into(),
+            Form::SignatureMalleable => {
+                if let Ok(signature) = <[u8; 64]>::try_from(signature) {
+                    body["signature"] = STANDARD.encode(s_plus_l(signature)).into();
+                }
+            }
             Form::NoBody => return String::new(),
             Form::NotJson => return "device_id=".to_owned() + &id,
             Form::TrailingBytes => return format!("{body} trailing"),
@@ -275,16 +270,4 @@ fn request(method: &str, path: String) -> Request {
         headers: Vec::new(),
         body: None,
     }
-}
-
-/// A signature with the group order added to its S: as good to whoever does not look.
-fn plus_order(mut signature: Vec<u8>) -> Vec<u8> {
-    let order = GROUP_ORDER.iter().copied().chain([0; 15]).chain([0x10]);
-    let mut carry = 0_u16;
-    for (byte, order) in signature[32..].iter_mut().zip(order) {
-        let sum = u16::from(*byte) + u16::from(order) + carry;
-        *byte = u8::try_from(sum & 0xff).unwrap_or_default();
-        carry = sum >> 8;
-    }
-    signature
 }

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::cases::{Step, facts};
 use super::{driver, judge, server};
-use crate::case::file::{ReadCase, hash, read_cases};
-use crate::case::{Heads, Problem, Rules, Source};
+use crate::case::file::{ReadCase, read_cases};
+use crate::case::{Heads, Problem, Rules, Source, embedded, hash};
 use crate::catalogue::{Catalogue, OperationInfo};
 use crate::judge::Context;
 use crate::protocol::{Cases, Protocol, Suite, Task};
@@ -71,16 +71,12 @@ fn rules() -> Rules {
 }
 
 fn sources() -> Vec<Source> {
-    let source = |(name, text): &(&str, &str)| Source {
-        name: (*name).to_owned(),
-        text: (*text).to_owned(),
-    };
-    EMBEDDED_CASES.iter().map(source).collect()
+    embedded(EMBEDDED_CASES)
 }
 
 fn load(sources: Vec<Source>) -> Result<Suite, Vec<Problem>> {
     let faults: Vec<&str> = server::faults().iter().map(|fault| fault.name).collect();
-    let hash = hash(&sources, &rules());
+    let hash = hash(catalogue(), &sources);
     let cases: Vec<ReadCase<Step>> = read_cases(sources, &rules(), &faults, facts)?;
     let heads = Heads {
         rules: rules(),

@@ -16,7 +16,7 @@ mod weak;
 pub use encoding::EncodingError;
 pub use identity::Identity;
 pub use seed::{Seed, SeedError};
-pub use signature::{SignatureForm, sign_nonce, verify_ed25519};
+pub use signature::{SignatureForm, s_plus_l, sign_nonce, verify_ed25519};
 pub use weak::{
     IDENTITY_FORGERY, NOT_A_POINT, WeakKey, forge_for_small_order_key, non_canonical_keys, small_order_keys,
 };

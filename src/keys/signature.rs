@@ -171,8 +171,9 @@ fn flipped(mut signature: [u8; 64], at: usize) -> [u8; 64] {
     signature
 }
 
-/// Adds the group order to S. S is below 2^253, so the sum fits.
-fn s_plus_l(mut signature: [u8; 64]) -> [u8; 64] {
+/// A signature with the group order added to its S: as good to whoever does not look whether S is below it (RFC 8032, 5.1.7). S is
+/// below 2^253, so the sum fits.
+pub fn s_plus_l(mut signature: [u8; 64]) -> [u8; 64] {
     let mut carry = 0;
     for (byte, order) in signature[32..].iter_mut().zip(GROUP_ORDER) {
         let sum = u16::from(*byte) + u16::from(order) + carry;

@@ -17,23 +17,24 @@ const NEEDS_SLOW: &str = "it takes minutes to see: run with --slow";
 pub fn summarize(record: &mut Record, heads: &Heads) {
     let ran = |case: &&CaseHead| record.cases.iter().any(|other| other.id == case.id);
     let named = |case: &'_ CaseHead| case.requirements.clone();
-    let mut selected: Vec<String> = heads.cases.iter().filter(ran).flat_map(named).collect();
+    let selected: Vec<String> = heads.cases.iter().filter(ran).flat_map(named).collect();
     let mut slow: Vec<String> = Vec::new();
     if record.filters.is_empty() {
         let left_out = heads.cases.iter().filter(|case| case.slow && !ran(case));
         slow = left_out.flat_map(named).collect();
     }
-    if record.filters.is_empty() && record.shard.is_none() {
-        let all = heads.rules.catalogue.server(record.spec);
-        let all = all.map(|requirement| requirement.id.clone());
-        selected.extend(all.filter(|id| !slow.contains(id)));
-    }
-    add_up(record, &heads.rules, &selected, &slow);
+    add_up(record, &heads.rules, selected, &slow);
     record.summary = Summary::of(record.cases.iter().map(|case| case.verdict));
 }
 
-fn add_up(record: &mut Record, rules: &Rules, selected: &[String], slow: &[String]) {
-    record.requirements = requirements(&record.cases, rules.catalogue, selected, slow, record.spec);
+/// What is selected stands for every requirement in force where the whole suite ran, but for those that are in `slow`.
+fn add_up(record: &mut Record, rules: &Rules, mut selected: Vec<String>, slow: &[String]) {
+    if record.filters.is_empty() && record.shard.is_none() {
+        let all = rules.catalogue.server(record.spec);
+        let all = all.map(|requirement| requirement.id.clone());
+        selected.extend(all.filter(|id| !slow.contains(id)));
+    }
+    record.requirements = requirements(&record.cases, rules.catalogue, &selected, slow, record.spec);
     record.verdict = verdict(record, &record.requirements);
     record.latency = latency(&record.cases, rules.operations);
 }
@@ -155,13 +156,8 @@ pub fn anew(record: &mut Record, rules: &Rules) {
     let (slow, selected): (Vec<_>, Vec<_>) = known
         .into_iter()
         .partition(|found| found.reason.as_deref() == Some(NEEDS_SLOW));
-    let (slow, mut selected) = (ids(slow), ids(selected));
-    if record.filters.is_empty() && record.shard.is_none() {
-        let all = rules.catalogue.server(record.spec);
-        let all = all.map(|requirement| requirement.id.clone());
-        selected.extend(all.filter(|id| !slow.contains(id)));
-    }
-    add_up(record, rules, &selected, &slow);
+    let (slow, selected) = (ids(slow), ids(selected));
+    add_up(record, rules, selected, &slow);
 }
 
 /// How long each operation took to be answered, in the order of the protocol's route table.

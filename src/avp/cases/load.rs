@@ -5,7 +5,6 @@ use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::thread;
 
-use sha2::{Digest, Sha256};
 use toml::Spanned;
 
 use super::lint;
@@ -13,7 +12,7 @@ use super::mistakes::{self, Remains};
 use super::model::{Case, CaseFile, Step};
 use super::words::ExpectedAnswer;
 use crate::avp::{Operation, catalogue};
-use crate::case::{Problem, Source};
+use crate::case::{Problem, Source, embedded, hash};
 
 include!(concat!(env!("OUT_DIR"), "/embedded_avp_cases.rs"));
 
@@ -148,7 +147,7 @@ impl LoadedCases {
         let sources: Vec<Arc<Source>> = sources.into_iter().map(Arc::new).collect();
         let mut suite = LoadedCases {
             cases: Vec::new(),
-            hash: hash(&sources),
+            hash: hash(catalogue(), sources.iter().map(Arc::as_ref)),
         };
         let mut problems = Vec::new();
         let mut damaged = Vec::new();
@@ -174,11 +173,7 @@ impl LoadedCases {
 
 /// The case files that are built in.
 pub fn embedded_sources() -> Vec<Source> {
-    let source = |(name, text): &(&str, &str)| Source {
-        name: (*name).to_owned(),
-        text: (*text).to_owned(),
-    };
-    EMBEDDED_CASES.iter().map(source).collect()
+    embedded(EMBEDDED_CASES)
 }
 
 /// The cases of one file: those that can be read, those that can be read in part, and what is wrong with these.
@@ -229,22 +224,6 @@ fn read(source: &Arc<Source>) -> Cases {
         damaged: remains.damaged.into_iter().map(load).collect(),
         problems: remains.problems,
     }
-}
-
-fn hash(sources: &[Arc<Source>]) -> String {
-    let mut hasher = Sha256::new();
-    hasher.update(&catalogue().source);
-    for source in sources {
-        for part in [&source.name, &source.text] {
-            hasher.update((part.len() as u64).to_be_bytes());
-            hasher.update(part);
-        }
-    }
-    hasher
-        .finalize()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
 }
 
 #[cfg(test)]
