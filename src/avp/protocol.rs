@@ -19,6 +19,7 @@ pub static AVP: Protocol = Protocol {
     sources: embedded_sources,
     load,
     faults: server::faults,
+    fingerprints: include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/reports/fingerprints.json")),
     variations: server::variations,
     start: server::start,
     probe: "/.well-known/avp",

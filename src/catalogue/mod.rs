@@ -10,5 +10,5 @@ mod version;
 
 pub use name::OperationName;
 pub use operation::OperationInfo;
-pub use requirements::{Catalogue, CatalogueError, Requirement, Section, Subject, split_id};
+pub use requirements::{Catalogue, CatalogueError, Harm, Requirement, Section, Subject, split_id};
 pub use version::{Level, Version};

@@ -31,6 +31,16 @@ impl fmt::Display for Subject {
     }
 }
 
+/// What it does to users where a requirement is not kept; the worse is the greater.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Harm {
+    /// What was written is lost, altered, or mixed up with what others wrote.
+    Loss,
+    /// Somebody reads or does what only others may.
+    Access,
+}
+
 /// One normative requirement.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -45,6 +55,9 @@ pub struct Requirement {
     pub since: Version,
     /// What conforms, one sentence.
     pub text: String,
+    /// What it does to users where it is not kept, if more than that clients and servers do not understand each other.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub harm: Option<Harm>,
     /// Why a black-box run cannot observe it, where it cannot.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unobservable: Option<String>,

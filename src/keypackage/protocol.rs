@@ -23,6 +23,10 @@ pub static KEYPACKAGE: Protocol = Protocol {
     sources,
     load,
     faults: server::faults,
+    fingerprints: include_str!(concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/reports/keypackage.fingerprints.json"
+    )),
     variations: server::variations,
     start: server::start,
     probe: "/v0/keypackage/0000000000000000000000000000000000000000000000000000000000000000",

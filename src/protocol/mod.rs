@@ -15,8 +15,9 @@ use crate::catalogue::Catalogue;
 use crate::http::{Client, ClientOptions};
 use crate::judge::Context;
 use crate::keys::Seed;
+use crate::record::diagnosis::{Dictionary, Fingerprint, Fingerprints, diagnose};
 use crate::record::transcript::Transcript;
-use crate::record::{CaseRecord, ProtocolInfo, Record, summarize};
+use crate::record::{CaseRecord, CheckRecord, ProtocolInfo, Record, summarize};
 use crate::serve::{Fault, Reference, ServeOptions, StartError, Variation};
 use crate::session::{LiveSecrets, RunContext};
 
@@ -67,6 +68,8 @@ pub struct Protocol {
     pub load: fn(Vec<Source>) -> Result<Suite, Vec<Problem>>,
     /// What its reference server can get wrong.
     pub faults: fn() -> &'static [Fault],
+    /// The published fingerprints of these faults, as JSON.
+    pub fingerprints: &'static str,
     /// The freedoms that its reference server can use.
     pub variations: fn() -> &'static [Variation],
     /// Starts its reference server.
@@ -107,6 +110,40 @@ impl Protocol {
             newest: Some(catalogue.newest()),
             sections: catalogue.sections.clone(),
         }
+    }
+
+    /// What is known of its faults, and what it does to users where its requirements are broken.
+    pub fn dictionary(&self) -> Dictionary {
+        let learned: Option<Fingerprints> = serde_json::from_str(self.fingerprints).ok();
+        self.dictionary_of(learned.as_ref())
+    }
+
+    /// The same with other fingerprints; without any, causes are told by what was seen alone.
+    pub fn dictionary_of(&self, learned: Option<&Fingerprints>) -> Dictionary {
+        let of = |fault: &Fault, learned: &Fingerprints| Fingerprint {
+            fault: fault.name.to_owned(),
+            about: fault.about.to_owned(),
+            mend: fault.fix.to_owned(),
+            breaks: fault.breaks.iter().map(|id| (*id).to_owned()).collect(),
+            symptoms: learned.symptoms(fault.name),
+        };
+        let faults = (self.faults)().iter();
+        let requirements = self.catalogue().iter();
+        Dictionary {
+            fingerprints: faults.filter_map(|fault| Some(of(fault, learned?))).collect(),
+            harms: requirements
+                .filter_map(|it| Some((it.id.clone(), it.harm?)))
+                .collect(),
+        }
+    }
+
+    /// Works out the causes of what is broken in a record.
+    pub fn diagnose(&self, record: &mut Record) {
+        let is_broken = |case: &CaseRecord| case.checks.iter().any(CheckRecord::is_broken);
+        record.diagnosis = Some(match record.cases.iter().any(is_broken) {
+            true => diagnose(record, &self.dictionary()),
+            false => Vec::new(),
+        });
     }
 
     /// The fault of a name.

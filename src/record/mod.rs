@@ -1,9 +1,12 @@
 //! The record of a run: plain data from which every report is made.
 
 pub mod baseline;
+pub mod diagnosis;
 mod diff;
+pub mod findings;
 mod load;
 mod merge;
+pub mod outline;
 pub mod rejudged;
 pub(crate) mod sentences;
 pub mod summarize;
@@ -92,6 +95,9 @@ pub struct Record {
     /// How long the target took to answer, by operation, in the order of the route table.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub latency: Vec<Latency>,
+    /// The causes of what is broken, the worst first; none in a report that was written before there were any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub diagnosis: Option<Vec<diagnosis::Cause>>,
     /// Every server requirement that the selected cases concern, in catalogue order.
     pub requirements: Vec<RequirementRecord>,
     /// Every case that was selected, in suite order.

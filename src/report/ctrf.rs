@@ -4,7 +4,8 @@ use serde_json::{Value, json};
 
 use super::facts::{CaseStatus, Totals, case_status};
 use super::{json as layout, text};
-use crate::record::sentences::{reason, sentence, target};
+use crate::record::diagnosis::causes;
+use crate::record::sentences::{reason, target};
 use crate::record::verdict::Verdict;
 use crate::record::{CaseRecord, Record};
 use crate::text::visible;
@@ -32,6 +33,7 @@ pub(super) fn render(record: &Record) -> Vec<u8> {
                 "seed": record.seed,
                 "verdict": record.verdict,
                 "requirements": Totals::of(record).sentence(),
+                "diagnosis": causes(record),
             },
         },
     }))
@@ -68,15 +70,14 @@ fn summary(record: &Record, start: i64) -> Value {
 
 fn test(record: &Record, case: &CaseRecord) -> Value {
     let mut test = json!({
-        "name": format!("{}: {}", visible(&case.id), sentence(&case.title)),
+        "name": visible(&case.id),
         "status": status_of(record, case),
         "duration": case.duration_ms.round() as u64,
         "suite": ["avp", case.topic],
         "rawStatus": case.verdict,
         "type": "conformance",
-        "filePath": case.file,
-        "line": case.line,
         "tags": case.requirements,
+        "extra": { "title": case.title, "caseFile": case.file, "line": case.line },
     });
     match case.verdict {
         Verdict::Pass => {}
@@ -84,7 +85,8 @@ fn test(record: &Record, case: &CaseRecord) -> Value {
         Verdict::NotApplicable => test["message"] = reason(case).into(),
         _ => {
             test["message"] = text::case_summary(case).into();
-            test["trace"] = text::case_details(record, case).into();
+            let causes = text::causes_of_case(record, case);
+            test["trace"] = format!("{causes}{}", text::case_details(record, case)).into();
         }
     }
     test

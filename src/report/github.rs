@@ -1,12 +1,15 @@
-//! Annotations as GitHub's workflow commands: each points at the case that found something.
+//! Annotations as GitHub's workflow commands: one a cause. They name no file but the user's own list of known failures: case files
+//! are built into the program, and a repository that has them not would show nothing.
 
 use std::fmt::Write as _;
 
 use super::facts::{CaseStatus, again, case_status, repair, verdict_line};
-use super::findings::{Finding, Hindrance, findings, hindrances};
 use super::text;
+use crate::catalogue::Level;
+use crate::record::diagnosis::{Cause, causes};
+use crate::record::findings::{Hindrance, hindrances};
 use crate::record::sentences::{reason, sentence};
-use crate::record::verdict::{RunVerdict, Verdict};
+use crate::record::verdict::RunVerdict;
 use crate::record::{Baseline, Record};
 use crate::text::{count, visible};
 
@@ -18,8 +21,6 @@ const MOST_LINES: usize = 30;
 
 /// One annotation.
 struct Annotation {
-    file: String,
-    line: usize,
     title: String,
     message: String,
 }
@@ -27,10 +28,10 @@ struct Annotation {
 /// The record as workflow commands.
 pub(super) fn render(record: &Record) -> String {
     let (mut errors, mut warnings) = (Vec::new(), Vec::new());
-    for finding in findings(record) {
-        let fails = finding.check.verdict == Verdict::Fail || record.strict;
+    for cause in causes(record).iter().filter(|cause| !cause.known) {
+        let fails = cause.level == Level::Must || record.strict;
         let kind = if fails { &mut errors } else { &mut warnings };
-        kind.push(of_finding(record, &finding));
+        kind.push(of_cause(record, cause));
     }
     for hindrance in hindrances(record) {
         let matters = hindrance
@@ -91,13 +92,11 @@ fn some(mut lines: Vec<String>) -> Vec<String> {
     lines
 }
 
-fn of_finding(record: &Record, finding: &Finding<'_>) -> Annotation {
-    let rule = finding.rule();
+fn of_cause(record: &Record, cause: &Cause) -> Annotation {
+    let cases = count(cause.cases.len(), "case");
     Annotation {
-        file: visible(&finding.case.file),
-        line: finding.check.line,
-        title: format!("{} {}", visible(&finding.case.id), visible(rule)),
-        message: text::finding_details(record, finding),
+        title: format!("{} ({cases})", visible(&cause.requirement)),
+        message: text::cause_details(record, cause),
     }
 }
 
@@ -106,8 +105,6 @@ fn of_hindrance(record: &Record, hindrance: &Hindrance<'_>) -> Annotation {
     let id = first.map(|case| visible(&case.id)).unwrap_or_default();
     let cases = count(hindrance.cases.len(), "case");
     Annotation {
-        file: first.map(|case| visible(&case.file)).unwrap_or_default(),
-        line: first.map_or(1, |case| case.line),
         title: format!("{cases} {}", hindrance.verdict),
         message: format!("{id}: {}\n{}", hindrance.reason, again(record, &id)),
     }
@@ -124,9 +121,7 @@ fn write_kind(out: &mut String, kind: &str, annotations: &[Annotation]) {
     for annotation in &annotations[..shown] {
         _ = writeln!(
             out,
-            "::{kind} file={},line={},title={}::{}",
-            property(&annotation.file),
-            annotation.line,
+            "::{kind} title={}::{}",
             property(&annotation.title),
             data(&annotation.message),
         );
@@ -136,7 +131,7 @@ fn write_kind(out: &mut String, kind: &str, annotations: &[Annotation]) {
             .iter()
             .map(|annotation| annotation.title.as_str())
             .collect();
-        let title = count(left.len(), "more finding");
+        let title = count(left.len(), "more cause");
         _ = writeln!(out, "::{kind} title={title}::{}", data(&left.join("\n")));
     }
 }

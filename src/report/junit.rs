@@ -6,12 +6,13 @@ use quick_junit::{NonSuccessKind, Property, Report, TestCase, TestCaseStatus, Te
 
 use super::facts::{CaseStatus, case_status};
 use super::text;
+use crate::record::diagnosis::causes;
 use crate::record::sentences::{reason, sentence};
 use crate::record::verdict::Verdict;
 use crate::record::{CaseRecord, Record};
 use crate::text::visible;
 
-/// The record as JUnit XML: what the schema allows that Jenkins publishes, and `file`, by which GitLab finds the case.
+/// The record as JUnit XML: what the schema allows that Jenkins publishes.
 pub(super) fn render(record: &Record) -> Vec<u8> {
     let mut report = Report::new("avp-conform");
     report.set_time(Duration::from_millis(record.duration_ms));
@@ -55,15 +56,19 @@ fn suite(record: &Record, name: &str) -> TestSuite {
     ] {
         suite.add_property(Property::new(name, value));
     }
+    for (place, cause) in causes(record).iter().enumerate() {
+        let name = format!("cause {}", place + 1);
+        let value = format!("{} {}", visible(&cause.requirement), sentence(&cause.cause));
+        suite.add_property(Property::new(name, value));
+    }
     suite
 }
 
 fn test_case(record: &Record, case: &CaseRecord) -> TestCase {
-    let name = format!("{}: {}", visible(&case.id), sentence(&case.title));
-    let mut test = TestCase::new(name, status(record, case));
+    // The id alone: a title may be reworded, and a test's history hangs on its name.
+    let mut test = TestCase::new(visible(&case.id), status(record, case));
     test.set_classname(class(case));
     test.set_time(Duration::try_from_secs_f64(case.duration_ms / 1000.0).unwrap_or_default());
-    test.extra.insert("file".into(), visible(&case.file).into());
     if case.verdict == Verdict::Warn && !record.strict && case.known.is_none() {
         test.set_system_out(text::case_details(record, case));
     }
@@ -78,12 +83,14 @@ fn status(record: &Record, case: &CaseRecord) -> TestCaseStatus {
             status.set_message(reason(case));
             return status;
         }
+        CaseStatus::Failed if case.verdict == Verdict::Blocked => NonSuccessKind::Error,
         CaseStatus::Failed => NonSuccessKind::Failure,
         CaseStatus::Errored => NonSuccessKind::Error,
     };
     let mut status = TestCaseStatus::non_success(kind);
     status.set_type(case.verdict.words());
     status.set_message(text::case_summary(case));
-    status.set_description(text::case_details(record, case));
+    let causes = text::causes_of_case(record, case);
+    status.set_description(format!("{causes}{}", text::case_details(record, case)));
     status
 }

@@ -3,37 +3,57 @@
 use std::fmt::Write as _;
 
 use super::facts::{Section, Totals, advice, repair, seconds, sections, verdict_meaning};
-use super::findings::{Finding, findings, hindrances};
+
 use super::ids::by_reason;
 use super::text;
+use crate::catalogue::Level;
 use crate::record::Record;
-use crate::record::sentences::{got, known_sentence, protocol, sentence, target};
+use crate::record::diagnosis::{Cause, causes};
+use crate::record::findings::hindrances;
+use crate::record::sentences::{known_sentence, protocol, sentence, target};
 use crate::record::verdict::{RunVerdict, Verdict};
 use crate::text::{count, cut, thousands, visible};
 
-/// No summary is longer, in bytes: GitHub takes 1 MiB.
-const MOST_BYTES: usize = 1 << 20;
+/// No summary is longer, in bytes: a comment on GitHub takes 65,536 characters.
+const MOST_BYTES: usize = 65_000;
 /// Where details end, so that what follows still fits.
-const DETAIL_BYTES: usize = MOST_BYTES - (128 << 10);
-/// How much of what was expected, and of what came, stands in the line that unfolds a finding.
-const SHORT_CHARS: usize = 120;
-/// How many findings are shown in detail.
-const MOST_DETAILED: usize = 50;
+const DETAIL_BYTES: usize = 40_000;
+/// How much of a cause stands in the line that unfolds it.
+const SHORT_CHARS: usize = 300;
+/// How many causes are shown in detail.
+const MOST_DETAILED: usize = 20;
+/// How many causes are unfolded from the start.
+const MOST_OPEN: usize = 3;
 /// How many entries any other list has.
-const MOST_LISTED: usize = 100;
+const MOST_LISTED: usize = 40;
+/// How much of an entry of a list is shown, in characters.
+const ENTRY_CHARS: usize = 400;
 
 /// The record as Markdown.
 pub(super) fn render(record: &Record) -> String {
     let mut out = String::new();
     heading(&mut out, record);
+    wrong(&mut out, record);
     table(&mut out, &sections(record));
-    broken(&mut out, record);
     hindered(&mut out, record);
     known(&mut out, record);
     not_verified(&mut out, record);
     advised(&mut out, record);
     notes(&mut out, record);
-    out
+    within(out)
+}
+
+/// What fits into a comment, whole lines alone.
+fn within(out: String) -> String {
+    if out.len() <= MOST_BYTES {
+        return out;
+    }
+    let mut end = MOST_BYTES;
+    while !out.is_char_boundary(end) {
+        end -= 1;
+    }
+    let end = out[..end].rfind('\n').unwrap_or(0);
+    format!("{}\n\nCut here: `avp-conform -v` lists all.\n", &out[..end])
 }
 
 fn heading(out: &mut String, record: &Record) {
@@ -88,50 +108,43 @@ fn table(out: &mut String, sections: &[Section<'_>]) {
     out.push('\n');
 }
 
-fn broken(out: &mut String, record: &Record) {
-    let found = findings(record);
-    if found.is_empty() {
+fn wrong(out: &mut String, record: &Record) {
+    let all = causes(record);
+    let new: Vec<&Cause> = all.iter().filter(|cause| !cause.known).collect();
+    if new.is_empty() {
         return;
     }
     _ = writeln!(out, "### What is wrong\n");
     let mut shown = 0;
-    for finding in found.iter().take(MOST_DETAILED) {
-        let entry = details(record, finding);
+    for cause in new.iter().take(MOST_DETAILED) {
+        let entry = details(record, cause, shown < MOST_OPEN);
         if out.len() + entry.len() > DETAIL_BYTES {
             break;
         }
         out.push_str(&entry);
         shown += 1;
     }
-    if shown < found.len() {
+    if shown < new.len() {
         _ = writeln!(
             out,
             "\n{} not shown here: `avp-conform -v` lists all.\n",
-            count(found.len() - shown, "more finding")
+            count(new.len() - shown, "more cause")
         );
     }
 }
 
-fn details(record: &Record, finding: &Finding<'_>) -> String {
-    let mark = if finding.check.verdict == Verdict::Fail {
-        "❌"
-    } else {
-        "🟡"
+fn details(record: &Record, cause: &Cause, open: bool) -> String {
+    let mark = match cause.level {
+        Level::Must => "❌",
+        _ => "🟡",
     };
-    let others = match finding.others.len() {
-        0 => String::new(),
-        number => format!(" and {}", count(number, "more case")),
-    };
-    let rule = finding.rule();
-    let check = finding.check;
-    let short = |text: &str| html(&cut(sentence(text), SHORT_CHARS, false));
     format!(
-        "<details><summary>{mark} <code>{}</code>{others}: {}: expected <code>{}</code>, got <code>{}</code></summary>\n\n<pre>\n{}</pre>\n\n</details>\n\n",
-        html(&visible(&finding.case.id)),
-        html(&visible(rule)),
-        short(&check.expected),
-        short(&got(check)),
-        html(&text::finding_details(record, finding)),
+        "<details{}><summary>{mark} <b>{}</b> {} ({})</summary>\n\n<pre>\n{}</pre>\n\n</details>\n\n",
+        if open { " open" } else { "" },
+        html(&visible(&cause.requirement)),
+        html(&cut(sentence(&cause.cause), SHORT_CHARS, false)),
+        count(cause.cases.len(), "case"),
+        html(&text::cause_details(record, cause)),
     )
 }
 
@@ -153,7 +166,7 @@ fn hindered(out: &mut String, record: &Record) {
         } else {
             ""
         };
-        let (cases, reason) = (count(hindrance.cases.len(), "case"), escaped(&hindrance.reason));
+        let (cases, reason) = (count(hindrance.cases.len(), "case"), entry(&hindrance.reason));
         _ = writeln!(
             out,
             "- **{}**, {cases}: {reason} ({}{more})",
@@ -177,7 +190,7 @@ fn known(out: &mut String, record: &Record) {
                 out,
                 "- {}: {} ({})",
                 escaped(&case.id),
-                escaped(&known_sentence(known)),
+                entry(&known_sentence(known)),
                 case.verdict
             );
         }
@@ -193,8 +206,8 @@ fn known(out: &mut String, record: &Record) {
             "- {}:{}: {}: {}",
             escaped(&baseline.file),
             stale.line,
-            escaped(&stale.entry),
-            escaped(&stale.reason)
+            entry(&stale.entry),
+            entry(&stale.reason)
         );
     }
     left_out(out, baseline.out_of_date.len());
@@ -210,7 +223,7 @@ fn not_verified(out: &mut String, record: &Record) {
     }
     _ = writeln!(out, "\n### Requirements not verified\n");
     for (ids, reason) in groups.iter().take(MOST_LISTED) {
-        _ = writeln!(out, "- {}: {}", escaped(ids), escaped(reason));
+        _ = writeln!(out, "- {}: {}", entry(ids), entry(reason));
     }
     left_out(out, groups.len());
 }
@@ -222,7 +235,7 @@ fn advised(out: &mut String, record: &Record) {
     }
     _ = writeln!(out, "\n### Advice\n");
     for one in all.iter().take(MOST_LISTED) {
-        _ = writeln!(out, "- {}", escaped(&one.sentence()));
+        _ = writeln!(out, "- {}", entry(&one.sentence()));
     }
     left_out(out, all.len());
 }
@@ -237,6 +250,11 @@ fn notes(out: &mut String, record: &Record) {
     for note in super::facts::notes(record).iter().take(MOST_LISTED) {
         _ = writeln!(out, "\n> {}", escaped(note));
     }
+}
+
+/// An entry of a list, not too long.
+fn entry(text: &str) -> String {
+    escaped(&cut(text.to_owned(), ENTRY_CHARS, false))
 }
 
 /// What GitHub shows as it stands: no markup, link, mention or reference.

@@ -9,7 +9,7 @@ mod destination;
 mod diff;
 mod excerpt;
 mod facts;
-mod findings;
+
 mod format;
 pub(crate) mod github;
 mod html;
@@ -18,7 +18,7 @@ mod json;
 mod junit;
 mod locate;
 mod markdown;
-mod outline;
+
 pub mod paint;
 mod rejudged;
 mod tap;
@@ -27,14 +27,13 @@ mod view;
 
 pub use destination::{Destination, Input, Output, OutputError, write_whole};
 pub use diff::diff_text;
-pub use findings::{first_broken, is_broken_case};
 pub use format::Format;
 pub use rejudged::rejudged_text;
 pub use view::{Sources, Verbosity, View};
 
 use crate::record::Record;
 
-/// The record in a format. The view matters to [`Format::Text`] alone.
+/// The record in a format. The view matters to [`Format::Text`], its scripts to [`Format::Html`].
 pub fn render(format: Format, record: &Record, view: &View) -> Vec<u8> {
     match format {
         Format::Text => text::render(record, view).into_bytes(),
@@ -46,6 +45,6 @@ pub fn render(format: Format, record: &Record, view: &View) -> Vec<u8> {
         Format::Github => github::render(record).into_bytes(),
         Format::Badge => badge::render(record),
         Format::Svg => badge::svg(record).into_bytes(),
-        Format::Html => html::render(record),
+        Format::Html => html::render(record, view),
     }
 }

@@ -3,8 +3,8 @@
 use std::fmt::{Display, Write as _};
 
 use super::facts::{CaseStatus, again, case_status, verdict_line};
-use super::findings::decisive;
 use super::text::exchange_line;
+use crate::record::findings::decisive;
 use crate::record::sentences::{got, reason, sentence};
 use crate::record::verdict::Verdict;
 use crate::record::{CaseRecord, CheckRecord, Record};

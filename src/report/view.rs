@@ -17,6 +17,8 @@ pub struct View {
     pub verbosity: Verbosity,
     /// The case files; a line that is not in them is not quoted.
     pub sources: Sources,
+    /// Scripts that make the requests of a case again, by the id of the case; not every case has one.
+    pub scripts: BTreeMap<String, String>,
 }
 
 impl Default for View {
@@ -26,6 +28,7 @@ impl Default for View {
             width: 100,
             verbosity: Verbosity::Normal,
             sources: Sources::new(),
+            scripts: BTreeMap::new(),
         }
     }
 }

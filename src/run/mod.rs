@@ -695,6 +695,7 @@ fn record(
         duration_ms: u64::try_from(clock.elapsed().as_millis()).unwrap_or(u64::MAX),
         throttled_ms: cases.iter().map(|case| case.throttled_ms).sum(),
         latency: Vec::new(),
+        diagnosis: None,
         requirements: Vec::new(),
         cases,
     };

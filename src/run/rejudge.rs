@@ -76,6 +76,7 @@ fn transport(target: &str) -> Result<Transport, String> {
 fn summarized(record: &Record, suite: &Suite, cases: Vec<CaseRecord>) -> Record {
     let mut record = Record {
         cases,
+        diagnosis: None,
         ..record.clone()
     };
     suite.summarize(&mut record);

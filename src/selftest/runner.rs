@@ -16,9 +16,9 @@ use crate::http::{Client, ClientError, ClientOptions, Endpoint, Timeouts};
 use crate::judge::Transport;
 use crate::keys::Seed;
 use crate::protocol::Suite;
+use crate::record::findings;
 use crate::record::verdict::{RunVerdict, Verdict};
 use crate::record::{CaseRecord, CheckRecord, Record};
-use crate::report;
 use crate::run::{Jobs, RACE_TIME, Run, RunInfo, run};
 use crate::serve::{Behaviour, Reference, ServeOptions, StartError};
 use crate::session::RunContext;
@@ -429,7 +429,7 @@ fn observation(behaviour: Behaviour, fired: u64, record: &Record, whole: bool) -
             })
             .collect(),
         whole,
-        first: report::first_broken(record).map(str::to_owned),
+        first: findings::first_broken(record).map(str::to_owned),
     }
 }
 

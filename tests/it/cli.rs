@@ -391,7 +391,7 @@ fn a_stored_report_is_shown_compared_and_judged_again() {
     let (code, out, err) = ran(&["show", &report, "-q"]);
     assert_eq!((code, err.as_str()), (0, ""));
     assert!(out.starts_with("nonconformant: ") && out.lines().count() == 1);
-    let (_, out, _) = ran(&["show", &report]);
+    let (_, out, _) = ran(&["show", &report, "-v"]);
     assert!(
         out.contains("--> cases/avp/authorization.toml:") && out.contains(" | [[case.step]]"),
         "{out}"

@@ -126,7 +126,7 @@ fn a_failing_run_opens_on_what_is_wrong() {
     let shown = visible(&document);
     assert_eq!(
         shown.iter().map(|case| case.verdict.as_str()).collect::<Vec<_>>(),
-        ["warn", "fail"]
+        ["fail", "warn"]
     );
     assert!(
         document.contains("2 of 186 cases"),

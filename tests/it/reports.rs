@@ -46,7 +46,24 @@ fn advice_is_shown_and_counts_for_nothing() {
 }
 
 #[test]
-fn text_of_one_failure_quotes_the_case_file() {
+fn text_of_one_failure_fits_a_screen() {
+    let mut record = fixture::one_failure();
+    record.cases.retain(|case| case.verdict != Verdict::Warn);
+    fixture::tally(&mut record);
+    let shown = text(
+        &record,
+        &View {
+            width: 80,
+            ..View::default()
+        },
+    );
+    assert!(shown.lines().count() <= 24, "{shown}");
+    assert!(shown.lines().last().unwrap().starts_with("nonconformant: "));
+    insta::assert_snapshot!(shown);
+}
+
+#[test]
+fn verbose_text_of_one_failure_quotes_the_case_file() {
     let source: String = (1..=100)
         .map(|line| match line {
             91 => "push   = { expected = 1, version = 2 }\n".to_owned(),
@@ -56,9 +73,12 @@ fn text_of_one_failure_quotes_the_case_file() {
     let sources = Sources::from([("cases/push.toml".to_owned(), Cow::Owned(source))]);
     let view = View {
         sources,
+        verbosity: Verbosity::Verbose,
         ..View::default()
     };
-    insta::assert_snapshot!(text(&fixture::one_failure(), &view));
+    let shown = text(&fixture::one_failure(), &view);
+    let quoted = "       91 | push   = { expected = 1, version = 2 }\n";
+    assert!(shown.contains(quoted), "{shown}");
 }
 
 #[test]
@@ -248,7 +268,7 @@ fn no_more_annotations_of_a_kind_than_are_shown() {
             "{lines}"
         );
     }
-    assert!(lines.contains("more findings::"), "{lines}");
+    assert!(lines.contains("more causes::"), "{lines}");
 }
 
 #[test]
@@ -361,10 +381,22 @@ fn broken<'a>(record: &'a mut Record, id: &str, expected: &str, got: &str) -> &'
     case
 }
 
-/// The lines of a report for the terminal that name each finding.
+/// All that there is to say for the terminal.
+fn verbose(record: &Record) -> String {
+    let view = View {
+        verbosity: Verbosity::Verbose,
+        ..View::default()
+    };
+    text(record, &view)
+}
+
+/// The lines of a verbose report for the terminal that name each finding.
 fn overview(record: &Record) -> Vec<String> {
-    let text = text(record, &View::default());
-    let lines = text.lines().skip(2).take_while(|line| !line.is_empty());
+    let text = verbose(record);
+    let lines = text
+        .lines()
+        .skip_while(|line| !line.ends_with(" cause") && !line.ends_with(" causes"));
+    let lines = lines.skip(2).take_while(|line| !line.is_empty());
     lines.map(str::to_owned).collect()
 }
 
@@ -397,7 +429,7 @@ fn what_differs_in_ids_names_and_numbers_is_one_finding_told_by_the_plainest_cas
         "{shown:?}"
     );
     assert!(shown[1].contains("push/6-12-by-the-rule  "), "{shown:?}");
-    let text = text(&record, &View::default());
+    let text = verbose(&record);
     assert!(text.contains("     also: AVP-6-07 (1 case)\n"), "{text}");
 }
 
@@ -405,14 +437,17 @@ fn what_differs_in_ids_names_and_numbers_is_one_finding_told_by_the_plainest_cas
 #[test]
 fn the_page_says_each_thing_once() {
     let page = shown(Format::Html, &fixture::many_grouped());
-    let (_, rest) = page.split_once("<section id=\"findings\">").unwrap();
-    let (findings, _) = rest.split_once("</section>").unwrap();
-    assert_eq!(findings.matches("<dt>Expected</dt>").count(), 4, "{findings}");
+    let (_, rest) = page.split_once("<section id=\"causes\">").unwrap();
+    let (causes, _) = rest.split_once("</section>").unwrap();
+    assert_eq!(causes.matches("<article ").count(), 4, "{causes}");
+    assert_eq!(causes.matches("Expected: ").count(), 4, "{causes}");
     assert!(
-        findings.contains("<a href=\"#case=push%2F6-01-for-a-second-member\">push/6-01-for-a-second-member</a> and 21 others"),
-        "{findings}"
+        causes.contains(
+            "<a href=\"#case=push%2F6-01-for-a-second-member\">push/6-01-for-a-second-member</a>, step 2"
+        ),
+        "{causes}"
     );
-    assert!(findings.contains(" and 15 more cases"), "{findings}");
+    assert!(causes.contains(" and 15 more cases"), "{causes}");
     assert!(!shown(Format::Html, &fixture::conformant()).contains("What is wrong"));
 }
 
@@ -433,21 +468,17 @@ fn what_is_not_printed_is_counted_and_can_be_asked_for() {
     fixture::tally(&mut record);
     assert_eq!(overview(&record).len(), 20);
     let normal = text(&record, &View::default());
-    assert!(
-        normal.contains("\n8 more findings not shown in detail: run with -v to see all\n"),
-        "{normal}"
+    assert_eq!(normal.matches("\n expected: expected ").count(), 5);
+    let others = normal.matches("\nalso: AVP-").count();
+    let said = format!(
+        "\n20 failing cases, {} causes: -v lists every finding\n",
+        5 + others
     );
-    assert!(
-        normal.contains("      and: 3 more findings in this case: run it with -v to see all\n"),
-        "{normal}"
-    );
-    let verbose = View {
-        verbosity: Verbosity::Verbose,
-        ..View::default()
-    };
-    let verbose = text(&record, &verbose);
-    assert!(!verbose.contains("with -v"), "{verbose}");
-    assert_eq!(verbose.matches("\n expected: expected ").count(), 25);
+    assert!(others > 0 && normal.contains(&said), "{normal}");
+    let verbose = verbose(&record);
+    assert!(!verbose.contains("-v lists"), "{verbose}");
+    // Each cause once, and each finding once.
+    assert_eq!(verbose.matches("\n expected: expected ").count(), 5 + others + 25);
 }
 
 /// What else a check names is more of the same: neither it nor anything in it is what the sentence is about.

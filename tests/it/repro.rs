@@ -88,7 +88,10 @@ fn tokens_that_are_spoiled_are_spoiled_again() {
     for name in ["token-compared-without-case", "token-compared-by-prefix"] {
         let fault = fault(name);
         let record = run::against(fault, &["authorization/push-without-token"]);
-        assert!(avp_conform::report::is_broken_case(&record.cases[0]), "{name}");
+        assert!(
+            avp_conform::record::findings::is_broken_case(&record.cases[0]),
+            "{name}"
+        );
         let script = script(&record, &record.cases[0], None, &Reach::default()).unwrap();
         let output = execute(&script, &start(fault));
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -229,7 +232,7 @@ fn are_seen_again_until_mended(pairs: &[(&str, &str)]) {
         let behaviour = servers::fault(fault);
         let record = run::against(behaviour, &[id]);
         let case = &record.cases[0];
-        if !avp_conform::report::is_broken_case(case) {
+        if !avp_conform::record::findings::is_broken_case(case) {
             return Some(format!("{id} {fault}: not broken"));
         }
         let script = script(&record, case, None, &Reach::default()).unwrap();

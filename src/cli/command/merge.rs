@@ -26,6 +26,7 @@ fn joined(args: &MergeArgs, outputs: &[Output]) -> Result<u8, Error> {
     let whole = record::merge(records, |whole| {
         if let Ok(protocol) = config::protocol_of(whole) {
             summarize::anew(whole, &(protocol.rules)());
+            protocol.diagnose(whole);
         }
     })
     .map_err(Error::Usage)?;

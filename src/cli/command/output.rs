@@ -1,8 +1,11 @@
 //! Puts a record where it was asked for: the terminal and files.
 
+use std::collections::BTreeMap;
+
 use crate::cli::error::Error;
-use crate::cli::{console, exit};
-use crate::record::Record;
+use crate::cli::{config, console, exit};
+use crate::protocol::Reach;
+use crate::record::{CaseRecord, Record};
 use crate::report::{self, Destination, Format, Output, Sources, Verbosity, View};
 
 /// Writes every report. The terminal has its own unless one of them goes to standard output. What cannot be written does
@@ -18,6 +21,7 @@ pub(super) fn deliver(
 ) -> Result<(), Error> {
     let view = View {
         sources,
+        scripts: scripts(record, outputs),
         ..terminal(verbosity)
     };
     let mut failures = Vec::new();
@@ -41,6 +45,21 @@ pub(super) fn deliver(
         true => Ok(()),
         false => Err(Error::Unwritten(failures)),
     }
+}
+
+/// The scripts of the cases that show causes, where a page is wanted that offers them.
+fn scripts(record: &Record, outputs: &[Output]) -> BTreeMap<String, String> {
+    let protocol = config::protocol_of(record).ok();
+    let repro = protocol.and_then(|protocol| protocol.repro);
+    let (Some(repro), true) = (repro, outputs.iter().any(|output| output.format == Format::Html)) else {
+        return BTreeMap::new();
+    };
+    let causes = record.diagnosis.iter().flatten();
+    let cases = causes.filter_map(|cause| record.cases.iter().find(|case| case.id == cause.shown_by));
+    let script = |case: &CaseRecord| repro(record, case, None, &Reach::default()).ok();
+    cases
+        .filter_map(|case| Some((case.id.clone(), script(case)?)))
+        .collect()
 }
 
 /// Writes every report. What could not be written is told in a sentence each.
@@ -83,5 +102,6 @@ pub(super) fn terminal(verbosity: Verbosity) -> View {
         width: console::width(),
         verbosity,
         sources: Sources::new(),
+        scripts: BTreeMap::new(),
     }
 }

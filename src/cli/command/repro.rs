@@ -9,8 +9,8 @@ use crate::cli::arguments::{ReproArgs, RunArgs};
 use crate::cli::error::Error;
 use crate::cli::{config, console, exit};
 use crate::protocol::Reach;
+use crate::record::findings;
 use crate::record::{CaseRecord, Record};
-use crate::report;
 
 pub(super) fn repro(args: &ReproArgs) -> Result<u8, Error> {
     let record = match &args.from {
@@ -87,7 +87,7 @@ fn driven(args: &ReproArgs) -> Result<Record, Error> {
 /// The case of that id; where none is named, the first that is broken.
 fn find<'a>(record: &'a Record, id: Option<&str>) -> Result<&'a CaseRecord, Error> {
     let Some(id) = id else {
-        let broken = |case: &&CaseRecord| report::is_broken_case(case);
+        let broken = |case: &&CaseRecord| findings::is_broken_case(case);
         let none = || Error::Usage("no case of the report is broken; name one".to_owned());
         return record.cases.iter().find(broken).ok_or_else(none);
     };

@@ -115,6 +115,7 @@ fn run_through(config: &Config, shows: bool) -> Result<(Record, Option<u8>), Err
     if let Some(baseline) = &config.baseline {
         baseline.apply(&mut record, &config.suite);
     }
+    config.suite.protocol.diagnose(&mut record);
     if let Some(mut keeper) = stage.keeper.take() {
         if record.verdict != RunVerdict::Conformant && shows {
             show_output(&keeper.output());

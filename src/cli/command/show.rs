@@ -10,8 +10,12 @@ pub(super) fn show(args: &ShowArgs) -> Result<u8, Error> {
     let mut inputs = config::case_files(&args.cases)?;
     inputs.push(Input::new("the report to be shown", &args.record));
     let outputs = Destination::open_all(&args.report, &inputs)?;
-    let record = config::load_record(&args.record)?;
-    let suite = config::load_suite(config::protocol_of(&record)?, &args.cases)?;
+    let mut record = config::load_record(&args.record)?;
+    let protocol = config::protocol_of(&record)?;
+    let suite = config::load_suite(protocol, &args.cases)?;
+    if record.diagnosis.is_none() {
+        protocol.diagnose(&mut record);
+    }
     // Lines of another suite's files would be quoted wrongly.
     let sources = match suite.hash == record.suite.hash {
         true => suite.sources(),

@@ -143,10 +143,12 @@
   }
 
   function copy(button) {
-    const code = button.parentElement.querySelector('code');
+    const script = button.dataset.copy === 'script';
+    const code = button.parentElement.querySelector(script ? 'code.script' : 'code');
+    const name = button.textContent;
     const done = () => {
       button.textContent = 'Copied';
-      setTimeout(() => { button.textContent = 'Copy'; }, 1500);
+      setTimeout(() => { button.textContent = name; }, 1500);
     };
     const select = () => getSelection().selectAllChildren(code);
     if (navigator.clipboard) navigator.clipboard.writeText(code.textContent).then(done, select);

@@ -4,30 +4,31 @@ use maud::{Markup, html};
 
 use super::exchanges::{self, Budget};
 use super::{WORST_FIRST, label, sign};
+use crate::record::diagnosis::Cause;
+use crate::record::findings::decisive;
 use crate::record::sentences::{got, known_sentence, matter, reason, sentence};
 use crate::record::verdict::Verdict;
 use crate::record::{CaseRecord, CheckRecord, Record};
 use crate::report::facts::{again, rule};
-use crate::report::findings::decisive;
 use crate::text::{count, thousands, visible_cut};
 
 /// How many rules of one broken check are told in words.
 const MOST_RULES: usize = 4;
 
 /// The cases.
-pub(super) fn write(record: &Record) -> Markup {
+pub(super) fn write(record: &Record, causes: &[Cause]) -> Markup {
     let bodies = bodies(record);
     html! {
         section #cases {
-            div.head {
+            div.title-row {
                 h2 { "Cases" }
                 p.keys { kbd { "/" } " search " kbd { "j" } " " kbd { "k" } " move " kbd { "Enter" } " open "
                     kbd { "Esc" } " clear" }
             }
             (tools(record))
-            @for (topic, members) in topics(record) {
+            @for (heading, members) in groups(record, causes) {
                 section.topic {
-                    h3 { (visible_cut(topic, 80)) " " span.quiet { (count(members.len(), "case")) } }
+                    h3 { (visible_cut(&heading, 160)) " " span.quiet { (count(members.len(), "case")) } }
                     @for index in members { (case(record, &record.cases[index], &bodies[index])) }
                 }
             }
@@ -54,16 +55,26 @@ fn needs_exchanges(case: &CaseRecord) -> bool {
     !matches!(case.verdict, Verdict::Pass | Verdict::NotApplicable)
 }
 
-/// Topics in suite order with the indices of their cases.
-fn topics(record: &Record) -> Vec<(&str, Vec<usize>)> {
-    let mut topics: Vec<(&str, Vec<usize>)> = Vec::new();
+/// The cases of each cause under its sentence, then the others by topic, in suite order, as indices.
+fn groups(record: &Record, causes: &[Cause]) -> Vec<(String, Vec<usize>)> {
+    let mut groups: Vec<(String, Vec<usize>)> = Vec::new();
     for (index, case) in record.cases.iter().enumerate() {
-        match topics.iter_mut().find(|(topic, _)| *topic == case.topic) {
+        let cause = causes.iter().position(|cause| cause.cases.contains(&case.id));
+        let heading = match cause {
+            Some(place) => format!("{} {}", causes[place].requirement, causes[place].cause),
+            None => case.topic.clone(),
+        };
+        match groups.iter_mut().find(|(known, _)| *known == heading) {
             Some((_, members)) => members.push(index),
-            None => topics.push((&case.topic, vec![index])),
+            None => groups.push((heading, vec![index])),
         }
     }
-    topics
+    let place = |heading: &str| {
+        let is_it = |cause: &Cause| heading == format!("{} {}", cause.requirement, cause.cause);
+        causes.iter().position(is_it).unwrap_or(causes.len())
+    };
+    groups.sort_by_key(|(heading, _)| place(heading));
+    groups
 }
 
 fn tools(record: &Record) -> Markup {

@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use maud::{Markup, html};
 
 use super::pretty::{Piece, pretty};
+use crate::record::findings::decisive;
 use crate::record::sentences::sentence;
 use crate::record::{Body, CaseRecord, CheckRecord, Exchange, Headers, Outcome};
 use crate::report::facts::took;
-use crate::report::findings::decisive;
 use crate::report::text::{exchange_outcome, exchange_place, short_path};
 use crate::text::{count, visible_cut};
 
@@ -70,6 +70,7 @@ pub(super) fn write(case: &CaseRecord, full: bool, budget: &mut Budget) -> Marku
     let hidden = case.exchanges.len() - shown.len();
     html! {
         h4 { "Exchanges" }
+        @if full { @if let Some(bars) = budget.full(waterfall(case)) { (bars) } }
         div.exchanges {
             @for markup in shown { (markup) }
             @if hidden > 0 {
@@ -78,6 +79,35 @@ pub(super) fn write(case: &CaseRecord, full: bool, budget: &mut Budget) -> Marku
         }
         @if !full && hidden < case.exchanges.len() {
             p.quiet { "Bodies of passing cases are left out; the JSON report has them." }
+        }
+    }
+}
+
+/// When each exchange began and how long it took, as bars over the time of the case.
+fn waterfall(case: &CaseRecord) -> Markup {
+    let shown = &case.exchanges[..case.exchanges.len().min(MOST_EXCHANGES)];
+    let end = |exchange: &Exchange| exchange.at_us.saturating_add(exchange.took_us);
+    let begin = shown.iter().map(|exchange| exchange.at_us).min().unwrap_or(0);
+    let whole = shown
+        .iter()
+        .map(end)
+        .max()
+        .unwrap_or(0)
+        .saturating_sub(begin)
+        .max(1);
+    let percent = |microseconds: u64| format!("{:.2}%", microseconds as f64 * 100.0 / whole as f64);
+    let decisive: BTreeSet<usize> = deciding(case).map(|(at, _)| at).collect();
+    html! {
+        @if shown.len() > 1 {
+            svg.waterfall width="100%" height=(shown.len() * 5) role="img"
+                aria-label=(format!("{} in {}", count(shown.len(), "exchange"), took(whole))) {
+                @for (index, exchange) in shown.iter().enumerate() {
+                    rect.fail[decisive.contains(&index)] x=(percent(exchange.at_us - begin)) y=(index * 5)
+                        width=(percent(exchange.took_us.max(whole / 400))) height="4" {
+                        title { "#" (index + 1) " " (took(exchange.took_us)) }
+                    }
+                }
+            }
         }
     }
 }

@@ -4,8 +4,8 @@
 //! gets into it but as escaped text, and its policy lets nothing run but the one script that is in it.
 
 mod cases;
+mod causes;
 mod exchanges;
-mod findings;
 mod pretty;
 mod sections;
 
@@ -17,6 +17,7 @@ use super::facts::{self, Totals, advice, repair, seconds, took, verdict_meaning}
 use crate::record::Record;
 use crate::record::sentences::{protocol, sentence, target};
 use crate::record::verdict::{RunVerdict, Verdict};
+use crate::report::View;
 use crate::text::{count, thousands, visible, visible_cut};
 
 const STYLE: &str = include_str!("style.css");
@@ -26,7 +27,8 @@ const SCRIPT: &str = include_str!("app.js");
 const MOST_STALE_ENTRIES: usize = 20;
 
 /// The record as a page.
-pub(super) fn render(record: &Record) -> Vec<u8> {
+pub(super) fn render(record: &Record, view: &View) -> Vec<u8> {
+    let causes = causes::new(record);
     let title = format!(
         "{} · {} · {}",
         verdict_word(record),
@@ -49,11 +51,12 @@ pub(super) fn render(record: &Record) -> Vec<u8> {
                 (top(record))
                 main {
                     (verdict(record))
-                    (findings::write(record))
+                    (causes::write(record, &causes, view))
+                    (run(record))
                     (sections::write(record))
                     (advised(record))
                     (latency(record))
-                    (cases::write(record))
+                    (cases::write(record, &causes))
                 }
                 footer { "Made by " (visible(&record.tool.name)) " " (visible(&record.tool.version)) "." }
                 script { (PreEscaped(SCRIPT)) }
@@ -78,13 +81,21 @@ fn top(record: &Record) -> Markup {
     html! {
         header.top {
             span.brand { "avp-conform" }
-            span.spec { "Alt Vault Protocol " (record.spec) }
+            span.spec { (protocol_name(record)) " " (record.spec) }
             nav {
                 a href="#requirements" { "Requirements" }
                 a href="#cases" { "Cases" }
                 button #theme type="button" title="Light, dark, or as the system says" { "Theme" }
             }
         }
+    }
+}
+
+/// The protocol's title; its short name in a record that has no title.
+fn protocol_name(record: &Record) -> String {
+    match record.protocol.title.as_str() {
+        "" => visible(&record.protocol.prefix),
+        title => visible(title),
     }
 }
 
@@ -102,6 +113,14 @@ fn verdict(record: &Record) -> Markup {
             p.target { (target(record)) }
             h1 { (verdict_word(record)) }
             p.meaning { (verdict_meaning(record)) " " (Totals::of(record).sentence()) "." }
+        }
+    }
+}
+
+/// How the run was made and what it came to in numbers.
+fn run(record: &Record) -> Markup {
+    html! {
+        section.run {
             (bar(record))
             (facts(record))
             @for note in notes(record) { p.note { (note) } }

@@ -2,12 +2,12 @@
 
 use super::exchange;
 use super::page::{INDENT, Page};
+use crate::record::findings::{Finding, decisive};
 use crate::record::sentences::{got, reason, sentence};
 use crate::record::verdict::Verdict;
 use crate::record::{CaseRecord, CheckRecord, Exchange, Outcome, Record};
 use crate::report::excerpt::excerpt;
 use crate::report::facts::{again, rule};
-use crate::report::findings::{Finding, decisive};
 use crate::report::paint::Tone;
 use crate::report::{Verbosity, View};
 use crate::text::{count, cut, visible, visible_cut};
@@ -61,7 +61,8 @@ pub(super) fn write(
     }
     page.command("again", &again(record, &case.id));
     if all {
-        exchange::all(page, case);
+        let first = found.first().and_then(|finding| decisive(case, finding.check));
+        exchange::upto(page, case, first.map(|(index, _)| index));
     }
 }
 
@@ -139,7 +140,7 @@ fn where_it_is(page: &mut Page, file: &str, line: usize, what: &str, view: &View
 }
 
 /// The exchange in one line, and the decisive part of the answer with a mark under the place.
-fn evidence(page: &mut Page, exchange: &Exchange, check: &CheckRecord) {
+pub(super) fn evidence(page: &mut Page, exchange: &Exchange, check: &CheckRecord) {
     let line = exchange::line(exchange);
     page.labelled("exchange", &line, None);
     let room = page.width - INDENT;

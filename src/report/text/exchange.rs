@@ -5,10 +5,12 @@ use crate::record::sentences::sentence;
 use crate::record::{Body, CaseRecord, Exchange, Headers, Outcome, Role};
 use crate::report::facts::took;
 use crate::report::paint::Tone;
-use crate::text::{visible, visible_block, visible_cut};
+use crate::text::{count, visible, visible_block, visible_cut};
 
 /// How much of a body is shown, in characters.
 const MOST_BODY_BYTES: usize = 2048;
+/// How many exchanges of a case are shown.
+const MOST_EXCHANGES: usize = 6;
 /// How many header fields are shown.
 const MOST_HEADERS: usize = 40;
 /// How much of a header field's value is shown.
@@ -68,9 +70,17 @@ fn cut_middle(path: String) -> String {
     }
 }
 
-/// All exchanges of a case.
-pub(super) fn all(page: &mut Page, case: &CaseRecord) {
-    for (index, exchange) in case.exchanges.iter().enumerate() {
+/// The exchanges of a case up to the one that decides the first of its findings, the last of them where there are many.
+pub(super) fn upto(page: &mut Page, case: &CaseRecord, decisive: Option<usize>) {
+    let end = decisive.map_or(case.exchanges.len(), |index| index + 1);
+    let from = end.saturating_sub(MOST_EXCHANGES);
+    let left = case.exchanges.len() - (end - from).min(case.exchanges.len());
+    if left > 0 {
+        let left = count(left, "other exchange");
+        page.blank();
+        page.line(format!("    {left}: see --report html or json"));
+    }
+    for (index, exchange) in case.exchanges.iter().enumerate().take(end).skip(from) {
         page.blank();
         let title = format!("    #{} {}: {}", index + 1, place(exchange), line(exchange));
         let title = page.paint.tone(Tone::Strong, title);

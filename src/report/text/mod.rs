@@ -1,6 +1,7 @@
 //! The terminal report: what is wrong in one line each, then in detail, then the summary and the verdict.
 
 mod block;
+mod cause;
 mod exchange;
 mod page;
 mod summary;
@@ -8,29 +9,34 @@ mod summary;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::facts::verdict_line;
-use super::findings::{Finding, Hindrance, findings, findings_of, hindrances};
 use super::{Verbosity, View};
+use crate::record::diagnosis::{Cause, causes};
+use crate::record::findings::{Finding, Hindrance, findings, findings_of, hindrances};
 use crate::record::sentences::{got, protocol, reason, sentence, target};
 use crate::record::verdict::{RunVerdict, Verdict};
 use crate::record::{Baseline, CaseRecord, Record};
 use crate::report::paint::Tone;
-use crate::text::{count, visible};
+use crate::text::{count, thousands, visible};
+pub(super) use cause::{is_told_by_fault, looks_like, shown_by as cause_shown_by};
 pub(super) use exchange::{
     line as exchange_line, outcome as exchange_outcome, place as exchange_place, short_path,
 };
 pub(super) use page::Page;
 
-/// How many cases are shown in detail unless everything is asked for.
-const MOST_DETAILED_CASES: usize = 12;
+/// How many causes are shown in detail unless everything is asked for.
+const MOST_CAUSES: usize = 5;
 
 /// The record for a terminal of that width.
 pub(super) fn render(record: &Record, view: &View) -> String {
     let mut page = Page::new(view);
     if view.verbosity > Verbosity::Quiet {
-        let found = findings(record);
         headline(&mut page, record);
-        overview(&mut page, &found, &hindrances(record), view.verbosity);
-        details(&mut page, record, &found, view);
+        causes_of(&mut page, record, view.verbosity);
+        if view.verbosity == Verbosity::Verbose {
+            let found = findings(record);
+            overview(&mut page, &found, &hindrances(record));
+            details(&mut page, record, &found, view);
+        }
         summary::write(&mut page, record, view.verbosity);
     }
     let is_known = |it: &Baseline| it.verdict == RunVerdict::Conformant && it.out_of_date.is_empty();
@@ -43,6 +49,39 @@ pub(super) fn render(record: &Record, view: &View) -> String {
     let (verdict, rest) = line.split_once(':').unwrap_or((&line, ""));
     page.line(format!("{}:{rest}", page.paint.tone(tone, verdict)));
     page.out
+}
+
+/// What is wrong, each thing once, the worst first, and how many cases fail of it.
+fn causes_of(page: &mut Page, record: &Record, verbosity: Verbosity) {
+    let all = causes(record);
+    let new: Vec<&Cause> = all.iter().filter(|cause| !cause.known).collect();
+    let limit = match verbosity {
+        Verbosity::Verbose => usize::MAX,
+        _ => MOST_CAUSES,
+    };
+    for cause in new.iter().take(limit) {
+        cause::write(page, record, cause, verbosity);
+        page.blank();
+    }
+    for left in new.iter().skip(limit) {
+        let what = format!("{} {}", visible(&left.requirement), sentence(&left.cause));
+        page.capped(0, &format!("also: {what}"), 1);
+    }
+    if !new.is_empty() {
+        let causes = match new.len() {
+            1 => "one cause".to_owned(),
+            several => format!("{} causes", thousands(several)),
+        };
+        let more = match verbosity {
+            Verbosity::Verbose => "",
+            _ => ": -v lists every finding",
+        };
+        let cases = count(cause::failing_cases(record), "failing case");
+        page.wrapped(0, &format!("{cases}, {causes}{more}"));
+        if verbosity == Verbosity::Verbose {
+            page.blank();
+        }
+    }
 }
 
 /// What one case came to, in one sentence.
@@ -63,11 +102,22 @@ pub(super) fn case_details(record: &Record, case: &CaseRecord) -> String {
     page.out
 }
 
-/// What one finding is in detail, without colours.
-pub(super) fn finding_details(record: &Record, finding: &Finding<'_>) -> String {
+/// What one cause is in detail, without colours.
+pub(super) fn cause_details(record: &Record, cause: &Cause) -> String {
     let mut page = Page::new(&View::default());
-    block::write(&mut page, record, finding.case, &[finding], &View::default());
+    cause::write(&mut page, record, cause, Verbosity::Normal);
     page.out
+}
+
+/// The causes of what is broken in a case, a line each.
+pub(super) fn causes_of_case(record: &Record, case: &CaseRecord) -> String {
+    let all = causes(record);
+    let own = all.iter().filter(|cause| cause.cases.contains(&case.id));
+    own.map(|cause| {
+        let (id, what) = (visible(&cause.requirement), sentence(&cause.cause));
+        format!("cause: {id} {what} ({})\n", count(cause.cases.len(), "case"))
+    })
+    .collect()
 }
 
 fn headline(page: &mut Page, record: &Record) {
@@ -83,7 +133,8 @@ fn headline(page: &mut Page, record: &Record) {
     page.blank();
 }
 
-fn overview(page: &mut Page, found: &[Finding<'_>], hindered: &[Hindrance<'_>], verbosity: Verbosity) {
+/// Every finding in a line.
+fn overview(page: &mut Page, found: &[Finding<'_>], hindered: &[Hindrance<'_>]) {
     let found_verdicts = found.iter().map(|finding| finding.check.verdict);
     let verdicts = found_verdicts.chain(hindered.iter().map(|hindrance| hindrance.verdict));
     page.labels = verdicts
@@ -109,7 +160,7 @@ fn overview(page: &mut Page, found: &[Finding<'_>], hindered: &[Hindrance<'_>], 
             &heading(first, hindrance.cases.len() - 1),
             &hindrance.reason,
         );
-        if verbosity == Verbosity::Verbose && hindrance.cases.len() > 1 {
+        if hindrance.cases.len() > 1 {
             page.wrapped(page.labels + 1, &ids(&hindrance.cases));
         }
     }
@@ -143,24 +194,13 @@ fn ids(cases: &[&CaseRecord]) -> String {
         .join(", ")
 }
 
+/// Every finding in detail.
 fn details(page: &mut Page, record: &Record, found: &[Finding<'_>], view: &View) {
-    let blocks = by_case(found);
-    let limit = if view.verbosity == Verbosity::Verbose {
-        usize::MAX
-    } else {
-        MOST_DETAILED_CASES
-    };
-    for block in blocks.iter().take(limit) {
+    for block in by_case(found) {
         if let Some(first) = block.first() {
-            block::write(page, record, first.case, block, view);
+            block::write(page, record, first.case, &block, view);
             page.blank();
         }
-    }
-    let left = blocks.iter().skip(limit).map(Vec::len).sum();
-    if left > 0 {
-        let left = count(left, "more finding");
-        page.wrapped(0, &format!("{left} not shown in detail: run with -v to see all"));
-        page.blank();
     }
 }
 

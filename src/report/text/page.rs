@@ -61,6 +61,18 @@ impl Page {
         }
     }
 
+    /// The same in so many lines at most; what is left out is marked with `…`.
+    pub(super) fn labelled_within(&mut self, label: &str, text: &str, tone: Option<Tone>, lines: usize) {
+        let text = within(text, self.width - INDENT, lines);
+        self.labelled(label, &text, tone);
+    }
+
+    /// Text like [`Page::wrapped`], in so many lines at most.
+    pub(super) fn capped(&mut self, indent: usize, text: &str, lines: usize) {
+        let text = within(text, self.width.saturating_sub(indent), lines);
+        self.wrapped(indent, &text);
+    }
+
     /// `again: command`, in one piece however long, so that it can be copied.
     pub(super) fn command(&mut self, label: &str, command: &str) {
         let label = self.paint.tone(Tone::Dim, format!("{label:>9}: "));
@@ -82,6 +94,22 @@ impl Page {
         } else {
             self.line(format!("{label} {what}"));
             self.wrapped(INDENT, more);
+        }
+    }
+}
+
+/// As much of a text as fits into so many lines of this width.
+fn within(text: &str, width: usize, lines: usize) -> String {
+    let wrapped = wrap(text, width);
+    match wrapped.len() <= lines {
+        true => text.to_owned(),
+        false => {
+            let kept = wrapped[..lines].join(" ");
+            let room = (width * lines).saturating_sub(1).min(kept.chars().count());
+            // One word less, so that the mark does not take a line of its own.
+            let kept: String = kept.chars().take(room).collect();
+            let kept = kept.rsplit_once(' ').map_or(kept.as_str(), |(before, _)| before);
+            format!("{kept} …")
         }
     }
 }

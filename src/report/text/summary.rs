@@ -2,6 +2,7 @@
 
 use super::page::{INDENT, Page};
 use crate::record::Record;
+use crate::record::diagnosis::causes;
 use crate::record::sentences::{known_sentence, sentence, split_id};
 use crate::record::verdict::Verdict;
 use crate::report::facts::{Section, advice, latency, repair, seconds, sections};
@@ -12,6 +13,8 @@ use crate::text::{count, thousands, visible, wrap};
 
 /// Where the verdicts of a section begin.
 const TITLE_COLUMN: usize = 34;
+/// How many reasons why requirements are not verified are told unless everything is asked for.
+const MOST_OPEN: usize = 3;
 /// Verdicts in the order in which a section names them: what is wrong comes first.
 const WORST_FIRST: [Verdict; 6] = [
     Verdict::Fail,
@@ -22,27 +25,50 @@ const WORST_FIRST: [Verdict; 6] = [
     Verdict::NotApplicable,
 ];
 
-/// Writes the summary, but for the verdict line.
+/// Writes the summary, but for the verdict line: after causes in few lines, for what is wrong is to stay on the screen.
 pub(super) fn write(page: &mut Page, record: &Record, verbosity: Verbosity) {
-    for section in sections(record) {
-        match verbosity {
-            Verbosity::Verbose => every(page, &section),
-            _ => compact(page, &section),
+    let all = verbosity == Verbosity::Verbose;
+    let is_short = !all && causes(record).iter().any(|cause| !cause.known);
+    if !is_short {
+        for section in sections(record) {
+            match all {
+                true => every(page, &section),
+                false => compact(page, &section),
+            }
+        }
+        if !record.requirements.is_empty() {
+            page.blank();
         }
     }
-    if !record.requirements.is_empty() {
-        page.blank();
+    not_verified(page, record, all);
+    if all {
+        open(page, record, "not applicable", |verdict| {
+            verdict == Verdict::NotApplicable
+        });
     }
-    open(page, record, "not verified", |verdict| {
-        matches!(verdict, Verdict::Blocked | Verdict::Error)
-    });
-    open(page, record, "not applicable", |verdict| {
-        verdict == Verdict::NotApplicable
-    });
     known(page, record);
-    advised(page, record);
-    notes(page, record);
+    match is_short {
+        true => advice_left_out(page, record),
+        false => advised(page, record),
+    }
+    notes(page, record, all);
     page.line(counts(page, record));
+}
+
+/// What is not verified and why.
+fn not_verified(page: &mut Page, record: &Record, all: bool) {
+    let is_open = |verdict| matches!(verdict, Verdict::Blocked | Verdict::Error);
+    if all {
+        return open(page, record, "not verified", is_open);
+    }
+    let groups = by_reason(record, is_open);
+    for (ids, reason) in groups.iter().take(MOST_OPEN) {
+        page.capped(0, &format!("not verified: {ids}: {reason}"), 2);
+    }
+    if groups.len() > MOST_OPEN {
+        let left = count(groups.len() - MOST_OPEN, "more reason");
+        page.line(format!("not verified: {left}: -v lists them"));
+    }
 }
 
 /// `6 operations    1 fail 08 · 21 pass 01–07 09–22`
@@ -171,7 +197,19 @@ fn advised(page: &mut Page, record: &Record) {
     page.blank();
 }
 
-fn notes(page: &mut Page, record: &Record) {
+/// How much advice there is.
+fn advice_left_out(page: &mut Page, record: &Record) {
+    let all = advice(record).len();
+    if all > 0 {
+        let pieces = match all {
+            1 => "one piece".to_owned(),
+            several => format!("{} pieces", thousands(several)),
+        };
+        page.line(format!("advice: {pieces}: -v shows what"));
+    }
+}
+
+fn notes(page: &mut Page, record: &Record, all: bool) {
     for note in facts::notes(record) {
         page.wrapped(0, &format!("note: {note}"));
     }
@@ -182,7 +220,7 @@ fn notes(page: &mut Page, record: &Record) {
             &format!("note: waited {waited}, summed over cases, because the target asked for it"),
         );
     }
-    if let Some(latency) = latency(record) {
+    if let Some(latency) = latency(record).filter(|_| all) {
         page.wrapped(0, &latency);
     }
     if let Some(shard) = &record.shard {

@@ -122,7 +122,7 @@ fn sizes_are_bounded() {
         (Format::Junit, 4 * MEGABYTE),
         (Format::Ctrf, 4 * MEGABYTE),
         (Format::Tap, 2 * MEGABYTE),
-        (Format::Markdown, MEGABYTE),
+        (Format::Markdown, 65_536),
         (Format::Github, MEGABYTE / 2),
         (Format::Badge, 1000),
         (Format::Svg, 4000),

@@ -64,6 +64,7 @@ pub(crate) fn conformant() -> Record {
         duration_ms: 812,
         throttled_ms: 0,
         latency: Vec::new(),
+        diagnosis: None,
         requirements: Vec::new(),
         cases,
     };

@@ -31,7 +31,7 @@ fn pattern(text: &str) -> Regex {
 }
 
 /// The outline of a sentence that calls actors by these names.
-pub(super) fn outline(text: &str, actors: &BTreeSet<&str>) -> String {
+pub fn outline(text: &str, actors: &BTreeSet<&str>) -> String {
     let text = ASIDES.replace_all(text, "");
     let text = PIECE.replace_all(&text, |found: &Captures<'_>| piece(&found[0], actors));
     let text = NUMBER.replace_all(&text, |found: &Captures<'_>| {

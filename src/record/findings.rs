@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap};
 
-use super::outline::outline;
+use crate::record::outline::outline;
 use crate::record::sentences::reason;
 use crate::record::verdict::Verdict;
 use crate::record::{CaseRecord, CheckRecord, Exchange, Record, Role};
@@ -12,15 +12,15 @@ use crate::record::{CaseRecord, CheckRecord, Exchange, Record, Role};
 type Seen<'a> = (&'a CaseRecord, &'a CheckRecord);
 
 /// What fails or warns alike in some cases.
-pub(super) struct Finding<'a> {
+pub(crate) struct Finding<'a> {
     /// The check that speaks for all of them: that of the plainest case.
-    pub(super) check: &'a CheckRecord,
+    pub(crate) check: &'a CheckRecord,
     /// The plainest case.
-    pub(super) case: &'a CaseRecord,
+    pub(crate) case: &'a CaseRecord,
     /// The other cases, in suite order.
-    pub(super) others: Vec<&'a CaseRecord>,
+    pub(crate) others: Vec<&'a CaseRecord>,
     /// The requirements that are broken, each with the number of cases that show it: what most of them show comes first.
-    pub(super) requirements: Vec<(&'a str, usize)>,
+    pub(crate) requirements: Vec<(&'a str, usize)>,
 }
 
 impl<'a> Finding<'a> {
@@ -45,7 +45,7 @@ impl<'a> Finding<'a> {
     }
 
     /// The requirement that it is about.
-    pub(super) fn rule(&self) -> &'a str {
+    pub(crate) fn rule(&self) -> &'a str {
         self.requirements.first().map_or("", |(id, _)| id)
     }
 }
@@ -69,7 +69,7 @@ fn by_cases<'a>(seen: &[Seen<'a>]) -> Vec<(&'a str, usize)> {
 /// How much a reader has to take in before he sees what a check is about; the least is the plainest. Whether it takes a race,
 /// whether something is sent that is to be refused, how many steps, how many actors, and how many exchanges there are before the
 /// one that decides.
-fn plainness(case: &CaseRecord, check: &CheckRecord) -> (bool, bool, usize, usize, usize) {
+pub(crate) fn plainness(case: &CaseRecord, check: &CheckRecord) -> (bool, bool, usize, usize, usize) {
     let is_race = case.checks.iter().any(|check| check.name == "race");
     let of_steps = case
         .exchanges
@@ -103,14 +103,14 @@ fn is_odd(case: &CaseRecord) -> bool {
 }
 
 /// The names of those who ask something in a case.
-fn actors(case: &CaseRecord) -> impl Iterator<Item = &str> {
+pub(crate) fn actors(case: &CaseRecord) -> impl Iterator<Item = &str> {
     case.exchanges
         .iter()
         .filter_map(|exchange| exchange.actor.as_deref())
 }
 
 /// The findings of a record: failures before warnings, and of each kind those first that most cases show.
-pub(super) fn findings(record: &Record) -> Vec<Finding<'_>> {
+pub(crate) fn findings(record: &Record) -> Vec<Finding<'_>> {
     let mut found = gathered(&record.cases, is_news);
     found.sort_by_key(|finding| {
         (
@@ -123,7 +123,7 @@ pub(super) fn findings(record: &Record) -> Vec<Finding<'_>> {
 }
 
 /// The findings of one case, known ones too, in the order of its checks.
-pub(super) fn findings_of(case: &CaseRecord) -> Vec<Finding<'_>> {
+pub(crate) fn findings_of(case: &CaseRecord) -> Vec<Finding<'_>> {
     gathered(std::slice::from_ref(case), CheckRecord::is_broken)
 }
 
@@ -170,14 +170,14 @@ fn sameness<'a>(check: &'a CheckRecord, actors: &BTreeSet<&str>) -> (Verdict, &'
 }
 
 /// Cases that could not be judged for one reason.
-pub(super) struct Hindrance<'a> {
-    pub(super) verdict: Verdict,
-    pub(super) reason: String,
-    pub(super) cases: Vec<&'a CaseRecord>,
+pub(crate) struct Hindrance<'a> {
+    pub(crate) verdict: Verdict,
+    pub(crate) reason: String,
+    pub(crate) cases: Vec<&'a CaseRecord>,
 }
 
 /// Why cases are blocked, in error, or not applicable: errors first, each reason once.
-pub(super) fn hindrances(record: &Record) -> Vec<Hindrance<'_>> {
+pub(crate) fn hindrances(record: &Record) -> Vec<Hindrance<'_>> {
     let actors: BTreeSet<&str> = record.cases.iter().flat_map(actors).collect();
     let mut found: Vec<Hindrance<'_>> = Vec::new();
     let mut places = HashMap::new();
@@ -212,7 +212,7 @@ fn is_hindered(verdict: Verdict) -> bool {
 
 /// The exchange that decides a check, with its place in the case: what came is what it was answered with. What else a broken
 /// check names is more of the same.
-pub(super) fn decisive<'a>(case: &'a CaseRecord, check: &CheckRecord) -> Option<(usize, &'a Exchange)> {
+pub(crate) fn decisive<'a>(case: &'a CaseRecord, check: &CheckRecord) -> Option<(usize, &'a Exchange)> {
     let index = *check.exchanges.first()?;
     Some((index, case.exchanges.get(index)?))
 }

@@ -1,0 +1,260 @@
+//! From findings to causes: as few sentences as explain what was seen.
+//!
+//! The faults of the reference server are the dictionary: their fingerprints say which checks break under each. What broke
+//! in a run is covered by as few of them as possible; what none explains is grouped by requirement and operation. A
+//! fingerprint is a hint: where it does not fit exactly, the cause is told by what was seen, and the fault only as what it
+//! looks like.
+
+mod cover;
+mod fingerprint;
+
+use std::borrow::Cow;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::catalogue::{Harm, Level};
+use crate::record::findings::{actors, decisive, plainness};
+use crate::record::sentences::{got, sentence};
+use crate::record::verdict::Verdict;
+use crate::record::{CaseRecord, CheckRecord, Exchange, Record, Role};
+use cover::{Explained, Seen, cover};
+pub use fingerprint::{Fingerprint, Fingerprints, Sign, Symptom};
+
+/// One thing that is wrong with the target.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Cause {
+    /// The requirement that it breaks.
+    pub requirement: String,
+    /// The level of that requirement.
+    pub level: Level,
+    /// What the target does, one sentence.
+    pub cause: String,
+    /// What to do about it.
+    pub mend: String,
+    /// How many broken checks it explains.
+    pub findings: usize,
+    /// The ids of the cases with those checks, in suite order.
+    pub cases: Vec<String>,
+    /// The plainest of these cases.
+    pub shown_by: String,
+    /// The check of that case that shows it, by its place among the case's checks, from 0.
+    pub check: usize,
+    /// The fault of the reference server that looks like it; null where none does.
+    pub like: Option<String>,
+    /// How well that fault fits; `partly` where there is none.
+    pub fits: Fit,
+    /// Whether all that it explains is known.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub known: bool,
+}
+
+/// How well a fault explains what was seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Fit {
+    /// All that breaks under the fault broke, in the same way, in every case that ran, and under no other fault the same
+    /// breaks: the cause is told by what the fault does.
+    Exact,
+    /// Something of it; the cause is told by what was expected and what came.
+    Partly,
+}
+
+/// What a diagnosis goes by beside the record.
+#[derive(Debug, Clone, Default)]
+pub struct Dictionary {
+    /// What is known of faults, in the order of their table.
+    pub fingerprints: Vec<Fingerprint>,
+    /// What it does to users where a requirement is broken; of what is not named here nothing is known.
+    pub harms: BTreeMap<String, Harm>,
+}
+
+/// One broken check: its case, its place among the case's checks, and itself.
+type Broken<'a> = (&'a CaseRecord, usize, &'a CheckRecord);
+
+/// The causes of all that is broken in a record, the worst first: what is new before what is known, musts before shoulds, then by what
+/// they do to users, then by how many cases they explain.
+pub fn diagnose(record: &Record, dictionary: &Dictionary) -> Vec<Cause> {
+    let broken = broken(record);
+    let symptoms = broken
+        .iter()
+        .map(|(symptom, checks)| (symptom.clone(), requirements(checks)))
+        .collect();
+    let has_run = |case: &&CaseRecord| matches!(case.verdict, Verdict::Pass | Verdict::Warn | Verdict::Fail);
+    let ran = record.cases.iter().filter(has_run);
+    let seen = Seen {
+        symptoms: &symptoms,
+        ran: &ran.map(|case| case.id.as_str()).collect(),
+    };
+    let mut rest: BTreeSet<&Symptom> = symptoms.keys().collect();
+    let mut causes = Vec::new();
+    let explained = cover(&seen, &dictionary.fingerprints);
+    for it in &explained {
+        rest.retain(|symptom| !it.symptoms.contains(symptom));
+    }
+    for it in &explained {
+        let fingerprint = &dictionary.fingerprints[it.fault];
+        let mut own: BTreeSet<&Symptom> = it.symptoms.iter().collect();
+        if !it.exact {
+            // What else breaks the same requirement is rather the same cause, seen in another way.
+            own.extend(rest.iter().filter(|symptom| {
+                let broken = &symptoms[*symptom];
+                fingerprint.breaks.iter().any(|id| broken.contains(id.as_str()))
+            }));
+            rest.retain(|symptom| !own.contains(symptom));
+        }
+        let checks = own.iter().flat_map(|symptom| &broken[symptom]).copied();
+        causes.extend(cause(record, checks.collect(), Some((it, fingerprint))));
+    }
+    for checks in alike(&rest, &broken) {
+        causes.extend(cause(record, checks, None));
+    }
+    causes.sort_by_key(|cause| {
+        (
+            cause.known,
+            Reverse(cause.level),
+            Reverse(dictionary.harms.get(&cause.requirement).copied()),
+            Reverse(cause.cases.len()),
+        )
+    });
+    causes
+}
+
+/// All broken checks of a record by what they are symptoms of.
+fn broken(record: &Record) -> BTreeMap<Symptom, Vec<Broken<'_>>> {
+    let names: BTreeSet<&str> = record.cases.iter().flat_map(actors).collect();
+    let mut broken: BTreeMap<Symptom, Vec<Broken<'_>>> = BTreeMap::new();
+    for case in &record.cases {
+        for (place, check) in case.checks.iter().enumerate() {
+            if check.is_broken() {
+                let symptom = Symptom::of(case, check, &names);
+                broken.entry(symptom).or_default().push((case, place, check));
+            }
+        }
+    }
+    broken
+}
+
+/// The causes that a record has, or those that can be told without a dictionary where it is older than they are.
+pub fn causes(record: &Record) -> Cow<'_, [Cause]> {
+    match &record.diagnosis {
+        Some(causes) => Cow::Borrowed(causes),
+        None => Cow::Owned(diagnose(record, &Dictionary::default())),
+    }
+}
+
+/// What breaks in a record, each thing once; what a self-test learns of a fault.
+pub fn symptoms(record: &Record) -> BTreeSet<Symptom> {
+    broken(record).into_keys().collect()
+}
+
+fn requirements<'a>(checks: &[Broken<'a>]) -> BTreeSet<&'a str> {
+    let ids = checks.iter().flat_map(|(_, _, check)| &check.requirements);
+    ids.map(String::as_str).collect()
+}
+
+/// Checks that no fault explains: those that show the same are one, and so are those that break the same requirement in the same
+/// operation.
+fn alike<'a>(rest: &BTreeSet<&Symptom>, broken: &BTreeMap<Symptom, Vec<Broken<'a>>>) -> Vec<Vec<Broken<'a>>> {
+    let mut by_sign: BTreeMap<&Sign, Vec<Broken<'a>>> = BTreeMap::new();
+    for symptom in rest {
+        by_sign
+            .entry(&symptom.sign)
+            .or_default()
+            .extend(&broken[*symptom]);
+    }
+    let mut groups: BTreeMap<(Option<String>, &str), Vec<Broken<'a>>> = BTreeMap::new();
+    for checks in by_sign.into_values() {
+        let operation = checks.first().map_or("", |first| operation(*first));
+        let key = (most_broken(&checks, &|_| true), operation);
+        groups.entry(key).or_default().extend(checks);
+    }
+    groups.into_values().collect()
+}
+
+/// The operation that a check is about: where it was read back what a step had done, that of the step. Empty where there is none.
+fn operation<'a>((case, _, check): Broken<'a>) -> &'a str {
+    let decisive = decisive(case, check).map(|(_, exchange)| exchange);
+    let of_step = || {
+        let of_step = |exchange: &&Exchange| exchange.role == Role::Step && exchange.step == check.step;
+        case.exchanges.iter().find(of_step)
+    };
+    let exchange = match decisive {
+        Some(read_back) if read_back.role == Role::Audit => of_step().or(decisive),
+        other => other,
+    };
+    let operation = exchange.and_then(|exchange| exchange.operation.as_ref());
+    operation.map_or("", |operation| operation.as_str())
+}
+
+/// The requirement that most cases show broken, of those that are wanted.
+fn most_broken(checks: &[Broken<'_>], is_wanted: &dyn Fn(&str) -> bool) -> Option<String> {
+    let mut cases: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for (case, _, check) in checks {
+        for id in check.requirements.iter().filter(|id| is_wanted(id)) {
+            cases.entry(id).or_default().insert(&case.id);
+        }
+    }
+    // Of equals the one of the lowest id.
+    let most = cases.into_iter().min_by_key(|(_, cases)| Reverse(cases.len()));
+    most.map(|(id, _)| id.to_owned())
+}
+
+/// The cause that these checks have; none where there is no check, or none that names a requirement.
+fn cause(
+    record: &Record,
+    checks: Vec<Broken<'_>>,
+    like: Option<(&Explained, &Fingerprint)>,
+) -> Option<Cause> {
+    let breaks = |id: &str| like.is_some_and(|(_, it)| it.breaks.iter().any(|broken| broken == id));
+    let requirement = most_broken(&checks, &breaks).or_else(|| most_broken(&checks, &|_| true))?;
+    let of_it = checks
+        .iter()
+        .filter(|(_, _, check)| check.requirements.contains(&requirement));
+    let (shown_by, place, check) = *of_it.min_by_key(|(case, _, check)| plainness(case, check))?;
+    let found = record.requirements.iter().find(|it| it.id == requirement);
+    let exact = like.filter(|(it, _)| it.exact && it.alone);
+    let concerned: BTreeSet<&str> = checks.iter().map(|(case, _, _)| case.id.as_str()).collect();
+    let in_order = record.cases.iter().map(|case| case.id.as_str());
+    let by_rule = || found.map_or(String::new(), |it| format!("Make this hold: {}", it.text));
+    Some(Cause {
+        level: found.map_or(Level::Must, |it| it.level),
+        cause: exact.map_or_else(|| as_seen((shown_by, place, check)), |(_, it)| it.about.clone()),
+        mend: match exact {
+            Some((_, it)) => it.mend.clone(),
+            None => check.hint.clone().unwrap_or_else(by_rule),
+        },
+        findings: checks.len(),
+        cases: in_order
+            .filter(|id| concerned.contains(id))
+            .map(str::to_owned)
+            .collect(),
+        shown_by: shown_by.id.clone(),
+        check: place,
+        like: like.map(|(_, it)| it.fault.clone()),
+        fits: match exact {
+            Some(_) => Fit::Exact,
+            None => Fit::Partly,
+        },
+        known: checks.iter().all(|(_, _, check)| check.known.is_some()),
+        requirement,
+    })
+}
+
+/// What was seen, as a sentence: `push: expected a conflict; got accepted = true.`
+fn as_seen(it: Broken<'_>) -> String {
+    let (_, _, check) = it;
+    let operation = match operation(it) {
+        "" => String::new(),
+        name => format!("{name}: "),
+    };
+    let got = got(check);
+    let got = got.trim_end_matches('.');
+    format!(
+        "{operation}expected {}; got {got}.",
+        sentence(&check.expected).trim_end_matches('.')
+    )
+}
