@@ -301,9 +301,9 @@ pub struct ServeArgs {
     /// The port to listen on; 0 takes a free one.
     #[arg(long, value_name = "PORT", env = "PORT", default_value_t = 8787)]
     pub port: u16,
-    /// Get one thing wrong: the name of a fault.
+    /// Get one thing wrong: the name of a fault. May be given several times.
     #[arg(long, value_name = "NAME")]
-    pub fault: Option<String>,
+    pub fault: Vec<String>,
     /// Use one of the freedoms that the protocol leaves: the name of a variation. May be given several times.
     #[arg(long, value_name = "NAME")]
     pub vary: Vec<String>,

@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{self, Read as _};
 use std::path::Path;
 
+use flate2::read::MultiGzDecoder;
 use serde::Deserialize;
 
 use crate::record::{FORMAT, Record};
@@ -57,6 +58,11 @@ pub enum LoadError {
     },
 }
 
+/// What a gzip file begins with.
+const GZIP: [u8; 2] = [0x1f, 0x8b];
+/// How much of a gzip file is unpacked, in bytes.
+const MOST_BYTES: u64 = 2 << 30;
+
 /// The part that every version of the format has.
 #[derive(Deserialize)]
 struct Head {
@@ -83,7 +89,25 @@ pub fn load(path: &Path) -> Result<Record, LoadError> {
         path: name.clone(),
         source,
     })?;
+    let bytes = unpacked(bytes).map_err(|source| LoadError::Read {
+        path: name.clone(),
+        source,
+    })?;
     parse(bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&bytes), name)
+}
+
+/// What is in a gzip file (RFC 1952), up to [`MOST_BYTES`]; other bytes as they are.
+fn unpacked(bytes: Vec<u8>) -> io::Result<Vec<u8>> {
+    if !bytes.starts_with(&GZIP) {
+        return Ok(bytes);
+    }
+    let mut out = Vec::new();
+    let mut reader = MultiGzDecoder::new(bytes.as_slice()).take(MOST_BYTES + 1);
+    reader.read_to_end(&mut out)?;
+    match out.len() as u64 > MOST_BYTES {
+        true => Err(io::Error::other("unpacked it has more than 2 GiB")),
+        false => Ok(out),
+    }
 }
 
 fn read(path: &Path) -> io::Result<Vec<u8>> {
@@ -123,7 +147,22 @@ fn reason(error: &serde_json::Error) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write as _;
+
+    use flate2::Compression;
+    use flate2::write::GzEncoder;
+
     use super::*;
+
+    #[test]
+    fn a_gzip_file_is_unpacked_and_a_damaged_one_refused() {
+        let mut packer = GzEncoder::new(Vec::new(), Compression::default());
+        packer.write_all(b"{}").unwrap();
+        let packed = packer.finish().unwrap();
+        assert_eq!(unpacked(packed.clone()).unwrap(), b"{}");
+        assert_eq!(unpacked(b"{}".to_vec()).unwrap(), b"{}");
+        assert!(unpacked(packed[..12].to_vec()).is_err());
+    }
 
     fn said(text: &str) -> String {
         parse(text.as_bytes(), "r.json".into()).unwrap_err().to_string()

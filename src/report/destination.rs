@@ -5,6 +5,8 @@ use std::io::{self, Write as _};
 use std::path::{Component, Path, PathBuf};
 use std::str::FromStr;
 
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use tempfile::NamedTempFile;
 
 use super::Format;
@@ -230,12 +232,28 @@ impl Output {
         matches!(self.sink, Sink::File(_))
     }
 
+    /// Whether its name ends with `.gz`: it is compressed then, whatever the format.
+    fn is_packed(&self) -> bool {
+        match &self.sink {
+            Sink::Stdout => false,
+            Sink::File(path) | Sink::Stream(_, path) => path.extension().is_some_and(|ending| ending == "gz"),
+        }
+    }
+
     /// Writes the report. A file is replaced as a whole; one that cannot be replaced is written in place, and is empty where
     /// that fails. A reader of standard output that went away is no error.
     ///
     /// # Errors
     /// The system takes no more.
     pub fn write(&self, bytes: &[u8]) -> Result<(), OutputError> {
+        let packed;
+        let bytes = match self.is_packed() {
+            true => {
+                packed = gzip(bytes).map_err(|error| OutputError::new(Path::new("a report"), error))?;
+                &packed
+            }
+            false => bytes,
+        };
         let (path, written) = match &self.sink {
             Sink::Stdout => (Path::new(STDOUT), to_stdout(bytes)),
             Sink::Stream(file, path) => (path.as_path(), (&*file).write_all(bytes)),
@@ -243,6 +261,13 @@ impl Output {
         };
         written.map_err(|error| OutputError::new(path, error))
     }
+}
+
+/// The bytes as gzip (RFC 1952).
+fn gzip(bytes: &[u8]) -> io::Result<Vec<u8>> {
+    let mut packer = GzEncoder::new(Vec::new(), Compression::default());
+    packer.write_all(bytes)?;
+    packer.finish()
 }
 
 /// Writes a file, like [`Output::write`].

@@ -510,6 +510,7 @@ mod tests {
             broke: BTreeSet::new(),
             held: BTreeSet::new(),
             details: Vec::new(),
+            broken_cases: None,
             whole: false,
             first: None,
         }

@@ -10,6 +10,7 @@
 //! `runner` makes the runs, `matrix` is what they came to as plain data, and the renderings are functions of that. The
 //! matrix of the whole suite is published in `reports/`; `published` reads it back.
 
+mod diagnosis;
 mod markdown;
 mod matrix;
 mod precision;
@@ -17,12 +18,13 @@ mod published;
 mod runner;
 mod text;
 
+pub use diagnosis::{TRIPLES, Triple, diagnosis, learn, triples};
 pub use markdown::render as markdown;
 pub use matrix::{
     CANARY, Caught, FaultRow, Matrix, MutantStatus, Plain, Rate, Report, SelftestOutcome, Stale, Unproven,
     VariationRow,
 };
 pub use precision::{Precision, blame};
-pub use published::{PUBLISHED_JSON, PUBLISHED_MARKDOWN, json, kill_rate, paths, published};
+pub use published::{PUBLISHED_JSON, PUBLISHED_MARKDOWN, Paths, json, kill_rate, paths, published};
 pub use runner::{CheckId, Observation, Selftest, SelftestError, Settings, observe};
 pub use text::render as text;

@@ -6,18 +6,35 @@ use super::matrix::Matrix;
 use crate::protocol::Protocol;
 use crate::record::FIRST_PROTOCOL;
 
-/// Where what is published of a protocol stands, from the root of the repository: the matrix as JSON, the matrix for people,
-/// and what reports blame under each fault.
-pub fn paths(protocol: &Protocol) -> [String; 3] {
+/// Where what is published of a protocol stands, from the root of the repository.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Paths {
+    /// The matrix as JSON.
+    pub json: String,
+    /// The matrix for people.
+    pub markdown: String,
+    /// What reports blame under each fault.
+    pub blame: String,
+    /// What breaks under each fault.
+    pub fingerprints: String,
+    /// How well reports tell what is wrong.
+    pub diagnosis: String,
+}
+
+/// Where what is published of a protocol stands.
+pub fn paths(protocol: &Protocol) -> Paths {
     let name = match protocol.name {
         FIRST_PROTOCOL => String::new(),
         other => format!("{other}."),
     };
-    [
-        format!("reports/{name}selftest.json"),
-        format!("reports/{name}selftest.md"),
-        format!("reports/{name}blame.md"),
-    ]
+    let path = |file: &str| format!("reports/{name}{file}");
+    Paths {
+        json: path("selftest.json"),
+        markdown: path("selftest.md"),
+        blame: path("blame.md"),
+        fingerprints: path("fingerprints.json"),
+        diagnosis: path("diagnosis.md"),
+    }
 }
 
 /// The published matrix, as JSON.

@@ -18,9 +18,9 @@ use crate::keys::Seed;
 use crate::protocol::Suite;
 use crate::record::findings;
 use crate::record::verdict::{RunVerdict, Verdict};
-use crate::record::{CaseRecord, CheckRecord, Record};
+use crate::record::{Body, CaseRecord, CheckRecord, Outcome, Record};
 use crate::run::{Jobs, RACE_TIME, Run, RunInfo, run};
-use crate::serve::{Behaviour, Reference, ServeOptions, StartError};
+use crate::serve::{Behaviour, Fault, Reference, ServeOptions, StartError};
 use crate::session::RunContext;
 
 /// All runs use one seed: the same keys, ids and ivs each time.
@@ -113,6 +113,8 @@ pub struct Observation {
     pub whole: bool,
     /// The requirement of the first finding that a report would show.
     pub first: Option<String>,
+    /// What broke under a fault, without bodies, for a diagnosis; none where not all cases ran.
+    pub broken_cases: Option<Record>,
 }
 
 /// A check, wherever it is made.
@@ -211,6 +213,21 @@ impl Selftest {
         &self.suite
     }
 
+    /// The record of running the whole suite against a server with several faults at once, without bodies.
+    ///
+    /// # Errors
+    /// The server does not start.
+    pub async fn with_faults(&self, faults: Vec<&'static Fault>) -> Result<Record, SelftestError> {
+        let options = ServeOptions {
+            faults,
+            ..ServeOptions::default()
+        };
+        let (record, _) = self
+            .run_on(options, self.selected.clone(), self.settings.timeout)
+            .await?;
+        Ok(stripped(&record))
+    }
+
     /// Tries a party of behaviours: on one server, and each on its own where that does not come out green for all.
     async fn batch(&self, batch: &[Behaviour]) -> Result<Vec<Observation>, SelftestError> {
         if batch.len() > 1 {
@@ -274,6 +291,22 @@ impl Selftest {
             Behaviour::Faulty(_) => self.settings.timeout,
             _ => self.settings.patient,
         };
+        let whole = selected.len() == self.selected.len();
+        let (record, server) = self.run_on(options, selected, timeout).await?;
+        let fired = |behaviour: &Behaviour| behaviour.name().map_or(0, |name| server.fired(name));
+        Ok(behaviours
+            .iter()
+            .map(|behaviour| observation(*behaviour, fired(behaviour), &record, whole))
+            .collect())
+    }
+
+    /// Runs cases against a server that is started so.
+    async fn run_on(
+        &self,
+        options: ServeOptions,
+        selected: Vec<usize>,
+        timeout: Duration,
+    ) -> Result<(Record, Box<dyn Reference>), SelftestError> {
         let server = (self.suite.protocol.start)(options)?;
         let target = RunContext {
             client: client(&*server, timeout)?,
@@ -285,7 +318,6 @@ impl Selftest {
             slow: false,
             show_secrets: false,
         };
-        let whole = selected.len() == self.selected.len();
         let plan = Run {
             suite: Arc::clone(&self.suite),
             selected,
@@ -295,12 +327,7 @@ impl Selftest {
             races: self.settings.races,
             heading: RunInfo::default(),
         };
-        let record = run(&plan, |_| {}).await;
-        let fired = |behaviour: &Behaviour| behaviour.name().map_or(0, |name| server.fired(name));
-        Ok(behaviours
-            .iter()
-            .map(|behaviour| observation(*behaviour, fired(behaviour), &record, whole))
-            .collect())
+        Ok((run(&plan, |_| {}).await, server))
     }
 }
 
@@ -430,7 +457,28 @@ fn observation(behaviour: Behaviour, fired: u64, record: &Record, whole: bool) -
             .collect(),
         whole,
         first: findings::first_broken(record).map(str::to_owned),
+        broken_cases: (whole && matches!(behaviour, Behaviour::Faulty(_))).then(|| stripped(record)),
     }
+}
+
+/// The record without what a diagnosis does not look at: bodies, and the checks and exchanges of cases in which nothing broke.
+fn stripped(record: &Record) -> Record {
+    let mut record = record.clone();
+    for case in &mut record.cases {
+        case.checks.retain(CheckRecord::is_broken);
+        if case.checks.is_empty() {
+            case.exchanges.clear();
+        }
+        for exchange in &mut case.exchanges {
+            exchange.request.headers.clear();
+            exchange.request.body = None;
+            if let Outcome::Answer(answer) = &mut exchange.outcome {
+                answer.headers.clear();
+                answer.body = Body::default();
+            }
+        }
+    }
+    record
 }
 
 fn looks(record: &Record, of: impl Fn(&CheckRecord) -> bool + Copy) -> BTreeSet<CheckId> {

@@ -72,6 +72,8 @@ pub struct ServeOptions {
     pub bind: SocketAddr,
     /// How it behaves: plainly, or with one named deviation.
     pub behaviour: Behaviour,
+    /// Faults that it has beside that.
+    pub faults: Vec<&'static Fault>,
     /// Freedoms that it uses beside that.
     pub freedoms: Vec<&'static Variation>,
     /// The certificate to serve https with; http without.
@@ -85,10 +87,25 @@ impl Default for ServeOptions {
         ServeOptions {
             bind: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             behaviour: Behaviour::Plain,
+            faults: Vec::new(),
             freedoms: Vec::new(),
             tls: None,
             db: None,
         }
+    }
+}
+
+impl ServeOptions {
+    /// The names of all its deviations.
+    pub fn deviations(&self) -> Vec<&'static str> {
+        let faults = self.faults.iter().map(|fault| fault.name);
+        let freedoms = self.freedoms.iter().map(|variation| variation.name);
+        self.behaviour
+            .name()
+            .into_iter()
+            .chain(faults)
+            .chain(freedoms)
+            .collect()
     }
 }
 

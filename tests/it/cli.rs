@@ -427,6 +427,24 @@ fn a_stored_report_is_shown_compared_and_judged_again() {
     assert!(code == 1 && out.contains("would fail: 1"), "{out}");
 }
 
+/// Compressed or not, a report says the same, and its causes are among what it says.
+#[test]
+fn a_report_may_be_compressed() {
+    let home = tempfile::tempdir().unwrap();
+    let report = stored(&home);
+    let packed = home.path().join("report.json.gz");
+    let json = format!("json={}", shown(&packed));
+    assert_eq!(ran(&["show", &report, "--report", &json]).0, 0);
+    let size = |path: &str| fs::metadata(path).unwrap().len();
+    assert!(size(shown(&packed)) * 2 < size(&report));
+    assert_eq!(ran(&["show", &report]), ran(&["show", shown(&packed)]));
+    let plain: serde_json::Value = serde_json::from_slice(&fs::read(&report).unwrap()).unwrap();
+    let causes = plain["diagnosis"].as_array().unwrap();
+    assert_eq!(causes.len(), 1, "{causes:?}");
+    assert_eq!(causes[0]["shown_by"], "authorization/push-without-token");
+    assert!(["AVP-3-10"].contains(&causes[0]["requirement"].as_str().unwrap()));
+}
+
 #[test]
 fn a_report_that_is_none_is_said() {
     let home = tempfile::tempdir().unwrap();

@@ -122,7 +122,7 @@ fn state(options: &Options) -> State {
         nonce: millis(options.nonce_lifetime),
         token: millis(options.token_lifetime),
     };
-    State::new(options.behaviour, &options.freedoms, lifetimes)
+    State::new(options.behaviour, &options.faults, &options.freedoms, lifetimes)
 }
 
 async fn accept(listener: TcpListener, acceptor: Option<TlsAcceptor>, site: Arc<Site>) {

@@ -78,6 +78,7 @@ impl From<ServeOptions> for Options {
         Options {
             bind: options.bind,
             behaviour: options.behaviour,
+            faults: options.faults,
             freedoms: options.freedoms,
             tls: options.tls,
             ..Options::default()

@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use crate::serve::{Behaviour, Tls, Variation};
+use crate::serve::{Behaviour, Fault, Tls, Variation};
 
 /// How to start a [`Server`](super::Server). The default is a plain server on a free loopback port.
 #[derive(Debug, Clone)]
@@ -12,6 +12,8 @@ pub struct Options {
     pub bind: SocketAddr,
     /// How it behaves: plainly, or with one named deviation.
     pub behaviour: Behaviour,
+    /// Faults that it has beside that.
+    pub faults: Vec<&'static Fault>,
     /// Freedoms that it uses beside that.
     pub freedoms: Vec<&'static Variation>,
     /// The certificate to serve https with; http without.
@@ -29,6 +31,7 @@ impl Default for Options {
         Options {
             bind: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             behaviour: Behaviour::Plain,
+            faults: Vec::new(),
             freedoms: Vec::new(),
             tls: None,
             body_limit: 16 * 1024 * 1024,

@@ -16,7 +16,7 @@ use super::nonces::Nonces;
 use super::tokens::Tokens;
 use super::variations::identity;
 use super::vault::Vault;
-use crate::serve::{Behaviour, Variation};
+use crate::serve::{Behaviour, Fault, Variation};
 
 /// How long what is issued lives, in milliseconds.
 #[derive(Debug, Clone, Copy)]
@@ -41,7 +41,7 @@ impl Default for Lifetimes {
 pub(super) struct State {
     /// How long nonces and tokens live.
     pub(super) lifetimes: Lifetimes,
-    fault: Option<Deviation>,
+    faults: Vec<Deviation>,
     freedoms: Vec<Deviation>,
     requests: AtomicU64,
     memory: Mutex<HashMap<String, (i64, Value)>>,
@@ -57,17 +57,23 @@ fn deviation(name: &'static str) -> Option<Deviation> {
 }
 
 impl State {
-    /// An empty server that behaves so and uses these freedoms beside.
-    pub(super) fn new(behaviour: Behaviour, freedoms: &[&'static Variation], lifetimes: Lifetimes) -> State {
+    /// An empty server that behaves so, and has these faults and uses these freedoms beside.
+    pub(super) fn new(
+        behaviour: Behaviour,
+        faults: &[&'static Fault],
+        freedoms: &[&'static Variation],
+        lifetimes: Lifetimes,
+    ) -> State {
         let (fault, variation) = match behaviour {
             Behaviour::Plain => (None, None),
-            Behaviour::Faulty(fault) => (deviation(fault.name), None),
+            Behaviour::Faulty(fault) => (Some(fault), None),
             Behaviour::Varied(variation) => (None, Some(variation)),
         };
+        let faults = fault.into_iter().chain(faults.iter().copied());
         let freedoms = variation.into_iter().chain(freedoms.iter().copied());
         let mut state = State {
             lifetimes,
-            fault,
+            faults: faults.filter_map(|it| deviation(it.name)).collect(),
             freedoms: freedoms.filter_map(|it| deviation(it.name)).collect(),
             ..State::default()
         };
@@ -102,12 +108,12 @@ impl State {
 
     /// Whether the server gets nothing wrong.
     pub(super) fn is_faultless(&self) -> bool {
-        self.fault.is_none()
+        self.faults.is_empty()
     }
 
-    /// The server's fault, and the freedoms it uses.
+    /// The server's faults, and the freedoms it uses.
     pub(super) fn deviations(&self) -> impl Iterator<Item = &Deviation> {
-        self.fault.iter().chain(&self.freedoms)
+        self.faults.iter().chain(&self.freedoms)
     }
 
     /// Counts one effect of the deviation of this name.
@@ -117,9 +123,9 @@ impl State {
         }
     }
 
-    /// Counts one effect of the fault.
+    /// Counts one effect of the fault; of each where there are several.
     pub(super) fn fire(&self) {
-        self.fault.iter().for_each(Deviation::fire);
+        self.faults.iter().for_each(Deviation::fire);
     }
 
     /// Keeps something for a deviation that serves it later.

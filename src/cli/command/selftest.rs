@@ -1,6 +1,6 @@
 //! Holds the suite against every fault and variation of the reference server.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -15,7 +15,7 @@ use crate::cli::{config, console, exit};
 use crate::protocol::Protocol;
 use crate::record::verdict::RunVerdict;
 use crate::report::paint::{Paint, Tone};
-use crate::report::{Destination, Format, Output};
+use crate::report::{self, Destination, Format, Output};
 use crate::selftest::{
     self, CANARY, Matrix, Observation, Selftest, SelftestError, SelftestOutcome, Settings,
 };
@@ -28,7 +28,8 @@ pub(super) fn selftest(args: &SelftestArgs) -> Result<u8, Error> {
     let suite = Arc::new(config::load_suite(args.protocol.get(), &args.cases)?);
     let began = Instant::now();
     let bench = Arc::new(Selftest::new(suite, settings(args)).map_err(failed)?);
-    let observations = runtime()?.block_on(observe(&bench, &behaviours))?;
+    let runtime = runtime()?;
+    let observations = runtime.block_on(observe(&bench, &behaviours))?;
     let matrix = Matrix::of(
         bench.suite(),
         bench.selected(),
@@ -44,7 +45,10 @@ pub(super) fn selftest(args: &SelftestArgs) -> Result<u8, Error> {
         }
         console::out(&selftest::text(&matrix, paint))?;
     }
-    let written = write(&matrix, &outputs, args);
+    let mut written = write(&matrix, &outputs, args);
+    if args.accept && args.full {
+        written = written.and(runtime.block_on(publish(&bench, &observations, args)));
+    }
     console::err(&format!(
         "tried {} in {:.1} s\n",
         count(observations.len(), "behaviour"),
@@ -69,6 +73,31 @@ fn write(matrix: &Matrix, outputs: &[Output], args: &SelftestArgs) -> Result<(),
     match failures.is_empty() {
         true => Ok(()),
         false => Err(Error::Unwritten(failures)),
+    }
+}
+
+/// Learns what breaks under each fault, and publishes that and how well reports tell what is wrong.
+async fn publish(bench: &Selftest, observations: &[Observation], args: &SelftestArgs) -> Result<(), Error> {
+    let protocol = args.protocol.get();
+    let progress = Progress::new(selftest::TRIPLES, "servers with three faults", false);
+    let triples = selftest::triples(bench, protocol, || progress.step(""));
+    let triples = triples.await.map_err(failed)?;
+    let learned = selftest::learn(&bench.suite().hash, observations);
+    let paths = selftest::paths(protocol);
+    let written = [
+        (&paths.fingerprints, learned.json()),
+        (
+            &paths.diagnosis,
+            selftest::diagnosis(protocol, &learned, observations, &triples),
+        ),
+    ];
+    let failures = written.iter().filter_map(|(path, text)| {
+        let failed = report::write_whole(Path::new(path), text.as_bytes()).err();
+        failed.map(|error| format!("{path}: {error}"))
+    });
+    match failures.collect::<Vec<_>>() {
+        none if none.is_empty() => Ok(()),
+        failures => Err(Error::Unwritten(failures)),
     }
 }
 
@@ -134,10 +163,10 @@ fn outputs(args: &SelftestArgs) -> Result<Vec<Output>, Error> {
         )));
     }
     if args.accept {
-        let [json, markdown, blame] = selftest::paths(args.protocol.get());
+        let paths = selftest::paths(args.protocol.get());
         let published = match args.full {
-            true => vec![(Format::Markdown, blame)],
-            false => vec![(Format::Json, json), (Format::Markdown, markdown)],
+            true => vec![(Format::Markdown, paths.blame)],
+            false => vec![(Format::Json, paths.json), (Format::Markdown, paths.markdown)],
         };
         destinations.extend(published.into_iter().map(|(format, path)| Destination {
             format,

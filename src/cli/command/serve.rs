@@ -10,7 +10,7 @@ use crate::cli::arguments::ServeArgs;
 use crate::cli::error::Error;
 use crate::cli::{console, exit};
 use crate::protocol::Protocol;
-use crate::serve::{Behaviour, Fault, ServeOptions, Tls, Variation};
+use crate::serve::{Fault, ServeOptions, Tls, Variation};
 
 pub(super) fn serve(args: &ServeArgs) -> Result<u8, Error> {
     let protocol = args.protocol.get();
@@ -34,13 +34,13 @@ pub(super) fn serve(args: &ServeArgs) -> Result<u8, Error> {
     }
     let options = ServeOptions {
         bind: SocketAddr::new(args.bind, args.port),
-        behaviour: behaviour(protocol, args)?,
+        faults: faults(protocol, args)?,
         freedoms: freedoms(protocol, args)?,
         tls: tls(args)?,
         db: args.db.clone(),
+        ..ServeOptions::default()
     };
-    let freedoms = options.freedoms.iter().map(|variation| variation.name);
-    let deviations: Vec<&str> = options.behaviour.name().into_iter().chain(freedoms).collect();
+    let deviations = options.deviations();
     let about = match deviations.is_empty() {
         true => String::new(),
         false => format!(" ({})", deviations.join(", ")),
@@ -51,15 +51,14 @@ pub(super) fn serve(args: &ServeArgs) -> Result<u8, Error> {
     Ok(exit::OK)
 }
 
-fn behaviour(protocol: &Protocol, args: &ServeArgs) -> Result<Behaviour, Error> {
-    let Some(name) = &args.fault else {
-        return Ok(Behaviour::Plain);
+fn faults(protocol: &Protocol, args: &ServeArgs) -> Result<Vec<&'static Fault>, Error> {
+    let known = || (protocol.faults)().iter().map(|fault| fault.name);
+    let find = |name: &String| {
+        protocol
+            .find_fault(name)
+            .ok_or_else(|| unknown("fault", name, known(), "--list-faults"))
     };
-    let known = (protocol.faults)().iter().map(|fault| fault.name);
-    match protocol.find_fault(name) {
-        Some(fault) => Ok(Behaviour::Faulty(fault)),
-        None => Err(unknown("fault", name, known, "--list-faults")),
-    }
+    args.fault.iter().map(find).collect()
 }
 
 fn freedoms(protocol: &Protocol, args: &ServeArgs) -> Result<Vec<&'static Variation>, Error> {

@@ -10,7 +10,6 @@ mod store;
 mod tests;
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -21,9 +20,7 @@ use ed25519_dalek::{Signature, Verifier as _, VerifyingKey};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::serve::{
-    Asked, Behaviour, Fault, Handler, Listener, Reference, Reply, ServeOptions, StartError, Variation,
-};
+use crate::serve::{Asked, Fault, Handler, Listener, Reference, Reply, ServeOptions, StartError, Variation};
 use rules::Publication;
 use store::{Bundle, Store, Which};
 
@@ -60,7 +57,7 @@ pub fn variations() -> &'static [Variation] {
 /// # Errors
 /// The address cannot be listened on, or the database cannot be opened.
 pub fn start(options: ServeOptions) -> Result<Box<dyn Reference>, StartError> {
-    let registry = Registry::new(options.behaviour, &options.freedoms, options.db.as_deref())?;
+    let registry = Registry::new(&options)?;
     Ok(Box::new(Listener::start(&options, Arc::new(registry))?))
 }
 
@@ -79,15 +76,10 @@ struct Registry {
 }
 
 impl Registry {
-    fn new(
-        behaviour: Behaviour,
-        freedoms: &[&'static Variation],
-        db: Option<&Path>,
-    ) -> Result<Registry, StartError> {
-        let store = Store::open(db).map_err(|error| StartError(Box::new(error)))?;
-        let freedoms = freedoms.iter().map(|variation| variation.name);
+    fn new(options: &ServeOptions) -> Result<Registry, StartError> {
+        let store = Store::open(options.db.as_deref()).map_err(|error| StartError(Box::new(error)))?;
         Ok(Registry {
-            deviations: behaviour.name().into_iter().chain(freedoms).collect(),
+            deviations: options.deviations(),
             fired: Mutex::default(),
             store: Mutex::new(store),
             cache: Mutex::default(),

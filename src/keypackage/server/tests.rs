@@ -9,8 +9,8 @@ use bytes::Bytes;
 use ed25519_dalek::{Signer as _, SigningKey};
 use serde_json::{Value, json};
 
-use super::{Behaviour, GROUP_ORDER, Registry, faults, hex, variations};
-use crate::serve::{Asked, Handler as _, Reply};
+use super::{GROUP_ORDER, Registry, faults, hex, variations};
+use crate::serve::{Asked, Behaviour, Handler as _, Reply, ServeOptions};
 
 /// A device, and what it signs.
 struct Device(SigningKey);
@@ -314,7 +314,11 @@ fn plus_order(mut signature: [u8; 64]) -> [u8; 64] {
 
 /// What is wrong with the answers of a registry that behaves so.
 fn wrong(behaviour: Behaviour) -> (Vec<String>, Registry) {
-    let mut registry = Registry::new(behaviour, &[], None).unwrap();
+    let mut registry = Registry::new(&ServeOptions {
+        behaviour,
+        ..ServeOptions::default()
+    })
+    .unwrap();
     registry.clock = || 1_700_000_000_000;
     let mut visit = Visit {
         registry: &registry,
@@ -371,7 +375,7 @@ fn what_is_published_and_served_is_what_the_schema_says() {
     let device = Device::new(1);
     let body = device.publication(b"payload");
     assert!(is_valid("PublishRequest", &body));
-    let registry = Registry::new(Behaviour::Plain, &[], None).unwrap();
+    let registry = Registry::new(&ServeOptions::default()).unwrap();
     let mut visit = Visit {
         registry: &registry,
         wrong: Vec::new(),

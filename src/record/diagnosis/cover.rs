@@ -71,7 +71,9 @@ pub(super) fn cover(seen: &Seen<'_>, fingerprints: &[Fingerprint]) -> Vec<Explai
         let mut best: Option<(usize, [f64; 3])> = None;
         for (place, it) in candidates.iter().enumerate() {
             let gain = gain(it);
-            let score = [gain - it.missing, it.fit, -(it.predicted.len() as f64)];
+            // Of faults that predict the same for the cases that ran, the one that predicts least of others.
+            let size = fingerprints[it.fault].symptoms.len() as f64;
+            let score = [gain - it.missing, it.fit, -size];
             let is_better = best.as_ref().is_none_or(|(_, best)| score > *best);
             if gain > 0.0 && score[0] > 0.0 && is_better {
                 best = Some((place, score));

@@ -7,6 +7,8 @@
 
 mod cover;
 mod fingerprint;
+#[cfg(test)]
+mod tests;
 
 use std::borrow::Cow;
 use std::cmp::Reverse;
@@ -203,6 +205,16 @@ fn most_broken(checks: &[Broken<'_>], is_wanted: &dyn Fn(&str) -> bool) -> Optio
     most.map(|(id, _)| id.to_owned())
 }
 
+/// The topic in which most of the cases are: there a reader expects to see what is wrong.
+fn home<'a>(checks: &[Broken<'a>]) -> Option<&'a str> {
+    let mut cases: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for (case, _, _) in checks {
+        cases.entry(&case.topic).or_default().insert(&case.id);
+    }
+    let most = cases.into_iter().min_by_key(|(_, cases)| Reverse(cases.len()));
+    most.map(|(topic, _)| topic)
+}
+
 /// The cause that these checks have; none where there is no check, or none that names a requirement.
 fn cause(
     record: &Record,
@@ -211,10 +223,13 @@ fn cause(
 ) -> Option<Cause> {
     let breaks = |id: &str| like.is_some_and(|(_, it)| it.breaks.iter().any(|broken| broken == id));
     let requirement = most_broken(&checks, &breaks).or_else(|| most_broken(&checks, &|_| true))?;
-    let of_it = checks
+    let is_of_it = |(_, _, check): &Broken<'_>| check.requirements.contains(&requirement);
+    let of_it: Vec<Broken<'_>> = checks.iter().copied().filter(is_of_it).collect();
+    let home = home(&of_it);
+    let at_home = of_it
         .iter()
-        .filter(|(_, _, check)| check.requirements.contains(&requirement));
-    let (shown_by, place, check) = *of_it.min_by_key(|(case, _, check)| plainness(case, check))?;
+        .filter(|(case, _, _)| Some(case.topic.as_str()) == home);
+    let (shown_by, place, check) = *at_home.min_by_key(|(case, _, check)| plainness(case, check))?;
     let found = record.requirements.iter().find(|it| it.id == requirement);
     let exact = like.filter(|(it, _)| it.exact && it.alone);
     let concerned: BTreeSet<&str> = checks.iter().map(|(case, _, _)| case.id.as_str()).collect();

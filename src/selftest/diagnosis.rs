@@ -1,0 +1,218 @@
+//! How well a report tells what is wrong: the causes that are told of each fault alone, of each fault that the dictionary does not
+//! know, and of three faults at once.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+
+use super::runner::{Observation, Selftest, SelftestError};
+use crate::protocol::Protocol;
+use crate::record::Record;
+use crate::record::diagnosis::{Cause, Dictionary, Fingerprints, Fit, diagnose, symptoms};
+use crate::serve::{Behaviour, Fault};
+
+/// How many servers with three faults at once are tried.
+pub const TRIPLES: usize = 50;
+/// What the choice of the triples begins with: the same self-test tries the same ones.
+const TRIPLE_SEED: u64 = 0x5eed;
+
+/// What is learned of faults by running every case against each.
+pub fn learn(suite: &str, observations: &[Observation]) -> Fingerprints {
+    let learned: BTreeMap<&str, _> = faulty(observations)
+        .map(|(fault, record)| (fault.name, symptoms(record)))
+        .collect();
+    Fingerprints::pack(suite, &learned)
+}
+
+/// The faults that every case ran against, with what broke.
+fn faulty(observations: &[Observation]) -> impl Iterator<Item = (&'static Fault, &Record)> {
+    observations
+        .iter()
+        .filter_map(|observation| match observation.behaviour {
+            Behaviour::Faulty(fault) => Some((fault, observation.broken_cases.as_ref()?)),
+            _ => None,
+        })
+}
+
+/// Three faults that a server has at once, and what broke.
+#[derive(Debug)]
+pub struct Triple {
+    faults: Vec<&'static Fault>,
+    record: Record,
+}
+
+/// Runs every case against servers with three faults at once, the same ones in every self-test.
+///
+/// # Errors
+/// A server does not start.
+pub async fn triples(
+    bench: &Selftest,
+    protocol: &Protocol,
+    finished: impl Fn(),
+) -> Result<Vec<Triple>, SelftestError> {
+    let all = (protocol.faults)();
+    let mut state = TRIPLE_SEED;
+    let mut next = || {
+        // A linear congruential generator is enough to pick faults all over the table.
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        &all[(state >> 33) as usize % all.len()]
+    };
+    let mut triples = Vec::new();
+    while triples.len() < TRIPLES && all.len() >= 3 {
+        let faults = vec![next(), next(), next()];
+        let names: BTreeSet<&str> = faults.iter().map(|fault| fault.name).collect();
+        if names.len() == 3 {
+            let record = bench.with_faults(faults.clone()).await?;
+            triples.push(Triple { faults, record });
+            finished();
+        }
+    }
+    Ok(triples)
+}
+
+/// What is told of one fault.
+struct Told {
+    fault: &'static Fault,
+    causes: Vec<Cause>,
+}
+
+impl Told {
+    /// Whether the first cause is the fault itself, or names a requirement that it breaks.
+    fn is_right(&self) -> bool {
+        self.causes.first().is_some_and(|first| names(first, self.fault))
+    }
+
+    fn requirements(&self) -> usize {
+        let ids: BTreeSet<&str> = self.causes.iter().map(|it| it.requirement.as_str()).collect();
+        ids.len()
+    }
+}
+
+/// Whether a cause is this fault, or breaks a requirement that the fault breaks.
+fn names(cause: &Cause, fault: &Fault) -> bool {
+    cause.like.as_deref() == Some(fault.name) || fault.breaks.contains(&cause.requirement.as_str())
+}
+
+/// How well causes are told, as Markdown.
+pub fn diagnosis(
+    protocol: &Protocol,
+    learned: &Fingerprints,
+    observations: &[Observation],
+    triples: &[Triple],
+) -> String {
+    let dictionary = protocol.dictionary_of(Some(learned));
+    let known: Vec<Told> = faulty(observations)
+        .map(|(fault, record)| Told {
+            fault,
+            causes: diagnose(record, &dictionary),
+        })
+        .collect();
+    let unknown: Vec<Told> = faulty(observations)
+        .map(|(fault, record)| Told {
+            fault,
+            causes: diagnose(record, &without(&dictionary, fault)),
+        })
+        .collect();
+    let mut out = String::from(
+        "# What a report says is wrong\n\n\
+         Made by `avp-conform selftest --full --accept`; not to be edited. Every case runs against the reference server with each \
+         of its faults, one at a time, and with three at once. A cause is right if it is the fault, or names a requirement \
+         that the fault breaks.\n\n\
+         | | each fault | each fault, its own fingerprint unknown |\n|---|--:|--:|\n",
+    );
+    let mut row = |what: &str, of: &dyn Fn(&[Told]) -> String| {
+        _ = writeln!(out, "| {what} | {} | {} |", of(&known), of(&unknown));
+    };
+    row("faults", &|told| told.len().to_string());
+    row("the first cause is right", &|told| {
+        percent(told.iter().filter(|it| it.is_right()).count(), told.len())
+    });
+    row("a fault is named that fits exactly", &|told| {
+        let exact = |it: &&Told| it.causes.first().is_some_and(|first| first.fits == Fit::Exact);
+        percent(told.iter().filter(exact).count(), told.len())
+    });
+    for (share, name) in [(50, "median"), (95, "in 95 of 100 at most")] {
+        row(&format!("causes, {name}"), &|told| {
+            within(told.iter().map(|it| it.causes.len()), share)
+        });
+    }
+    for (share, name) in [(50, "median"), (95, "in 95 of 100 at most")] {
+        row(&format!("requirements of causes, {name}"), &|told| {
+            within(told.iter().map(Told::requirements), share)
+        });
+    }
+    let told: Vec<(Vec<Cause>, &Triple)> = triples
+        .iter()
+        .map(|triple| (diagnose(&triple.record, &dictionary), triple))
+        .collect();
+    let is_named = |causes: &[Cause], fault: &Fault| causes.iter().any(|cause| names(cause, fault));
+    let all_named =
+        |(causes, triple): &&(Vec<Cause>, &Triple)| triple.faults.iter().all(|fault| is_named(causes, fault));
+    let single: usize = told
+        .iter()
+        .map(|(causes, triple)| {
+            triple
+                .faults
+                .iter()
+                .filter(|fault| is_named(causes, fault))
+                .count()
+        })
+        .sum();
+    _ = write!(
+        out,
+        "\n| three faults at once | |\n|---|--:|\n| servers | {} |\n| all three are named | {} |\n| of all faults, named | {} |\n\
+         | causes, median | {} |\n",
+        told.len(),
+        percent(told.iter().filter(all_named).count(), told.len()),
+        percent(single, told.len() * 3),
+        within(told.iter().map(|(causes, _)| causes.len()), 50),
+    );
+    out.push_str(
+        "\n## Where the first cause is another\n\n| fault | breaks | first cause |\n|---|---|---|\n",
+    );
+    for it in known.iter().filter(|it| !it.is_right()) {
+        let first = it.causes.first();
+        let first = first.map_or("nothing is broken".to_owned(), |first| {
+            let like = first.like.as_ref().map(|like| format!(" (like `{like}`)"));
+            format!("{}{}", first.requirement, like.unwrap_or_default())
+        });
+        _ = writeln!(
+            out,
+            "| `{}` | {} | {first} |",
+            it.fault.name,
+            it.fault.breaks.join(", ")
+        );
+    }
+    out.push_str("\n## Of three faults at once, not named\n\n| faults | not named |\n|---|---|\n");
+    for (causes, triple) in told.iter().filter(|it| !all_named(it)) {
+        let list = |faults: Vec<&str>| faults.join("`, `");
+        let all = triple.faults.iter().map(|fault| fault.name).collect();
+        let missed = triple.faults.iter().filter(|fault| !is_named(causes, fault));
+        let missed = missed.map(|fault| fault.name).collect();
+        _ = writeln!(out, "| `{}` | `{}` |", list(all), list(missed));
+    }
+    out
+}
+
+/// The dictionary without the fingerprint of one fault, as for a fault that nobody has thought of.
+fn without(dictionary: &Dictionary, fault: &Fault) -> Dictionary {
+    let mut dictionary = dictionary.clone();
+    dictionary.fingerprints.retain(|known| known.fault != fault.name);
+    dictionary
+}
+
+/// Cut to a decimal place, never up.
+fn percent(some: usize, all: usize) -> String {
+    match all {
+        0 => "-".to_owned(),
+        _ => format!("{:.1} %", (some as f64 * 1000.0 / all as f64).floor() / 10.0),
+    }
+}
+
+/// What so many in a hundred do not exceed.
+fn within(numbers: impl Iterator<Item = usize>, percent: usize) -> String {
+    let mut numbers: Vec<usize> = numbers.collect();
+    numbers.sort_unstable();
+    let place = (numbers.len() * percent).div_ceil(100);
+    let found = numbers.get(place.saturating_sub(1));
+    found.map_or("-".to_owned(), usize::to_string)
+}
