@@ -168,10 +168,10 @@
   }
   try { wear(localStorage.getItem('avp-conform-theme') ?? ''); } catch { /* as the system says */ }
 
-  // On paper nothing can be opened.
+  // On paper nothing can be opened: of each cause the case that shows it is.
   let opened = [];
   addEventListener('beforeprint', () => {
-    opened = cases.filter((item) => !item.hidden && !item.open && isWrong(item.dataset.verdict));
+    opened = cases.filter((item) => !item.hidden && !item.open && 'shows' in item.dataset);
     for (const item of opened) item.open = true;
   });
   addEventListener('afterprint', () => { for (const item of opened) item.open = false; });

@@ -29,7 +29,7 @@ pub(super) fn write(record: &Record, causes: &[Cause]) -> Markup {
             @for (heading, members) in groups(record, causes) {
                 section.topic {
                     h3 { (visible_cut(&heading, 160)) " " span.quiet { (count(members.len(), "case")) } }
-                    @for index in members { (case(record, &record.cases[index], &bodies[index])) }
+                    @for index in members { (case(record, &record.cases[index], &bodies[index], causes)) }
                 }
             }
             p #none hidden { "No case is like that. " button type="button" data-clear { "Show all cases" } }
@@ -107,7 +107,8 @@ fn tools(record: &Record) -> Markup {
     }
 }
 
-fn case(record: &Record, case: &CaseRecord, inside: &Markup) -> Markup {
+fn case(record: &Record, case: &CaseRecord, inside: &Markup, causes: &[Cause]) -> Markup {
+    let shows = causes.iter().any(|cause| cause.shown_by == case.id);
     let requirements: Vec<_> = case
         .requirements
         .iter()
@@ -119,7 +120,7 @@ fn case(record: &Record, case: &CaseRecord, inside: &Markup) -> Markup {
         None => case.verdict.as_str(),
     };
     html! {
-        details.case data-verdict=(case_status) data-id=(visible_cut(&case.id, 200))
+        details.case data-shows[shows] data-verdict=(case_status) data-id=(visible_cut(&case.id, 200))
             data-rules=(requirements.join(" ")) data-file=(visible_cut(&case.file, 200)) {
             summary {
                 span.labels {
