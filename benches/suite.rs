@@ -129,6 +129,7 @@ impl Bench {
             jobs: Jobs::UpTo(DEFAULT_JOBS),
             // A race takes the time that it is given: what is measured has a few rounds of each.
             races: Duration::ZERO,
+            fail_fast: None,
             heading: RunInfo::default(),
         }
     }

@@ -1,5 +1,6 @@
 //! What can be typed: options and sub-commands, as clap reads them. Nothing is checked here beyond its form.
 
+use std::ffi::OsString;
 use std::fmt;
 use std::net::IpAddr;
 use std::num::NonZeroUsize;
@@ -220,6 +221,15 @@ pub struct RunArgs {
     /// Run only what matches: a glob over case ids, topics and requirement ids; prefix with `!` to exclude.
     #[arg(long, value_name = "EXPR", value_parser = Filter::parse)]
     pub filter: Vec<Filter>,
+    /// Run only the cases that failed, or could not be judged, in this report.
+    #[arg(long, value_name = "REPORT", conflicts_with = "filter")]
+    pub failed: Option<PathBuf>,
+    /// Begin no more cases when so many have failed.
+    #[arg(long, value_name = "N", num_args = 0..=1, require_equals = true, default_missing_value = "1", conflicts_with = "baseline")]
+    pub fail_fast: Option<NonZeroUsize>,
+    /// Run again and again: on Enter, and when this file or directory changes, if one is named.
+    #[arg(long, value_name = "PATH", num_args = 0..=1, require_equals = true, default_missing_value = "")]
+    pub watch: Option<OsString>,
     /// The protocol version that the target claims, for AVP 0.2, 0.3 or 0.4 [default: the newest].
     #[arg(long, value_name = "VERSION")]
     pub spec: Option<Version>,

@@ -89,6 +89,9 @@ pub struct Record {
     pub started: String,
     /// How long it took, milliseconds.
     pub duration_ms: u64,
+    /// How many requests were sent, where that is more than the exchanges that are kept: all rounds of a repeated run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requests: Option<usize>,
     /// Time spent waiting because the target asked for it (429), milliseconds, summed over cases.
     #[serde(default)]
     pub throttled_ms: u64,

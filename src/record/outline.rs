@@ -9,8 +9,11 @@ use regex::{Captures, Regex};
 const ID_LENGTH: usize = 16;
 
 /// How often the same was seen besides, and how each racer was answered: what tells races apart is why no order fits.
-static ASIDES: LazyLock<Regex> =
-    LazyLock::new(|| pattern(r" \(and [0-9,]+ more [a-z ]+\)|^round [0-9]+: (?:.*?; no order fits: )?"));
+static ASIDES: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r" \(and [0-9,]+ more [a-z ]+\)| \(in [0-9]+ of [0-9]+ rounds\)|^round [0-9]+: (?:.*?; no order fits: )?",
+    )
+});
 
 /// What stands in backticks, what stands in double quotes (where it was cut, `…` ends it), or a word.
 static PIECE: LazyLock<Regex> =
@@ -93,6 +96,7 @@ mod tests {
                 "the nonce 3q2-7wAAAAAAAAAAAAAAAA",
             ),
             ("bob, a member, cannot pull", "zoe+/, a member, cannot pull"),
+            ("accepted is true", "accepted is true (in 2 of 5 rounds)"),
             ("alice's served key", "bob's served key"),
             (
                 "alice is served `/members/1`: N8pYZh9axIA9NGYGqF8IlePAyhLJskFCr9BCebFaHeY= is in it",

@@ -78,7 +78,9 @@ impl Totals {
             warned: count(Verdict::Warn),
             failed: count(Verdict::Fail),
             not_verified: count(Verdict::Blocked) + count(Verdict::Error),
-            requests: record.cases.iter().map(|case| case.exchanges.len()).sum(),
+            requests: record
+                .requests
+                .unwrap_or_else(|| record.cases.iter().map(|case| case.exchanges.len()).sum()),
         }
     }
 

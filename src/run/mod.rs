@@ -9,6 +9,7 @@ mod supervisor;
 mod suspects;
 
 use std::collections::VecDeque;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -23,6 +24,7 @@ use crate::record::transcript::Transcript;
 use crate::record::verdict::{RunVerdict, Verdict};
 use crate::record::{CaseRecord, FORMAT, Record, Stopped, Suite as SuiteRecord, Summary, Tool};
 use crate::session::{LiveSecrets, RunContext, hide_across};
+use crate::text::count;
 use body_budget::BodyBudget;
 pub use repeat::Repeats;
 pub use supervisor::Supervisor;
@@ -53,6 +55,8 @@ pub struct Run {
     pub jobs: Jobs,
     /// How long races may take together: they run when nothing else does, one at a time.
     pub races: Duration,
+    /// No more cases are begun when so many have failed.
+    pub fail_fast: Option<NonZeroUsize>,
     /// What the record is to say about the run.
     pub heading: RunInfo,
 }
@@ -134,6 +138,7 @@ pub async fn run_on(run: &Run, terms: RunLimits<'_>, observe: impl Fn(Event<'_>)
         proven: Proven::default(),
         again: Vec::new(),
         keeper: terms.keeper,
+        left: 0,
     };
     let watch = terms.deadline.map(|deadline| watch(run, deadline));
     crew.work().await;
@@ -144,7 +149,13 @@ pub async fn run_on(run: &Run, terms: RunLimits<'_>, observe: impl Fn(Event<'_>)
         watch.abort();
     }
     crew.close().await;
-    let notes = notes(run, crew.keeper.as_deref(), &mut crew.again);
+    let mut notes = notes(run, crew.keeper.as_deref(), &mut crew.again);
+    if crew.left > 0 {
+        let left = count(crew.left, "case");
+        notes.push(format!(
+            "enough had failed (--fail-fast): {left} of the selection were not run"
+        ));
+    }
     let mut done = std::mem::take(&mut crew.done);
     done.sort_by_key(|(index, _)| *index);
     let mut cases: Vec<CaseRecord> = done.into_iter().map(|(_, case)| case).collect();
@@ -269,9 +280,19 @@ struct Crew<'a, F> {
     /// The ids of the cases that were driven again.
     again: Vec<String>,
     keeper: Option<&'a mut Supervisor>,
+    /// How many cases were not begun, because enough had failed.
+    left: usize,
 }
 
 impl<F: Fn(Event<'_>)> Crew<'_, F> {
+    /// Whether so many cases have failed that no more are begun.
+    fn has_seen_enough(&self) -> bool {
+        let failed = self.done.iter().filter(|(_, case)| case.verdict == Verdict::Fail);
+        self.run
+            .fail_fast
+            .is_some_and(|most| failed.count() >= most.get())
+    }
+
     async fn work(&mut self) {
         while !self.waiting.is_empty() {
             if let Some((how, suspects)) = self.shift().await {
@@ -289,6 +310,10 @@ impl<F: Fn(Event<'_>)> Crew<'_, F> {
         let mut suspects = Vec::new();
         let concurrency = self.run.target.patience.concurrency();
         loop {
+            if self.has_seen_enough() {
+                self.left += self.waiting.len();
+                self.waiting.clear();
+            }
             while death.is_none() && !hangs && running.len() < self.room() {
                 let Some(turn) = self.waiting.pop_front() else {
                     break;
@@ -693,6 +718,7 @@ fn record(
             .unwrap_or(started)
             .to_string(),
         duration_ms: u64::try_from(clock.elapsed().as_millis()).unwrap_or(u64::MAX),
+        requests: None,
         throttled_ms: cases.iter().map(|case| case.throttled_ms).sum(),
         latency: Vec::new(),
         diagnosis: None,

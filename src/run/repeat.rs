@@ -14,6 +14,7 @@ const MOST_NAMED: usize = 20;
 pub struct Repeats {
     whole: Option<Record>,
     times: usize,
+    requests: usize,
     /// How often each case came to which verdict.
     seen: Vec<BTreeMap<Verdict, usize>>,
 }
@@ -22,6 +23,11 @@ impl Repeats {
     /// Adds the record of one more time; its cases are those of the first, in the same order.
     pub fn add(&mut self, record: Record) {
         self.times += 1;
+        self.requests += record
+            .cases
+            .iter()
+            .map(|case| case.exchanges.len())
+            .sum::<usize>();
         self.seen.resize_with(record.cases.len(), BTreeMap::new);
         for (seen, case) in self.seen.iter_mut().zip(&record.cases) {
             *seen.entry(case.verdict).or_default() += 1;
@@ -42,16 +48,22 @@ impl Repeats {
             "the suite was run {} times; each case counts as its worst",
             self.times
         ));
-        let differing = whole
-            .cases
-            .iter()
-            .zip(&self.seen)
-            .filter(|(_, seen)| seen.len() > 1);
-        let notes: Vec<String> = differing
+        whole.requests = Some(self.requests);
+        let differing = || {
+            whole
+                .cases
+                .iter()
+                .zip(&self.seen)
+                .filter(|(_, seen)| seen.len() > 1)
+        };
+        let notes: Vec<String> = differing()
             .map(|(case, seen)| difference(case, seen))
             .take(MOST_NAMED)
             .collect();
         whole.notes.extend(notes);
+        for (case, seen) in whole.cases.iter_mut().zip(&self.seen) {
+            say_how_often(case, seen, self.times);
+        }
         summarize::anew(&mut whole, rules);
         whole.summary = Summary::of(whole.cases.iter().map(|case| case.verdict));
         Some(whole)
@@ -72,6 +84,17 @@ fn join(whole: &mut Record, record: Record) {
             let generation = case.generation.or(Some(record.generation));
             *known = CaseRecord { generation, ..case };
         }
+    }
+}
+
+/// Says of what is broken in how many of the rounds it was, where that is not all of them.
+fn say_how_often(case: &mut CaseRecord, seen: &BTreeMap<Verdict, usize>, rounds: usize) {
+    let here = seen.get(&case.verdict).copied().unwrap_or_default();
+    if here == rounds {
+        return;
+    }
+    for check in case.checks.iter_mut().filter(|check| check.is_broken()) {
+        check.got = format!("{} (in {here} of {rounds} rounds)", check.got);
     }
 }
 

@@ -325,6 +325,7 @@ impl Selftest {
             transport: Transport::Loopback,
             jobs: Jobs::Exactly(self.settings.jobs),
             races: self.settings.races,
+            fail_fast: None,
             heading: RunInfo::default(),
         };
         Ok((run(&plan, |_| {}).await, server))

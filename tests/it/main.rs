@@ -26,6 +26,7 @@ mod published;
 mod rejudge;
 mod reports;
 mod repro;
+mod rerun;
 mod secrets;
 mod selftest;
 mod server;

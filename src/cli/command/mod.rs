@@ -19,6 +19,7 @@ mod selftest;
 mod serve;
 mod show;
 mod signals;
+mod watch;
 
 use crate::cli::arguments::{Cli, Command};
 use crate::cli::error::Error;

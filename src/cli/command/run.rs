@@ -1,11 +1,12 @@
 //! Runs the suite against a target and reports.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
 use super::output;
 use super::progress::Progress;
-use super::{contact, signals};
+use super::{contact, signals, watch};
 use crate::cli::arguments::RunArgs;
 use crate::cli::config::{Config, Exec};
 use crate::cli::error::Error;
@@ -29,8 +30,16 @@ const MOST_LINES: usize = 20;
 pub(super) fn run(args: &RunArgs) -> Result<u8, Error> {
     heed_environment()?;
     let completed = config::complete(args)?;
+    match &args.watch {
+        Some(path) => watch::watch(Path::new(path), || once(&completed)),
+        None => once(&completed),
+    }
+}
+
+/// Runs the suite, and writes all reports.
+fn once(completed: &config::Completed) -> Result<u8, Error> {
     let stale = |_: &Error| output::tell_stale(&completed.args.report);
-    let config = Config::new(&completed).inspect_err(stale)?;
+    let config = Config::new(completed).inspect_err(stale)?;
     // Whatever ends this program before its time, no report of an earlier run is taken for one of this.
     let files = || config.outputs.iter().filter(|output| output.is_file());
     let plain = View::default();
@@ -235,6 +244,7 @@ async fn drive(
             transport: Transport::of(client.endpoint(Service::Vault)),
             jobs: config.jobs,
             races: config.races,
+            fail_fast: config.fail_fast,
             heading: heading(config),
         };
         let watch = progress.watch(&run.target.patience);

@@ -58,6 +58,14 @@ pub(super) fn wait(first: impl FnOnce() -> Result<(), Error>) -> Result<(), Erro
     })
 }
 
+/// Waits until somebody asks this program to end. A program that has once listened is not ended by the signal itself any more.
+pub(super) async fn wanted() {
+    match Signals::listen() {
+        Ok(mut signals) => signals.next().await,
+        Err(_) => std::future::pending().await,
+    }
+}
+
 /// All that asks a program to end.
 #[cfg(unix)]
 struct Signals {

@@ -268,6 +268,9 @@ fn beneath(args: RunArgs, source: &Arc<Source>) -> Result<Completed, Box<Problem
         report,
         shard: args.shard.or(reader.one(file.shard, |text| text.parse())?),
         repeat: args.repeat.or(reader.number(file.repeat, 1000, "repeats")?),
+        failed: args.failed,
+        fail_fast: args.fail_fast,
+        watch: args.watch,
         config: args.config,
         cases: match args.cases.is_empty() {
             true => file.cases.into_iter().map(beside).collect(),

@@ -4,6 +4,7 @@ mod environment;
 mod file;
 mod headers;
 
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +19,8 @@ use crate::keys::Seed;
 use crate::protocol::{Protocol, Suite};
 use crate::protocols;
 use crate::record::baseline::{Baseline, ListError};
-use crate::record::{self, EXEC_TARGET, Record};
+use crate::record::verdict::Verdict;
+use crate::record::{self, CaseRecord, EXEC_TARGET, Record, findings};
 use crate::report::{Destination, Input, Output, Verbosity};
 use crate::run::{Jobs, RACE_TIME};
 use crate::text::visible;
@@ -93,6 +95,8 @@ pub struct Config {
     pub selected: Vec<usize>,
     /// The filters.
     pub filters: Vec<Filter>,
+    /// No more cases are begun when so many have failed.
+    pub fail_fast: Option<NonZeroUsize>,
     /// The version to judge by.
     pub spec: Version,
     /// Whether warnings count.
@@ -133,12 +137,16 @@ impl Config {
         let protocol = args.protocol.get();
         let suite = load_suite(protocol, &args.cases)?;
         let spec = version(protocol, args.spec)?;
-        let mut selected = selection::plan(&suite, &args.filter, spec, args.slow);
+        let filters = match &args.failed {
+            Some(report) => failed_in(report, &suite)?,
+            None => args.filter.clone(),
+        };
+        let mut selected = selection::plan(&suite, &filters, spec, args.slow);
         if selected.is_empty() {
-            return Err(nothing_selected(&suite, &args.filter, spec));
+            return Err(nothing_selected(&suite, &filters, spec));
         }
-        check_filters(&suite, &args.filter)?;
-        let mut notes = selection::idle(&suite, &args.filter, &selected);
+        check_filters(&suite, &filters)?;
+        let mut notes = selection::idle(&suite, &filters, &selected);
         if let Some(shard) = args.shard {
             if args.seed.is_none() {
                 let advice = "--shard needs --seed: the same for all shards, 64 hexadecimal digits";
@@ -176,7 +184,8 @@ impl Config {
             shard: args.shard,
             repeat: args.repeat.unwrap_or(1),
             selected,
-            filters: args.filter.clone(),
+            filters,
+            fail_fast: args.fail_fast,
             spec,
             strict: args.strict,
             timeout: Duration::from_secs_f64(args.timeout.unwrap_or(5.0)),
@@ -213,6 +222,31 @@ impl Config {
     }
 }
 
+/// Filters for the cases that failed, or could not be judged, in a report.
+///
+/// # Errors
+/// It cannot be read, or no such case is in it, or none that the suite has.
+fn failed_in(report: &Path, suite: &Suite) -> Result<Vec<Filter>, Error> {
+    let record = load_record(report)?;
+    let is_wrong = |case: &&CaseRecord| {
+        let open = matches!(case.verdict, Verdict::Blocked | Verdict::Error);
+        (open || findings::is_broken_case(case)) && case.known.is_none()
+    };
+    let ids = record.cases.iter().filter(is_wrong).map(|case| case.id.as_str());
+    let known = ids.filter(|id| suite.get(id).is_some());
+    let filters: Vec<Filter> = known
+        .map(Filter::parse)
+        .collect::<Result<_, _>>()
+        .map_err(Error::Usage)?;
+    match filters.is_empty() {
+        true => Err(Error::NothingSelected(format!(
+            "no case failed in {}",
+            report.display()
+        ))),
+        false => Ok(filters),
+    }
+}
+
 /// Every file that a run reads.
 fn inputs(args: &RunArgs) -> Result<Vec<Input>, Error> {
     let mut inputs = case_files(&args.cases)?;
@@ -220,6 +254,7 @@ fn inputs(args: &RunArgs) -> Result<Vec<Input>, Error> {
         ("the configuration file", &args.config),
         ("the baseline", &args.baseline),
         ("the file of headers", &args.header_file),
+        ("the report whose failures are run", &args.failed),
         ("a certificate", &args.cacert),
         ("a certificate", &args.client_cert),
         ("a private key", &args.client_key),

@@ -65,6 +65,7 @@ pub(crate) fn conformant() -> Record {
         throttled_ms: 0,
         latency: Vec::new(),
         diagnosis: None,
+        requests: None,
         requirements: Vec::new(),
         cases,
     };

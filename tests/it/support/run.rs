@@ -26,6 +26,7 @@ pub(crate) fn record(context: RunContext, filters: &[&str]) -> Record {
     let plan = Run {
         suite: Arc::clone(&SUITE),
         selected: plan(&SUITE, &filters, context.spec, context.slow),
+        fail_fast: None,
         heading: RunInfo {
             target: context.client.endpoint(Service::Vault).to_string(),
             filters: filters.iter().map(ToString::to_string).collect(),
