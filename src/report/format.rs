@@ -26,11 +26,15 @@ pub enum Format {
     Svg,
     /// A page that stands by itself.
     Html,
+    /// The Static Analysis Results Interchange Format, version 2.1.0.
+    Sarif,
+    /// The exchanges as an HTTP archive, version 1.2.
+    Har,
 }
 
 impl Format {
     /// Every format, in the order in which help names them.
-    pub const ALL: [Format; 10] = [
+    pub const ALL: [Format; 12] = [
         Format::Text,
         Format::Json,
         Format::Junit,
@@ -41,6 +45,8 @@ impl Format {
         Format::Badge,
         Format::Svg,
         Format::Html,
+        Format::Sarif,
+        Format::Har,
     ];
 
     /// The name on the command line.
@@ -56,6 +62,8 @@ impl Format {
             Format::Badge => "badge",
             Format::Svg => "svg",
             Format::Html => "html",
+            Format::Sarif => "sarif",
+            Format::Har => "har",
         }
     }
 
@@ -68,10 +76,12 @@ impl Format {
             Format::Ctrf => "Common Test Report Format, JSON",
             Format::Tap => "Test Anything Protocol 14",
             Format::Markdown => "a summary for a job page or a pull request",
-            Format::Github => "GitHub workflow commands that annotate the case files",
+            Format::Github => "GitHub workflow commands: an annotation for each cause",
             Format::Badge => "shields.io endpoint JSON",
             Format::Svg => "a badge as a picture",
             Format::Html => "one self-contained page to browse every case and exchange",
+            Format::Sarif => "SARIF 2.1.0, for code scanning: a result for each cause",
+            Format::Har => "HTTP archive 1.2: every exchange, for browsers' tools and proxies",
         }
     }
 }

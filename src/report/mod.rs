@@ -12,6 +12,7 @@ mod facts;
 
 mod format;
 pub(crate) mod github;
+mod har;
 mod html;
 mod ids;
 mod json;
@@ -21,6 +22,7 @@ mod markdown;
 
 pub mod paint;
 mod rejudged;
+mod sarif;
 mod tap;
 mod text;
 mod view;
@@ -46,5 +48,7 @@ pub fn render(format: Format, record: &Record, view: &View) -> Vec<u8> {
         Format::Badge => badge::render(record),
         Format::Svg => badge::svg(record).into_bytes(),
         Format::Html => html::render(record, view),
+        Format::Sarif => sarif::render(record),
+        Format::Har => har::render(record),
     }
 }

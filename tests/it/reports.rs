@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use avp_conform::record::verdict::Verdict;
 use avp_conform::record::{CaseRecord, Record, diff, merge};
 use avp_conform::report::{Format, Sources, Verbosity, View, diff_text, render};
+use serde_json::Value;
 
 use crate::support::fixture;
 
@@ -244,6 +245,49 @@ fn a_strict_run_fails_on_warnings() {
     record.strict = true;
     assert!(shown(Format::Junit, &record).contains("<failure"));
     assert!(shown(Format::Tap, &record).contains("not ok 1"));
+}
+
+#[test]
+fn sarif_of_every_standing() {
+    insta::assert_snapshot!(shown(Format::Sarif, &every_standing()));
+}
+
+/// A result's fingerprint hangs on what is wrong, and not on seed, time, or numbers.
+#[test]
+fn what_is_found_again_has_the_same_fingerprint() {
+    let prints = |record: &Record| {
+        let sarif: Value = serde_json::from_str(&shown(Format::Sarif, record)).unwrap();
+        let results = sarif["runs"][0]["results"].as_array().unwrap().clone();
+        let prints = results
+            .iter()
+            .map(|it| it["partialFingerprints"]["cause/v1"].to_string());
+        prints.collect::<Vec<_>>()
+    };
+    let record = fixture::many_grouped();
+    let mut again = record.clone();
+    again.seed = "77".to_owned();
+    again.duration_ms += 500;
+    for check in again.cases.iter_mut().flat_map(|case| &mut case.checks) {
+        check.got = check.got.replace('2', "3");
+    }
+    assert_eq!(prints(&record), prints(&again));
+    assert!(prints(&record).len() > 1);
+    assert!(prints(&fixture::conformant()).is_empty());
+}
+
+#[test]
+fn an_http_archive_has_every_exchange() {
+    let record = fixture::one_failure();
+    let har: Value = serde_json::from_str(&shown(Format::Har, &record)).unwrap();
+    let entries = har["log"]["entries"].as_array().unwrap();
+    let exchanges = record.cases.iter().flat_map(|case| &case.exchanges);
+    assert_eq!(entries.len(), exchanges.count());
+    let pages = har["log"]["pages"].as_array().unwrap();
+    assert_eq!(pages.len(), record.cases.len());
+    let entry = &entries[0];
+    let url = entry["request"]["url"].as_str().unwrap();
+    assert!(url.starts_with("http://localhost:8787/"), "{url}");
+    assert!(entry["response"]["status"].is_u64() && entry["timings"]["wait"].is_number());
 }
 
 #[test]

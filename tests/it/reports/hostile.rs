@@ -127,6 +127,7 @@ fn sizes_are_bounded() {
         (Format::Badge, 1000),
         (Format::Svg, 4000),
         (Format::Html, 2_000_000),
+        (Format::Sarif, MEGABYTE),
     ] {
         let size = shown(format).len();
         assert!(size <= limit, "{format}: {size}");
