@@ -15,7 +15,7 @@ use avp_conform::avp::AVP;
 use avp_conform::avp::cases::embedded_sources;
 use avp_conform::avp::server::{Options, Server};
 use avp_conform::cli::config::DEFAULT_JOBS;
-use avp_conform::http::{Client, ClientOptions, Endpoint, Request, Role, Service, Timeouts};
+use avp_conform::http::{Client, ClientOptions, Endpoint, Request, Role, Timeouts};
 use avp_conform::judge::{Context, Transport};
 use avp_conform::keys::Seed;
 use avp_conform::protocol::Suite;
@@ -114,6 +114,7 @@ impl Bench {
             foreign: Some(client(&self.foreign.url())),
             patience: Timeouts::new(Duration::from_secs(10)),
             seed: Seed::random(),
+            keys: Vec::new(),
             generation: 0,
             spec: avp_conform::avp::catalogue().newest(),
             slow: false,
@@ -302,7 +303,7 @@ impl Bench {
             }
         });
         let request = Request {
-            service: Service::Vault,
+            service: avp_conform::avp::VAULT,
             method: "GET".to_owned(),
             path: "/".to_owned(),
             headers: Vec::new(),

@@ -32,7 +32,7 @@ fn client(url: &str) -> Client {
 
 fn request() -> Request {
     Request {
-        service: Service::Vault,
+        service: Service::new("vault"),
         method: "GET".to_owned(),
         path: "/".to_owned(),
         headers: Vec::new(),

@@ -274,11 +274,12 @@ fn operation_of(case: &CaseRecord, check: &CheckRecord) -> Option<Operation> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::{Answer, Exchange, Outcome, Request, Service};
+    use crate::avp::VAULT;
+    use crate::record::{Answer, Exchange, Outcome, Request};
 
     fn exchange(role: Role, step: Option<usize>, operation: Operation) -> Exchange {
         let request = Request {
-            service: Service::Vault,
+            service: VAULT,
             method: "POST".to_owned(),
             path: "/".to_owned(),
             headers: Vec::new(),

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::avp::driver::marker;
+use crate::avp::{IDP, VAULT};
 use crate::http::{Body, Client, Connections, Outcome, Request, Service};
 use crate::keys::{Identity, Seed, SignatureForm, sign_nonce};
 use crate::session::throttle_wait;
@@ -33,9 +34,7 @@ async fn mark(client: &Client, seed: &Seed, generation: u32) -> Option<u16> {
     let mut caller = Caller::new(client);
     let token = caller.login(&identity).await?;
     let marker = marker(seed, generation, &identity);
-    let made = caller
-        .post(Service::Vault, "/v1/repos", Some(&token), &marker)
-        .await;
+    let made = caller.post(VAULT, "/v1/repos", Some(&token), &marker).await;
     made.map(|(status, _)| status)
 }
 
@@ -57,22 +56,18 @@ impl Caller {
     /// A token for a member, if one is to be had.
     pub async fn login(&mut self, identity: &Identity) -> Option<String> {
         let key = json!({ "ed25519PublicKey": identity.member_id() });
-        let (_, challenge) = self
-            .post(Service::Idp, "/api/auth/keypair/challenge", None, &key)
-            .await?;
+        let (_, challenge) = self.post(IDP, "/api/auth/keypair/challenge", None, &key).await?;
         let nonce = challenge.get("nonce")?.as_str()?;
         let signature = sign_nonce(identity, nonce, SignatureForm::Valid).ok()?;
         let redeem =
             json!({ "ed25519PublicKey": identity.member_id(), "nonce": nonce, "signature": signature });
-        let (_, granted) = self
-            .post(Service::Idp, "/api/auth/keypair/token", None, &redeem)
-            .await?;
+        let (_, granted) = self.post(IDP, "/api/auth/keypair/token", None, &redeem).await?;
         Some(granted.get("token")?.as_str()?.to_owned())
     }
 
     /// Asks for a document.
     pub async fn get(&mut self, path: &str) -> Option<(u16, Value)> {
-        self.send(request(Service::Vault, "GET", path)).await
+        self.send(request(VAULT, "GET", path)).await
     }
 
     async fn post(

@@ -8,7 +8,8 @@ use serde_json::Value;
 
 use super::generation::Caller;
 use super::judge::jwt_claims;
-use crate::http::{Client, ClientOptions, Endpoint, Service};
+use super::{IDP, VAULT};
+use crate::http::{Client, ClientOptions, Endpoint};
 use crate::keys::{Identity, Seed};
 use crate::record::Record;
 use crate::text::visible_cut;
@@ -34,10 +35,10 @@ async fn check(client: &Client, options: &ClientOptions, seed: &Seed, url: &str)
     let Ok(place) = Endpoint::parse(url) else {
         return format!("issuerJwksUrl is no address: {shown}");
     };
-    let own = [Service::Vault, Service::Idp];
+    let own = [VAULT, IDP];
     if !own
         .iter()
-        .any(|service| client.endpoint(*service).is_same_origin(&place))
+        .any(|service| client.endpoint(service).is_same_origin(&place))
     {
         return format!("the issuer's keys are at another origin, {shown}, and were not fetched");
     }

@@ -22,5 +22,5 @@ pub mod server;
 
 pub use catalogue::{V0_2, V0_3, V0_4, catalogue};
 pub use messages::*;
-pub use operation::Operation;
+pub use operation::{IDP, Operation, VAULT};
 pub use protocol::AVP;

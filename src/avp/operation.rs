@@ -6,8 +6,13 @@ use std::sync::LazyLock;
 use serde::{Deserialize, Serialize};
 
 use crate::catalogue::{OperationInfo, OperationName};
-use crate::http::Exchange;
+use crate::http::{Exchange, Service};
 use crate::text::encode_segment;
+
+/// The vault server: `--target`.
+pub const VAULT: Service = Service::new("vault");
+/// The identity provider: `--idp`, or the target.
+pub const IDP: Service = Service::new("idp");
 
 /// One operation of the protocol (section 2 of the protocol page; the route table).
 #[derive(

@@ -7,7 +7,7 @@ use super::judge::jwt_claims;
 use super::{consequences, driver, generation, issuer_keys, judge, recognise, repro, server};
 use crate::case::{CaseHead, Problem, Source};
 use crate::judge::Context;
-use crate::protocol::{Cases, Protocol, Suite, Task};
+use crate::protocol::{Cases, Protocol, ServiceInfo, Suite, Task};
 use crate::record::CaseRecord;
 use crate::record::transcript::Transcript;
 use crate::session::{LiveSecrets, RunContext};
@@ -15,6 +15,17 @@ use crate::session::{LiveSecrets, RunContext};
 /// The Alt Vault Protocol.
 pub static AVP: Protocol = Protocol {
     name: "avp",
+    services: &[
+        ServiceInfo {
+            name: "vault",
+            about: "the vault server",
+        },
+        ServiceInfo {
+            name: "idp",
+            about: "the identity provider",
+        },
+    ],
+    apart: None,
     rules,
     sources: embedded_sources,
     load,

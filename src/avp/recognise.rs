@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::avp::Operation;
+use crate::avp::{IDP, Operation, VAULT};
 use crate::http::{Answer, Body, Client, Outcome, Request, Service};
 use crate::keys::{Identity, Seed};
 use crate::text::visible_cut;
@@ -13,9 +13,9 @@ pub(super) async fn stranger(client: &Client, seed: &Seed) -> Option<String> {
     let identity = Identity::derive(seed, &["first-contact"]);
     let key = json!({ "ed25519PublicKey": identity.member_id() });
     let asked = [
-        (Operation::Challenge, Service::Idp, Some(key)),
-        (Operation::CreateRepo, Service::Vault, Some(json!({}))),
-        (Operation::Discovery, Service::Vault, None),
+        (Operation::Challenge, IDP, Some(key)),
+        (Operation::CreateRepo, VAULT, Some(json!({}))),
+        (Operation::Discovery, VAULT, None),
     ];
     let mut said = Vec::new();
     for (operation, service, body) in asked {

@@ -161,6 +161,13 @@ pub struct RunArgs {
     /// URL of the identity provider, if it differs from --target.
     #[arg(long, value_name = "URL", env = "AVP_IDP", hide_env_values = true)]
     pub idp: Option<String>,
+    /// Where one of the protocol's services is: for AVP vault (the same as --target) and idp (--idp), for OMP strict,
+    /// permissive and off.
+    #[arg(long, value_name = "NAME=URL")]
+    pub service: Vec<ServiceArg>,
+    /// A signing key that the target knows by this id: its private key, 64 hexadecimal digits. It is never printed.
+    #[arg(long, value_name = "ID=HEX")]
+    pub sign_with: Vec<Secret>,
     /// Start the server under test with this shell command, and end it afterwards. {port} in it is replaced by a free port,
     /// which is in PORT as well. The target is then http://127.0.0.1:{port}, unless --target says otherwise.
     #[arg(long, value_name = "CMD")]
@@ -263,6 +270,29 @@ pub struct RunArgs {
     /// One line.
     #[arg(short, long)]
     pub quiet: bool,
+}
+
+/// The address of a service, by its name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServiceArg {
+    /// The name.
+    pub name: String,
+    /// The address; `{port}` in it stands for the port of a server that is started.
+    pub url: String,
+}
+
+impl FromStr for ServiceArg {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.split_once('=') {
+            Some((name, url)) if !name.is_empty() && !url.is_empty() => Ok(ServiceArg {
+                name: name.to_owned(),
+                url: url.to_owned(),
+            }),
+            _ => Err("a service is written as NAME=URL".to_owned()),
+        }
+    }
 }
 
 /// Something typed that must not be printed.

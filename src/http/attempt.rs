@@ -25,7 +25,7 @@ pub struct Sent {
 }
 
 /// The idle connections of a lane, by origin.
-pub(super) type Slots = Arc<Mutex<[Option<Connection>; 2]>>;
+pub(super) type Slots = Arc<Mutex<Vec<Option<Connection>>>>;
 
 /// The way to one service.
 #[derive(Clone)]
@@ -186,11 +186,15 @@ impl Attempt {
     }
 
     fn site(&self) -> &Site {
-        self.client.site(self.service).0
+        self.client.site(&self.service).0
     }
 
     fn slot<T>(&self, with: impl FnOnce(&mut Option<Connection>) -> T) -> T {
-        let (_, index) = self.client.site(self.service);
-        with(&mut self.slots.lock().unwrap_or_else(PoisonError::into_inner)[index])
+        let (_, index) = self.client.site(&self.service);
+        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        if slots.is_empty() {
+            slots.resize_with(self.client.origins(), || None);
+        }
+        with(&mut slots[index])
     }
 }

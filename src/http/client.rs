@@ -14,15 +14,16 @@ use super::head::is_sendable;
 use super::rate_limit::RateLimit;
 use super::{ClientError, ClientOptions, Endpoint, Headers, Service, tls};
 
-/// An HTTP client for one target. It follows no redirects, uses no proxy that it is not told of, keeps no cookies and decodes no bodies: what
+/// An HTTP client for one target and its services. It follows no redirects, uses no proxy that it is not told of, keeps no cookies and decodes no bodies: what
 /// is asked goes out as written, and what comes is handed on as it came, within bounds.
 #[derive(Clone)]
 pub struct Client(Arc<Shared>);
 
 struct Shared {
-    vault: Site,
-    idp: Site,
-    one_origin: bool,
+    target: Site,
+    /// Services that are elsewhere or have headers of their own, each with the number of its origin; that of the target is 0.
+    services: Vec<(Service, Site, usize)>,
+    origins: usize,
     timeout: Duration,
     connect_timeout: Duration,
     caps: Caps,
@@ -37,31 +38,37 @@ impl Client {
     /// # Errors
     /// A certificate cannot be read or used, a header cannot be sent, or the cap on the rate is none.
     pub fn new(options: ClientOptions) -> Result<Client, ClientError> {
-        check_headers(&options.vault_headers)?;
-        check_headers(&options.idp_headers)?;
-        let idp = options.idp.as_ref().unwrap_or(&options.vault);
-        let one_origin = idp.is_same_origin(&options.vault);
-        let trust = match options.vault.is_tls() || idp.is_tls() {
+        check_headers(&options.headers)?;
+        let places = || options.services.iter().map(|service| &service.endpoint);
+        let trust = match options.target.is_tls() || places().any(Endpoint::is_tls) {
             true => Some(tls::config(&options.tls)?),
             false => None,
-        };
-        let vault = site(&options.vault, trust.as_ref(), &[&options.vault_headers])?;
-        let idp = match one_origin {
-            true => site(
-                idp,
-                trust.as_ref(),
-                &[&options.idp_headers, &options.vault_headers],
-            )?,
-            false => site(idp, trust.as_ref(), &[&options.idp_headers])?,
         };
         let through = |site: Site| Site {
             proxy: options.proxy.clone(),
             ..site
         };
+        let mut origins = vec![&options.target];
+        let mut services = Vec::new();
+        for service in &options.services {
+            check_headers(&service.headers)?;
+            let at = |known: &&Endpoint| known.is_same_origin(&service.endpoint);
+            let origin = origins.iter().position(at).unwrap_or(origins.len());
+            if origin == origins.len() {
+                origins.push(&service.endpoint);
+            }
+            // What is secret at the target's origin is none of another's.
+            let headers: &[&Headers] = match origin {
+                0 => &[&service.headers, &options.headers],
+                _ => &[&service.headers],
+            };
+            let site = site(&service.endpoint, trust.as_ref(), headers)?;
+            services.push((service.name.clone(), through(site), origin));
+        }
         Ok(Client(Arc::new(Shared {
-            vault: through(vault),
-            idp: through(idp),
-            one_origin,
+            target: through(site(&options.target, trust.as_ref(), &[&options.headers])?),
+            services,
+            origins: origins.len(),
             timeout: options.timeout,
             connect_timeout: options.connect_timeout,
             caps: Caps::new(options.max_body),
@@ -75,14 +82,24 @@ impl Client {
         Connections::new(self.clone())
     }
 
-    /// Where a service is.
-    pub fn endpoint(&self, service: Service) -> &Endpoint {
+    /// Where the target is.
+    pub fn target(&self) -> &Endpoint {
+        &self.0.target.endpoint
+    }
+
+    /// Where a service is: at the target, unless it was named.
+    pub fn endpoint(&self, service: &Service) -> &Endpoint {
         &self.site(service).0.endpoint
     }
 
-    /// Whether vault and identity provider are one origin.
-    pub fn is_same_origin(&self) -> bool {
-        self.0.one_origin
+    /// Whether a service was named.
+    pub fn names(&self, service: &Service) -> bool {
+        self.0.services.iter().any(|(name, ..)| name == service)
+    }
+
+    /// The services that were named.
+    pub fn services(&self) -> impl Iterator<Item = &Service> {
+        self.0.services.iter().map(|(name, ..)| name)
     }
 
     /// How long one exchange may take, unless the caller says otherwise.
@@ -92,8 +109,9 @@ impl Client {
 
     /// The configured headers, for whoever must keep them secret.
     pub fn configured_headers(&self) -> impl Iterator<Item = (&str, &str)> {
-        let both = self.0.vault.extra.iter().chain(&self.0.idp.extra);
-        both.map(|(name, value)| (name.as_str(), value.as_str()))
+        let named = self.0.services.iter().flat_map(|(_, site, _)| &site.extra);
+        let all = self.0.target.extra.iter().chain(named);
+        all.map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
     /// The cap on the rate of requests.
@@ -120,11 +138,14 @@ impl Client {
     }
 
     /// A service's site, and the number of its origin.
-    pub(super) fn site(&self, service: Service) -> (&Site, usize) {
-        match service {
-            Service::Vault => (&self.0.vault, 0),
-            Service::Idp => (&self.0.idp, usize::from(!self.0.one_origin)),
-        }
+    pub(super) fn site(&self, service: &Service) -> (&Site, usize) {
+        let named = self.0.services.iter().find(|(name, ..)| name == service);
+        named.map_or((&self.0.target, 0), |(_, site, origin)| (site, *origin))
+    }
+
+    /// How many origins the services are at.
+    pub(super) fn origins(&self) -> usize {
+        self.0.origins
     }
 }
 
@@ -166,16 +187,22 @@ fn check_headers(headers: &Headers) -> Result<(), ClientError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::ServiceOptions;
 
     fn pair(name: &str, value: &str) -> (String, String) {
         (name.to_owned(), value.to_owned())
     }
 
+    const IDP: Service = Service::new("idp");
+
     fn options(idp: &str) -> ClientOptions {
         ClientOptions {
-            idp: Some(Endpoint::parse(idp).unwrap()),
-            vault_headers: vec![pair("X-Vault", "v"), pair("X-Both", "v")],
-            idp_headers: vec![pair("x-both", "i")],
+            services: vec![ServiceOptions {
+                name: IDP,
+                endpoint: Endpoint::parse(idp).unwrap(),
+                headers: vec![pair("x-both", "i")],
+            }],
+            headers: vec![pair("X-Vault", "v"), pair("X-Both", "v")],
             ..ClientOptions::new(Endpoint::parse("http://vault/a").unwrap())
         }
     }
@@ -183,20 +210,21 @@ mod tests {
     #[test]
     fn secrets_stay_with_their_origin() {
         let apart = Client::new(options("http://idp")).unwrap();
-        assert_eq!(apart.site(Service::Idp).0.extra, [pair("x-both", "i")]);
-        assert!(!apart.is_same_origin());
+        assert_eq!(apart.site(&IDP).0.extra, [pair("x-both", "i")]);
+        assert_eq!((apart.site(&IDP).1, apart.origins()), (1, 2));
         let one = Client::new(options("http://vault/b")).unwrap();
         assert_eq!(
-            one.site(Service::Idp).0.extra,
+            one.site(&IDP).0.extra,
             [pair("x-both", "i"), pair("X-Vault", "v")]
         );
-        assert_eq!(one.site(Service::Idp).1, one.site(Service::Vault).1);
+        assert_eq!((one.site(&IDP).1, one.origins()), (0, 1));
+        assert_eq!(one.endpoint(&Service::new("vault")), one.target());
     }
 
     #[test]
     fn headers_that_cannot_be_sent_are_refused_without_their_value() {
         let bad = ClientOptions {
-            vault_headers: vec![pair("X-Key", "secret\nx: y")],
+            headers: vec![pair("X-Key", "secret\nx: y")],
             ..options("http://idp")
         };
         assert!(!format!("{bad:?}").contains("secret"));

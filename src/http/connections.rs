@@ -42,7 +42,7 @@ impl Connections {
     pub async fn send(&mut self, request: &Request, timeout: Duration) -> Sent {
         self.waited += self.client.pace().turn().await;
         let clock = Clock::start(timeout);
-        let trip = self.trip(request.service);
+        let trip = self.trip(&request.service);
         let message = match trip.message(request) {
             Ok(message) => message,
             Err(failure) => return clock.stop(Err(failure), false),
@@ -55,7 +55,7 @@ impl Connections {
 
     /// Sends exact bytes on a connection of their own and reads one answer. Configured headers are not added, and the
     /// connection is not used again.
-    pub async fn send_raw(&mut self, bytes: &[u8], service: Service, timeout: Duration) -> Sent {
+    pub async fn send_raw(&mut self, bytes: &[u8], service: &Service, timeout: Duration) -> Sent {
         self.waited += self.client.pace().turn().await;
         let trip = Attempt {
             slots: Slots::default(),
@@ -70,7 +70,7 @@ impl Connections {
     /// No connection can be made.
     pub async fn prime(&mut self, request: &Request) -> Result<Primed, Failure> {
         self.waited += self.client.pace().turn().await;
-        let trip = self.trip(request.service);
+        let trip = self.trip(&request.service);
         let message = trip.message(request)?;
         let idle = trip.idle().await?;
         let reused = idle.is_some();
@@ -93,7 +93,7 @@ impl Connections {
 
     /// Closes the idle connections.
     pub fn forget(&mut self) {
-        *self.slots.lock().unwrap_or_else(PoisonError::into_inner) = [None, None];
+        *self.slots.lock().unwrap_or_else(PoisonError::into_inner) = Vec::new();
     }
 
     /// Whether connections are kept even after a refusal of a request that had a body, as a case may want to see what
@@ -109,7 +109,7 @@ impl Connections {
         self.once = once;
     }
 
-    fn trip(&self, service: Service) -> Attempt {
+    fn trip(&self, service: &Service) -> Attempt {
         let Connections {
             client,
             slots,
@@ -122,7 +122,7 @@ impl Connections {
             slots: slots.clone(),
             keep_after_error: *keep_after_error,
             once: *once,
-            service,
+            service: service.clone(),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! One request and what came back, as plain data that can be stored and judged again.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::sync::Arc;
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
@@ -12,14 +13,27 @@ use crate::catalogue::OperationName;
 /// Header fields in the order in which they travelled; names as sent by us, in lower case as received.
 pub type Headers = Vec<(String, String)>;
 
-/// Which of the two services a request goes to. They may be one origin.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Service {
-    /// The vault server: `--target`.
-    Vault,
-    /// The identity provider: `--idp`, or the target.
-    Idp,
+/// The name of one of the services that a protocol asks, as the protocol calls it: `vault`, `idp`. Several may be one origin.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub struct Service(Cow<'static, str>);
+
+impl Service {
+    /// A name that is known when the program is built.
+    pub const fn new(name: &'static str) -> Service {
+        Service(Cow::Borrowed(name))
+    }
+
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Service {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
 }
 
 /// A body, byte for byte. Serialised as text where it is UTF-8, else as `base64:` and the standard base64.

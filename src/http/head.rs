@@ -171,7 +171,7 @@ mod tests {
 
     fn request(method: &str, path: &str, body: Option<&str>) -> Request {
         Request {
-            service: Service::Vault,
+            service: Service::new("vault"),
             method: method.to_owned(),
             path: path.to_owned(),
             headers: vec![("Authorization".to_owned(), "Bearer t".to_owned())],

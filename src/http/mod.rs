@@ -33,7 +33,7 @@ pub use endpoint::{Endpoint, EndpointError};
 pub use exchange::{
     Answer, Body, Exchange, Failure, FailureKind, Headers, Jwt, Outcome, Request, Role, Service,
 };
-pub use options::{ClientError, ClientOptions, DEFAULT_MAX_BODY, TlsOptions};
+pub use options::{ClientError, ClientOptions, DEFAULT_MAX_BODY, ServiceOptions, TlsOptions};
 pub use proxy::{Proxy, ProxyError};
 pub use rate_limit::RateLimit;
 pub use throttling::{Throttling, Waiting};

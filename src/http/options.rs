@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use super::{Endpoint, Headers, Proxy};
+use super::{Endpoint, Headers, Proxy, Service};
 
 /// The body size beyond which an answer is given up, unless told otherwise.
 pub const DEFAULT_MAX_BODY: usize = 4 << 20;
@@ -14,40 +14,74 @@ pub const DEFAULT_MAX_BODY: usize = 4 << 20;
 /// Everything a [`Client`](super::Client) must know. Its debug form shows no header's value.
 #[derive(Clone)]
 pub struct ClientOptions {
-    /// The vault server.
-    pub vault: Endpoint,
-    /// The identity provider, if it is not the vault server.
-    pub idp: Option<Endpoint>,
+    /// The target: whatever service is not named in `services` is there.
+    pub target: Endpoint,
+    /// Services that are elsewhere, or want headers of their own.
+    pub services: Vec<ServiceOptions>,
     /// How long one exchange may take, connecting included, where the caller gives no limit.
     pub timeout: Duration,
     /// How long connecting may take, the TLS handshake included.
     pub connect_timeout: Duration,
-    /// What to reach both through.
+    /// What to reach all of them through.
     pub proxy: Option<Proxy>,
     /// Whom to trust and who to be.
     pub tls: TlsOptions,
-    /// Secrets for the vault: sent with every request to its origin, recorded nowhere.
-    pub vault_headers: Headers,
-    /// Secrets for the identity provider: sent with every request to it, recorded nowhere.
-    pub idp_headers: Headers,
+    /// Secrets for the target: sent with every request to its origin, recorded nowhere.
+    pub headers: Headers,
     /// Answers with more body bytes than this are given up.
     pub max_body: usize,
     /// At most so many requests a second, over all lanes.
     pub rps: Option<f64>,
 }
 
+/// Where a service is that is not simply at the target.
+#[derive(Clone)]
+pub struct ServiceOptions {
+    /// Its name.
+    pub name: Service,
+    /// Its address.
+    pub endpoint: Endpoint,
+    /// Secrets for it: sent with every request to it, recorded nowhere.
+    pub headers: Headers,
+}
+
+impl ServiceOptions {
+    /// A service without headers of its own.
+    pub fn new(name: Service, endpoint: Endpoint) -> ServiceOptions {
+        ServiceOptions {
+            name,
+            endpoint,
+            headers: Headers::new(),
+        }
+    }
+}
+
+impl fmt::Debug for ServiceOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServiceOptions")
+            .field("name", &self.name)
+            .field("endpoint", &self.endpoint)
+            .field("headers", &names(&self.headers))
+            .finish()
+    }
+}
+
+/// The names of headers, without their values.
+fn names(headers: &Headers) -> Vec<String> {
+    headers.iter().map(|(name, _)| name.clone()).collect()
+}
+
 impl ClientOptions {
-    /// The options for one service with nothing special.
-    pub fn new(vault: Endpoint) -> ClientOptions {
+    /// The options for one target with nothing special.
+    pub fn new(target: Endpoint) -> ClientOptions {
         ClientOptions {
-            vault,
-            idp: None,
+            target,
+            services: Vec::new(),
             proxy: None,
             timeout: Duration::from_secs(5),
             connect_timeout: Duration::from_secs(5),
             tls: TlsOptions::default(),
-            vault_headers: Headers::new(),
-            idp_headers: Headers::new(),
+            headers: Headers::new(),
             max_body: DEFAULT_MAX_BODY,
             rps: None,
         }
@@ -56,16 +90,14 @@ impl ClientOptions {
 
 impl fmt::Debug for ClientOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names = |headers: &Headers| headers.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
         f.debug_struct("ClientOptions")
-            .field("vault", &self.vault)
-            .field("idp", &self.idp)
+            .field("target", &self.target)
+            .field("services", &self.services)
             .field("proxy", &self.proxy)
             .field("timeout", &self.timeout)
             .field("connect_timeout", &self.connect_timeout)
             .field("tls", &self.tls)
-            .field("vault_headers", &names(&self.vault_headers))
-            .field("idp_headers", &names(&self.idp_headers))
+            .field("headers", &names(&self.headers))
             .field("max_body", &self.max_body)
             .field("rps", &self.rps)
             .finish()

@@ -18,6 +18,8 @@ use crate::record::Stopped;
 use crate::record::transcript::Transcript;
 use crate::session::{Conversation, Message, RunContext};
 
+/// The one service.
+const REGISTRY: Service = Service::new("registry");
 /// The route of publications.
 const ROUTE: &str = "/v0/keypackage";
 /// So many bytes of payload are made up unless told.
@@ -264,7 +266,7 @@ impl Driver<'_> {
 
 fn request(method: &str, path: String) -> Request {
     Request {
-        service: Service::Vault,
+        service: REGISTRY,
         method: method.to_owned(),
         path,
         headers: Vec::new(),

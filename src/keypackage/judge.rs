@@ -588,7 +588,7 @@ mod tests {
             repo: None,
             spoiled: None,
             request: Request {
-                service: Service::Vault,
+                service: Service::new("registry"),
                 method: method.to_owned(),
                 path,
                 headers: Vec::new(),

@@ -9,7 +9,7 @@ use crate::case::file::{ReadCase, read_cases};
 use crate::case::{Heads, Problem, Rules, Source, embedded, hash};
 use crate::catalogue::{Catalogue, OperationInfo};
 use crate::judge::Context;
-use crate::protocol::{Cases, Protocol, Suite, Task};
+use crate::protocol::{Cases, Protocol, ServiceInfo, Suite, Task};
 use crate::record::CaseRecord;
 use crate::record::transcript::Transcript;
 use crate::session::{LiveSecrets, RunContext};
@@ -19,6 +19,11 @@ include!(concat!(env!("OUT_DIR"), "/embedded_keypackage_cases.rs"));
 /// The registry of signed key packages.
 pub static KEYPACKAGE: Protocol = Protocol {
     name: "keypackage",
+    services: &[ServiceInfo {
+        name: "registry",
+        about: "the registry",
+    }],
+    apart: None,
     rules,
     sources,
     load,

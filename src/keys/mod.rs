@@ -8,6 +8,7 @@
 
 pub mod encoding;
 mod identity;
+mod named;
 pub mod primitives;
 mod seed;
 mod signature;
@@ -15,6 +16,7 @@ mod weak;
 
 pub use encoding::EncodingError;
 pub use identity::Identity;
+pub use named::NamedKey;
 pub use seed::{Seed, SeedError};
 pub use signature::{SignatureForm, s_plus_l, sign_nonce, verify_ed25519};
 pub use weak::{

@@ -37,6 +37,11 @@ impl Seed {
         Seed { bytes, extracted }
     }
 
+    /// The 32 bytes.
+    pub(crate) fn bytes(&self) -> [u8; 32] {
+        self.bytes
+    }
+
     /// A seed from the operating system's randomness.
     pub fn random() -> Seed {
         Seed::from_bytes(rand::random())

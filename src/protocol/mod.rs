@@ -12,9 +12,9 @@ use std::time::Duration;
 
 use crate::case::{Heads, Problem, Rules, Source};
 use crate::catalogue::Catalogue;
-use crate::http::{Client, ClientOptions};
+use crate::http::{Client, ClientOptions, Service};
 use crate::judge::Context;
-use crate::keys::Seed;
+use crate::keys::{NamedKey, Seed};
 use crate::record::diagnosis::{Dictionary, Fingerprint, Fingerprints, diagnose};
 use crate::record::transcript::Transcript;
 use crate::record::{CaseRecord, CheckRecord, ProtocolInfo, Record, summarize};
@@ -56,10 +56,40 @@ pub struct Reach {
     pub has_proxy: bool,
 }
 
+/// Asks one address which of the protocol's services it is. The error is a sentence for whoever named the address.
+pub type WhichService = for<'a> fn(&'a Client, &'a [NamedKey]) -> Task<'a, Result<Service, String>>;
+
+/// The variables with which a server is started that is to be a service, and to know these keys.
+pub type Environment = fn(service: &str, keys: &[NamedKey]) -> Vec<(String, String)>;
+
+/// A service that a protocol asks.
+#[derive(Debug, Clone, Copy)]
+pub struct ServiceInfo {
+    /// Its name: `--service NAME=URL`.
+    pub name: &'static str,
+    /// What it is, for people.
+    pub about: &'static str,
+}
+
+/// What the engine needs where each service is a server of its own: the same program, started in another way.
+#[derive(Clone, Copy)]
+pub struct Apart {
+    /// Tells which service a single address is.
+    pub which: WhichService,
+    /// The variables with which a server is started that is to be this service, and to know these keys.
+    pub environment: Environment,
+    /// The keys that servers are told of, unless others are named.
+    pub keys: fn() -> Vec<NamedKey>,
+}
+
 /// One protocol, as the engine knows it.
 pub struct Protocol {
     /// What it is called on the command line and in records: `avp`.
     pub name: &'static str,
+    /// The services that it asks; the first is the target.
+    pub services: &'static [ServiceInfo],
+    /// Where each service is a server of its own. None where a service is at the target unless it is named.
+    pub apart: Option<Apart>,
     /// What it demands, and the words it has.
     pub rules: fn() -> Rules,
     /// The case files that are built in.
@@ -144,6 +174,16 @@ impl Protocol {
             true => diagnose(record, &self.dictionary()),
             false => Vec::new(),
         });
+    }
+
+    /// The keys that servers are told of, unless others are named.
+    pub fn known_keys(&self) -> Vec<NamedKey> {
+        self.apart.map(|apart| (apart.keys)()).unwrap_or_default()
+    }
+
+    /// The names of its services, that of the target first.
+    pub fn service_names(&self) -> impl Iterator<Item = &'static str> {
+        self.services.iter().map(|service| service.name)
     }
 
     /// The fault of a name.

@@ -38,11 +38,16 @@ pub fn merge(records: Vec<Record>, tally: impl FnOnce(&mut Record)) -> Result<Re
 /// What the parts of one run have in common.
 fn agree(whole: &Record, part: &Record, number: usize) -> Result<(), String> {
     let idp = |record: &Record| record.idp.clone().unwrap_or_else(|| record.target.clone());
+    let services = |record: &Record| {
+        let each = record.services.iter().map(|(name, url)| format!("{name} {url}"));
+        each.collect::<Vec<_>>().join(", ")
+    };
     let command = |record: &Record| record.exec.clone().unwrap_or_default();
     for (what, one, other) in [
         ("suite", &whole.suite.hash, &part.suite.hash),
         ("target", &whole.target, &part.target),
         ("identity provider", &idp(whole), &idp(part)),
+        ("address of a service", &services(whole), &services(part)),
         ("command", &command(whole), &command(part)),
         ("seed", &whole.seed, &part.seed),
         (

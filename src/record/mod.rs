@@ -20,6 +20,8 @@ pub use diff::{Change, Diff, diff};
 pub use load::{LoadError, load};
 pub use merge::merge;
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -52,6 +54,9 @@ pub struct Record {
     /// The URL of the identity provider, where it is not the target.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub idp: Option<String>,
+    /// The URLs of the services by their names, where each is a server of its own.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub services: BTreeMap<String, String>,
     /// The command that started the target, where the run owned its process; `{port}` in it and in the URL stands for the
     /// port that it was given.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -201,8 +201,12 @@ pub(super) fn again(record: &Record, case: &str) -> String {
     if let Some(exec) = &record.exec {
         command.push(format!("--exec {}", quoted(&hide_passwords(exec))));
     }
-    if record.target != "embedded" && !is_told_by_command(record) {
+    if record.target != "embedded" && record.services.is_empty() && !is_told_by_command(record) {
         command.push(format!("--target {}", quoted(&record.target)));
+    }
+    if !is_told_by_command(record) {
+        let named = record.services.iter();
+        command.extend(named.map(|(name, url)| format!("--service {}", quoted(&format!("{name}={url}")))));
     }
     if let Some(idp) = &record.idp {
         command.push(format!("--idp {}", quoted(idp)));

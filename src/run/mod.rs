@@ -8,7 +8,7 @@ mod repeat;
 mod supervisor;
 mod suspects;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -86,6 +86,8 @@ pub struct RunInfo {
     pub target: String,
     /// The identity provider's, if it is another.
     pub idp: Option<String>,
+    /// The addresses of other services, by their names.
+    pub services: BTreeMap<String, String>,
     /// The command that started the target, if the run did.
     pub exec: Option<String>,
     /// Whether warnings count.
@@ -701,6 +703,7 @@ fn record(
         },
         target: heading.target,
         idp: heading.idp,
+        services: heading.services,
         exec: heading.exec,
         spec: context.spec,
         seed: context.seed.to_string(),

@@ -19,10 +19,10 @@ const LAST_BREATH: Duration = Duration::from_millis(150);
 const LAST_LINES: usize = 3;
 const LAST_WORDS: usize = 300;
 
-/// The process of the target.
+/// The processes of the target: one, or one for each of its services.
 #[derive(Debug)]
 pub struct Supervisor {
-    process: Process,
+    processes: Vec<Process>,
     ready: Duration,
     deaths: usize,
     alarms: usize,
@@ -30,10 +30,10 @@ pub struct Supervisor {
 }
 
 impl Supervisor {
-    /// Keeps a process that is ready; a new one is to be ready within the time.
-    pub fn new(process: Process, ready: Duration) -> Supervisor {
+    /// Keeps processes that are ready; a new one is to be ready within the time.
+    pub fn new(processes: Vec<Process>, ready: Duration) -> Supervisor {
         Supervisor {
-            process,
+            processes,
             ready,
             deaths: 0,
             alarms: 0,
@@ -48,12 +48,12 @@ impl Supervisor {
 
     /// Leaves the server little time to end.
     pub fn hurry(&mut self) {
-        self.process.hurry();
+        self.processes.iter_mut().for_each(Process::hurry);
     }
 
     /// The end of what the server wrote.
     pub fn output(&self) -> String {
-        self.process.output_tail()
+        self.processes.iter().map(Process::output_tail).collect()
     }
 
     /// How the server ended, if it did: "exited with status 1".
@@ -61,30 +61,37 @@ impl Supervisor {
         // A server that closes connections as a habit is not waited for each time.
         let looks = if self.alarms < MOST_ALARMS { 10 } else { 0 };
         for _ in 0..looks {
-            if self.process.died().is_some() {
+            if self.gone().is_some() {
                 break;
             }
             sleep(LAST_BREATH / 10).await;
         }
-        let death = self.process.died();
+        let death = self.gone();
         self.alarms += usize::from(death.is_none());
         death
     }
 
     /// How the server ended, if it has been seen to. Nothing is waited for.
     pub(super) fn gone(&self) -> Option<String> {
-        self.process.died()
+        self.processes.iter().find_map(Process::died)
     }
 
-    /// Ends the server. A sentence where somebody still answers in its place.
+    /// Ends the servers. A sentence where somebody still answers in its place.
     pub async fn end(mut self, client: &Client) -> Option<String> {
-        let left = self.process.leave_nobody(client).await;
-        left.err().map(|error| error.to_string())
+        let mut still = Vec::new();
+        for process in &mut self.processes {
+            let left = process.leave_nobody(client).await;
+            still.extend(left.err().map(|error| error.to_string()));
+        }
+        (!still.is_empty()).then(|| still.join("; "))
     }
 
     /// A sentence for reports: how the server ended, and its last words.
     pub(super) async fn exit_report(&self, how: &str) -> String {
-        let words = self.process.final_output().await;
+        let words = match self.processes.iter().find(|process| process.died().is_some()) {
+            Some(process) => process.final_output().await,
+            None => self.output(),
+        };
         let lines: Vec<&str> = words.trim_end().lines().collect();
         let last = lines[lines.len().saturating_sub(LAST_LINES)..].join(" ");
         match hide_passwords(&last).as_str() {
@@ -112,9 +119,16 @@ impl Supervisor {
     }
 
     async fn start(&mut self, client: &Client) -> Result<(), ProcessError> {
-        self.process.leave_nobody(client).await?;
-        self.process.restart()?;
-        self.process.wait_ready(client, self.ready).await
+        let dead = self
+            .processes
+            .iter_mut()
+            .filter(|process| process.died().is_some());
+        for process in dead {
+            process.leave_nobody(client).await?;
+            process.restart()?;
+            process.wait_ready(client, self.ready).await?;
+        }
+        Ok(())
     }
 
     /// Adds a sentence to the last note.

@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 
 use crate::case::selection;
 use crate::catalogue::{Catalogue, Level};
-use crate::http::{Client, ClientError, ClientOptions, Endpoint, Timeouts};
+use crate::http::{Client, ClientError, ClientOptions, Endpoint, ServiceOptions, Timeouts};
 use crate::judge::Transport;
 use crate::keys::Seed;
 use crate::protocol::Suite;
@@ -313,6 +313,7 @@ impl Selftest {
             foreign: Some(self.foreign.clone()),
             patience: Timeouts::new(timeout),
             seed: Seed::from_bytes(SEED),
+            keys: self.suite.protocol.known_keys(),
             generation: 0,
             spec: self.suite.rules.catalogue.newest(),
             slow: false,
@@ -406,9 +407,14 @@ fn parties(behaviours: &[Behaviour], alone: bool) -> Vec<Vec<usize>> {
 }
 
 fn client(server: &dyn Reference, timeout: Duration) -> Result<Client, SelftestError> {
-    let url = server.url();
-    let endpoint = Endpoint::parse(&url).map_err(|error| SelftestError::Address(error.to_string()))?;
+    let place = |url: &str| Endpoint::parse(url).map_err(|error| SelftestError::Address(error.to_string()));
+    let endpoint = place(&server.url())?;
+    let mut services = Vec::new();
+    for (name, url) in server.services() {
+        services.push(ServiceOptions::new(name, place(&url)?));
+    }
     Ok(Client::new(ClientOptions {
+        services,
         timeout,
         connect_timeout: timeout.max(Duration::from_secs(5)),
         ..ClientOptions::new(endpoint)

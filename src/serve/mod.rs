@@ -9,6 +9,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use crate::catalogue::Level;
+use crate::http::Service;
 pub use listen::{Asked, Handler, Listener, Reply};
 pub use tls::{Tls, TlsError};
 
@@ -118,6 +119,11 @@ pub struct StartError(pub Box<dyn Error + Send + Sync>);
 pub trait Reference: Send + Sync {
     /// Where it is: `http://127.0.0.1:4711`.
     fn url(&self) -> String;
+
+    /// Where each service is, where each is a server of its own; the first is at `url`.
+    fn services(&self) -> Vec<(Service, String)> {
+        Vec::new()
+    }
 
     /// How often a deviation took effect.
     fn fired(&self, name: &str) -> u64;

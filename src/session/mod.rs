@@ -7,7 +7,7 @@ mod throttle;
 
 use crate::catalogue::{OperationName, Version};
 use crate::http::{Client, Exchange, Timeouts};
-use crate::keys::Seed;
+use crate::keys::{NamedKey, Seed};
 
 pub use conversation::{Conversation, Message};
 pub use redact::{LiveSecrets, Secrets, hide_across};
@@ -27,6 +27,8 @@ pub struct RunContext {
     pub patience: Timeouts,
     /// The seed of all keys, ids and ivs.
     pub seed: Seed,
+    /// The keys that the target was told of beforehand.
+    pub keys: Vec<NamedKey>,
     /// Which use of the seed it is.
     pub generation: u32,
     /// The protocol version that the target speaks: it is sent nothing newer, and judged by that.

@@ -393,7 +393,7 @@ mod tests {
                 repo: None,
                 spoiled: None,
                 request: crate::http::Request {
-                    service: crate::http::Service::Vault,
+                    service: crate::http::Service::new("vault"),
                     method: "GET".to_owned(),
                     path: "/".to_owned(),
                     headers: Vec::new(),

@@ -169,6 +169,27 @@ fn what_makes_no_sense_is_refused_before_anything_is_sent() {
         (&["--timeout", "0"], "seconds, above 0"),
         (&["--jobs", "0"], "invalid value '0'"),
         (&["--idp", "ftp://x"], "--idp: \"ftp://x\" is not an address"),
+        (&["--service", "idp"], "a service is written as NAME=URL"),
+        (
+            &["--service", "ipd=http://x"],
+            "AVP has no service \"ipd\", only vault, idp",
+        ),
+        (
+            &["--service", "vault=http://x", "--target", "http://y"],
+            "the service vault is named twice",
+        ),
+        (
+            &["--service", "idp=http://x", "--idp", "http://y"],
+            "the service idp is named twice",
+        ),
+        (
+            &["--protocol", "keypackage", "--idp", "http://y"],
+            "KPR has no service \"idp\", only registry",
+        ),
+        (
+            &["--sign-with", "a=beef"],
+            "--sign-with: the private key is 64 hexadecimal digits (it is not shown here)",
+        ),
         (
             &["--report", "json=-", "--report", "text=/dev/stdout"],
             "cannot write report standard output: a json report goes there as well",

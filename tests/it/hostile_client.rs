@@ -246,7 +246,7 @@ fn lane(url: &str, limit: Duration) -> Connections {
 fn request() -> Request {
     let field = |name: &str, value: &str| (name.to_owned(), value.to_owned());
     Request {
-        service: Service::Vault,
+        service: Service::new("vault"),
         method: "POST".to_owned(),
         path: "/v1/repos".to_owned(),
         headers: vec![

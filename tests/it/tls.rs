@@ -74,7 +74,7 @@ async fn ask(endpoint: Endpoint, tls: TlsOptions) -> String {
     .unwrap()
     .lane();
     let request = Request {
-        service: Service::Vault,
+        service: Service::new("vault"),
         method: "GET".to_owned(),
         path: "/".to_owned(),
         headers: Vec::new(),

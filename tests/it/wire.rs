@@ -4,7 +4,10 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
-use avp_conform::http::{Client, ClientOptions, Connections, Endpoint, Outcome, Request, Sent, Service};
+use avp_conform::avp::{IDP, VAULT};
+use avp_conform::http::{
+    Client, ClientOptions, Connections, Endpoint, Outcome, Request, Sent, ServiceOptions,
+};
 
 use crate::support::http::{Message, answer, listen};
 
@@ -36,7 +39,7 @@ fn lane(endpoint: Endpoint) -> Connections {
 
 fn request(method: &str, body: Option<&str>) -> Request {
     Request {
-        service: Service::Vault,
+        service: VAULT,
         method: method.to_owned(),
         path: "/x".to_owned(),
         headers: vec![("content-type".to_owned(), "application/json".to_owned())],
@@ -224,7 +227,7 @@ async fn requests_and_raw_bytes_arrive_as_written() {
         "{text}"
     );
     let raw = "GET  /two HTTP/1.1\r\nhost:x\r\n folded\r\n\r\n";
-    let sent = lane.send_raw(raw.as_bytes(), Service::Vault, LIMIT).await;
+    let sent = lane.send_raw(raw.as_bytes(), &VAULT, LIMIT).await;
     assert_eq!((told(&sent), sent.reused), (format!("200 {raw}"), false));
     assert!(
         lane.send(&odd, LIMIT).await.reused,
@@ -237,20 +240,22 @@ async fn an_answer_to_head_has_no_body() {
     let mut lane = lane(answering(&["HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n"]));
     assert_eq!(told(&lane.send(&request("HEAD", None), LIMIT).await), "200 ");
     let raw = b"HEAD / HTTP/1.1\r\n\r\n";
-    assert_eq!(told(&lane.send_raw(raw, Service::Vault, LIMIT).await), "200 ");
+    assert_eq!(told(&lane.send_raw(raw, &VAULT, LIMIT).await), "200 ");
 }
 
 #[tokio::test]
 async fn configured_headers_reach_their_own_origin_only() {
     let secret = |value: &str| vec![("X-Secret".to_owned(), value.to_owned())];
     let options = ClientOptions {
-        idp: Some(echo()),
-        vault_headers: secret("vault"),
-        idp_headers: secret("idp"),
+        services: vec![ServiceOptions {
+            headers: secret("idp"),
+            ..ServiceOptions::new(IDP, echo())
+        }],
+        headers: secret("vault"),
         ..ClientOptions::new(echo())
     };
     let mut lane = Client::new(options).unwrap().lane();
-    for (service, own, other) in [(Service::Vault, "vault", "idp"), (Service::Idp, "idp", "vault")] {
+    for (service, own, other) in [(VAULT, "vault", "idp"), (IDP, "idp", "vault")] {
         let text = told(
             &lane
                 .send(

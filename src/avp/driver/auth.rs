@@ -9,11 +9,11 @@ use super::draft::{Draft, Mask};
 use super::lifetime::Lifetime;
 use super::world::{Token, World};
 use super::{CaseResult, Driver, ExchangeMeta, blocked, not_applicable};
-use crate::avp::Operation;
 use crate::avp::cases::NonceSource;
 use crate::avp::cases::model::{Challenge, KeyForm, Redeem};
 use crate::avp::outcome::AnswerClass;
-use crate::http::{Role, Service};
+use crate::avp::{IDP, Operation};
+use crate::http::Role;
 use crate::keys;
 use crate::keys::SignatureForm;
 
@@ -104,7 +104,7 @@ impl Driver<'_> {
         let expires_at = body.get("expiresAt").and_then(Value::as_i64).unwrap_or(i64::MAX);
         let last = self.transcript.exchanges.last();
         let date = last.and_then(|exchange| exchange.outcome.answer()?.date_ms());
-        let is_local = self.target.client.endpoint(Service::Idp).is_loopback();
+        let is_local = self.target.client.endpoint(&IDP).is_loopback();
         self.secrets.token(name, text);
         self.world.actor(name).token = Some(Token {
             text: text.to_owned(),

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::world::World;
-use crate::avp::Operation;
 use crate::avp::cases::TokenForm;
-use crate::http::{Body, Headers, Request, Service};
+use crate::avp::{IDP, Operation, VAULT};
+use crate::http::{Body, Headers, Request};
 
 /// A request in the making.
 #[derive(Debug, Clone)]
@@ -105,7 +105,7 @@ impl Draft {
         }
         let auth = self.operation.is_some_and(Operation::is_auth);
         Request {
-            service: if auth { Service::Idp } else { Service::Vault },
+            service: if auth { IDP } else { VAULT },
             method: self.method.clone(),
             path: self.path.clone(),
             headers,

@@ -11,8 +11,8 @@ use sha2::Sha256;
 
 use super::draft::{Draft, Mask};
 use super::{CaseResult, Driver, ExchangeMeta, not_applicable};
-use crate::avp::Operation;
 use crate::avp::cases::Forgery;
+use crate::avp::{IDP, Operation, VAULT};
 use crate::http::{Endpoint, Role, Service};
 
 /// Where a file named by `kid` is looked for that is empty on every system that has it.
@@ -57,7 +57,7 @@ impl Driver<'_> {
     /// The public key that the issuer publishes for a token, as a JWK.
     async fn issuer_key(&mut self, parts: &Parts<'_>, who: &str) -> CaseResult<Value> {
         let discovery = Operation::Discovery.path("", "");
-        let url = self.document(discovery, Service::Vault, who).await?;
+        let url = self.document(discovery, VAULT, who).await?;
         let url = url
             .as_ref()
             .and_then(|document| document.get("issuerJwksUrl")?.as_str());
@@ -109,8 +109,8 @@ impl Driver<'_> {
     /// The service and the path of an address, where it is at one of the target's own services.
     fn own_path(&self, url: &str) -> Option<(Service, String)> {
         let place = Endpoint::parse(url).ok()?;
-        [Service::Vault, Service::Idp].into_iter().find_map(|service| {
-            let endpoint = self.target.client.endpoint(service);
+        [VAULT, IDP].into_iter().find_map(|service| {
+            let endpoint = self.target.client.endpoint(&service);
             let path = place.base().strip_prefix(endpoint.base())?;
             endpoint
                 .is_same_origin(&place)

@@ -105,8 +105,9 @@ impl Hitches {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::avp::VAULT;
     use crate::avp::judge::parsed::ParsedExchange;
-    use crate::record::{Answer, Exchange, Failure, FailureKind, Outcome, Request, Service};
+    use crate::record::{Answer, Exchange, Failure, FailureKind, Outcome, Request};
 
     fn exchange(outcome: Outcome) -> Exchange {
         Exchange {
@@ -118,7 +119,7 @@ mod tests {
             repo: None,
             spoiled: None,
             request: Request {
-                service: Service::Vault,
+                service: VAULT,
                 method: "POST".to_owned(),
                 path: "/".to_owned(),
                 headers: Vec::new(),

@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use super::shell::{Words, name};
 use super::{Plan, tainted};
 use crate::avp::cases::TokenForm;
-use crate::avp::{Operation, actors};
-use crate::http::{Exchange, FailureKind, Headers, Outcome, Role, Service};
+use crate::avp::{IDP, Operation, actors};
+use crate::http::{Exchange, FailureKind, Headers, Outcome, Role};
 use crate::keys::SignatureForm;
 use crate::protocol::Reach;
 use crate::record::transcript::{SIGNATURE_MARK, TOKEN_MARK};
@@ -291,10 +291,7 @@ impl Script<'_> {
     /// The commands of one request; none where a script cannot make it.
     fn request(&mut self, exchange: &Exchange) -> Option<String> {
         let request = &exchange.request;
-        let base = match request.service {
-            Service::Vault => "$TARGET",
-            Service::Idp => "$IDP",
-        };
+        let base = if request.service == IDP { "$IDP" } else { "$TARGET" };
         let mut out = String::new();
         let mut words = self.words.clone();
         if let Some(text) = request.body.as_ref().and_then(|body| body.as_text())

@@ -5,9 +5,11 @@ use crate::http::{Client, FailureKind, Request, Service};
 
 /// A target that cannot be reached is told before any case runs.
 pub(super) async fn reach(client: &Client, probe: &str) -> Result<(), Error> {
-    for service in [Service::Vault, Service::Idp] {
+    // What is not named is at the target.
+    let services = std::iter::once(Service::new("target")).chain(client.services().cloned());
+    for service in services {
         let request = Request {
-            service,
+            service: service.clone(),
             method: "GET".to_owned(),
             path: probe.to_owned(),
             headers: Vec::new(),
@@ -19,7 +21,7 @@ pub(super) async fn reach(client: &Client, probe: &str) -> Result<(), Error> {
                 FailureKind::Connect | FailureKind::Tls | FailureKind::Timeout
             )
         {
-            let endpoint = client.endpoint(service);
+            let endpoint = client.endpoint(&service);
             return Err(Error::Unreachable(format!(
                 "cannot reach {endpoint}: {}",
                 failure.message

@@ -1,5 +1,6 @@
 //! Runs the suite against a target and reports.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
@@ -8,10 +9,10 @@ use super::output;
 use super::progress::Progress;
 use super::{contact, signals, watch};
 use crate::cli::arguments::RunArgs;
-use crate::cli::config::{Config, Exec};
+use crate::cli::config::{Config, Exec, ServiceAt};
 use crate::cli::error::Error;
 use crate::cli::{config, console, exit};
-use crate::http::{Cancel, Client, Endpoint, Service, Timeouts};
+use crate::http::{Cancel, Client, ClientOptions, Endpoint, Service, Timeouts};
 use crate::judge::{Context, Transport};
 use crate::protocol::Suite;
 use crate::record::verdict::RunVerdict;
@@ -23,6 +24,9 @@ use crate::serve::{Reference, ServeOptions};
 use crate::session::RunContext;
 use crate::text::{hide_passwords, visible};
 use crate::{run, selftest};
+
+/// The service that has a place of its own in records.
+const IDP: &str = "idp";
 
 /// How much of what a server wrote is shown.
 const MOST_LINES: usize = 20;
@@ -112,14 +116,14 @@ fn run_through(config: &Config, shows: bool) -> Result<(Record, Option<u8>), Err
     let runtime =
         runtime.map_err(|error| Error::Unreachable(format!("cannot start the run's threads: {error}")))?;
     let mut stage = OwnServers::set(config)?;
-    let client = client(config, stage.vault(config)?)?;
+    let mut client = stage.client(config)?;
     if let Some(exec) = &config.exec {
-        stage.process = Some(runtime.block_on(start(exec, &client))?);
+        stage.processes = runtime.block_on(start(exec, &client))?;
     }
     let halt = Cancel::default();
     let (mut record, interrupt) = runtime.block_on(async {
-        let interrupt = signals::listen(&halt, stage.process.as_ref().map(Process::ender))?;
-        Ok::<_, Error>((drive(config, &mut stage, &client, &halt).await?, interrupt))
+        let interrupt = signals::listen(&halt, stage.processes.iter().map(Process::ender).collect())?;
+        Ok::<_, Error>((drive(config, &mut stage, &mut client, &halt).await?, interrupt))
     })?;
     if let Some(baseline) = &config.baseline {
         baseline.apply(&mut record, &config.suite);
@@ -141,7 +145,7 @@ fn run_through(config: &Config, shows: bool) -> Result<(Record, Option<u8>), Err
 struct OwnServers {
     embedded: Option<Box<dyn Reference>>,
     foreign: Option<Box<dyn Reference>>,
-    process: Option<Process>,
+    processes: Vec<Process>,
     keeper: Option<Supervisor>,
 }
 
@@ -156,26 +160,49 @@ impl OwnServers {
             foreign: wants_foreign(&config.suite, &config.selected)
                 .then(server)
                 .transpose()?,
-            process: None,
+            processes: Vec::new(),
             keeper: None,
         })
     }
 
-    /// The address of the target.
-    fn vault(&self, config: &Config) -> Result<Endpoint, Error> {
-        match (&config.target, &self.embedded) {
-            (Some(target), _) => Ok(target.clone()),
-            (None, Some(server)) => address(&server.url()),
-            (None, None) => Err(Error::Usage("there is no target".to_owned())),
-        }
+    /// The client of the target and of its services.
+    fn client(&self, config: &Config) -> Result<Client, Error> {
+        let options = match (&config.target, &self.embedded) {
+            (Some(target), _) => config.client(target.clone()),
+            (None, Some(server)) if config.suite.protocol.apart.is_some() => {
+                config.client_of(address(&server.url())?, &services(&**server)?)
+            }
+            (None, Some(server)) => config.client(address(&server.url())?),
+            (None, None) => return Err(Error::Usage("there is no target".to_owned())),
+        };
+        client(options)
     }
 }
 
-/// Starts the server under test where nobody else is.
-async fn start(exec: &Exec, client: &Client) -> Result<Process, Error> {
+/// Where the services of a server of our own are.
+fn services(server: &dyn Reference) -> Result<Vec<ServiceAt>, Error> {
+    let at = |(name, url): (Service, String)| {
+        Ok(ServiceAt {
+            name,
+            endpoint: address(&url)?,
+            shown: url,
+        })
+    };
+    server.services().into_iter().map(at).collect()
+}
+
+/// Starts the server under test, as often as it is to be started, where nobody else is.
+async fn start(exec: &Exec, client: &Client) -> Result<Vec<Process>, Error> {
     let unreachable = |error: ProcessError| Error::Unreachable(error.to_string());
-    Process::wants_nobody(client).await.map_err(unreachable)?;
-    Process::start(&exec.command, exec.directory.as_deref(), exec.port).map_err(unreachable)
+    let mut processes = Vec::new();
+    for start in &exec.starts {
+        Process::wants_nobody(client, &start.service)
+            .await
+            .map_err(unreachable)?;
+        let process = Process::start(&exec.command, exec.directory.as_deref(), start.clone());
+        processes.push(process.map_err(unreachable)?);
+    }
+    Ok(processes)
 }
 
 /// The server's own words, for whoever looks for the reason of a failure.
@@ -195,16 +222,20 @@ fn show_output(output: &str) {
 async fn drive(
     config: &Config,
     stage: &mut OwnServers,
-    client: &Client,
+    client: &mut Client,
     halt: &Cancel,
 ) -> Result<Record, Error> {
-    if let (Some(process), Some(exec)) = (stage.process.take(), &config.exec) {
-        let ready = or_halt(halt, process.wait_ready(client, exec.ready)).await?;
-        ready.map_err(|error| Error::Unreachable(error.to_string()))?;
-        stage.keeper = Some(Supervisor::new(process, exec.ready));
+    if let Some(exec) = &config.exec {
+        for process in &stage.processes {
+            let ready = or_halt(halt, process.wait_ready(client, exec.ready)).await?;
+            ready.map_err(|error| Error::Unreachable(error.to_string()))?;
+        }
+        stage.keeper = Some(Supervisor::new(std::mem::take(&mut stage.processes), exec.ready));
     }
     or_halt(halt, contact::reach(client, config.suite.protocol.probe)).await??;
     meet(config, client, halt).await?;
+    let found = find_out(config, client, halt).await?;
+    let client = &*client;
     let foreign = stage
         .foreign
         .as_ref()
@@ -232,6 +263,7 @@ async fn drive(
             foreign: foreign.clone(),
             patience,
             seed: config.seed,
+            keys: config.keys.clone(),
             generation,
             spec: config.spec,
             slow: config.slow,
@@ -241,11 +273,14 @@ async fn drive(
             suite: Arc::clone(&config.suite),
             selected: config.selected.clone(),
             target: Arc::new(target),
-            transport: Transport::of(client.endpoint(Service::Vault)),
+            transport: Transport::of(client.target()),
             jobs: config.jobs,
             races: config.races,
             fail_fast: config.fail_fast,
-            heading: heading(config),
+            heading: RunInfo {
+                services: found.clone().unwrap_or_else(|| services_shown(config)),
+                ..heading(config)
+            },
         };
         let watch = progress.watch(&run.target.patience);
         let keeper = stage.keeper.as_mut();
@@ -280,8 +315,47 @@ async fn meet(config: &Config, client: &Client, halt: &Cancel) -> Result<(), Err
     Err(Error::NotTheProtocol(format!(
         "this is no server of the {}: {}\n{said}\nIs the path of --target right? Nothing else was asked.",
         protocol.catalogue().title,
-        client.endpoint(Service::Vault)
+        client.target()
     )))
+}
+
+/// Where each service is a server of its own, and one alone was named without its name: asks it which it is, and names it to
+/// the client.
+///
+/// # Errors
+/// It cannot be told.
+async fn find_out(
+    config: &Config,
+    client: &mut Client,
+    halt: &Cancel,
+) -> Result<Option<BTreeMap<String, String>>, Error> {
+    let (Some(apart), Some(target), true) = (
+        config.suite.protocol.apart,
+        &config.target,
+        config.services.is_empty(),
+    ) else {
+        return Ok(None);
+    };
+    let name = or_halt(halt, (apart.which)(client, &config.keys)).await?;
+    let found = ServiceAt {
+        name: name.map_err(Error::NotTheProtocol)?,
+        endpoint: target.clone(),
+        shown: target.to_string(),
+    };
+    let shown = BTreeMap::from([(found.name.to_string(), found.shown.clone())]);
+    *client = self::client(config.client_of(target.clone(), &[found]))?;
+    Ok(Some(shown))
+}
+
+/// The addresses of services that a record names.
+fn services_shown(config: &Config) -> BTreeMap<String, String> {
+    let others = config
+        .services
+        .iter()
+        .filter(|service| service.name.as_str() != IDP);
+    others
+        .map(|service| (service.name.to_string(), service.shown.clone()))
+        .collect()
 }
 
 /// Adds advice, and takes back a verdict to which somebody did not want to wait.
@@ -290,7 +364,7 @@ async fn conclude(mut record: Record, client: &Client, config: &Config, halt: &C
     match (halt.reason(), config.suite.protocol.afterwards) {
         (Some(reason), _) if reason == signals::INTERRUPTED => record.verdict = RunVerdict::Incomplete,
         (None, Some(afterwards)) => {
-            let options = config.client(client.endpoint(Service::Vault).clone());
+            let options = config.client(client.target().clone());
             let asked = afterwards(client, &options, &config.seed, &record);
             let advice = or_halt(halt, asked).await.ok().flatten();
             record.notes.extend(advice);
@@ -324,9 +398,11 @@ fn heading(config: &Config) -> RunInfo {
     RunInfo {
         target: config.target.as_ref().map_or("embedded".to_owned(), url),
         idp: config
-            .idp_shown
-            .clone()
-            .or_else(|| config.idp.as_ref().map(Endpoint::to_string)),
+            .services
+            .iter()
+            .find(|service| service.name.as_str() == IDP)
+            .map(|service| service.shown.clone()),
+        services: services_shown(config),
         exec: config.exec.as_ref().map(|exec| hide_passwords(&exec.command)),
         strict: config.strict,
         filters: config.filters.iter().map(ToString::to_string).collect(),
@@ -340,15 +416,16 @@ fn address(url: &str) -> Result<Endpoint, Error> {
     Endpoint::parse(url).map_err(|error| Error::Usage(format!("{url:?}: {error}")))
 }
 
-fn client(config: &Config, vault: Endpoint) -> Result<Client, Error> {
-    Client::new(config.client(vault)).map_err(|error| Error::Usage(error.to_string()))
+fn client(options: ClientOptions) -> Result<Client, Error> {
+    Client::new(options).map_err(|error| Error::Usage(error.to_string()))
 }
 
 fn client_of_server(config: &Config, server: &dyn Reference) -> Result<Client, Error> {
-    let mut options = config.client(address(&server.url())?);
-    options.idp = None;
-    options.proxy = None;
-    Client::new(options).map_err(|error| Error::Usage(error.to_string()))
+    let options = config.client_of(address(&server.url())?, &services(server)?);
+    client(ClientOptions {
+        proxy: None,
+        ..options
+    })
 }
 
 fn wants_foreign(suite: &Suite, selected: &[usize]) -> bool {

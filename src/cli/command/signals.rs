@@ -25,7 +25,7 @@ impl Interrupt {
 }
 
 /// Listens from now on.
-pub(super) fn listen(halt: &Cancel, ender: Option<Ender>) -> Result<Interrupt, Error> {
+pub(super) fn listen(halt: &Cancel, enders: Vec<Ender>) -> Result<Interrupt, Error> {
     let deaf = |error: io::Error| Error::Unreachable(format!("cannot listen for signals: {error}"));
     let mut signals = Signals::listen().map_err(deaf)?;
     let (interrupt, halt) = (Interrupt::default(), halt.clone());
@@ -34,9 +34,7 @@ pub(super) fn listen(halt: &Cancel, ender: Option<Ender>) -> Result<Interrupt, E
         loop {
             signals.next().await;
             if came.swap(true, Ordering::SeqCst) {
-                if let Some(ender) = &ender {
-                    ender.end();
-                }
+                enders.iter().for_each(Ender::end);
                 std::process::exit(exit::INTERRUPTED.into());
             }
             halt.call(INTERRUPTED);

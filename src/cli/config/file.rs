@@ -40,6 +40,11 @@ struct File {
     target: Option<String>,
     /// `--idp`
     idp: Option<String>,
+    /// `--service`
+    #[schemars(with = "Vec<String>")]
+    service: Vec<Spanned<String>>,
+    /// `--sign-with`
+    sign_with: Vec<String>,
     /// `--exec`
     exec: Option<String>,
     /// `--ready-timeout`
@@ -207,7 +212,8 @@ fn beneath(args: RunArgs, source: &Arc<Source>) -> Result<Completed, Box<Problem
         .to_owned();
     let beside = |path: PathBuf| directory.join(path);
     // Who names a target means that one, and not the server that the file would start.
-    let exec = file.exec.filter(|_| args.target.is_none() && args.exec.is_none());
+    let names_none = args.target.is_none() && args.service.is_empty() && args.exec.is_none();
+    let exec = file.exec.filter(|_| names_none);
     let filter = match args.filter.is_empty() {
         true => reader.all(file.filter, Filter::parse)?,
         false => args.filter,
@@ -227,6 +233,10 @@ fn beneath(args: RunArgs, source: &Arc<Source>) -> Result<Completed, Box<Problem
         true => written.into_iter().map(Secret::from).collect(),
         false => typed,
     };
+    let service = match args.service.is_empty() {
+        true => reader.all(file.service, FromStr::from_str)?,
+        false => args.service,
+    };
     let verbose = reader.verbose(file.verbose, file.quiet)?;
     let (verbose, quiet) = match args.verbose || args.quiet {
         true => (args.verbose, args.quiet),
@@ -239,6 +249,8 @@ fn beneath(args: RunArgs, source: &Arc<Source>) -> Result<Completed, Box<Problem
     let args = RunArgs {
         target: args.target.or(file.target),
         idp: args.idp.or(file.idp),
+        service,
+        sign_with: secrets(args.sign_with, file.sign_with),
         exec: args.exec.or(exec),
         ready_timeout: args.ready_timeout.or(reader.seconds(file.ready_timeout)?),
         header: secrets(args.header, file.header),

@@ -3,6 +3,7 @@
 mod environment;
 mod file;
 mod headers;
+mod services;
 
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -14,14 +15,15 @@ use crate::case::{Problem, Source, read_path, render, selection};
 use crate::catalogue::Version;
 use crate::cli::arguments::RunArgs;
 use crate::cli::error::Error;
-use crate::http::{ClientOptions, Endpoint, Headers, Proxy, TlsOptions};
-use crate::keys::Seed;
+use crate::http::{ClientOptions, Endpoint, Headers, Proxy, Service, ServiceOptions, TlsOptions};
+use crate::keys::{NamedKey, Seed};
 use crate::protocol::{Protocol, Suite};
 use crate::protocols;
 use crate::record::baseline::{Baseline, ListError};
 use crate::record::verdict::Verdict;
-use crate::record::{self, CaseRecord, EXEC_TARGET, Record, findings};
+use crate::record::{self, CaseRecord, Record, findings};
 use crate::report::{Destination, Input, Output, Verbosity};
+use crate::run::process::Start;
 use crate::run::{Jobs, RACE_TIME};
 use crate::text::visible;
 
@@ -47,28 +49,46 @@ pub struct Exec {
     pub command: String,
     /// Where it runs; none for the working directory.
     pub directory: Option<PathBuf>,
-    /// The port.
-    pub port: u16,
+    /// Each time that it is started: once, or once for each service.
+    pub starts: Vec<Start>,
     /// How long it may take until it answers.
     pub ready: Duration,
 }
 
 impl Exec {
-    fn fill(&self, url: &str) -> String {
-        url.replace(PORT_PLACEHOLDER, &self.port.to_string())
+    /// The address with the port of the server that is to be this service, or of the only one.
+    fn fill(&self, service: Option<&str>, url: &str) -> String {
+        let own = |start: &&Start| Some(start.service.as_str()) == service;
+        let start = self.starts.iter().find(own).or(self.starts.first());
+        start.map_or(url.to_owned(), |start| {
+            url.replace(PORT_PLACEHOLDER, &start.port.to_string())
+        })
     }
+}
+
+/// A service that is somewhere else than simply at the target.
+#[derive(Debug, Clone)]
+pub struct ServiceAt {
+    /// Its name.
+    pub name: Service,
+    /// Where it is.
+    pub endpoint: Endpoint,
+    /// Its address as it was typed: with `{port}` in it where the run starts the server.
+    pub shown: String,
 }
 
 /// A run, ready to go.
 pub struct Config {
     /// The target; none for the server that is built in.
     pub target: Option<Endpoint>,
-    /// The identity provider, if apart.
-    pub idp: Option<Endpoint>,
     /// The target as it was typed, where the run starts it.
     pub target_shown: Option<String>,
-    /// The identity provider as it was typed, where the run starts the target.
-    pub idp_shown: Option<String>,
+    /// The services that are named beside it; where each is a server of its own, all that are known.
+    pub services: Vec<ServiceAt>,
+    /// The keys that the target was told of beforehand.
+    pub keys: Vec<NamedKey>,
+    /// Whether they were named for this target: it may not know the others.
+    pub keys_given: bool,
     /// The server that the run starts.
     pub exec: Option<Exec>,
     /// Whom to trust, and who to be.
@@ -157,22 +177,17 @@ impl Config {
                 notes.push(format!("no case of the selection is in shard {shard}"));
             }
         }
-        let exec = exec(completed)?;
+        let keys = keys(protocol, args)?;
+        let typed = services::typed(protocol, args)?;
+        let exec = exec(completed, protocol, &typed, &keys)?;
+        let services::Places { target, services } = services::places(protocol, &typed, exec.as_ref())?;
         let (vault_headers, idp_headers) = headers::headers(args)?;
-        let address = |url: &Option<String>| {
-            let url = url
-                .clone()
-                .or_else(|| exec.as_ref().map(|_| EXEC_TARGET.to_owned()))?;
-            Some(exec.as_ref().map_or(url.clone(), |exec| exec.fill(&url)))
-        };
         Ok(Config {
-            target: endpoint("--target", address(&args.target).as_deref())?,
-            target_shown: args.target.clone().filter(|_| exec.is_some()),
-            idp_shown: args.idp.clone().filter(|_| exec.is_some()),
-            idp: endpoint(
-                "--idp",
-                args.idp.as_ref().and_then(|_| address(&args.idp)).as_deref(),
-            )?,
+            target,
+            target_shown: typed.target.clone().filter(|_| exec.is_some()),
+            services,
+            keys,
+            keys_given: !args.sign_with.is_empty() || exec.is_some(),
             exec,
             tls: tls(args)?,
             vault_headers,
@@ -207,17 +222,37 @@ impl Config {
     }
 
     /// The options of the client of a target.
-    pub fn client(&self, vault: Endpoint) -> ClientOptions {
+    pub fn client(&self, target: Endpoint) -> ClientOptions {
+        self.client_of(target, &self.services)
+    }
+
+    /// The options of the client of a target whose services are these.
+    pub fn client_of(&self, target: Endpoint, services: &[ServiceAt]) -> ClientOptions {
+        let is_apart = self.suite.protocol.apart.is_some();
+        let of = |service: &ServiceAt| ServiceOptions {
+            // A server that is the target itself, in another way, is spoken to as the target is.
+            headers: match is_apart {
+                true => self.vault_headers.clone(),
+                false => self.idp_headers.clone(),
+            },
+            ..ServiceOptions::new(service.name.clone(), service.endpoint.clone())
+        };
+        let mut services: Vec<ServiceOptions> = services.iter().map(of).collect();
+        if services.is_empty() && !self.idp_headers.is_empty() {
+            services.push(ServiceOptions {
+                headers: self.idp_headers.clone(),
+                ..ServiceOptions::new(services::IDP, target.clone())
+            });
+        }
         ClientOptions {
-            idp: self.idp.clone(),
+            services,
             proxy: self.proxy.clone(),
             timeout: self.timeout,
             connect_timeout: self.timeout,
             tls: self.tls.clone(),
-            vault_headers: self.vault_headers.clone(),
-            idp_headers: self.idp_headers.clone(),
+            headers: self.vault_headers.clone(),
             rps: self.rps,
-            ..ClientOptions::new(vault)
+            ..ClientOptions::new(target)
         }
     }
 }
@@ -244,6 +279,20 @@ fn failed_in(report: &Path, suite: &Suite) -> Result<Vec<Filter>, Error> {
             report.display()
         ))),
         false => Ok(filters),
+    }
+}
+
+/// The keys that the target knows: those that are named, else those that servers of the protocol are told of.
+fn keys(protocol: &Protocol, args: &RunArgs) -> Result<Vec<NamedKey>, Error> {
+    let named = args.sign_with.iter().map(|key| key.reveal().parse::<NamedKey>());
+    let named: Result<Vec<NamedKey>, String> = named.collect();
+    match named {
+        Ok(named) if named.is_empty() => Ok(protocol.known_keys()),
+        Ok(_) if protocol.apart.is_none() => Err(Error::Usage(format!(
+            "--sign-with: {} knows no keys beforehand",
+            protocol.catalogue().prefix
+        ))),
+        named => named.map_err(|error| Error::Usage(format!("--sign-with: {error}"))),
     }
 }
 
@@ -369,25 +418,51 @@ pub fn counted(problems: &[Problem], place: &str) -> String {
     format!("{}\n{count} in {place}", show(problems))
 }
 
-/// The server to be started. It gets a free port, unless the target names one.
-fn exec(completed: &Completed) -> Result<Option<Exec>, Error> {
+/// The server to be started, once, or once for each service that is a server of its own. It gets a free port, unless its
+/// address names one.
+fn exec(
+    completed: &Completed,
+    protocol: &Protocol,
+    typed: &services::Typed,
+    keys: &[NamedKey],
+) -> Result<Option<Exec>, Error> {
     let args = &completed.args;
     let Some(command) = args.exec.clone() else {
         return Ok(None);
     };
-    let target = args
-        .target
-        .as_deref()
-        .filter(|target| !target.contains(PORT_PLACEHOLDER));
-    let port = match endpoint("--target", target)? {
-        Some(target) => target.port(),
-        None => crate::run::process::free_port()
-            .map_err(|error| Error::Unreachable(format!("there is no free port: {error}")))?,
+    let names: Vec<&'static str> = match protocol.apart {
+        Some(_) => protocol.service_names().collect(),
+        None => protocol.service_names().take(1).collect(),
+    };
+    if protocol.apart.is_some() && typed.target.is_some() {
+        return Err(Error::Usage(format!(
+            "--exec starts the server once for each of {}: name their addresses with --service, not with --target",
+            names.join(", ")
+        )));
+    }
+    let start = |name: &'static str| {
+        let url = match protocol.apart {
+            Some(_) => typed.of(name),
+            None => typed.target.as_deref(),
+        };
+        let fixed = url.filter(|url| !url.contains(PORT_PLACEHOLDER));
+        let port = match endpoint("--target", fixed)? {
+            Some(place) => place.port(),
+            None => crate::run::process::free_port()
+                .map_err(|error| Error::Unreachable(format!("there is no free port: {error}")))?,
+        };
+        Ok(Start {
+            service: Service::new(name),
+            port,
+            environment: protocol
+                .apart
+                .map_or_else(Vec::new, |apart| (apart.environment)(name, keys)),
+        })
     };
     Ok(Some(Exec {
         command,
         directory: completed.exec_directory.clone(),
-        port,
+        starts: names.into_iter().map(start).collect::<Result<_, Error>>()?,
         ready: Duration::from_secs_f64(args.ready_timeout.unwrap_or(DEFAULT_READY_SECONDS)),
     }))
 }
@@ -410,7 +485,7 @@ fn proxy(args: &RunArgs) -> Result<Option<Proxy>, Error> {
     let Some(url) = &args.proxy else {
         return Ok(None);
     };
-    if args.target.is_none() || args.exec.is_some() {
+    if args.target.is_none() && args.service.is_empty() || args.exec.is_some() {
         let why = "--proxy needs --target, the address of a server elsewhere";
         return Err(Error::Usage(why.to_owned()));
     }

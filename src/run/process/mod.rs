@@ -37,12 +37,23 @@ const POLL_PAUSE: Duration = Duration::from_millis(10);
 const RUN_IN_FOREGROUND: &str =
     "; a server that puts itself into the background cannot be watched: run it in the foreground";
 
+/// What one server is told when it is started.
+#[derive(Debug, Clone)]
+pub struct Start {
+    /// Which of the protocol's services it is to be: its address is that of this service.
+    pub service: Service,
+    /// The port that it is to listen at.
+    pub port: u16,
+    /// Variables of its environment, beside `PORT`.
+    pub environment: Vec<(String, String)>,
+}
+
 /// A server under test, with everything that it starts. Dropping it ends them all.
 #[derive(Debug)]
 pub struct Process {
     command: String,
     directory: Option<PathBuf>,
-    port: u16,
+    start: Start,
     running: Running,
     ender: Ender,
 }
@@ -107,12 +118,12 @@ pub enum ProcessError {
 
 impl Process {
     /// Runs `command` by the shell (`sh -c`, on Windows `cmd /C`), with `{port}` in it replaced by the port, and `PORT`
-    /// set to it. It runs in `directory`, else in the working directory.
+    /// set to it, beside the other variables. It runs in `directory`, else in the working directory.
     ///
     /// # Errors
     /// There is no shell, or no such directory.
-    pub fn start(command: &str, directory: Option<&Path>, port: u16) -> Result<Process, ProcessError> {
-        let running = Running::start(command, directory, port).map_err(|why| ProcessError::Start {
+    pub fn start(command: &str, directory: Option<&Path>, start: Start) -> Result<Process, ProcessError> {
+        let running = Running::start(command, directory, &start).map_err(|why| ProcessError::Start {
             command: command.to_owned(),
             why,
         })?;
@@ -121,13 +132,13 @@ impl Process {
         Ok(Process {
             command: command.to_owned(),
             directory: directory.map(Path::to_owned),
-            port,
+            start,
             running,
             ender,
         })
     }
 
-    /// Waits until the server answers anything at all at the client's vault.
+    /// Waits until the server answers anything at all where the client finds its service.
     ///
     /// # Errors
     /// It does not answer within the limit, or ends before it does.
@@ -135,7 +146,7 @@ impl Process {
         let deadline = Instant::now() + limit;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
-            let failure = knock(client, left.min(ATTEMPT_TIME)).await;
+            let failure = knock(client, &self.start.service, left.min(ATTEMPT_TIME)).await;
             if let Some(status) = self.died() {
                 return Err(ProcessError::Died {
                     detached: failure.is_none() || status.ends_with("status 0"),
@@ -166,10 +177,10 @@ impl Process {
     ///
     /// # Errors
     /// Somebody answers.
-    pub async fn wants_nobody(client: &Client) -> Result<(), ProcessError> {
-        match knock(client, ATTEMPT_TIME).await {
+    pub async fn wants_nobody(client: &Client, service: &Service) -> Result<(), ProcessError> {
+        match knock(client, service, ATTEMPT_TIME).await {
             Some(_) => Ok(()),
-            None => Err(taken(client, false)),
+            None => Err(taken(client, service, false)),
         }
     }
 
@@ -180,9 +191,9 @@ impl Process {
     pub async fn leave_nobody(&mut self, client: &Client) -> Result<(), ProcessError> {
         self.stop();
         let deadline = Instant::now() + GRACE_TIME;
-        while knock(client, ATTEMPT_TIME).await.is_none() {
+        while knock(client, &self.start.service, ATTEMPT_TIME).await.is_none() {
             if Instant::now() >= deadline {
-                return Err(taken(client, true));
+                return Err(taken(client, &self.start.service, true));
             }
             tokio::time::sleep(POLL_PAUSE).await;
         }
@@ -195,7 +206,7 @@ impl Process {
     /// The command cannot be started.
     pub fn restart(&mut self) -> Result<(), ProcessError> {
         self.stop();
-        let mut next = Process::start(&self.command, self.directory.as_deref(), self.port)?;
+        let mut next = Process::start(&self.command, self.directory.as_deref(), self.start.clone())?;
         *self.ender.held() = next.ender.held().take();
         next.ender = self.ender.clone();
         *self = next;
@@ -237,7 +248,7 @@ impl Process {
 
     /// The port that the server was told to listen at.
     pub fn port(&self) -> u16 {
-        self.port
+        self.start.port
     }
 }
 
@@ -254,17 +265,17 @@ pub fn free_port() -> io::Result<u16> {
     }
 }
 
-fn taken(client: &Client, restart: bool) -> ProcessError {
+fn taken(client: &Client, service: &Service, restart: bool) -> ProcessError {
     ProcessError::Taken {
-        address: client.endpoint(Service::Vault).to_string(),
+        address: client.endpoint(service).to_string(),
         restart,
     }
 }
 
 /// Sees whether anybody answers; whatever can be told from silence is a sign of life.
-async fn knock(client: &Client, limit: Duration) -> Option<Failure> {
+async fn knock(client: &Client, service: &Service, limit: Duration) -> Option<Failure> {
     let request = Request {
-        service: Service::Vault,
+        service: service.clone(),
         method: "GET".to_owned(),
         path: "/.well-known/avp".to_owned(),
         headers: Vec::new(),
@@ -307,10 +318,15 @@ struct Running {
 }
 
 impl Running {
-    fn start(command: &str, directory: Option<&Path>, port: u16) -> io::Result<Running> {
+    fn start(command: &str, directory: Option<&Path>, start: &Start) -> io::Result<Running> {
         let (reader, writer) = io::pipe()?;
-        let port = port.to_string();
-        let group = Group::start(&command.replace("{port}", &port), directory, &port, writer)?;
+        let port = start.port.to_string();
+        let told = start
+            .environment
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()));
+        let environment: Vec<(&str, &str)> = told.chain([("PORT", port.as_str())]).collect();
+        let group = Group::start(&command.replace("{port}", &port), directory, &environment, writer)?;
         let output = Output::default();
         let sink = output.clone();
         let reader = std::thread::spawn(move || sink.fill(reader));
@@ -380,8 +396,18 @@ mod tests {
     use super::*;
     use crate::http::{ClientOptions, Endpoint};
 
+    const SERVER: Service = Service::new("server");
+
+    fn at(port: u16) -> Start {
+        Start {
+            service: SERVER,
+            port,
+            environment: vec![("MODE".to_owned(), "strict".to_owned())],
+        }
+    }
+
     fn run(command: &str) -> Process {
-        Process::start(command, None, 1).unwrap()
+        Process::start(command, None, at(1)).unwrap()
     }
 
     fn until(what: impl Fn() -> bool) {
@@ -405,16 +431,16 @@ mod tests {
     };
 
     #[test]
-    fn the_port_is_told_twice() {
+    fn the_port_is_told_twice_and_the_environment_once() {
         let tells = if cfg!(windows) {
-            "echo {port} %PORT%& exit 7"
+            "echo {port} %PORT% %MODE%& exit 7"
         } else {
-            "echo {port} $PORT; exit 7"
+            "echo {port} $PORT $MODE; exit 7"
         };
-        let process = Process::start(tells, None, 4711).unwrap();
+        let process = Process::start(tells, None, at(4711)).unwrap();
         until(|| process.died().is_some());
         assert_eq!(process.died().unwrap(), "exited with status 7");
-        until(|| process.output_tail().trim_end() == "4711 4711");
+        until(|| process.output_tail().trim_end() == "4711 4711 strict");
     }
 
     #[test]
@@ -520,7 +546,10 @@ mod tests {
     #[tokio::test]
     async fn somebody_else_at_the_port_is_told_before_the_start_and_after_the_end() {
         let client = client(stranger());
-        let error = Process::wants_nobody(&client).await.unwrap_err().to_string();
+        let error = Process::wants_nobody(&client, &SERVER)
+            .await
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("before the server is started"), "{error}");
         let error = run(STAYS).leave_nobody(&client).await.unwrap_err().to_string();
         assert!(error.contains("run it in the foreground"), "{error}");
@@ -529,7 +558,7 @@ mod tests {
     #[tokio::test]
     async fn a_port_at_which_nobody_answers_is_fine() {
         let client = client(free_port().unwrap());
-        Process::wants_nobody(&client).await.unwrap();
+        Process::wants_nobody(&client, &SERVER).await.unwrap();
         run(STAYS).leave_nobody(&client).await.unwrap();
     }
 

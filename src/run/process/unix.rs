@@ -24,11 +24,11 @@ pub(super) struct Group {
 pub(super) struct Killer(Option<Pid>);
 
 impl Group {
-    /// Runs `command` by `sh`, with `PORT` set; standard output and error go to `output`.
+    /// Runs `command` by `sh`, with these variables set; standard output and error go to `output`.
     pub(super) fn start(
         command: &str,
         directory: Option<&Path>,
-        port: &str,
+        environment: &[(&str, &str)],
         output: PipeWriter,
     ) -> io::Result<Group> {
         let mut shell = Command::new("sh");
@@ -37,7 +37,7 @@ impl Group {
         }
         let mut shell = shell
             .args(["-c", command])
-            .env("PORT", port)
+            .envs(environment.iter().copied())
             .stdin(Stdio::null())
             .stdout(output.try_clone()?)
             .stderr(output)

@@ -18,12 +18,12 @@ pub(super) struct Group(Killer);
 pub(super) struct Killer(Arc<Mutex<Box<dyn ChildWrapper>>>);
 
 impl Group {
-    /// Runs `command` by `cmd`, with `PORT` set; standard output and error go to `output`. Ctrl-C at the console does not
+    /// Runs `command` by `cmd`, with these variables set; standard output and error go to `output`. Ctrl-C at the console does not
     /// reach it: this program ends it.
     pub(super) fn start(
         command: &str,
         directory: Option<&Path>,
-        port: &str,
+        environment: &[(&str, &str)],
         output: PipeWriter,
     ) -> io::Result<Group> {
         let mut shell = Command::new("cmd");
@@ -31,7 +31,7 @@ impl Group {
         shell
             .raw_arg("/D /S /C")
             .raw_arg(format!("\"{command}\""))
-            .env("PORT", port)
+            .envs(environment.iter().copied())
             .stdin(Stdio::null())
             .stdout(output.try_clone()?)
             .stderr(output);

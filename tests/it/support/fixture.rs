@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use avp_conform::avp::{Operation, V0_4, catalogue};
+use avp_conform::avp::{IDP, Operation, V0_4, VAULT, catalogue};
 use avp_conform::catalogue::{Level, Requirement};
-use avp_conform::http::{Answer, Body, Exchange, Failure, FailureKind, Outcome, Request, Role, Service};
+use avp_conform::http::{Answer, Body, Exchange, Failure, FailureKind, Outcome, Request, Role};
 use avp_conform::record::verdict::{RunVerdict, Verdict};
 use avp_conform::record::{
     CaseRecord, CheckRecord, FORMAT, Record, RequirementRecord, Stopped, Suite, Summary, Tool,
@@ -48,6 +48,7 @@ pub(crate) fn conformant() -> Record {
         },
         target: "http://localhost:8787".into(),
         idp: None,
+        services: std::collections::BTreeMap::new(),
         exec: None,
         spec: V0_4,
         seed: "5f3a90c1".into(),
@@ -410,11 +411,7 @@ pub(crate) fn exchange(
         repo: operation.needs_token().then(|| REPO.into()),
         spoiled: None,
         request: Request {
-            service: if operation.is_auth() {
-                Service::Idp
-            } else {
-                Service::Vault
-            },
+            service: if operation.is_auth() { IDP } else { VAULT },
             method: operation.method().into(),
             path,
             headers,

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use avp_conform::case::selection::{Filter, plan};
-use avp_conform::http::Service;
 use avp_conform::judge::Transport;
 use avp_conform::record::Record;
 use avp_conform::run::{Jobs, RACE_TIME, Run, RunInfo, run};
@@ -28,7 +27,7 @@ pub(crate) fn record(context: RunContext, filters: &[&str]) -> Record {
         selected: plan(&SUITE, &filters, context.spec, context.slow),
         fail_fast: None,
         heading: RunInfo {
-            target: context.client.endpoint(Service::Vault).to_string(),
+            target: context.client.target().to_string(),
             filters: filters.iter().map(ToString::to_string).collect(),
             ..RunInfo::default()
         },

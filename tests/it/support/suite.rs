@@ -26,6 +26,7 @@ pub(crate) fn context(url: &str, foreign: &Server) -> RunContext {
         foreign: Some(client(&foreign.url())),
         patience: Timeouts::new(Duration::from_secs(5)),
         seed: Seed::from_bytes([7; 32]),
+        keys: Vec::new(),
         generation: 0,
         spec: catalogue().newest(),
         slow: false,
