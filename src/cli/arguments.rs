@@ -111,6 +111,8 @@ pub enum Command {
     Show(ShowArgs),
     /// Tell what changed from one stored report to another.
     Diff(DiffArgs),
+    /// Put reports of several implementations side by side, requirement by requirement.
+    Matrix(MatrixArgs),
     /// Judge the exchanges of a stored report again, with the suite of this program and without the server.
     Rejudge(RejudgeArgs),
     /// Keep a list of known failures.
@@ -524,6 +526,20 @@ pub struct DiffArgs {
     pub old: PathBuf,
     /// The JSON report of the later run.
     pub new: PathBuf,
+}
+
+/// What to put side by side.
+#[derive(Debug, Args)]
+pub struct MatrixArgs {
+    /// JSON reports; NAME=REPORT gives a column another name than that of the file.
+    #[arg(value_name = "[NAME=]REPORT", required = true)]
+    pub records: Vec<String>,
+    /// Write it as text, markdown or html; `-` is standard output.
+    #[arg(long, value_name = "FORMAT=PATH")]
+    pub report: Vec<Destination>,
+    /// Show the requirements that nobody breaks as well.
+    #[arg(short, long)]
+    pub verbose: bool,
 }
 
 /// What to judge again.

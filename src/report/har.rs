@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::json as layout;
 use super::text::exchange_place;
 use crate::record::sentences::sentence;
-use crate::record::{Body, CaseRecord, Exchange, Outcome, Record, Service};
+use crate::record::{Body, CaseRecord, Exchange, Outcome, Record};
 use crate::text::{hide_passwords, visible};
 
 /// The record as HAR.
@@ -62,9 +62,9 @@ fn entry(record: &Record, case: &CaseRecord, exchange: &Exchange) -> Value {
 
 fn request(record: &Record, exchange: &Exchange) -> Value {
     let request = &exchange.request;
-    let base = match request.service {
-        Service::Idp => record.idp.as_ref().unwrap_or(&record.target),
-        Service::Vault => &record.target,
+    let base = match request.service.as_str() {
+        "idp" => record.idp.as_ref().unwrap_or(&record.target),
+        _ => &record.target,
     };
     let base = match base.as_str() {
         "embedded" => "http://embedded",

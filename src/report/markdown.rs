@@ -258,7 +258,7 @@ fn entry(text: &str) -> String {
 }
 
 /// What GitHub shows as it stands: no markup, link, mention or reference.
-fn escaped(text: &str) -> String {
+pub(super) fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for character in visible(text).chars() {
         match character {

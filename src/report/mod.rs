@@ -19,6 +19,7 @@ mod json;
 mod junit;
 mod locate;
 mod markdown;
+mod matrix;
 
 pub mod paint;
 mod rejudged;
@@ -30,6 +31,7 @@ mod view;
 pub use destination::{Destination, Input, Output, OutputError, write_whole};
 pub use diff::diff_text;
 pub use format::Format;
+pub use matrix::{Column, matrix_html, matrix_markdown, matrix_text};
 pub use rejudged::rejudged_text;
 pub use view::{Sources, Verbosity, View};
 

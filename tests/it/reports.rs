@@ -7,7 +7,9 @@ use std::collections::BTreeSet;
 
 use avp_conform::record::verdict::Verdict;
 use avp_conform::record::{CaseRecord, Record, diff, merge};
-use avp_conform::report::{Format, Sources, Verbosity, View, diff_text, render};
+use avp_conform::report::{
+    Column, Format, Sources, Verbosity, View, diff_text, matrix_html, matrix_markdown, matrix_text, render,
+};
 use serde_json::Value;
 
 use crate::support::fixture;
@@ -613,4 +615,44 @@ fn words_of(page: &str) -> String {
         .split('<')
         .map(|piece| piece.split_once('>').map_or(piece, |(_, text)| text));
     pieces.collect::<Vec<_>>().join(" ")
+}
+
+/// Two implementations: one that is conformant, and one that breaks a few.
+fn columns() -> Vec<Column> {
+    let column = |name: &str, record: Record| Column {
+        name: name.to_owned(),
+        record,
+    };
+    vec![
+        column("oak", fixture::conformant()),
+        column("<b>birch|", fixture::one_failure()),
+    ]
+}
+
+#[test]
+fn implementations_stand_side_by_side() {
+    let columns = columns();
+    insta::assert_snapshot!(matrix_text(&columns, &View::default()));
+    let markdown = matrix_markdown(&columns);
+    assert!(
+        markdown.starts_with("| requirement | oak | &lt;b&gt;birch&#124; |\n"),
+        "{markdown}"
+    );
+    let row = markdown.lines().find(|line| line.contains("AVP-6-08")).unwrap();
+    assert!(row.ends_with("| ✅ | ❌ |"), "{row}");
+    let page = String::from_utf8(matrix_html(&columns)).unwrap();
+    assert!(
+        page.contains("&lt;b&gt;birch|") && !page.contains("<b>birch"),
+        "{page}"
+    );
+    assert_eq!(page.matches("<td class=\"fail\">FAIL</td>").count(), 1);
+    let all = View {
+        verbosity: Verbosity::Verbose,
+        ..View::default()
+    };
+    let rows = |text: String| text.lines().filter(|line| line.starts_with("AVP-")).count();
+    assert_eq!(
+        rows(matrix_text(&columns, &all)),
+        columns[0].record.requirements.len()
+    );
 }

@@ -9,6 +9,7 @@ mod init;
 mod lint;
 mod list;
 mod manual;
+mod matrix;
 mod merge;
 mod output;
 mod progress;
@@ -70,6 +71,7 @@ pub fn execute(cli: Cli) -> Result<u8, Error> {
         Some(Command::Selftest(args)) => selftest::selftest(&args),
         Some(Command::Show(args)) => show::show(&args),
         Some(Command::Diff(args)) => diff::diff(&args),
+        Some(Command::Matrix(args)) => matrix::matrix(&args),
         Some(Command::Rejudge(args)) => rejudge::rejudge(&args),
         Some(Command::Baseline(args)) => baseline::baseline(&args),
         Some(Command::Repro(args)) => repro::repro(&args),
