@@ -203,7 +203,11 @@ impl<'a> Checks<'a> {
             pointer: pointer.clone(),
             got: got.clone(),
             exchanges: vec![exchange],
-            hint: self.case.why.clone().filter(|_| self.decides(at)),
+            hint: self
+                .case
+                .why
+                .clone()
+                .filter(|_| self.is_what_the_case_is_about(at)),
             ..record
         }
     }
@@ -218,6 +222,12 @@ impl<'a> Checks<'a> {
     fn decides(&self, at: usize) -> bool {
         let step = self.subjects[at].step.and_then(|step| self.case.steps.get(step));
         step.is_some_and(|step| step.decides)
+    }
+
+    /// Whether a check verifies a requirement of the case at the step that decides it: what the case says of it belongs there alone.
+    fn is_what_the_case_is_about(&self, at: usize) -> bool {
+        let own = |id: &&str| self.case.requirements.iter().any(|known| known == id);
+        self.decides(at) && self.subjects[at].requirements.iter().any(|id| own(id))
     }
 
     fn blank(&self, at: usize) -> CheckRecord {

@@ -175,7 +175,7 @@ fn what_makes_no_sense_is_refused_before_anything_is_sent() {
             "AVP has no service \"ipd\", only vault, idp",
         ),
         (
-            &["--service", "vault=http://x", "--target", "http://y"],
+            &["--service", "vault=http://x"],
             "the service vault is named twice",
         ),
         (

@@ -3,7 +3,11 @@
 
 use std::fmt::Write as _;
 
+use avp_conform::avp::AVP;
+use avp_conform::avp::server::find_fault;
+use avp_conform::protocols;
 use avp_conform::record::Record;
+use avp_conform::record::diagnosis::{Fingerprints, Fit};
 use avp_conform::record::verdict::Verdict;
 use avp_conform::serve::Behaviour;
 use serde_json::{Value, json};
@@ -85,4 +89,47 @@ fn the_published_results_are_in_step() {
         "published",
     );
     hold("reports/reference.md", &page(&record), "published");
+}
+
+/// What a diagnosis goes by was learned with this suite, of every fault there is.
+#[test]
+fn fingerprints_are_those_of_this_suite() {
+    for protocol in protocols::ALL {
+        let learned: Fingerprints = serde_json::from_str(protocol.fingerprints).unwrap();
+        let suite = (protocol.load)((protocol.sources)()).unwrap();
+        let again = "selftest --full --accept makes them anew";
+        assert_eq!(learned.suite, suite.hash, "{}: {again}", protocol.name);
+        let mut faults: Vec<&str> = (protocol.faults)().iter().map(|fault| fault.name).collect();
+        faults.sort_unstable();
+        assert_eq!(
+            learned.faults().collect::<Vec<_>>(),
+            faults,
+            "{}: {again}",
+            protocol.name
+        );
+        let silent = faults.iter().filter(|fault| learned.symptoms(fault).is_empty());
+        // What two requests have to meet within microseconds for is not seen in every run.
+        assert!(silent.count() <= 8, "{}", protocol.name);
+    }
+}
+
+/// A fault that is run alone is told as what it is, in one cause that fits exactly.
+#[test]
+fn a_server_with_one_fault_is_told_what_is_wrong_with_it() {
+    for name in [
+        "push-ignores-expected",
+        "open-pull",
+        "counters-as-strings",
+        "expires-in-seconds",
+    ] {
+        let fault = find_fault(name).unwrap();
+        let mut record = run::against(Behaviour::Faulty(fault), &[]);
+        AVP.diagnose(&mut record);
+        let causes = record.diagnosis.unwrap();
+        let said: Vec<_> = causes
+            .iter()
+            .map(|it| (it.like.as_deref(), it.fits, it.cause.as_str()))
+            .collect();
+        assert_eq!(said, [(Some(name), Fit::Exact, fault.about)]);
+    }
 }
