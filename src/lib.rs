@@ -17,6 +17,7 @@ pub mod json;
 pub mod judge;
 pub mod keypackage;
 pub mod keys;
+pub mod omp;
 pub mod protocol;
 pub mod protocols;
 pub mod record;

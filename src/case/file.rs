@@ -46,6 +46,12 @@ pub struct Case<S> {
     /// Whether the case takes minutes and runs only under `--slow`.
     #[serde(default)]
     pub slow: bool,
+    /// Whether nothing may run beside it: it looks at what others may change.
+    #[serde(default)]
+    pub alone: bool,
+    /// Whether it comes after all others: what it sends may spoil the target for them.
+    #[serde(default)]
+    pub last: bool,
     /// The faults of the reference server that the case is there to catch.
     #[serde(default)]
     pub kills: Vec<Spanned<String>>,
@@ -161,7 +167,8 @@ fn head<S>(source: &Arc<Source>, case: &Case<S>, steps: &[(usize, StepFacts)], r
             })
             .collect(),
         demands: Demands {
-            alone: is_race,
+            alone: is_race || case.alone || case.last,
+            fills_target: case.last,
             race_weight: weight,
             length,
             ..Demands::default()

@@ -2,6 +2,7 @@
 
 pub mod file;
 mod head;
+pub mod http_steps;
 mod nearest;
 pub mod selection;
 mod snippet;

@@ -139,7 +139,7 @@ impl FromStr for ProtocolName {
 /// Which protocol is meant.
 #[derive(Debug, Clone, Copy, Default, Args)]
 pub struct ProtocolArg {
-    /// The protocol: avp or keypackage [default: avp].
+    /// The protocol: avp, omp or keypackage [default: avp].
     #[arg(long, value_name = "NAME", value_parser = ProtocolName::from_str)]
     pub protocol: Option<ProtocolName>,
 }
@@ -328,6 +328,12 @@ pub(crate) fn seconds(text: &str) -> Result<f64, String> {
     }
 }
 
+/// The id and the public key of a signer as they are typed.
+fn public_key(text: &str) -> Result<(String, String), String> {
+    let (id, key) = text.split_once('=').ok_or("a key is written as ID=BASE64URL")?;
+    Ok((id.to_owned(), key.to_owned()))
+}
+
 /// Options of the reference server.
 #[derive(Debug, Args)]
 pub struct ServeArgs {
@@ -337,6 +343,13 @@ pub struct ServeArgs {
     /// Which protocol is meant.
     #[command(flatten)]
     pub protocol: ProtocolArg,
+    /// Which of the protocol's services to be, for OMP strict, permissive or off; all of them, at ports one after the other,
+    /// unless told here or by OMP_SIG_MODE.
+    #[arg(long, value_name = "NAME")]
+    pub mode: Option<String>,
+    /// A public key of a signer, by its id. May be given several times.
+    #[arg(long, value_name = "ID=BASE64URL", value_parser = public_key)]
+    pub key: Vec<(String, String)>,
     /// The address to listen on.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
     pub bind: IpAddr,

@@ -227,7 +227,7 @@ impl<'a> Checks<'a> {
     /// Whether a check verifies a requirement of the case at the step that decides it: what the case says of it belongs there alone.
     fn is_what_the_case_is_about(&self, at: usize) -> bool {
         let own = |id: &&str| self.case.requirements.iter().any(|known| known == id);
-        self.decides(at) && self.subjects[at].requirements.iter().any(|id| own(id))
+        self.decides(at) && self.subjects[at].requirements.iter().any(own)
     }
 
     fn blank(&self, at: usize) -> CheckRecord {

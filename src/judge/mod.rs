@@ -1,6 +1,7 @@
 //! Judging, as far as it is the same for every protocol.
 
 mod check;
+pub mod http_steps;
 
 use crate::case::CaseHead;
 use crate::catalogue::Version;

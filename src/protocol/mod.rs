@@ -56,8 +56,9 @@ pub struct Reach {
     pub has_proxy: bool,
 }
 
-/// Asks one address which of the protocol's services it is. The error is a sentence for whoever named the address.
-pub type WhichService = for<'a> fn(&'a Client, &'a [NamedKey]) -> Task<'a, Result<Service, String>>;
+/// Asks one address which of the protocol's services it is, with the keys, and whether somebody said that it knows them. The
+/// error is a sentence for whoever named the address.
+pub type WhichService = for<'a> fn(&'a Client, &'a [NamedKey], bool) -> Task<'a, Result<Service, String>>;
 
 /// The variables with which a server is started that is to be a service, and to know these keys.
 pub type Environment = fn(service: &str, keys: &[NamedKey]) -> Vec<(String, String)>;

@@ -34,10 +34,23 @@ pub struct Asked {
     pub method: String,
     /// The escaped path, without a query.
     pub path: String,
+    /// The query as it was sent, if there is one.
+    pub query: Option<String>,
+    /// Header fields in their order; names in lower case.
+    pub headers: Vec<(String, String)>,
     /// The content type; empty where there is none.
     pub content_type: String,
     /// The body; none where it is larger than the server reads.
     pub body: Option<Bytes>,
+}
+
+impl Asked {
+    /// The values of a header field, joined as one; none where it is not there.
+    pub fn header(&self, name: &str) -> Option<String> {
+        let own = self.headers.iter().filter(|(known, _)| known == name);
+        let values: Vec<&str> = own.map(|(_, value)| value.as_str()).collect();
+        (!values.is_empty()).then(|| values.join(", "))
+    }
 }
 
 /// An answer.
@@ -161,6 +174,11 @@ where
         .await;
 }
 
+fn field((name, value): (&http::HeaderName, &http::HeaderValue)) -> (String, String) {
+    let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
+    (name.as_str().to_owned(), value)
+}
+
 async fn respond(
     handler: Arc<dyn Handler>,
     request: http::Request<Incoming>,
@@ -174,6 +192,8 @@ async fn respond(
     let asked = Asked {
         method: head.method.as_str().to_owned(),
         path: head.uri.path().to_owned(),
+        query: head.uri.query().map(str::to_owned),
+        headers: head.headers.iter().map(field).collect(),
         content_type: content_type.unwrap_or_default().to_owned(),
         body: read.ok().map(http_body_util::Collected::to_bytes),
     };

@@ -79,6 +79,13 @@ pub struct ServeOptions {
     pub freedoms: Vec<&'static Variation>,
     /// The certificate to serve https with; http without.
     pub tls: Option<Tls>,
+    /// Which of the protocol's services it is, where each is a server of its own; as its environment says, else all of them,
+    /// unless told.
+    pub mode: Option<String>,
+    /// The ids and public keys of signers that it knows, as text.
+    pub keys: Vec<(String, String)>,
+    /// Variables that it heeds.
+    pub environment: Vec<(String, String)>,
     /// The file that holds what is stored, where the server keeps one; in memory without.
     pub db: Option<PathBuf>,
 }
@@ -91,6 +98,9 @@ impl Default for ServeOptions {
             faults: Vec::new(),
             freedoms: Vec::new(),
             tls: None,
+            mode: None,
+            keys: Vec::new(),
+            environment: Vec::new(),
             db: None,
         }
     }

@@ -1,6 +1,7 @@
 //! A conversation with a target: what it is driven with, what it must not give away, how long it wants to be left alone.
 
 mod conversation;
+pub mod http_steps;
 mod redact;
 mod replacer;
 mod throttle;

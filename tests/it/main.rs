@@ -22,6 +22,7 @@ mod html;
 mod keypackage;
 mod load;
 mod null_servers;
+mod omp;
 mod published;
 mod rejudge;
 mod reports;

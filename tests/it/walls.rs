@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use regex::Regex;
 
 /// The rooms of protocols; all others are the engine's.
-const PROTOCOLS: [&str; 2] = ["avp", "keypackage"];
+const PROTOCOLS: [&str; 3] = ["avp", "keypackage", "omp"];
 /// The list of protocols, which names them all.
 const LIST: &str = "protocols";
 /// What belongs to no room.

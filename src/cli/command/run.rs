@@ -336,9 +336,9 @@ async fn find_out(
     ) else {
         return Ok(None);
     };
-    let name = or_halt(halt, (apart.which)(client, &config.keys)).await?;
+    let name = or_halt(halt, (apart.which)(client, &config.keys, config.keys_given)).await?;
     let found = ServiceAt {
-        name: name.map_err(Error::NotTheProtocol)?,
+        name: name.map_err(Error::Usage)?,
         endpoint: target.clone(),
         shown: target.to_string(),
     };

@@ -38,6 +38,11 @@ pub(super) fn serve(args: &ServeArgs) -> Result<u8, Error> {
         freedoms: freedoms(protocol, args)?,
         tls: tls(args)?,
         db: args.db.clone(),
+        mode: mode(protocol, args)?,
+        keys: args.key.clone(),
+        environment: std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .collect(),
         ..ServeOptions::default()
     };
     let deviations = options.deviations();
@@ -47,8 +52,35 @@ pub(super) fn serve(args: &ServeArgs) -> Result<u8, Error> {
     };
     let name = &protocol.catalogue().prefix;
     let server = (protocol.start)(options).map_err(|error| Error::Unreachable(error.to_string()))?;
-    signals::wait(|| console::out(&format!("serving {name} at {}{about}\n", server.url())))?;
+    let services = server.services();
+    let places = match services.as_slice() {
+        [] => server.url(),
+        all => {
+            let each = all.iter().map(|(service, url)| format!("{url} ({service})"));
+            each.collect::<Vec<_>>().join(", ")
+        }
+    };
+    signals::wait(|| console::out(&format!("serving {name} at {places}{about}\n")))?;
     Ok(exit::OK)
+}
+
+/// Which service the server is to be.
+fn mode(protocol: &Protocol, args: &ServeArgs) -> Result<Option<String>, Error> {
+    let known: Vec<&str> = match protocol.apart {
+        Some(_) => protocol.service_names().collect(),
+        None => Vec::new(),
+    };
+    match &args.mode {
+        Some(mode) if !known.contains(&mode.as_str()) => Err(Error::Usage(format!(
+            "--mode: there is no {mode:?} in {}{}",
+            protocol.catalogue().prefix,
+            match known.is_empty() {
+                true => String::new(),
+                false => format!(", only {}", known.join(", ")),
+            }
+        ))),
+        mode => Ok(mode.clone()),
+    }
 }
 
 fn faults(protocol: &Protocol, args: &ServeArgs) -> Result<Vec<&'static Fault>, Error> {

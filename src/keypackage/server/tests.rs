@@ -60,6 +60,7 @@ impl Visit<'_> {
             path: path.to_owned(),
             content_type: "application/json".to_owned(),
             body: Some(Bytes::copy_from_slice(body)),
+            ..Asked::default()
         };
         let mut reply = self.registry.answer(&asked);
         if reply.status == 429 && reply.headers.iter().any(|(name, _)| *name == "retry-after") {

@@ -1,0 +1,553 @@
+//! Judges cases of plain HTTP steps: holds each answer against what its step expects. What a protocol asks of every answer
+//! beside that it says itself.
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::{Checks, Context, Finding, Subject, case_record, without_witness};
+use crate::case::file::ReadCase;
+use crate::case::http_steps::{
+    Expect, HttpProtocol, HttpStep, Kind, Pages, Texts, Variables, is_success, item_ids, names_status,
+    redirected,
+};
+use crate::case::is_doubtful;
+use crate::catalogue::Catalogue;
+use crate::json;
+use crate::record::transcript::Transcript;
+use crate::record::verdict::Verdict;
+use crate::record::{Answer, CaseRecord, Exchange, Outcome, Role};
+use crate::text::visible_cut;
+
+/// How far a time that is now may be from the exchange, milliseconds.
+const NOW_MS: i64 = 300_000;
+/// How much of a value a finding shows, characters.
+const SHOWN: usize = 120;
+
+/// What a protocol asks of every answer, whatever its step: looks at it, and notes what it sees.
+pub type EveryAnswer = fn(&mut Checks<'_>, usize, &Exchange);
+
+/// Judges one case.
+pub fn judge<S>(
+    case: &ReadCase<HttpStep<S>>,
+    transcript: Transcript,
+    context: &Context<'_>,
+    catalogue: &'static Catalogue,
+    protocol: &HttpProtocol<S>,
+    every: EveryAnswer,
+) -> CaseRecord {
+    let doubt = transcript
+        .exchanges
+        .iter()
+        .position(|it| is_doubtful(protocol.operations, it));
+    let mut checks = Checks::new(&case.head, catalogue, context.spec, doubt);
+    let mut judge = Judge {
+        case,
+        protocol,
+        catalogue,
+        checks: &mut checks,
+        known: Variables::new(context.seed, context.generation, &case.head.id),
+        began_ms: transcript.began_ms,
+        is_grounded: false,
+        wrongly_granted: None,
+    };
+    judge.exchanges(&transcript, every);
+    judge.not_reached(&transcript);
+    let is_grounded = judge.is_grounded;
+    let mut records = checks.records();
+    if !is_grounded {
+        without_witness(transcript.stopped.as_ref(), &mut records);
+    }
+    case_record(&case.head, transcript, records)
+}
+
+struct Judge<'a, 'c, S: 'static> {
+    case: &'a ReadCase<HttpStep<S>>,
+    protocol: &'a HttpProtocol<S>,
+    catalogue: &'static Catalogue,
+    checks: &'a mut Checks<'c>,
+    known: Variables,
+    began_ms: i64,
+    /// Whether something came back that only a server with a memory can have.
+    is_grounded: bool,
+    /// The step and the exchange in which something was granted that was to be refused: what is seen from the next step on may
+    /// come of that.
+    wrongly_granted: Option<(usize, usize)>,
+}
+
+/// An exchange and its place in the transcript.
+type Placed<'t> = (usize, &'t Exchange);
+
+impl<S> Judge<'_, '_, S> {
+    fn exchanges(&mut self, transcript: &Transcript, every: EveryAnswer) {
+        for (index, exchange) in transcript.exchanges.iter().enumerate() {
+            every(self.checks, index, exchange);
+        }
+        let all: Vec<Placed<'_>> = transcript
+            .exchanges
+            .iter()
+            .enumerate()
+            .filter(|(index, exchange)| {
+                exchange.role == Role::Step && !is_sent_on(exchange, &transcript.exchanges[index + 1..])
+            })
+            .collect();
+        for group in all.chunk_by(|(_, one), (_, other)| one.step == other.step) {
+            let at = group[0].1.step;
+            let Some((at, step)) = at.and_then(|at| Some((at, self.case.steps.get(at)?))) else {
+                continue;
+            };
+            self.step(at, step, group);
+        }
+    }
+
+    fn step(&mut self, at: usize, step: &HttpStep<S>, group: &[Placed<'_>]) {
+        for (place, (index, exchange)) in group.iter().enumerate() {
+            self.known.n = match step.at_once {
+                true => place,
+                false => exchange.round / step.variants(),
+            };
+            let variant = match (&step.pages, step.at_once) {
+                (Some(_), _) => 0,
+                (None, true) => place % step.variants(),
+                (None, false) => exchange.round % step.variants(),
+            };
+            self.answer(at, step, variant, *index, exchange);
+            if let Some(answer) = exchange.outcome.answer() {
+                // What is not there has ended the case.
+                let _ = self.known.keep(&step.keep, answer);
+            }
+        }
+        if let Some(pages) = &step.pages {
+            self.pages(at, pages, group);
+        }
+        if let Some(name) = &step.distinct {
+            self.distinct(at, name, group);
+        }
+    }
+
+    /// One answer to a step.
+    fn answer(&mut self, at: usize, step: &HttpStep<S>, variant: usize, index: usize, exchange: &Exchange) {
+        let expected = expected(step.answers(variant), exchange);
+        let mut subject = self.subject(at, "answer", expected);
+        let answer = match &exchange.outcome {
+            Outcome::Answer(answer) => answer,
+            Outcome::Failure(failure) => {
+                let reason = format!("no answer came: {}", failure.message);
+                let verdict = Verdict::Blocked;
+                return self
+                    .checks
+                    .note(subject, index, Finding::Unknown { reason, verdict });
+            }
+        };
+        let status = answer.status;
+        if names_status(step.answers(variant), status) {
+            if subject.requirements.is_empty() && exchange.spoiled.is_none() {
+                subject.requirements = self.prepares(exchange);
+            }
+            self.checks.note(subject, index, Finding::Holds);
+            if is_success(status) {
+                for expect in &step.expect {
+                    self.expect(at, expect, index, exchange, answer);
+                }
+            }
+            return;
+        }
+        if matches!(status, 413 | 429 | 503) {
+            let reason = format!("the server's own limit refused the request first: status {status}");
+            let verdict = Verdict::NotApplicable;
+            return self
+                .checks
+                .note(subject, index, Finding::Unknown { reason, verdict });
+        }
+        let got = format!("status {status}");
+        match (self.protocol.blame)(exchange) {
+            Some(rule) if !subject.requirements.contains(&rule) => {
+                let reason = format!("the request was not let in: {got}");
+                let verdict = Verdict::Blocked;
+                self.checks
+                    .note(subject.clone(), index, Finding::Unknown { reason, verdict });
+                subject.requirements = vec![rule];
+            }
+            _ if subject.requirements.is_empty() => subject.requirements = self.prepares(exchange),
+            _ => {}
+        }
+        self.note(subject, index, Finding::broken(got));
+        if is_success(status) && !(200..300).any(|other| names_status(step.answers(variant), other)) {
+            self.wrongly_granted.get_or_insert((at, index));
+        }
+    }
+
+    /// Notes what was seen, but for what may come of something that was granted in an earlier step and was to be refused.
+    fn note(&mut self, subject: Subject, index: usize, finding: Finding) {
+        let finding = match (finding, self.wrongly_granted) {
+            (Finding::Broken { got, .. }, Some((step, exchange))) if subject.step > Some(step) => {
+                Finding::Unknown {
+                    reason: format!(
+                        "{got}, which may come of exchange {}: it was to be refused",
+                        exchange + 1
+                    ),
+                    verdict: Verdict::Blocked,
+                }
+            }
+            (finding, _) => finding,
+        };
+        self.checks.note(subject, index, finding);
+    }
+
+    /// The rules of the operation of an exchange.
+    fn prepares(&self, exchange: &Exchange) -> Vec<&'static str> {
+        let operation = exchange.operation.as_ref().map_or("", |name| name.as_str());
+        (self.protocol.prepares)(operation).to_vec()
+    }
+
+    fn expect(&mut self, at: usize, expect: &Expect, index: usize, exchange: &Exchange, answer: &Answer) {
+        let mut subject = self.subject(at, "body", self.about(expect));
+        if let Some(own) = &expect.checks {
+            subject.requirements = self.ids(own);
+        }
+        if subject.requirements.is_empty() {
+            subject.requirements = self.prepares(exchange);
+        }
+        let finding = match json::parse(answer.body.as_bytes()) {
+            Err(why) => Finding::broken(format!("the body is not JSON: {why}")),
+            Ok(body) => match self.look(expect, &body, exchange, answer) {
+                Ok(()) => Finding::Holds,
+                Err(got) => Finding::broken_at(expect.at.clone(), got),
+            },
+        };
+        if finding == Finding::Holds && self.is_memory(expect, exchange) {
+            self.is_grounded = true;
+        }
+        self.note(subject, index, finding);
+    }
+
+    /// Whether what was seen to hold is something that was written before, and that this request does not itself say.
+    fn is_memory(&self, expect: &Expect, exchange: &Exchange) -> bool {
+        let is_said = |text: &String| {
+            let unique = text.contains("${ns}") && !exchange.request.path.contains(self.known.unique());
+            unique && exchange.request.body.is_none()
+        };
+        let has = expect.has.iter().flat_map(Texts::values);
+        expect.is.iter().chain(has).any(is_said)
+    }
+
+    /// What came in place of what is expected, if it did.
+    fn look(
+        &self,
+        expect: &Expect,
+        body: &Value,
+        exchange: &Exchange,
+        answer: &Answer,
+    ) -> Result<(), String> {
+        let found = body.pointer(&expect.at);
+        if expect.absent {
+            return found.map_or(Ok(()), |value| Err(shown(value)));
+        }
+        let value = found.ok_or("there is nothing")?;
+        let holds = |holds: bool| if holds { Ok(()) } else { Err(shown(value)) };
+        if let Some(text) = &expect.is {
+            holds(json::equal(value, &self.known.json(text)?))?;
+        }
+        if let Some(text) = &expect.is_not {
+            holds(!json::equal(value, &self.known.json(text)?))?;
+        }
+        if let Some(members) = &expect.same {
+            let values: Vec<Option<&Value>> = members.iter().map(|at| value.pointer(at)).collect();
+            let is_same = |pair: &[Option<&Value>]| match (pair[0], pair[1]) {
+                (Some(one), Some(other)) => json::equal(one, other),
+                _ => false,
+            };
+            holds(values.windows(2).all(is_same))?;
+        }
+        match expect.kind {
+            None => {}
+            Some(Kind::Text) => holds(value.as_str().is_some_and(|text| !text.is_empty()))?,
+            Some(Kind::Object) => holds(value.is_object())?,
+            Some(Kind::List) => holds(value.is_array())?,
+            Some(Kind::TimeNow) => holds(self.is_now(value, exchange, answer))?,
+        }
+        self.items(expect, value)
+    }
+
+    fn items(&self, expect: &Expect, value: &Value) -> Result<(), String> {
+        let wants = expect.at_most.is_some()
+            || expect.has.is_some()
+            || expect.lacks.is_some()
+            || expect.all.is_some();
+        if !wants {
+            return Ok(());
+        }
+        let items = value
+            .as_array()
+            .ok_or_else(|| format!("no list: {}", shown(value)))?;
+        if let Some(most) = expect.at_most.filter(|most| items.len() > *most) {
+            return Err(format!("{} items, more than {most}", items.len()));
+        }
+        let fits = |texts: &Texts, item: &Value| -> Result<bool, String> {
+            for (at, text) in texts {
+                let wanted = self.known.json(text)?;
+                if !item.pointer(at).is_some_and(|value| json::equal(value, &wanted)) {
+                    return Ok(false);
+                }
+            }
+            Ok(true)
+        };
+        let any = |texts: &Texts| -> Result<bool, String> {
+            let all: Result<Vec<bool>, String> = items.iter().map(|item| fits(texts, item)).collect();
+            all.map(|all| all.contains(&true))
+        };
+        if let Some(texts) = &expect.has
+            && !any(texts)?
+        {
+            return Err(format!("{} items, and none of them is it", items.len()));
+        }
+        if let Some(texts) = &expect.lacks
+            && any(texts)?
+        {
+            return Err("one of the items is it".to_owned());
+        }
+        if let Some(texts) = &expect.all {
+            for item in items {
+                if !fits(texts, item)? {
+                    return Err(format!("an item is another: {}", shown(item)));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a value is a time in UTC close to the exchange, by our clock or by that of the server.
+    fn is_now(&self, value: &Value, exchange: &Exchange, answer: &Answer) -> bool {
+        let text = value.as_str().unwrap_or_default();
+        let is_utc = ["Z", "z", "+00:00"].iter().any(|end| text.ends_with(end));
+        let Ok(time) = text.parse::<Timestamp>() else {
+            return false;
+        };
+        let ours = self.began_ms + i64::try_from(exchange.at_us / 1000).unwrap_or_default();
+        let clocks = [Some(ours), answer.date_ms()];
+        let is_near = |clock: &i64| (time.as_millisecond() - clock).abs() <= NOW_MS;
+        is_utc && clocks.iter().flatten().any(is_near)
+    }
+
+    fn about(&self, expect: &Expect) -> String {
+        let at = match expect.at.as_str() {
+            "" => "the body",
+            at => at,
+        };
+        let filled = |text: &String| {
+            let text = self.known.json_text(text).unwrap_or_else(|_| text.clone());
+            visible_cut(&text, SHOWN)
+        };
+        let texts = |texts: &Texts| {
+            let each = texts.iter().map(|(at, text)| format!("{at} {}", filled(text)));
+            each.collect::<Vec<_>>().join(" and ")
+        };
+        let mut parts = Vec::new();
+        parts.extend(expect.is.as_ref().map(|text| format!("is {}", filled(text))));
+        parts.extend(
+            expect
+                .is_not
+                .as_ref()
+                .map(|text| format!("is not {}", filled(text))),
+        );
+        parts.extend(expect.absent.then(|| "is not there".to_owned()));
+        parts.extend(expect.kind.map(|kind| {
+            let kind = match kind {
+                Kind::Text => "a string that is not empty",
+                Kind::Object => "an object",
+                Kind::List => "a list",
+                Kind::TimeNow => "the present time in UTC (RFC 3339)",
+            };
+            format!("is {kind}")
+        }));
+        parts.extend(expect.at_most.map(|most| format!("has at most {most} items")));
+        parts.extend(
+            expect
+                .has
+                .as_ref()
+                .map(|it| format!("has an item with {}", texts(it))),
+        );
+        parts.extend(
+            expect
+                .lacks
+                .as_ref()
+                .map(|it| format!("has no item with {}", texts(it))),
+        );
+        parts.extend(
+            expect
+                .all
+                .as_ref()
+                .map(|it| format!("has only items with {}", texts(it))),
+        );
+        parts.extend(
+            expect
+                .same
+                .as_ref()
+                .map(|it| format!("has equal values at {}", it.join(" and "))),
+        );
+        format!("{at} {}", parts.join(", "))
+    }
+
+    /// What the pages of a list show together.
+    fn pages(&mut self, at: usize, pages: &Pages, group: &[Placed<'_>]) {
+        let subject = self.subject(
+            at,
+            "pages",
+            match pages.only {
+                true => "the pages end, and show each object once, and no other",
+                false => "the pages end, and show each object once",
+            },
+        );
+        let subject = self.filled(subject, group);
+        let answers: Option<Vec<&Answer>> = group.iter().map(|(_, it)| it.outcome.answer()).collect();
+        let answers = answers.filter(|all| all.iter().all(|answer| is_success(answer.status)));
+        let (Some(answers), Some((index, _))) = (answers, group.last()) else {
+            return;
+        };
+        let wanted = self.known.all(&pages.show);
+        let mut seen: Vec<Value> = Vec::new();
+        let (mut twice, mut idle) = (None, 0);
+        for (at, answer) in answers.iter().enumerate() {
+            let ids = item_ids(pages, answer);
+            let is_guessed = at > 0 && (self.protocol.next_page)(answers[at - 1]).is_none();
+            if is_guessed && ids.iter().all(|id| seen.contains(id)) {
+                // The last item names no page here.
+                continue;
+            }
+            idle = if ids.iter().all(|id| seen.contains(id)) {
+                idle + 1
+            } else {
+                0
+            };
+            twice = twice.or_else(|| {
+                ids.iter()
+                    .enumerate()
+                    .find(|(at, id)| ids[..*at].contains(id))
+                    .map(|(_, id)| id.clone())
+            });
+            twice = twice.or_else(|| ids.iter().find(|id| seen.contains(id)).cloned());
+            seen.extend(ids);
+        }
+        let missing: Vec<&Value> = wanted.iter().filter(|id| !seen.contains(id)).collect();
+        let other = seen.iter().find(|id| pages.only && !wanted.contains(id));
+        let goes_on = answers
+            .last()
+            .is_some_and(|last| (self.protocol.next_page)(last).is_some());
+        let finding = match (twice, other, missing.first()) {
+            (Some(id), ..) => Finding::broken(format!("{} is shown twice", shown(&id))),
+            (None, Some(id), _) => Finding::broken(format!("{} is shown as well", shown(id))),
+            _ if goes_on && idle > 1 => {
+                Finding::broken(format!("{idle} pages without an object, and no end"))
+            }
+            _ if goes_on => Finding::Unknown {
+                reason: format!("more than {} pages were not asked for", answers.len()),
+                verdict: Verdict::NotApplicable,
+            },
+            (None, None, Some(id)) => Finding::broken(format!(
+                "{} of {} objects are not shown on {} pages, {} among them",
+                missing.len(),
+                wanted.len(),
+                answers.len(),
+                shown(id)
+            )),
+            (None, None, None) => Finding::Holds,
+        };
+        self.note(subject, *index, finding);
+    }
+
+    fn distinct(&mut self, at: usize, name: &str, group: &[Placed<'_>]) {
+        let subject = self.subject(at, "distinct", format!("no {name} is given twice"));
+        let subject = self.filled(subject, group);
+        let all = self.known.all(name);
+        let mut twice = all
+            .iter()
+            .enumerate()
+            .filter(|(at, value)| all[..*at].contains(value));
+        let finding = match twice.next() {
+            Some((_, value)) => Finding::broken(format!("{} is given twice", shown(value))),
+            None => Finding::Holds,
+        };
+        if let Some((index, _)) = group.last() {
+            self.checks.note(subject, *index, finding);
+        }
+    }
+
+    /// A subject, with the rules of the operation where the step names none.
+    fn filled(&self, mut subject: Subject, group: &[Placed<'_>]) -> Subject {
+        if let (true, Some((_, exchange))) = (subject.requirements.is_empty(), group.first()) {
+            subject.requirements = self.prepares(exchange);
+        }
+        subject
+    }
+
+    /// Steps that driving never came to.
+    fn not_reached(&mut self, transcript: &Transcript) {
+        let Some(stopped) = &transcript.stopped else {
+            return;
+        };
+        for at in stopped.step.unwrap_or_default()..self.case.steps.len() {
+            let own = self.case.steps[at]
+                .expect
+                .iter()
+                .filter_map(|expect| expect.checks.as_ref());
+            let own: Vec<String> = own.flatten().cloned().collect();
+            let mut subject = self.subject(at, "answer", "the step is reached");
+            subject.requirements.extend(self.ids(&own));
+            let finding = Finding::Unknown {
+                reason: stopped.reason.clone(),
+                verdict: stopped.verdict_at(at),
+            };
+            self.checks.note(subject, 0, finding);
+        }
+    }
+
+    fn subject(
+        &self,
+        at: usize,
+        name: &'static str,
+        expected: impl Into<std::borrow::Cow<'static, str>>,
+    ) -> Subject {
+        let step = &self.case.steps[at];
+        let decides = self.case.head.steps.get(at).is_some_and(|step| step.decides);
+        let requirements = match &step.checks {
+            Some(own) => self.ids(own),
+            None if decides => self.ids(&self.case.checks),
+            None => Vec::new(),
+        };
+        Subject {
+            step: Some(at),
+            name,
+            requirements,
+            expected: expected.into(),
+        }
+    }
+
+    fn ids(&self, named: &[String]) -> Vec<&'static str> {
+        let known = named.iter().filter_map(|id| self.catalogue.get(id));
+        known.map(|requirement| requirement.id.as_str()).collect()
+    }
+}
+
+/// Whether an exchange was sent on to the same path with a slash more or less.
+fn is_sent_on(exchange: &Exchange, later: &[Exchange]) -> bool {
+    let answer = exchange.outcome.answer();
+    let Some(path) = answer.and_then(|answer| redirected(&exchange.request.path, answer)) else {
+        return false;
+    };
+    later.iter().any(|next| {
+        (next.step, next.round) == (exchange.step, exchange.round)
+            && (&next.request.path, &next.request.body) == (&path, &exchange.request.body)
+    })
+}
+
+fn expected(answers: &str, exchange: &Exchange) -> String {
+    let what = match &exchange.operation {
+        Some(operation) => operation.to_string(),
+        None => format!("{} {}", exchange.request.method, exchange.request.path),
+    };
+    let how = exchange.spoiled.as_ref().map(|how| format!(" ({how})"));
+    format!("{what}{} is answered {answers}", how.unwrap_or_default())
+}
+
+fn shown(value: &Value) -> String {
+    visible_cut(&value.to_string(), SHOWN)
+}

@@ -1,0 +1,98 @@
+//! What becomes of JSON on its way through a server that does not keep it as it is.
+
+use serde_json::{Map, Number, Value};
+
+use super::Server;
+
+/// Integers beyond this are no integers of 32 bits any more.
+const LARGEST_32: i64 = 1 << 31;
+
+impl Server {
+    /// A value as this server serves it.
+    pub(super) fn kept(&self, value: &Value) -> Value {
+        let mut kept = value.clone();
+        for (name, change) in CHANGES {
+            if self.deviations.contains(name) {
+                let changed = changed(&kept, *change);
+                if changed != kept && self.bends(name) {
+                    kept = changed;
+                }
+            }
+        }
+        kept
+    }
+}
+
+/// Changes one value, not what is in it; none takes it away.
+type Change = fn(Option<&str>, Value) -> Option<Value>;
+
+const CHANGES: &[(&str, Change)] = &[
+    ("nulls-are-dropped", |_, value| {
+        (!value.is_null()).then_some(value)
+    }),
+    ("integers-of-32-bits", |_, value| Some(cut(value))),
+    ("only-ascii", |_, value| {
+        Some(of_text(value, |text| text.replace(|c: char| !c.is_ascii(), "?")))
+    }),
+    ("strings-are-trimmed", |_, value| {
+        Some(of_text(value, |text| text.trim().to_owned()))
+    }),
+    ("lists-are-sorted", |_, value| {
+        Some(match value {
+            Value::Array(mut items) => {
+                items.sort_by_key(Value::to_string);
+                Value::Array(items)
+            }
+            other => other,
+        })
+    }),
+    ("reserved-names-are-dropped", |name, value| {
+        (!name.unwrap_or_default().starts_with("omp.")).then_some(value)
+    }),
+    ("empty-is-null", |_, value| {
+        let is_empty =
+            value.as_object().is_some_and(Map::is_empty) || value.as_array().is_some_and(Vec::is_empty);
+        Some(if is_empty { Value::Null } else { value })
+    }),
+    ("numbers-as-strings", |_, value| {
+        Some(match value {
+            Value::Number(number) if number.as_i64().is_some_and(|number| number.abs() > 1 << 40) => {
+                number.to_string().into()
+            }
+            other => other,
+        })
+    }),
+];
+
+fn of_text(value: Value, change: fn(&str) -> String) -> Value {
+    match value {
+        Value::String(text) => change(&text).into(),
+        other => other,
+    }
+}
+
+fn cut(value: Value) -> Value {
+    match value.as_i64() {
+        Some(number) if number >= LARGEST_32 => Value::Number(Number::from(LARGEST_32 - 1)),
+        _ => value,
+    }
+}
+
+/// A value with a change made to everything in it, but not to itself.
+fn changed(value: &Value, change: Change) -> Value {
+    match value {
+        Value::Object(members) => {
+            let kept = members.iter().filter_map(|(name, value)| {
+                Some((name.clone(), change(Some(name), changed(value, change))?))
+            });
+            Value::Object(kept.collect())
+        }
+        Value::Array(items) => {
+            let kept = items
+                .iter()
+                .filter_map(|value| change(None, changed(value, change)));
+            Value::Array(kept.collect())
+        }
+        other => other.clone(),
+    }
+}

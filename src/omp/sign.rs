@@ -1,0 +1,415 @@
+//! Signs requests by the published profile: two headers, and one line that is signed.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use serde::Deserialize;
+
+use crate::case::http_steps::{Signed, Unsigned};
+use crate::keys::{NamedKey, Seed, s_plus_l};
+
+/// The mode in which a request is signed unless told.
+const SIGNED_MODE: &str = "strict";
+/// A day and a bit, seconds.
+const LONG_S: i64 = 90_000;
+/// Somebody else's address.
+const OTHER_HOST: &str = "other.example";
+/// Somebody else's query.
+const OTHER_QUERY: &str = "limit=1";
+
+/// How a request is signed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Form {
+    /// Not at all.
+    None,
+    /// By the profile.
+    Valid,
+    /// By the profile, with the second key.
+    SecondKey,
+    /// Under another label than is usual.
+    OtherLabel,
+    /// The label that verifies comes first, and those that do not after it.
+    BeforeOthers,
+    /// The label that verifies comes last.
+    AfterOthers,
+    /// In standard base64, with padding.
+    StandardBase64,
+    /// With a nonce, the same in the whole case.
+    Nonce,
+    /// With the same `created` in the whole case, so that the same request has the same signature.
+    Repeatable,
+    /// `Signature-Input` has a member without a value.
+    InputWithoutValue,
+    /// `Signature-Input` has a value that is no list.
+    InputWithoutList,
+    /// The list in `Signature-Input` is not closed.
+    InputNotClosed,
+    /// `Signature` has a member without a value.
+    SignatureWithoutValue,
+    /// The value of `Signature` is not enclosed in colons.
+    SignatureWithoutColons,
+    /// The value of `Signature` has a colon at its beginning alone.
+    SignatureNotClosed,
+    /// Both headers are no dictionaries at all.
+    BothMalformed,
+    /// The key id is not known.
+    UnknownKey,
+    /// A bit of the signature is flipped.
+    Altered,
+    /// 64 zeros.
+    Zero,
+    /// Signed by a key that the server does not know, under the id of one that it knows.
+    WrongKey,
+    /// Signed by the other key that the server knows.
+    OtherKnownKey,
+    /// Over another text.
+    OtherText,
+    /// For another method.
+    OtherMethod,
+    /// For another path.
+    OtherPath,
+    /// For another host.
+    OtherHost,
+    /// Over the address without its query.
+    WithoutQuery,
+    /// For another query.
+    OtherQuery,
+    /// `Signature-Input` alone.
+    OnlyInput,
+    /// `Signature` alone.
+    OnlySignature,
+    /// Another label in each header.
+    LabelsCrossed,
+    /// No key id.
+    WithoutKeyid,
+    /// A signature that is no base64.
+    NotBase64,
+    /// 63 bytes.
+    Short,
+    /// 65 bytes.
+    Long,
+    /// `expires` is past.
+    Expired,
+    /// `created` is more than a day ago.
+    Old,
+    /// `created` is more than a day ahead.
+    Future,
+    /// The group order is added to S.
+    Malleable,
+    /// Another algorithm is named.
+    OtherAlg,
+    /// By RFC 9421, with covered components.
+    Rfc9421,
+}
+
+/// What a label says.
+struct Label {
+    name: &'static str,
+    keyid: Option<String>,
+    /// Parameters beside `created` and `keyid`.
+    more: String,
+    created: i64,
+    components: &'static str,
+    signature: Vec<u8>,
+}
+
+impl Label {
+    fn parameters(&self) -> String {
+        let keyid = self
+            .keyid
+            .as_ref()
+            .map(|id| format!(";keyid=\"{id}\""))
+            .unwrap_or_default();
+        format!(
+            "({});created={}{keyid}{}",
+            self.components, self.created, self.more
+        )
+    }
+
+    fn input(&self) -> String {
+        format!("{}={}", self.name, self.parameters())
+    }
+
+    fn signature(&self) -> String {
+        format!("{}=:{}:", self.name, URL_SAFE_NO_PAD.encode(&self.signature))
+    }
+}
+
+/// Signs a request as it is told to; in the mode that wants it, if it is not told.
+///
+/// # Errors
+/// There is no key to sign with.
+pub(super) fn sign(unsigned: &Unsigned<'_>, form: Option<&Form>) -> Result<Signed, String> {
+    let form = match form {
+        Some(form) => *form,
+        None if unsigned.service == SIGNED_MODE => Form::Valid,
+        None => Form::None,
+    };
+    let headers = headers(unsigned, form)?;
+    Ok(Signed {
+        headers: headers
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), value))
+            .collect(),
+        about: about(form, unsigned.service == SIGNED_MODE).map(str::to_owned),
+    })
+}
+
+fn headers(unsigned: &Unsigned<'_>, form: Form) -> Result<Vec<(&'static str, String)>, String> {
+    if form == Form::None {
+        return Ok(Vec::new());
+    }
+    let no_key = || "no key was named that the server knows (--sign-with ID=HEX)".to_owned();
+    let no_second = || "no second key was named that the server knows (--sign-with ID=HEX)".to_owned();
+    let key = unsigned.keys.first().ok_or_else(no_key)?;
+    let stranger = NamedKey::new(
+        "conform_unknown",
+        Seed::from_bytes([0; 32]).derive(&["a key that nobody was told of"]),
+    );
+    let own = line(unsigned.method, unsigned.url);
+    let (address, _) = unsigned.url.split_once('?').unwrap_or((unsigned.url, ""));
+    let mut label = Label {
+        name: "sig1",
+        keyid: Some(key.id.clone()),
+        more: String::new(),
+        created: unsigned.now,
+        components: "",
+        signature: key.sign(own.as_bytes()).to_vec(),
+    };
+    let over = |text: String| key.sign(text.as_bytes()).to_vec();
+    match form {
+        Form::SecondKey => {
+            let second = unsigned.keys.get(1).ok_or_else(no_second)?;
+            label.keyid = Some(second.id.clone());
+            label.signature = second.sign(own.as_bytes()).to_vec();
+        }
+        Form::OtherKnownKey => {
+            let second = unsigned.keys.get(1).ok_or_else(no_second)?;
+            label.signature = second.sign(own.as_bytes()).to_vec();
+        }
+        Form::OtherLabel => label.name = "zz-conform_2.a",
+        Form::Nonce => label.more = format!(";nonce=\"{}\"", unsigned.unique),
+        Form::Repeatable => label.created = unsigned.now / 60 * 60,
+        Form::UnknownKey => {
+            label.keyid = Some(stranger.id.clone());
+            label.signature = stranger.sign(own.as_bytes()).to_vec();
+        }
+        Form::Altered => label.signature[5] ^= 1,
+        Form::Zero => label.signature = vec![0; 64],
+        Form::WrongKey => label.signature = stranger.sign(own.as_bytes()).to_vec(),
+        Form::OtherText => label.signature = over(format!("another text for {}", unsigned.unique)),
+        Form::OtherMethod => {
+            let other = if unsigned.method == "GET" { "POST" } else { "GET" };
+            label.signature = over(line(other, unsigned.url));
+        }
+        Form::OtherPath => label.signature = over(line(unsigned.method, &collection(unsigned.url))),
+        Form::OtherHost => label.signature = over(line(unsigned.method, &elsewhere(unsigned.url))),
+        Form::WithoutQuery => label.signature = over(line(unsigned.method, address)),
+        Form::OtherQuery => {
+            label.signature = over(line(unsigned.method, &format!("{address}?{OTHER_QUERY}")))
+        }
+        Form::WithoutKeyid => label.keyid = None,
+        Form::Short => drop(label.signature.pop()),
+        Form::Long => label.signature.push(0),
+        Form::Expired => label.more = format!(";expires={}", unsigned.now - 60),
+        Form::Old => label.created -= LONG_S,
+        Form::Future => label.created += LONG_S,
+        Form::Malleable => {
+            if let Ok(signature) = <[u8; 64]>::try_from(label.signature.as_slice()) {
+                label.signature = s_plus_l(signature).to_vec();
+            }
+        }
+        Form::OtherAlg => label.more = ";alg=\"rsa-v1_5-sha256\"".to_owned(),
+        Form::Rfc9421 => {
+            label.components = "\"@method\" \"@target-uri\"";
+            label.signature = over(base(unsigned, &label.parameters()));
+        }
+        _ => {}
+    }
+    let (input, signature) = (label.input(), label.signature());
+    let both = |input: String, signature: String| vec![("signature-input", input), ("signature", signature)];
+    Ok(match form {
+        Form::OnlyInput => vec![("signature-input", input)],
+        Form::OnlySignature => vec![("signature", signature)],
+        Form::LabelsCrossed => both(input, signature.replacen("sig1", "sig2", 1)),
+        Form::NotBase64 => both(input, "sig1=:%%%no-base64%%%:".to_owned()),
+        Form::StandardBase64 => both(input, format!("sig1=:{}:", STANDARD.encode(&label.signature))),
+        Form::InputWithoutValue => both("sig1".to_owned(), signature),
+        Form::InputWithoutList => both(input.replacen("()", "\"list\"", 1), signature),
+        Form::InputNotClosed => both(input.replacen("()", "(", 1), signature),
+        Form::SignatureWithoutValue => both(input, "sig1".to_owned()),
+        Form::SignatureWithoutColons => both(input, signature.replace(':', "")),
+        Form::SignatureNotClosed => both(input, signature.trim_end_matches(':').to_owned()),
+        Form::BothMalformed => both("none".to_owned(), "none".to_owned()),
+        Form::BeforeOthers | Form::AfterOthers => {
+            let mut labels = vec![label];
+            for (name, key) in [("bad1", &stranger), ("bad2", key)] {
+                labels.push(Label {
+                    name,
+                    keyid: Some(key.id.clone()),
+                    more: String::new(),
+                    created: unsigned.now,
+                    components: "",
+                    signature: key.sign(b"another text").to_vec(),
+                });
+            }
+            if form == Form::AfterOthers {
+                labels.rotate_left(1);
+            }
+            let all = |of: fn(&Label) -> String| labels.iter().map(of).collect::<Vec<_>>().join(", ");
+            both(all(Label::input), all(Label::signature))
+        }
+        _ => both(input, signature),
+    })
+}
+
+/// The line of the profile that is signed.
+fn line(method: &str, url: &str) -> String {
+    format!("{method} {url}")
+}
+
+/// The signature base of RFC 9421 for method and address.
+fn base(unsigned: &Unsigned<'_>, parameters: &str) -> String {
+    format!(
+        "\"@method\": {}\n\"@target-uri\": {}\n\"@signature-params\": {parameters}",
+        unsigned.method, unsigned.url
+    )
+}
+
+/// The address with the last part of its path taken away.
+fn collection(url: &str) -> String {
+    let (address, query) = match url.split_once('?') {
+        Some((address, query)) => (address, format!("?{query}")),
+        None => (url, String::new()),
+    };
+    let (before, _) = address.rsplit_once('/').unwrap_or((address, ""));
+    format!("{before}{query}")
+}
+
+/// The address at another host.
+fn elsewhere(url: &str) -> String {
+    let (scheme, rest) = url.split_once("://").unwrap_or(("http", url));
+    let path = rest.find('/').map_or("", |at| &rest[at..]);
+    format!("{scheme}://{OTHER_HOST}{path}")
+}
+
+/// How a request that is signed so deviates from one that is signed as the profile says; none where it does not.
+fn about(form: Form, is_wanted: bool) -> Option<&'static str> {
+    Some(match form {
+        Form::None if is_wanted => "not signed",
+        Form::None | Form::Valid | Form::SecondKey => return None,
+        Form::OtherLabel => "signed under another label",
+        Form::BeforeOthers => "a label that verifies, and two after it that do not",
+        Form::AfterOthers => "a label that verifies after two that do not",
+        Form::StandardBase64 => "the signature in standard base64",
+        Form::Nonce => "signed with a nonce",
+        Form::Repeatable => super::advice::REPEATABLE,
+        Form::InputWithoutValue => "Signature-Input without a value",
+        Form::InputWithoutList => "Signature-Input without a list",
+        Form::InputNotClosed => "a list in Signature-Input that is not closed",
+        Form::SignatureWithoutValue => "Signature without a value",
+        Form::SignatureWithoutColons => "Signature without colons",
+        Form::SignatureNotClosed => "Signature without its second colon",
+        Form::BothMalformed => "two headers that are no dictionaries",
+        Form::UnknownKey => "the key id is not known",
+        Form::Altered => "a bit of the signature is flipped",
+        Form::Zero => "the signature is 64 zeros",
+        Form::WrongKey => "signed by another key",
+        Form::OtherKnownKey => "signed by another key that the server knows",
+        Form::OtherText => "signed over another text",
+        Form::OtherMethod => "signed for another method",
+        Form::OtherPath => "signed for another path",
+        Form::OtherHost => "signed for another host",
+        Form::WithoutQuery => "signed without the query",
+        Form::OtherQuery => "signed for another query",
+        Form::OnlyInput => "Signature-Input alone",
+        Form::OnlySignature => "Signature alone",
+        Form::LabelsCrossed => "another label in each header",
+        Form::WithoutKeyid => "no keyid",
+        Form::NotBase64 => "a signature that is no base64",
+        Form::Short => "63 bytes of signature",
+        Form::Long => "65 bytes of signature",
+        Form::Expired => "expires is past",
+        Form::Old => "created more than a day ago",
+        Form::Future => "created more than a day ahead",
+        Form::Malleable => "the group order is added to S",
+        Form::OtherAlg => "another algorithm is named",
+        Form::Rfc9421 => "signed by RFC 9421 with covered components",
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key() -> NamedKey {
+        let mut seed = [0; 32];
+        for (at, byte) in (0..).zip(seed.iter_mut()) {
+            *byte = at;
+        }
+        NamedKey::new("sig1", seed)
+    }
+
+    fn signed(method: &str, url: &str, form: Form) -> Signed {
+        let unsigned = Unsigned {
+            service: "strict",
+            method,
+            url,
+            body: None,
+            keys: &[key()],
+            now: 1_700_000_000,
+            unique: "u",
+        };
+        sign(&unsigned, Some(&form)).unwrap()
+    }
+
+    #[test]
+    fn the_published_vectors_are_made() {
+        for (method, url, signature) in [
+            (
+                "POST",
+                "http://127.0.0.1:8000/objects",
+                "QNXBUiq__MMMTgP9PmpX385ospFyVAm8o4Wj4ABfG_BlGan_YGxaf9MxVDtdTwtNTouDsXNKoIuP6DCD76tADw",
+            ),
+            (
+                "GET",
+                "http://127.0.0.1:8000/objects?limit=10",
+                "9_usYuUTIM5yDnzewIrJhD5DLOiFHk3OnE0hBRLDx6OrVigxSsEGad16FZvQHm6Xz0rJkJZtFGxvdQHjhs35DA",
+            ),
+        ] {
+            let made = signed(method, url, Form::Valid);
+            let input = r#"sig1=();created=1700000000;keyid="sig1""#;
+            assert_eq!(
+                made.headers,
+                [
+                    ("signature-input".to_owned(), input.to_owned()),
+                    ("signature".to_owned(), format!("sig1=:{signature}:")),
+                ]
+            );
+            assert_eq!(made.about, None);
+        }
+    }
+
+    #[test]
+    fn the_published_vector_of_rfc_9421_is_made() {
+        let made = signed("POST", "http://127.0.0.1:8000/objects", Form::Rfc9421);
+        let input = r#"sig1=("@method" "@target-uri");created=1700000000;keyid="sig1""#;
+        assert_eq!(made.headers[0].1, input);
+        let standard =
+            "Xfi7t/HBLXUNF9l9fsuyIMX0aBLXgyFFp2NgA3j4G0DIs/C1og0xXYAvUdBF9KSX8n0ZSyE3VZjMTtOaqb8ZBQ==";
+        let bytes = STANDARD.decode(standard).unwrap();
+        assert_eq!(
+            made.headers[1].1,
+            format!("sig1=:{}:", URL_SAFE_NO_PAD.encode(bytes))
+        );
+    }
+
+    #[test]
+    fn addresses_are_changed_where_they_are_to_be() {
+        assert_eq!(collection("http://h:1/objects/a?x=1"), "http://h:1/objects?x=1");
+        assert_eq!(
+            elsewhere("http://h:1/objects?x=1"),
+            "http://other.example/objects?x=1"
+        );
+    }
+}
