@@ -1,4 +1,5 @@
-//! Embeds the case files: for each protocol, a folder of `cases/`, a table of names and texts.
+//! Embeds the case files: for each protocol, a folder of `cases/`, a table of names and texts; those for clients are in a folder
+//! below that of their protocol.
 
 use std::path::Path;
 use std::{env, fs};
@@ -7,7 +8,9 @@ fn main() {
     println!("cargo::rerun-if-changed=cases");
     let root = env::var("CARGO_MANIFEST_DIR").expect("cargo sets the manifest directory");
     let out = env::var("OUT_DIR").expect("cargo sets the output directory");
-    for protocol in names(&Path::new(&root).join("cases"), "") {
+    let mut folders = names(&Path::new(&root).join("cases"), "");
+    folders.push("avp/client".to_owned());
+    for protocol in folders {
         let mut table = String::from(
             "/// Name and text of every case file.\nstatic EMBEDDED_CASES: &[(&str, &str)] = &[\n",
         );
@@ -19,7 +22,7 @@ fn main() {
             ));
         }
         table.push_str("];\n");
-        let file = Path::new(&out).join(format!("embedded_{protocol}_cases.rs"));
+        let file = Path::new(&out).join(format!("embedded_{}_cases.rs", protocol.replace('/', "_")));
         fs::write(file, table).expect("the output directory is writable");
     }
 }

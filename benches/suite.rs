@@ -119,6 +119,7 @@ impl Bench {
             spec: avp_conform::avp::catalogue().newest(),
             slow: false,
             show_secrets,
+            subject: None,
         };
         Run {
             suite: Arc::clone(&self.suite),

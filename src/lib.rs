@@ -26,4 +26,5 @@ pub mod run;
 pub mod selftest;
 pub mod serve;
 pub mod session;
+pub mod subject;
 pub mod text;

@@ -47,7 +47,7 @@ mod tests {
 
     #[test]
     fn a_server_is_held_to_what_its_version_knows() {
-        let in_force = |spec| catalogue().server(spec).collect::<Vec<_>>();
+        let in_force = |spec| catalogue().binding(spec).collect::<Vec<_>>();
         assert!(in_force(V0_2).iter().all(|r| r.since == V0_2));
         assert!(!in_force(V0_3).iter().any(|r| r.section() == "5.1"));
         assert!(in_force(V0_4).iter().any(|r| r.id == "AVP-5.1-01"));

@@ -304,6 +304,8 @@ mod tests {
             took_us: 1,
             jwt: None,
             resent: false,
+            side: crate::record::Side::default(),
+            wire: crate::record::Wire::default(),
             omitted: None,
         }
     }

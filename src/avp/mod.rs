@@ -2,8 +2,11 @@
 //! and its cryptography.
 
 pub mod actors;
+pub mod adapter_contract;
 pub mod cases;
 mod catalogue;
+pub mod client;
+pub mod client_suite;
 pub mod consequences;
 pub mod crypto;
 pub mod driver;

@@ -228,9 +228,12 @@ fn mistakes<S>(source: &Arc<Source>, case: &Case<S>, rules: &Rules, faults: &[&s
     let did_you_mean = |near: Option<&str>| near.map(|near| format!("did you mean `{near}`?"));
     for named in &case.checks {
         match rules.catalogue.get(named.get_ref()) {
-            Some(requirement) if requirement.subject == Subject::Server => {}
-            Some(_) => {
-                let message = "this requirement binds clients: no server can keep or break it";
+            Some(requirement) if requirement.subject == rules.catalogue.subject => {}
+            Some(requirement) => {
+                let message = match requirement.subject {
+                    Subject::Client => "this requirement binds clients: no server can keep or break it",
+                    Subject::Server => "this requirement binds servers: no client can keep or break it",
+                };
                 found.push(problem(source, named, message, None));
             }
             None => {

@@ -92,6 +92,8 @@ pub struct Catalogue {
     pub versions: Vec<Version>,
     /// The sections that hold requirements, in order.
     pub sections: Vec<Section>,
+    /// Whose requirements are judged: those of the others bind nobody here.
+    pub subject: Subject,
     /// The text of the file, for hashing.
     pub source: String,
     requirements: Vec<Requirement>,
@@ -135,6 +137,7 @@ impl Catalogue {
             prefix: file.prefix,
             versions: file.versions,
             sections: file.sections,
+            subject: Subject::Server,
             source: text.to_owned(),
             requirements: Vec::with_capacity(file.requirement.len()),
             index: HashMap::new(),
@@ -190,10 +193,19 @@ impl Catalogue {
         self.get(id).is_some_and(|requirement| requirement.in_force(spec))
     }
 
-    /// The requirements that bind a server which claims `spec`.
-    pub fn server(&self, spec: Version) -> impl Iterator<Item = &Requirement> {
+    /// The same catalogue, of which the requirements of clients are judged.
+    #[must_use]
+    pub fn of_clients(self) -> Catalogue {
+        Catalogue {
+            subject: Subject::Client,
+            ..self
+        }
+    }
+
+    /// The requirements that bind whoever is judged and claims `spec`.
+    pub fn binding(&self, spec: Version) -> impl Iterator<Item = &Requirement> {
         self.iter()
-            .filter(move |requirement| requirement.subject == Subject::Server && requirement.in_force(spec))
+            .filter(move |requirement| requirement.subject == self.subject && requirement.in_force(spec))
     }
 
     fn add(&mut self, requirement: Requirement) -> Result<(), String> {
@@ -319,12 +331,16 @@ sections = [{ name = "6", title = "operations" }, { name = "5.1", title = "polic
         assert!(catalogue.get("AVP-6-99").is_none());
         assert_eq!(catalogue.section_title("5.1"), Some("policy"));
         assert_eq!(catalogue.section_title("11"), None);
-        let in_force = |spec| catalogue.server(spec).count();
+        let in_force = |spec| catalogue.binding(spec).count();
         assert_eq!(
             (in_force(Version::of(&[0, 2])), in_force(catalogue.newest())),
             (1, 2)
         );
         assert!(!catalogue.is_in_force("AVP-5.1-01", Version::of(&[0, 2])));
+        assert_eq!(
+            catalogue.clone().of_clients().binding(catalogue.newest()).count(),
+            0
+        );
     }
 
     #[test]

@@ -91,6 +91,13 @@ pub enum Command {
     Init(InitArgs),
     /// Serve the reference server alone.
     Serve(ServeArgs),
+    /// Judge a client: the harness is the server, and the client is started for each case.
+    Client(Box<ClientArgs>),
+    /// Walk through one lifecycle against a server with the reference client, a line a step. Exits with 0, with 1 at the
+    /// first step that does not go as the protocol says, with 3 where nobody answers.
+    Walk(WalkArgs),
+    /// The reference client, spoken to: a JSON command a line on standard input, an answer a line on standard output.
+    Adapter(AdapterArgs),
     /// List the cases.
     List(ListArgs),
     /// Explain a case, a requirement or a fault.
@@ -377,6 +384,73 @@ pub struct ServeArgs {
     /// Serve https with a certificate made up for this run.
     #[arg(long, conflicts_with = "tls_cert")]
     pub tls_self_signed: bool,
+}
+
+/// Which client is judged, and how.
+#[derive(Debug, Args)]
+pub struct ClientArgs {
+    /// A shell command that walks through a lifecycle by itself and ends. {url} in it is replaced by the server's address, which
+    /// is in AVP_SERVER_URL as well.
+    #[arg(long, value_name = "CMD")]
+    pub walk: Option<String>,
+    /// A shell command that takes commands on standard input, a line of JSON each, and answers on standard output. Without
+    /// either the client is the reference client that is built in.
+    #[arg(long, value_name = "CMD")]
+    pub adapter: Option<String>,
+    /// Options of a run.
+    #[command(flatten)]
+    pub run: RunArgs,
+}
+
+/// How the reference client deviates.
+#[derive(Debug, Args)]
+pub struct HabitArgs {
+    /// Get one thing wrong: the name of a fault.
+    #[arg(long, value_name = "NAME")]
+    pub fault: Option<String>,
+    /// Use one of the freedoms that clients have: the name of a variation. May be given several times.
+    #[arg(long, value_name = "NAME")]
+    pub vary: Vec<String>,
+    /// List the faults.
+    #[arg(long)]
+    pub list_faults: bool,
+    /// List the variations.
+    #[arg(long)]
+    pub list_variations: bool,
+}
+
+/// Options of the walk.
+#[derive(Debug, Args)]
+pub struct WalkArgs {
+    /// The address of the server.
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "AVP_SERVER_URL",
+        hide_env_values = true,
+        default_value = "http://localhost:8787"
+    )]
+    pub target: String,
+    /// How many members there are, from 2 to 8.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(2..=8), default_value_t = 2)]
+    pub members: u8,
+    /// A JSON object a line.
+    #[arg(long)]
+    pub json: bool,
+    /// Tell every request as well.
+    #[arg(short, long)]
+    pub verbose: bool,
+    /// What the client does otherwise.
+    #[command(flatten)]
+    pub habits: HabitArgs,
+}
+
+/// Options of the adapter.
+#[derive(Debug, Args)]
+pub struct AdapterArgs {
+    /// What the client does otherwise.
+    #[command(flatten)]
+    pub habits: HabitArgs,
 }
 
 /// What to begin with.

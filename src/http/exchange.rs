@@ -229,6 +229,40 @@ pub enum Role {
     Abandoned,
 }
 
+/// Who asked in an exchange.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Side {
+    /// The harness asked, and the target answered.
+    #[default]
+    Asked,
+    /// The target asked, and the harness answered: it is a client under test.
+    Answered,
+}
+
+impl Side {
+    fn is_asked(&self) -> bool {
+        *self == Side::Asked
+    }
+}
+
+/// What an exchange went over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Wire {
+    /// HTTP.
+    #[default]
+    Http,
+    /// A program: a command line and its exit code and output, or a line of its standard input and one of its standard output.
+    Command,
+}
+
+impl Wire {
+    fn is_http(&self) -> bool {
+        *self == Wire::Http
+    }
+}
+
 /// One exchange with the target: the request, why it was made, and what came of it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -268,6 +302,12 @@ pub struct Exchange {
     /// Nobody knows then whether the target executed it once or twice.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub resent: bool,
+    /// Who asked: the harness, or a client under test.
+    #[serde(default, skip_serializing_if = "Side::is_asked")]
+    pub side: Side,
+    /// Over what.
+    #[serde(default, skip_serializing_if = "Wire::is_http")]
+    pub wire: Wire,
     /// So many bytes of the answer's body are not in the record, because large bodies added up to too much.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub omitted: Option<u64>,

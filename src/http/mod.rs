@@ -31,7 +31,7 @@ pub use concurrency::{Away, Concurrency};
 pub use connections::{Connections, Loaded, Primed};
 pub use endpoint::{Endpoint, EndpointError};
 pub use exchange::{
-    Answer, Body, Exchange, Failure, FailureKind, Headers, Jwt, Outcome, Request, Role, Service,
+    Answer, Body, Exchange, Failure, FailureKind, Headers, Jwt, Outcome, Request, Role, Service, Side, Wire,
 };
 pub use options::{ClientError, ClientOptions, DEFAULT_MAX_BODY, ServiceOptions, TlsOptions};
 pub use proxy::{Proxy, ProxyError};

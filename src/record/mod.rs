@@ -14,7 +14,7 @@ pub mod transcript;
 pub mod verdict;
 
 pub use crate::http::{
-    Answer, Body, Exchange, Failure, FailureKind, Headers, Jwt, Outcome, Request, Role, Service,
+    Answer, Body, Exchange, Failure, FailureKind, Headers, Jwt, Outcome, Request, Role, Service, Side, Wire,
 };
 pub use diff::{Change, Diff, diff};
 pub use load::{LoadError, load};
@@ -61,6 +61,9 @@ pub struct Record {
     /// port that it was given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exec: Option<String>,
+    /// The commands of the client that was judged, where it was one. The target is then what it is called.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client: Option<ClientCommands>,
     /// The protocol version the target was judged by.
     pub spec: Version,
     /// The seed of all keys, ids and ivs, hexadecimal.
@@ -110,6 +113,18 @@ pub struct Record {
     pub requirements: Vec<RequirementRecord>,
     /// Every case that was selected, in suite order.
     pub cases: Vec<CaseRecord>,
+}
+
+/// The commands of a client under test; none of a client that is built in.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ClientCommands {
+    /// The command that walks through a lifecycle by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub walk: Option<String>,
+    /// The command that takes commands.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub adapter: Option<String>,
 }
 
 /// The program.

@@ -30,7 +30,7 @@ pub fn summarize(record: &mut Record, heads: &Heads) {
 /// What is selected stands for every requirement in force where the whole suite ran, but for those that are in `slow`.
 fn add_up(record: &mut Record, rules: &Rules, mut selected: Vec<String>, slow: &[String]) {
     if record.filters.is_empty() && record.shard.is_none() {
-        let all = rules.catalogue.server(record.spec);
+        let all = rules.catalogue.binding(record.spec);
         let all = all.map(|requirement| requirement.id.clone());
         selected.extend(all.filter(|id| !slow.contains(id)));
     }
@@ -54,7 +54,7 @@ fn requirements(
         selected.contains(id) || slow.contains(id) || is_checked()
     };
     catalogue
-        .server(spec)
+        .binding(spec)
         .filter(concerned)
         .map(|requirement| one(requirement, cases, slow))
         .collect()

@@ -195,13 +195,23 @@ pub(super) fn verdict_meaning(record: &Record) -> &'static str {
 /// The command that runs one case again under the same conditions.
 pub(super) fn again(record: &Record, case: &str) -> String {
     let mut command = vec!["avp-conform".to_owned()];
-    if record.protocol.name != FIRST_PROTOCOL {
+    if let Some(client) = &record.client {
+        command.push("client".to_owned());
+        for (option, typed) in [("--walk", &client.walk), ("--adapter", &client.adapter)] {
+            command.extend(
+                typed
+                    .iter()
+                    .map(|typed| format!("{option} {}", quoted(&hide_passwords(typed)))),
+            );
+        }
+    } else if record.protocol.name != FIRST_PROTOCOL {
         command.push(format!("--protocol {}", quoted(&record.protocol.name)));
     }
     if let Some(exec) = &record.exec {
         command.push(format!("--exec {}", quoted(&hide_passwords(exec))));
     }
-    if record.target != "embedded" && record.services.is_empty() && !is_told_by_command(record) {
+    let is_told = is_told_by_command(record) || record.client.is_some();
+    if record.target != "embedded" && record.services.is_empty() && !is_told {
         command.push(format!("--target {}", quoted(&record.target)));
     }
     if !is_told_by_command(record) {

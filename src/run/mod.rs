@@ -22,7 +22,9 @@ use crate::judge::{Context, Transport};
 use crate::protocol::Suite;
 use crate::record::transcript::Transcript;
 use crate::record::verdict::{RunVerdict, Verdict};
-use crate::record::{CaseRecord, FORMAT, Record, Stopped, Suite as SuiteRecord, Summary, Tool};
+use crate::record::{
+    CaseRecord, ClientCommands, FORMAT, Record, Stopped, Suite as SuiteRecord, Summary, Tool,
+};
 use crate::session::{LiveSecrets, RunContext, hide_across};
 use crate::text::count;
 use body_budget::BodyBudget;
@@ -90,6 +92,8 @@ pub struct RunInfo {
     pub services: BTreeMap<String, String>,
     /// The command that started the target, if the run did.
     pub exec: Option<String>,
+    /// The commands of the client that is judged, if one is.
+    pub client: Option<ClientCommands>,
     /// Whether warnings count.
     pub strict: bool,
     /// The filters as given.
@@ -705,6 +709,7 @@ fn record(
         idp: heading.idp,
         services: heading.services,
         exec: heading.exec,
+        client: heading.client,
         spec: context.spec,
         seed: context.seed.to_string(),
         generation: context.generation,

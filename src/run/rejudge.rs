@@ -24,7 +24,7 @@ pub fn rejudge(record: &Record, suite: &Suite) -> Result<Rejudged, String> {
         spec: record.spec,
         seed: &seed,
         generation: record.generation,
-        transport: transport(&record.target)?,
+        transport: transport(record)?,
     };
     let (mut old, mut new, mut unknown) = (Vec::new(), Vec::new(), Vec::new());
     for case in &record.cases {
@@ -62,8 +62,9 @@ pub fn rejudge(record: &Record, suite: &Suite) -> Result<Rejudged, String> {
     })
 }
 
-fn transport(target: &str) -> Result<Transport, String> {
-    if target == "embedded" {
+fn transport(record: &Record) -> Result<Transport, String> {
+    let target = &record.target;
+    if target == "embedded" || record.client.is_some() {
         return Ok(Transport::Loopback);
     }
     // Where the run chose the port it stands for any.

@@ -457,7 +457,7 @@ fn unproven(suite: &Suite, selected: &[usize], observations: &[Observation]) -> 
     let requirements = suite
         .rules
         .catalogue
-        .server(suite.rules.catalogue.newest())
+        .binding(suite.rules.catalogue.newest())
         .filter(|it| it.level > Level::May && verified.contains(it.id.as_str()))
         .filter(|it| !broken.contains(it.id.as_str()));
     let cases = selected.iter().map(|index| suite.cases[*index].id.as_str());

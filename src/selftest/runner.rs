@@ -318,6 +318,7 @@ impl Selftest {
             spec: self.suite.rules.catalogue.newest(),
             slow: false,
             show_secrets: false,
+            subject: server.subject(),
         };
         let plan = Run {
             suite: Arc::clone(&self.suite),

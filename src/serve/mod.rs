@@ -7,9 +7,11 @@ mod tls;
 use std::error::Error;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use crate::catalogue::Level;
 use crate::http::Service;
+use crate::subject::Subject;
 pub use listen::{Asked, Handler, Listener, Reply};
 pub use tls::{Tls, TlsError};
 
@@ -137,4 +139,9 @@ pub trait Reference: Send + Sync {
 
     /// How often a deviation took effect.
     fn fired(&self, name: &str) -> u64;
+
+    /// The client that it is, where it is none that is asked but one that asks.
+    fn subject(&self) -> Option<Arc<dyn Subject>> {
+        None
+    }
 }

@@ -207,6 +207,8 @@ impl<'a> Conversation<'a> {
             took_us: micros(sent.took),
             jwt: None,
             resent: sent.resent,
+            side: crate::record::Side::default(),
+            wire: crate::record::Wire::default(),
             omitted: None,
         };
         self.transcript.push(

@@ -6,9 +6,12 @@ mod redact;
 mod replacer;
 mod throttle;
 
+use std::sync::Arc;
+
 use crate::catalogue::{OperationName, Version};
 use crate::http::{Client, Exchange, Timeouts};
 use crate::keys::{NamedKey, Seed};
+use crate::subject::Subject;
 
 pub use conversation::{Conversation, Message};
 pub use redact::{LiveSecrets, Secrets, hide_across};
@@ -38,6 +41,8 @@ pub struct RunContext {
     pub slow: bool,
     /// Whether tokens, signatures and keys stay in the transcript.
     pub show_secrets: bool,
+    /// The client under test, where it is one that is judged.
+    pub subject: Option<Arc<dyn Subject>>,
 }
 
 /// What the operation of an exchange is called where time limits are kept.

@@ -40,6 +40,24 @@ fn the_schema_of_the_report_is_that_of_the_record() {
 }
 
 #[test]
+fn the_schema_of_the_adapter_is_that_of_its_lines() {
+    use avp_conform::avp::adapter_contract::{Command, Reply};
+    let mut generator = schemars::SchemaGenerator::default();
+    let (command, reply) = (
+        generator.subschema_for::<Command>(),
+        generator.subschema_for::<Reply>(),
+    );
+    let made = serde_json::json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Lines between the harness and an adapter",
+        "description": "A line of an adapter's standard input is a Command, one of its standard output a Reply.",
+        "anyOf": [command, reply],
+        "$defs": generator.definitions(),
+    });
+    hold("schema/avp.adapter.schema.json", &format!("{made:#}\n"), "docs");
+}
+
+#[test]
 fn the_schema_of_case_files_is_that_of_the_type_and_every_case_file_fits_it() {
     let schema = schemars::schema_for!(CaseFile);
     hold_schema("schema/case.schema.json", &schema);

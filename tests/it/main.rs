@@ -13,6 +13,7 @@
 
 mod baseline;
 mod cli;
+mod client;
 mod crypto_vectors;
 mod delivery;
 mod docs;
@@ -34,5 +35,6 @@ mod server;
 mod support;
 mod target;
 mod tls;
+mod walk;
 mod walls;
 mod wire;

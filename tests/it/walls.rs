@@ -139,6 +139,26 @@ fn a_reference_server_knows_nothing_of_its_judge() {
 }
 
 #[test]
+fn the_reference_client_knows_nothing_of_its_judge_nor_of_who_drives_servers() {
+    let others = [
+        "judge",
+        "driver",
+        "cases",
+        "server",
+        "crypto",
+        "client_suite",
+        "messages",
+    ];
+    let mut others: Vec<String> = others.iter().map(|room| format!("avp::{room}")).collect();
+    others.extend(["judge", "session", "run", "record", "http"].map(str::to_owned));
+    let others: Vec<&str> = others.iter().map(String::as_str).collect();
+    assert_eq!(
+        breaches(|file| file.starts_with("avp/client/"), &others),
+        Vec::<String>::new()
+    );
+}
+
+#[test]
 fn no_two_rooms_know_each_other() {
     let mut knows: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     let files = files();

@@ -412,6 +412,8 @@ impl Driver<'_> {
             took_us: micros(sent.took),
             jwt,
             resent: sent.resent,
+            side: crate::record::Side::default(),
+            wire: crate::record::Wire::default(),
             omitted: None,
         };
         let request = match &errand.draft.content {

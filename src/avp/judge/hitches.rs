@@ -130,6 +130,8 @@ mod tests {
             took_us: 0,
             jwt: None,
             resent: false,
+            side: crate::record::Side::default(),
+            wire: crate::record::Wire::default(),
             omitted: None,
         }
     }

@@ -116,7 +116,8 @@ fn bind(runtime: &Runtime, address: SocketAddr) -> io::Result<TcpListener> {
     TcpListener::from_std(listener)
 }
 
-fn state(options: &Options) -> State {
+/// What a server holds that was started so.
+pub(super) fn state(options: &Options) -> State {
     let millis = |time: Duration| i64::try_from(time.as_millis()).unwrap_or(i64::MAX / 2);
     let lifetimes = Lifetimes {
         nonce: millis(options.nonce_lifetime),

@@ -21,6 +21,7 @@ mod deviation;
 mod discovery;
 mod fault_hooks;
 mod faults;
+mod inside;
 mod json;
 mod keys;
 mod limits;
@@ -43,6 +44,7 @@ mod variations;
 mod vault;
 
 pub use behaviour::{faults, find_fault, find_variation, variations};
+pub use inside::{Answered, Inside};
 pub use listen::{Server, StartError};
 pub use options::Options;
 

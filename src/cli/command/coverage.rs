@@ -42,7 +42,7 @@ pub(super) fn rows(suite: &Suite) -> Vec<Row<'_>> {
         }
     };
     let catalogue = suite.rules.catalogue;
-    catalogue.server(catalogue.newest()).map(row).collect()
+    catalogue.binding(catalogue.newest()).map(row).collect()
 }
 
 pub(super) fn coverage(args: &ListArgs) -> Result<u8, Error> {

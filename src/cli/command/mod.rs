@@ -1,6 +1,7 @@
 //! What each sub-command does: from what was typed to an exit code.
 
 mod baseline;
+mod client;
 mod contact;
 mod coverage;
 mod diff;
@@ -13,6 +14,7 @@ mod matrix;
 mod merge;
 mod output;
 mod progress;
+mod reference_client;
 mod rejudge;
 mod repro;
 mod run;
@@ -60,6 +62,9 @@ pub fn execute(cli: Cli) -> Result<u8, Error> {
         None => run::run(&cli.run),
         Some(Command::Run(args)) => run::run(&args),
         Some(Command::Serve(args)) => serve::serve(&args),
+        Some(Command::Client(args)) => client::client(&args),
+        Some(Command::Walk(args)) => reference_client::walk(&args),
+        Some(Command::Adapter(args)) => reference_client::adapter(&args),
         Some(Command::List(args)) => list::list(&args),
         Some(Command::Init(args)) => init::init(&args),
         Some(Command::Explain(args)) => explain::explain(&args),

@@ -72,7 +72,7 @@ fn once(completed: &config::Completed) -> Result<u8, Error> {
 ///
 /// # Errors
 /// One is a typing error.
-fn heed_environment() -> Result<(), Error> {
+pub(super) fn heed_environment() -> Result<(), Error> {
     let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
     for warning in config::unread(names)? {
         console::err(&format!("warning: {warning}\n"));
@@ -268,6 +268,7 @@ async fn drive(
             spec: config.spec,
             slow: config.slow,
             show_secrets: config.show_secrets,
+            subject: None,
         };
         let run = Run {
             suite: Arc::clone(&config.suite),
@@ -404,6 +405,7 @@ fn heading(config: &Config) -> RunInfo {
             .map(|service| service.shown.clone()),
         services: services_shown(config),
         exec: config.exec.as_ref().map(|exec| hide_passwords(&exec.command)),
+        client: None,
         strict: config.strict,
         filters: config.filters.iter().map(ToString::to_string).collect(),
         shard: config.shard.map(|shard| shard.to_string()),

@@ -15,21 +15,11 @@ use crate::serve::{Fault, ServeOptions, Tls, Variation};
 pub(super) fn serve(args: &ServeArgs) -> Result<u8, Error> {
     let protocol = args.protocol.get();
     if args.list_faults {
-        let row = |fault: &Fault| {
-            format!(
-                "{:40} {:10} {:6} {}\n",
-                fault.name,
-                fault.breaks.join(" "),
-                fault.level,
-                fault.about
-            )
-        };
-        console::out(&(protocol.faults)().iter().map(row).collect::<String>())?;
+        console::out(&list_of_faults((protocol.faults)()))?;
         return Ok(exit::OK);
     }
     if args.list_variations {
-        let row = |variation: &Variation| format!("{:32} {}\n", variation.name, variation.about);
-        console::out(&(protocol.variations)().iter().map(row).collect::<String>())?;
+        console::out(&list_of_variations((protocol.variations)()))?;
         return Ok(exit::OK);
     }
     let options = ServeOptions {
@@ -83,6 +73,26 @@ fn mode(protocol: &Protocol, args: &ServeArgs) -> Result<Option<String>, Error> 
     }
 }
 
+/// A line for each fault.
+pub(super) fn list_of_faults(faults: &[Fault]) -> String {
+    let row = |fault: &Fault| {
+        format!(
+            "{:40} {:10} {:6} {}\n",
+            fault.name,
+            fault.breaks.join(" "),
+            fault.level,
+            fault.about
+        )
+    };
+    faults.iter().map(row).collect()
+}
+
+/// A line for each variation.
+pub(super) fn list_of_variations(variations: &[Variation]) -> String {
+    let row = |variation: &Variation| format!("{:32} {}\n", variation.name, variation.about);
+    variations.iter().map(row).collect()
+}
+
 fn faults(protocol: &Protocol, args: &ServeArgs) -> Result<Vec<&'static Fault>, Error> {
     let known = || (protocol.faults)().iter().map(|fault| fault.name);
     let find = |name: &String| {
@@ -103,7 +113,12 @@ fn freedoms(protocol: &Protocol, args: &ServeArgs) -> Result<Vec<&'static Variat
     args.vary.iter().map(find).collect()
 }
 
-fn unknown(what: &str, name: &str, known: impl Iterator<Item = &'static str>, list: &str) -> Error {
+pub(super) fn unknown(
+    what: &str,
+    name: &str,
+    known: impl Iterator<Item = &'static str>,
+    list: &str,
+) -> Error {
     let near = nearest(name, known).map(|near| format!("did you mean {near:?}? "));
     Error::Usage(format!(
         "there is no {what} {name:?}; {}{list} lists them",

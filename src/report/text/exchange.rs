@@ -2,7 +2,7 @@
 
 use super::page::Page;
 use crate::record::sentences::sentence;
-use crate::record::{Body, CaseRecord, Exchange, Headers, Outcome, Role};
+use crate::record::{Body, CaseRecord, Exchange, Headers, Outcome, Role, Wire};
 use crate::report::facts::took;
 use crate::report::paint::Tone;
 use crate::text::{count, visible, visible_block, visible_cut};
@@ -33,9 +33,18 @@ pub(in crate::report) fn line(exchange: &Exchange) -> String {
     let twice = if exchange.resent { ", sent twice" } else { "" };
     format!(
         "{actor}{method} {path}{spoiled} → {} in {}{twice}",
-        outcome(&exchange.outcome),
+        came(exchange),
         took(exchange.took_us)
     )
+}
+
+/// What came of it: a status, of a command whether it was carried out.
+fn came(exchange: &Exchange) -> String {
+    match (exchange.wire, &exchange.outcome) {
+        (Wire::Command, Outcome::Answer(answer)) if answer.status == 0 => "done".to_owned(),
+        (Wire::Command, Outcome::Answer(answer)) => format!("failed ({})", answer.status),
+        _ => outcome(&exchange.outcome),
+    }
 }
 
 /// The status, or why there is none.

@@ -50,6 +50,7 @@ pub(crate) fn conformant() -> Record {
         idp: None,
         services: std::collections::BTreeMap::new(),
         exec: None,
+        client: None,
         spec: V0_4,
         seed: "5f3a90c1".into(),
         generation: 0,
@@ -254,7 +255,7 @@ pub(crate) fn tally(record: &mut Record) {
 /// The requirements that the cases are about.
 fn requirements() -> impl Iterator<Item = &'static Requirement> {
     TOPICS.into_iter().flat_map(|(section, _, _, count)| {
-        let server = catalogue().server(V0_4);
+        let server = catalogue().binding(V0_4);
         server.filter(move |it| it.section() == section).take(count)
     })
 }
@@ -429,6 +430,8 @@ pub(crate) fn exchange(
         took_us: 410,
         jwt: None,
         resent: false,
+        side: avp_conform::record::Side::default(),
+        wire: avp_conform::record::Wire::default(),
         omitted: None,
     }
 }

@@ -31,5 +31,6 @@ pub(crate) fn context(url: &str, foreign: &Server) -> RunContext {
         spec: catalogue().newest(),
         slow: false,
         show_secrets: false,
+        subject: None,
     }
 }

@@ -1,0 +1,95 @@
+//! What the reference client can be told to get wrong, and the freedoms that it can use: one table each, and how they show.
+
+pub(super) mod crypto;
+mod table;
+mod variations;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::Value;
+
+use super::error::ClientError;
+use super::habits::Habits;
+use super::payload::Alt;
+pub use table::FAULTS;
+pub use variations::VARIATIONS;
+
+/// Whether a table has a deviation of that name.
+pub(super) fn is_known(name: &str) -> bool {
+    FAULTS.iter().any(|fault| fault.name == name) || VARIATIONS.iter().any(|other| other.name == name)
+}
+
+/// Looks into a token, which is nobody's business but the server's.
+pub(super) fn token(habits: &Habits, token: &str) -> Result<(), ClientError> {
+    let claims = token
+        .split('.')
+        .nth(1)
+        .and_then(|part| URL_SAFE_NO_PAD.decode(part).ok());
+    let claims: Option<Value> = claims.and_then(|json| serde_json::from_slice(&json).ok());
+    if claims.is_none() && habits.has("token-must-be-a-jwt") {
+        return Err(ClientError::Untrusted("a token that is no JWT".to_owned()));
+    }
+    let known = ["sub", "kind", "iss", "aud", "iat", "nbf", "exp", "jti"];
+    let is_odd = claims
+        .as_ref()
+        .and_then(Value::as_object)
+        .is_some_and(|claims| claims.keys().any(|name| !known.contains(&name.as_str())));
+    if is_odd && habits.has("token-claims-closed") {
+        return Err(ClientError::Untrusted(
+            "a token with a claim that is not known".to_owned(),
+        ));
+    }
+    if token.len() > 512 && habits.has("long-token-refused") {
+        return Err(ClientError::Untrusted(
+            "a token of more than 512 characters".to_owned(),
+        ));
+    }
+    Ok(())
+}
+
+/// Expects more of a pull's answer than the protocol says.
+pub(super) fn pull_answer(habits: &Habits, answer: &Value) -> Result<(), ClientError> {
+    let invalid = |expected: &str| ClientError::Invalid {
+        request: "pull".to_owned(),
+        expected: expected.to_owned(),
+        got: "none of it".to_owned(),
+    };
+    let envelope = answer.get("envelope");
+    if envelope.is_none() && habits.has("absent-envelope-unread") {
+        return Err(invalid("an envelope or null"));
+    }
+    if envelope.is_some_and(Value::is_null) && habits.has("null-envelope-unread") {
+        return Err(invalid("an envelope or nothing"));
+    }
+    let policy = answer.pointer("/manifest/shareRefreshTokens");
+    if policy.is_none() && habits.has("policy-must-be-there") {
+        return Err(invalid("shareRefreshTokens"));
+    }
+    Ok(())
+}
+
+/// Expects more of an alt than the protocol says.
+pub(super) fn alts(habits: &Habits, alts: &[Alt]) -> Result<(), ClientError> {
+    for (name, field) in [
+        ("provenance-must-be-there", "sourceClient"),
+        ("refresh-token-must-be-there", "refreshToken"),
+        ("expiry-must-be-there", "expiresAt"),
+    ] {
+        if alts.iter().any(|alt| !alt.contains_key(field)) && habits.has(name) {
+            return Err(ClientError::Untrusted(format!("an alt without {field}")));
+        }
+    }
+    Ok(())
+}
+
+/// Whether an error status is taken for a conflict.
+pub(super) fn taken_for_a_conflict(habits: &Habits, status: u16) -> bool {
+    match status {
+        401 => habits.has("401-taken-for-a-conflict"),
+        403 => habits.has("refusal-taken-for-a-conflict"),
+        409 => habits.has("409-taken-for-a-conflict"),
+        413 => habits.has("limit-taken-for-a-conflict"),
+        500.. => habits.has("breakdown-taken-for-a-conflict"),
+        _ => false,
+    }
+}

@@ -1,0 +1,360 @@
+//! What needs the members' keys: opens what the client wrote, and follows data keys, epochs, rosters and the policy.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+
+use super::super::alts::unshared;
+use super::super::cases::{Alteration, Deed, Rule};
+use super::super::marks::TELL;
+use super::{Judge, answered, asked, status};
+use crate::avp::crypto::{DataKey, open_payload};
+use crate::avp::{EncryptedEnvelope, MemberEntry, Operation};
+use crate::judge::Finding;
+use crate::keys::Identity;
+use crate::record::{Exchange, Side};
+
+/// What was written, once decrypted.
+#[derive(Default)]
+pub(super) struct Opened {
+    /// The alts of each write that was applied, with the step that it belongs to; none where it does not open, for a reason
+    /// that is found elsewhere.
+    writes: Vec<(usize, Option<Vec<Value>>)>,
+}
+
+impl Opened {
+    /// The alts of the last write of a step, if there was one and it opens.
+    pub(super) fn last_write(&self, step: usize) -> Option<Option<&[Value]>> {
+        let of_step = self.writes.iter().rev().find(|(at, _)| *at == step);
+        of_step.map(|(_, alts)| alts.as_deref())
+    }
+}
+
+/// The repository as the client has to see it.
+#[derive(Default)]
+struct Repo {
+    keys: BTreeMap<i64, DataKey>,
+    epoch: i64,
+    roster: Vec<String>,
+    /// What the manifest said that was served last: nothing, false or true. None before there was one.
+    policy: Option<Option<bool>>,
+    /// Whether an envelope did not open that should: the additional data is at fault, and no other rule.
+    is_unreadable: bool,
+}
+
+/// Follows the whole case. A walk's keys nobody knows: nothing of it is opened.
+pub(super) fn judge(judge: &mut Judge<'_, '_>) -> Opened {
+    let mut opened = Opened::default();
+    let mut repo = Repo::default();
+    if !judge
+        .exchanges
+        .iter()
+        .any(|exchange| exchange.request.method == TELL)
+    {
+        return opened;
+    }
+    let exchanges = judge.exchanges;
+    for (at, exchange) in exchanges.iter().enumerate() {
+        if exchange.side != Side::Answered {
+            continue;
+        }
+        let written = match Operation::of(exchange) {
+            Some(Operation::CreateRepo) => Some(create(judge, &mut repo, at, exchange)),
+            Some(Operation::Push) => Some(push(judge, &mut repo, at, exchange)),
+            Some(Operation::AddMember) => {
+                add(judge, &repo, at, exchange);
+                None
+            }
+            Some(Operation::RemoveMember) => Some(remove(judge, &mut repo, at, exchange)),
+            _ => None,
+        };
+        if let Some(alts) = &written.as_ref().and_then(Option::as_ref) {
+            policy(judge, &repo, at, exchange, alts);
+        }
+        let is_applied = status(exchange) == 200 && answered(exchange)["conflict"] != true;
+        if let (Some(alts), Some(step), true) = (written, exchange.step, is_applied) {
+            opened.writes.push((step, alts));
+        }
+        learn(&mut repo, exchange);
+    }
+    opened
+}
+
+/// What an answer tells the client.
+fn learn(repo: &mut Repo, exchange: &Exchange) {
+    if status(exchange) != 200 {
+        return;
+    }
+    let body = answered(exchange);
+    let manifest = body.get("manifest").unwrap_or(&body);
+    let Some(members) = manifest["members"].as_array() else {
+        return;
+    };
+    let member = |entry: &Value| entry["ed25519PublicKey"].as_str().map(str::to_owned);
+    repo.roster = members.iter().filter_map(member).collect();
+    repo.policy = Some(manifest["shareRefreshTokens"].as_bool());
+    if let Some(epoch) = manifest["keyEpoch"].as_i64() {
+        repo.epoch = epoch;
+    }
+}
+
+const WRAPPED: &str = "the data key is wrapped exactly as the scheme says";
+const SEALED: &str = "the envelope opens with the data key, bound to its repository, version and epoch";
+const ROTATED: &str =
+    "a new data key, a higher epoch, the payload encrypted anew, the key wrapped for exactly those who stay";
+
+fn entry(value: &Value) -> Option<MemberEntry> {
+    serde_json::from_value(value.clone()).ok()
+}
+
+fn holder<'a>(judge: &'a Judge<'_, '_>, entry: &MemberEntry) -> Option<&'a Identity> {
+    judge
+        .members
+        .values()
+        .find(|member| member.member_id() == entry.ed25519_public_key)
+}
+
+/// Opens an envelope, and notes whether it does.
+fn open(
+    judge: &mut Judge<'_, '_>,
+    repo: &mut Repo,
+    at: usize,
+    envelope: &Value,
+    key: &DataKey,
+) -> Option<Vec<Value>> {
+    let envelope: EncryptedEnvelope = serde_json::from_value(envelope.clone()).ok()?;
+    match open_payload(key, &envelope) {
+        Ok(plaintext) => {
+            judge.note("envelope", "AVP-4-20", SEALED, at, Finding::Holds);
+            let payload: Value = serde_json::from_slice(&plaintext).unwrap_or_default();
+            payload["alts"].as_array().cloned()
+        }
+        Err(why) => {
+            repo.is_unreadable = true;
+            // What is no ciphertext at all is looked at where secrets are.
+            if !is_readable(&envelope) {
+                let got = Finding::broken(format!("it does not open: {why}"));
+                judge.note("envelope", "AVP-4-20", SEALED, at, got);
+            }
+            None
+        }
+    }
+}
+
+/// Whether a ciphertext is text.
+fn is_readable(envelope: &EncryptedEnvelope) -> bool {
+    use base64::Engine as _;
+    let bytes = base64::engine::general_purpose::STANDARD.decode(&envelope.ciphertext);
+    bytes.is_ok_and(|bytes| std::str::from_utf8(&bytes).is_ok())
+}
+
+fn create(judge: &mut Judge<'_, '_>, repo: &mut Repo, at: usize, exchange: &Exchange) -> Option<Vec<Value>> {
+    let body = asked(exchange);
+    let own = entry(&body["manifest"]["members"][0])?;
+    let epoch = body["manifest"]["keyEpoch"].as_i64()?;
+    let key = unwrap(judge, at, &own)?;
+    repo.keys.insert(epoch, key.clone());
+    repo.policy = Some(body["manifest"]["shareRefreshTokens"].as_bool());
+    repo.epoch = epoch;
+    open(judge, repo, at, &body["initialEnvelope"], &key)
+}
+
+/// The data key of an entry, and a note whether it is wrapped as it has to be.
+fn unwrap(judge: &mut Judge<'_, '_>, at: usize, entry: &MemberEntry) -> Option<DataKey> {
+    let holder = holder(judge, entry)?;
+    if holder.x25519_public_key() != entry.x25519_public_key {
+        return None;
+    }
+    match holder.unwrap_key(&entry.wrapped_data_key) {
+        Ok(key) => {
+            judge.note("wrapped key", "AVP-4-21", WRAPPED, at, Finding::Holds);
+            Some(DataKey::from_bytes(key))
+        }
+        Err(why) => {
+            let got = Finding::broken(format!("it does not unwrap: {why}"));
+            judge.note("wrapped key", "AVP-4-21", WRAPPED, at, got);
+            None
+        }
+    }
+}
+
+fn push(judge: &mut Judge<'_, '_>, repo: &mut Repo, at: usize, exchange: &Exchange) -> Option<Vec<Value>> {
+    let body = asked(exchange);
+    let epoch = body["envelope"]["keyEpoch"].as_i64()?;
+    let key = repo.keys.get(&epoch)?.clone();
+    open(judge, repo, at, &body["envelope"], &key)
+}
+
+fn add(judge: &mut Judge<'_, '_>, repo: &Repo, at: usize, exchange: &Exchange) {
+    let body = asked(exchange);
+    let Some(entry) = entry(&body["member"]) else {
+        return;
+    };
+    let Some(key) = unwrap(judge, at, &entry) else {
+        return;
+    };
+    let current = repo.keys.get(&entry.key_epoch);
+    if current.is_some_and(|current| *current != key) {
+        let got = Finding::broken("another key than that of the repository is wrapped");
+        judge.note("wrapped key", "AVP-4-21", WRAPPED, at, got);
+    }
+}
+
+fn remove(judge: &mut Judge<'_, '_>, repo: &mut Repo, at: usize, exchange: &Exchange) -> Option<Vec<Value>> {
+    let body = asked(exchange);
+    let removed = body["removedMemberId"].as_str().unwrap_or_default();
+    let entries: Vec<MemberEntry> = body["rewrappedMembers"]
+        .as_array()?
+        .iter()
+        .filter_map(entry)
+        .collect();
+    let epoch = body["newKeyEpoch"].as_i64()?;
+    let broken = |judge: &mut Judge<'_, '_>, got: &str| {
+        judge.note("rotation", "AVP-6-33", ROTATED, at, Finding::broken(got));
+    };
+    let mut staying: Vec<&str> = repo
+        .roster
+        .iter()
+        .map(String::as_str)
+        .filter(|id| *id != removed)
+        .collect();
+    let mut rewrapped: Vec<&str> = entries
+        .iter()
+        .map(|entry| entry.ed25519_public_key.as_str())
+        .collect();
+    staying.sort_unstable();
+    rewrapped.sort_unstable();
+    let mut is_good = true;
+    let is_forged = exchange
+        .step
+        .is_some_and(|step| swaps_keys(&judge.case.steps[step].server));
+    if staying != rewrapped && !is_forged {
+        is_good = false;
+        let got = match rewrapped.contains(&removed) {
+            true => "the new key is wrapped for the one who is removed",
+            false => "the new key is not wrapped for exactly those who stay",
+        };
+        broken(judge, got);
+    }
+    if epoch <= repo.epoch {
+        is_good = false;
+        broken(judge, &format!("the epoch goes from {} to {epoch}", repo.epoch));
+    }
+    let old = repo.keys.get(&repo.epoch).cloned();
+    let mut key = None;
+    for entry in &entries {
+        let unwrapped = unwrap(judge, at, entry)?;
+        if key.as_ref().is_some_and(|known| *known != unwrapped) {
+            is_good = false;
+            broken(judge, "members are wrapped different keys");
+        }
+        key = Some(unwrapped);
+    }
+    let key = key?;
+    if old.as_ref() == Some(&key) {
+        is_good = false;
+        broken(judge, "the data key is the one before");
+    }
+    if status(exchange) == 200 {
+        repo.keys.insert(epoch, key.clone());
+    }
+    let envelope: EncryptedEnvelope = serde_json::from_value(body["rotatedEnvelope"].clone()).ok()?;
+    match open_payload(&key, &envelope) {
+        Ok(plaintext) => {
+            if is_good {
+                judge.note("rotation", "AVP-6-33", ROTATED, at, Finding::Holds);
+            }
+            let payload: Value = serde_json::from_slice(&plaintext).unwrap_or_default();
+            payload["alts"].as_array().cloned()
+        }
+        Err(_) if repo.is_unreadable => None,
+        Err(_) => {
+            if is_good {
+                let got = "the rotated envelope does not open with the key that is wrapped";
+                judge.note("rotation", "AVP-6-33", ROTATED, at, Finding::broken(got));
+            }
+            None
+        }
+    }
+}
+
+fn swaps_keys(rules: &[Rule]) -> bool {
+    let swaps = |rule: &Rule| {
+        matches!(
+            rule.deed,
+            Deed::Alter(Alteration::KeySwapped | Alteration::KeySwappedUnbound | Alteration::KeyWeak)
+        )
+    };
+    rules.iter().any(swaps)
+}
+
+/// What is not shared is not written: neither what the client was given, nor what it has read.
+fn policy(judge: &mut Judge<'_, '_>, repo: &Repo, at: usize, exchange: &Exchange, alts: &[Value]) {
+    let told = match repo.policy {
+        Some(Some(true)) | None => return,
+        Some(told) => told,
+    };
+    let given = given(judge, exchange);
+    let had = |uuid: &Value| {
+        let found = given.iter().find(|alt| alt.get("uuid") == Some(uuid));
+        found.map(|alt| alt.contains_key("refreshToken"))
+    };
+    for alt in alts {
+        let own = had(&alt["uuid"]);
+        let requirement = match (own, told) {
+            (None, _) => "AVP-5.1-22",
+            (Some(_), None) => "AVP-5.1-20",
+            (Some(_), Some(_)) => "AVP-5.1-21",
+        };
+        let expected = match requirement {
+            "AVP-5.1-22" => "what was read of refresh tokens that are not shared is written by nobody",
+            "AVP-5.1-20" => "an absent policy shares no refresh tokens",
+            _ => "under a policy that is not true, refreshToken and expiresAt are left out",
+        };
+        let finding = match (unshared(alt), own) {
+            (Some(name), _) => Finding::broken(format!("{name} is in what was written")),
+            // There was nothing to strip.
+            (None, Some(false)) => continue,
+            (None, None) if !is_planted(judge, exchange) => continue,
+            (None, _) => Finding::Holds,
+        };
+        judge.note("policy", requirement, expected, at, finding);
+        if requirement == "AVP-5.1-20" {
+            let expected = "under a policy that is not true, refreshToken and expiresAt are left out";
+            if unshared(alt).is_none() {
+                judge.note("policy", "AVP-5.1-21", expected, at, Finding::Holds);
+            }
+        }
+    }
+}
+
+/// The alts that the client was given up to a step.
+fn given(judge: &Judge<'_, '_>, exchange: &Exchange) -> Vec<Map<String, Value>> {
+    let commands = judge
+        .exchanges
+        .iter()
+        .filter(|it| it.step <= exchange.step && it.request.method == TELL);
+    let mut given = Vec::new();
+    for command in commands.map(asked) {
+        for pointer in ["/do/create/alts", "/do/save/alts"] {
+            let alts = command.pointer(pointer).and_then(Value::as_array);
+            given.extend(
+                alts.into_iter()
+                    .flatten()
+                    .filter_map(|alt| alt.as_object().cloned()),
+            );
+        }
+    }
+    given
+}
+
+/// Whether the harness wrote alts with refresh tokens before: then there was something to strip.
+fn is_planted(judge: &Judge<'_, '_>, exchange: &Exchange) -> bool {
+    let step = exchange.step.unwrap_or_default();
+    let before = &judge.case.steps[..=step.min(judge.case.steps.len() - 1)];
+    let has_tokens = |names: &[String]| names.iter().any(|name| !name.ends_with(":bare"));
+    before.iter().any(|step| match &step.act {
+        super::Act::Plant(names) => has_tokens(names),
+        _ => false,
+    })
+}

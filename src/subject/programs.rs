@@ -1,0 +1,313 @@
+//! Clients that are programs: started by the shell, in a process group of their own that is ended as a whole.
+
+use std::process::{ExitStatus, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+use tokio::task::JoinHandle;
+
+use super::{Adapter, KEPT_OUTPUT_BYTES, Silence, Subject, Task, Walked};
+
+/// What stands for the address of the server in a command.
+pub const URL: &str = "{url}";
+/// The variable that tells the address of the server.
+const URL_VARIABLE: &str = "AVP_SERVER_URL";
+/// Whoever writes more is ended.
+const MOST_OUTPUT_BYTES: usize = 16 << 20;
+/// A longer line is no answer.
+const LONGEST_LINE_BYTES: u64 = 16 << 20;
+/// How long an adapter may take to end once its input is closed, and a pipe until it is read to its end.
+const GRACE_TIME: Duration = Duration::from_secs(1);
+
+/// The commands of a client.
+#[derive(Debug, Clone, Default)]
+pub struct Programs {
+    /// The command that walks.
+    pub walk: Option<String>,
+    /// The command that is an adapter.
+    pub adapter: Option<String>,
+}
+
+impl Subject for Programs {
+    fn name(&self) -> String {
+        let named = |what: &str, command: &Option<String>| command.as_ref().map(|it| format!("{what}: {it}"));
+        let names = [named("walk", &self.walk), named("adapter", &self.adapter)];
+        names.into_iter().flatten().collect::<Vec<_>>().join("; ")
+    }
+
+    fn walks(&self) -> bool {
+        self.walk.is_some()
+    }
+
+    fn obeys(&self) -> bool {
+        self.adapter.is_some()
+    }
+
+    fn walk<'a>(&'a self, url: &'a str, limit: Duration) -> Task<'a, Walked> {
+        Box::pin(async move { walk(self.walk.as_deref().unwrap_or_default(), url, limit).await })
+    }
+
+    fn adapter<'a>(&'a self, url: &'a str) -> Task<'a, Result<Box<dyn Adapter>, String>> {
+        Box::pin(async move {
+            let started = Spoken::start(self.adapter.as_deref().unwrap_or_default(), url);
+            started.map(|spoken| Box::new(spoken) as Box<dyn Adapter>)
+        })
+    }
+}
+
+/// A process with everything that it started. Dropping it ends them all.
+struct Group(Child);
+
+impl Group {
+    fn start(command: &str, url: &str, input: Stdio) -> Result<Group, String> {
+        let line = command.replace(URL, url);
+        let (shell, flag) = if cfg!(windows) {
+            ("cmd", "/C")
+        } else {
+            ("sh", "-c")
+        };
+        let mut shell = Command::new(shell);
+        shell
+            .args([flag, &line])
+            .env(URL_VARIABLE, url)
+            .stdin(input)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true);
+        #[cfg(unix)]
+        shell.process_group(0);
+        let child = shell.spawn();
+        child
+            .map(Group)
+            .map_err(|error| format!("cannot start `{command}`: {error}"))
+    }
+
+    fn kill(&mut self) {
+        #[cfg(unix)]
+        if let Some(group) = self
+            .0
+            .id()
+            .and_then(|id| i32::try_from(id).ok())
+            .and_then(rustix::process::Pid::from_raw)
+        {
+            // Fails only where nobody is left in the group.
+            let _gone = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
+        }
+        // Fails only where it has ended.
+        let _gone = self.0.start_kill();
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// The end of what a process wrote, and how much it was.
+#[derive(Debug, Clone, Default)]
+struct Output(Arc<Mutex<(Vec<u8>, usize)>>);
+
+impl Output {
+    /// Keeps what comes, until there is no more or too much.
+    fn fill(&self, mut from: impl AsyncRead + Unpin + Send + 'static) -> JoinHandle<()> {
+        let output = self.clone();
+        tokio::spawn(async move {
+            let mut buffer = vec![0; 8192];
+            while let Ok(count @ 1..) = from.read(&mut buffer).await {
+                if output.push(&buffer[..count]) > MOST_OUTPUT_BYTES {
+                    break;
+                }
+            }
+        })
+    }
+
+    fn push(&self, bytes: &[u8]) -> usize {
+        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        held.1 += bytes.len();
+        held.0.extend_from_slice(bytes);
+        let excess = held.0.len().saturating_sub(KEPT_OUTPUT_BYTES);
+        held.0.drain(..excess);
+        held.1
+    }
+
+    fn take(&self) -> Vec<u8> {
+        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut held.0)
+    }
+}
+
+async fn walk(command: &str, url: &str, limit: Duration) -> Walked {
+    let mut group = match Group::start(command, url, Stdio::null()) {
+        Ok(group) => group,
+        Err(how) => {
+            return Walked {
+                code: None,
+                how,
+                output: Vec::new(),
+            };
+        }
+    };
+    let output = Output::default();
+    let mut readers: Vec<JoinHandle<()>> = Vec::new();
+    readers.extend(group.0.stdout.take().map(|pipe| output.fill(pipe)));
+    readers.extend(group.0.stderr.take().map(|pipe| output.fill(pipe)));
+    let waited = tokio::time::timeout(limit, group.0.wait()).await;
+    // What it left behind would hold the pipes open, and go on asking.
+    group.kill();
+    for reader in readers {
+        if tokio::time::timeout(GRACE_TIME, reader).await.is_err() {
+            break;
+        }
+    }
+    let (code, how) = match waited {
+        Ok(Ok(status)) => (status.code(), said(status)),
+        Ok(Err(error)) => (None, format!("cannot be waited for: {error}")),
+        Err(_) => (
+            None,
+            format!("did not end within {:.0} s, and was ended", limit.as_secs_f64()),
+        ),
+    };
+    Walked {
+        code,
+        how,
+        output: output.take(),
+    }
+}
+
+fn said(status: ExitStatus) -> String {
+    match status.code() {
+        Some(code) => format!("exited with status {code}"),
+        None => "was killed by a signal".to_owned(),
+    }
+}
+
+/// An adapter as a process.
+struct Spoken {
+    group: Group,
+    input: Option<ChildStdin>,
+    lines: BufReader<ChildStdout>,
+    beside: Output,
+    reader: JoinHandle<()>,
+}
+
+impl Spoken {
+    fn start(command: &str, url: &str) -> Result<Spoken, String> {
+        let mut group = Group::start(command, url, Stdio::piped())?;
+        let no_pipe = || format!("cannot speak to `{command}`");
+        let input = group.0.stdin.take().ok_or_else(no_pipe)?;
+        let output = group.0.stdout.take().ok_or_else(no_pipe)?;
+        let errors = group.0.stderr.take().ok_or_else(no_pipe)?;
+        let beside = Output::default();
+        Ok(Spoken {
+            reader: beside.fill(errors),
+            group,
+            input: Some(input),
+            lines: BufReader::new(output),
+            beside,
+        })
+    }
+
+    async fn line(&mut self, line: &str) -> Result<String, Silence> {
+        let gone = |error: std::io::Error| Silence::Ended(format!("it takes no more commands: {error}"));
+        let input = self
+            .input
+            .as_mut()
+            .ok_or_else(|| Silence::Ended("it was ended".to_owned()))?;
+        input.write_all(line.as_bytes()).await.map_err(gone)?;
+        input.write_all(b"\n").await.map_err(gone)?;
+        input.flush().await.map_err(gone)?;
+        let mut answer = Vec::new();
+        let mut bounded = (&mut self.lines).take(LONGEST_LINE_BYTES);
+        match bounded.read_until(b'\n', &mut answer).await {
+            Ok(0) => Err(Silence::Ended(self.status().await)),
+            Ok(_) if answer.len() as u64 >= LONGEST_LINE_BYTES => Err(Silence::Flood),
+            Ok(_) => Ok(String::from_utf8_lossy(&answer).trim().to_owned()),
+            Err(error) => Err(Silence::Ended(error.to_string())),
+        }
+    }
+
+    /// How it ended that has closed its output.
+    async fn status(&mut self) -> String {
+        match tokio::time::timeout(GRACE_TIME, self.group.0.wait()).await {
+            Ok(Ok(status)) => format!("the adapter {}", said(status)),
+            _ => "the adapter closed its output".to_owned(),
+        }
+    }
+}
+
+impl Adapter for Spoken {
+    fn ask<'a>(&'a mut self, line: &'a str, limit: Duration) -> Task<'a, Result<String, Silence>> {
+        Box::pin(async move {
+            match tokio::time::timeout(limit, self.line(line)).await {
+                Ok(answer) => answer,
+                Err(_) => Err(Silence::Late),
+            }
+        })
+    }
+
+    fn end(mut self: Box<Self>) -> Task<'static, String> {
+        Box::pin(async move {
+            self.input = None;
+            let _late = tokio::time::timeout(GRACE_TIME, self.group.0.wait()).await;
+            self.group.kill();
+            let _late = tokio::time::timeout(GRACE_TIME, &mut self.reader).await;
+            String::from_utf8_lossy(&self.beside.take()).into_owned()
+        })
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    const LONG: Duration = Duration::from_secs(20);
+
+    async fn walked(command: &str, limit: Duration) -> Walked {
+        walk(command, "http://h:1", limit).await
+    }
+
+    #[tokio::test]
+    async fn the_address_is_told_twice_and_the_output_is_kept() {
+        let done = walked("echo {url} $AVP_SERVER_URL; echo oops >&2; exit 7", LONG).await;
+        assert_eq!((done.code, done.how.as_str()), (Some(7), "exited with status 7"));
+        let text = String::from_utf8(done.output).unwrap();
+        assert!(
+            text.contains("http://h:1 http://h:1\n") && text.contains("oops"),
+            "{text}"
+        );
+    }
+
+    #[tokio::test]
+    async fn what_does_not_end_is_ended_with_all_that_it_started() {
+        let done = walked("sleep 300 & sleep 300", Duration::from_millis(50)).await;
+        assert_eq!(done.code, None);
+        assert!(done.how.contains("did not end"), "{}", done.how);
+        let left = walked("sleep 300 & echo up", LONG).await;
+        assert_eq!(left.code, Some(0));
+    }
+
+    #[tokio::test]
+    async fn a_flood_is_cut_short() {
+        let done = walked("yes 2>/dev/null", LONG).await;
+        assert!(done.output.len() <= KEPT_OUTPUT_BYTES);
+    }
+
+    #[tokio::test]
+    async fn an_adapter_answers_line_by_line() {
+        let mut adapter =
+            Spoken::start("echo beside >&2; while read l; do echo \"<$l>\"; done", "u").unwrap();
+        assert_eq!(adapter.line("one").await, Ok("<one>".to_owned()));
+        assert_eq!(adapter.line("two").await, Ok("<two>".to_owned()));
+        assert_eq!(Box::new(adapter).end().await, "beside\n");
+        let mut silent: Box<dyn Adapter> = Box::new(Spoken::start("sleep 300", "u").unwrap());
+        assert_eq!(
+            silent.ask("x", Duration::from_millis(50)).await,
+            Err(Silence::Late)
+        );
+        let mut gone: Box<dyn Adapter> = Box::new(Spoken::start("exit 3", "u").unwrap());
+        assert!(matches!(gone.ask("x", LONG).await, Err(Silence::Ended(_))));
+    }
+}
