@@ -125,6 +125,29 @@ fn reports_know_records_alone() {
 }
 
 #[test]
+fn what_a_reference_server_does_is_said_without_its_faults() {
+    let is_plain = |file: &str| file.contains("/server/operations/") || file.contains("/server/rules");
+    let files = files();
+    let plain: Vec<_> = files.iter().filter(|(file, _)| is_plain(file)).collect();
+    for protocol in PROTOCOLS {
+        let server = format!("{protocol}/server/");
+        assert!(
+            plain.iter().any(|(file, _)| file.starts_with(&server)),
+            "{protocol}"
+        );
+    }
+    let of_faults = Regex::new(r"\b(faults|variations|deviation|Hook|deviates|bends|fire)\b").unwrap();
+    let lines = plain
+        .iter()
+        .flat_map(|(file, code)| code.lines().map(move |line| (file, line)));
+    let named: Vec<String> = lines
+        .filter(|(_, line)| !line.trim_start().starts_with("//") && of_faults.is_match(line))
+        .map(|(file, line)| format!("{file}: {}", line.trim()))
+        .collect();
+    assert_eq!(named, Vec::<String>::new());
+}
+
+#[test]
 fn a_reference_server_knows_nothing_of_its_judge() {
     for protocol in PROTOCOLS {
         let server = format!("{protocol}/server/");

@@ -1,7 +1,6 @@
 //! How a server behaves: plainly, with one fault, or with one of the freedoms the protocol leaves.
 //!
-//! Both kinds of deviation are named and declared once, in a table. A rule asks for the ones that bend it by name, at
-//! the place where it would otherwise hold.
+//! Both kinds of deviation are named and declared once, in a table, with the places where they take hold.
 
 use std::sync::LazyLock;
 
@@ -9,8 +8,8 @@ use super::deviation::Hook;
 use super::{faults as fault_tables, variations as variation_tables};
 use crate::serve::{Fault, Variation};
 
-/// Deviations with the place where each takes hold.
-type Table<T> = Vec<(T, Hook)>;
+/// Deviations with the places where each takes hold.
+type Table<T> = Vec<(T, &'static [Hook])>;
 
 static FAULT_TABLE: LazyLock<Table<Fault>> = LazyLock::new(fault_tables::all);
 static VARIATION_TABLE: LazyLock<Table<Variation>> = LazyLock::new(variation_tables::all);
@@ -19,15 +18,15 @@ static VARIATIONS: LazyLock<Vec<Variation>> =
     LazyLock::new(|| VARIATION_TABLE.iter().map(|(variation, _)| *variation).collect());
 
 /// Where the deviation of a name takes hold; none where there is no such deviation.
-pub(super) fn hook(name: &str) -> Option<Hook> {
-    let faults = FAULT_TABLE.iter().map(|(fault, hook)| (fault.name, *hook));
+pub(super) fn hooks(name: &str) -> Option<&'static [Hook]> {
+    let faults = FAULT_TABLE.iter().map(|(fault, hooks)| (fault.name, *hooks));
     let variations = VARIATION_TABLE
         .iter()
-        .map(|(variation, hook)| (variation.name, *hook));
+        .map(|(variation, hooks)| (variation.name, *hooks));
     faults
         .chain(variations)
         .find(|(known, _)| *known == name)
-        .map(|(_, hook)| hook)
+        .map(|(_, hooks)| hooks)
 }
 
 /// Every fault, area by area.

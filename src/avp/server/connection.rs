@@ -19,7 +19,6 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
 
 use super::answer::{Answer, Manner, Script, Step, Then};
-use super::core;
 use super::faults::authorization::BEFORE_THE_BODY;
 use super::faults::transport::{EXPECT_HANGS, UNREAD, UNREAD_CHUNKS, UPGRADE_HANGS};
 use super::raw_response::{self, Rewound};
@@ -27,6 +26,7 @@ use super::request::{Body, Request};
 use super::response::{self, Pieces};
 use super::state::State;
 use super::variations::transport;
+use super::{access, core};
 
 /// How long a client may take for the head of a request, the wait for a next one included.
 const HEAD_TIME: Duration = Duration::from_secs(60);
@@ -159,7 +159,7 @@ fn early(state: &State, incoming: &http::Request<Incoming>) -> Option<Script> {
     if !unread || incoming.body().is_end_stream() || !incoming.uri().path().starts_with("/v1/") {
         return None;
     }
-    let refusal = core::caller(state, &head(incoming)).err()?;
+    let refusal = access::caller(state, &head(incoming)).err()?;
     state.fire();
     let answer = Answer::from(refusal);
     let bytes = [response::head(&answer), answer.content().1].concat();

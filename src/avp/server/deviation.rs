@@ -1,29 +1,51 @@
-//! What a deviation is made of: a name that rules ask for, or a function at one of three edges.
+//! What a deviation is made of: functions at the places where it takes hold, and a name where it is asked for.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde_json::Value;
 
-use super::answer::Answer;
+use super::answer::{Answer, Refusal};
 use super::core::Call;
+use super::decision::{Asked, Decision, Grant, Reply, Rule};
 use super::json;
 use super::request::Request;
-use super::vault::Repo;
+use super::rules::login::Claim;
+use super::state::State;
+use super::vault::{Repo, Vault};
 use crate::avp::Operation;
 
-/// The name of a deviation, as rules ask for it.
+/// The name of a deviation, as the transport and other deviations ask for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Name(pub(super) &'static str);
 
 /// Where a deviation takes hold. Each function says whether it changed anything: only then has it taken effect.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Hook {
-    /// A rule asks for it by name, at the place where the rule would otherwise hold.
-    Rule,
+    /// It is asked for by name, where no rule of the protocol decides: in the transport, in limits, and in how a faulty
+    /// server gets at its repositories.
+    Named,
+    /// What a rule decided.
+    Rule(fn(&Asked<'_>, Rule<'_>, &mut Decision) -> bool),
+    /// Who a request with or without a token is taken for.
+    Caller(fn(&State, &Request, &mut Result<String, Refusal>) -> bool),
+    /// What was read of the body of a token request.
+    Claim(fn(&Value, &mut Claim) -> bool),
+    /// A nonce that is about to be issued to a key.
+    Nonce(fn(&State, &str, &mut Vec<u8>) -> bool),
+    /// A token that is about to be granted for a claim.
+    Grant(fn(&State, &Claim, &mut Grant) -> bool),
+    /// The body of a request about a repository, before any rule of its operation looks at it.
+    Body(fn(&Call, &Repo, &mut Value) -> bool),
     /// A repository that an operation has just changed: as it was, and as it is.
     Write(fn(&Call, &Repo, &mut Repo) -> bool),
+    /// A repository that a granted request was about and did not change, and the request's body.
+    Unchanged(fn(&Call, &Value, &mut Repo) -> bool),
     /// A repository that a refused or conflicting request was about, and the request's body.
     Refusal(fn(&Call, &Value, &mut Repo) -> bool),
+    /// What an operation on a repository replies.
+    Reply(fn(&Asked<'_>, &Repo, &mut Result<Reply, Refusal>) -> bool),
+    /// All repositories, once a request about one of them was granted: its body, and the id of that one.
+    Across(fn(&Call, &Value, &mut Vault, &str) -> bool),
     /// The finished answer.
     Answer(fn(&AnswerContext<'_>, &mut Answer) -> bool),
 }
@@ -33,16 +55,16 @@ pub(super) enum Hook {
 pub(super) struct Deviation {
     name: &'static str,
     /// Where it takes hold.
-    pub(super) edge: Hook,
+    pub(super) hooks: &'static [Hook],
     fired: AtomicU64,
 }
 
 impl Deviation {
     /// One that has not taken effect yet.
-    pub(super) fn new(name: &'static str, edge: Hook) -> Deviation {
+    pub(super) fn new(name: &'static str, hooks: &'static [Hook]) -> Deviation {
         Deviation {
             name,
-            edge,
+            hooks,
             fired: AtomicU64::new(0),
         }
     }
@@ -65,6 +87,8 @@ impl Deviation {
 
 /// The occasion of an answer.
 pub(super) struct AnswerContext<'a> {
+    /// The server.
+    pub(super) state: &'a State,
     /// The request.
     pub(super) request: &'a Request,
     /// What it was about; `None` where it was refused before that was known.
@@ -84,52 +108,54 @@ impl AnswerContext<'_> {
     }
 }
 
-/// Declares a table of faults, and a name for each that a rule asks for.
+/// Declares a table of faults: where each takes hold, and a name for those that are asked for.
 macro_rules! faults {
-    ($area:literal; $($edge:ident($how:ident) $name:literal, $level:ident $($breaks:literal)and+,
+    ($area:literal; $($($edge:ident($how:ident))and+ $name:literal, $level:ident $($breaks:literal)and+,
         $about:literal, $notice:literal, $fix:literal;)*) => {
-        $($crate::avp::server::deviation::named!($edge $how $name);)*
+        $($($crate::avp::server::deviation::named!($edge $how $name);)+)*
 
         /// The faults of this area.
-        pub(super) static ALL: &[($crate::serve::Fault, $crate::avp::server::deviation::Hook)] = &[$(($crate::serve::Fault {
-            name: $name,
-            area: $area,
-            about: $about,
-            breaks: &[$($breaks),+],
-            level: $crate::catalogue::Level::$level,
-            notice: $notice,
-            fix: $fix,
-        }, $crate::avp::server::deviation::edge!($edge $how))),*];
+        pub(super) static ALL: &[($crate::serve::Fault, &[$crate::avp::server::deviation::Hook])] =
+            &[$(($crate::serve::Fault {
+                name: $name,
+                area: $area,
+                about: $about,
+                breaks: &[$($breaks),+],
+                level: $crate::catalogue::Level::$level,
+                notice: $notice,
+                fix: $fix,
+            }, &[$($crate::avp::server::deviation::edge!($edge $how)),+])),*];
     };
 }
 
-/// Declares a table of variations, and a name for each that a rule asks for.
+/// Declares a table of variations: where each takes hold, and a name for those that are asked for.
 macro_rules! variations {
-    ($area:literal; $($edge:ident($how:ident) $name:literal, $about:literal;)*) => {
-        $($crate::avp::server::deviation::named!($edge $how $name);)*
+    ($area:literal; $($($edge:ident($how:ident))and+ $name:literal, $about:literal;)*) => {
+        $($($crate::avp::server::deviation::named!($edge $how $name);)+)*
 
         /// The variations of this area.
-        pub(super) static ALL: &[($crate::serve::Variation, $crate::avp::server::deviation::Hook)] = &[$(($crate::serve::Variation {
-            name: $name,
-            area: $area,
-            about: $about,
-        }, $crate::avp::server::deviation::edge!($edge $how))),*];
+        pub(super) static ALL: &[($crate::serve::Variation, &[$crate::avp::server::deviation::Hook])] =
+            &[$(($crate::serve::Variation {
+                name: $name,
+                area: $area,
+                about: $about,
+            }, &[$($crate::avp::server::deviation::edge!($edge $how)),+])),*];
     };
 }
 
-/// The name of a deviation, where a rule asks for it.
+/// The name of a deviation, where it is asked for.
 macro_rules! named {
-    (Rule $how:ident $name:literal) => {
+    (Named $how:ident $name:literal) => {
         pub(in crate::avp::server) const $how: $crate::avp::server::deviation::Name =
             $crate::avp::server::deviation::Name($name);
     };
     ($edge:ident $how:ident $name:literal) => {};
 }
 
-/// The edge of a deviation.
+/// One place where a deviation takes hold.
 macro_rules! edge {
-    (Rule $how:ident) => {
-        $crate::avp::server::deviation::Hook::Rule
+    (Named $how:ident) => {
+        $crate::avp::server::deviation::Hook::Named
     };
     ($edge:ident $how:ident) => {
         $crate::avp::server::deviation::Hook::$edge($how)

@@ -6,7 +6,6 @@ use super::answer::Refusal;
 use super::faults::errors;
 use super::state::{State, now};
 use super::variations::limits;
-use super::vault::Vault;
 
 /// How many requests are granted for each that is refused, where there is a rate limit; itself included.
 const REQUESTS_PER_REFUSAL: u64 = 25;
@@ -15,9 +14,7 @@ const REQUESTS_PER_REFUSAL: u64 = 25;
 const REQUESTS_PER_SILENT_REFUSAL: u64 = 50;
 
 /// How many members a repository holds where there is a limit.
-const MOST_MEMBERS: usize = 2;
-/// So many repositories a member has, where a server has that limit.
-const MOST_REPOS: usize = 3;
+pub(super) const MOST_MEMBERS: usize = 2;
 
 /// Refuses every so many requests, where there is a rate limit.
 pub(super) fn check_rate(state: &State) -> Result<(), Refusal> {
@@ -39,50 +36,6 @@ pub(super) fn check_rate(state: &State) -> Result<(), Refusal> {
         }
     };
     Err(Refusal::quota_exceeded("too many requests").with_header("Retry-After", after))
-}
-
-/// Refuses a roster of this size, where there is a limit.
-pub(super) fn check_members(state: &State, count: usize) -> Result<(), Refusal> {
-    let full = "a repository holds two members here";
-    match () {
-        () if count <= MOST_MEMBERS => Ok(()),
-        () if state.deviates(limits::MEMBER_LIMIT_403) => Err(Refusal::policy_denied(full)),
-        () if state.deviates(limits::MEMBER_LIMIT_429) => Err(Refusal::quota_exceeded(full)),
-        () if state.deviates(errors::MEMBERS_409) => Err(Refusal::failure(409, full)),
-        () if state.deviates(errors::MEMBERS_500) => Err(Refusal::failure(500, full)),
-        () if state.deviates(limits::MEMBER_LIMIT_413) => {
-            Err(Refusal::quota_exceeded(full).under(413, "too_large"))
-        }
-        () => Ok(()),
-    }
-}
-
-/// Refuses another repository of this member, where there is a limit.
-pub(super) fn check_repos(state: &State, vault: &Vault, member: &str) -> Result<(), Refusal> {
-    if state.is(errors::REPOS_500) {
-        let own = vault.repos.values().filter(|repo| repo.entry(member).is_some());
-        if own.count() >= MOST_REPOS {
-            state.fire();
-            return Err(Refusal::failure(500, "a member has three repositories here"));
-        }
-    }
-    let all = [
-        limits::REPO_LIMIT,
-        limits::REPO_LIMIT_FIRST,
-        limits::REPO_LIMIT_429,
-    ];
-    let Some(limit) = all.into_iter().find(|name| state.is(*name)) else {
-        return Ok(());
-    };
-    if !vault.knows(member) {
-        return Ok(());
-    }
-    state.count(limit);
-    let full = "a member has one repository here";
-    Err(match limit == limits::REPO_LIMIT_429 {
-        true => Refusal::quota_exceeded(full),
-        false => Refusal::policy_denied(full),
-    })
 }
 
 /// An HTTP date that is over a second ahead, and two at most.

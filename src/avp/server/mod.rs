@@ -7,37 +7,34 @@
 //! edge (`connection`) turns that into bytes. Everything between the two edges is synchronous, touches no socket,
 //! and takes one lock per store.
 //!
+//! To write a server of your own, read `operations`, a file for each: they ask the plain functions of `rules` one after
+//! the other, and write. What `faults` and `variations` make of a decision stands beside their tables.
+//!
 //! What it does not do: it keeps nothing on disk, has no accounts, and speaks HTTP/1.1 alone.
 
-mod admission;
+mod access;
 mod answer;
-mod auth;
 mod behaviour;
 mod body_check;
 mod connection;
 mod core;
-mod create;
+mod decision;
 mod deviation;
-mod discovery;
-mod fault_hooks;
 mod faults;
 mod inside;
 mod json;
-mod keys;
 mod limits;
 mod listen;
-mod members;
 mod message_access;
 mod message_shapes;
 mod nonces;
+mod operations;
 mod options;
-mod pull;
-mod push;
 mod raw_response;
-mod removal;
 mod request;
 mod response;
 mod route;
+mod rules;
 mod state;
 mod tokens;
 mod variations;

@@ -10,7 +10,7 @@ use rand::Rng;
 use serde_json::Value;
 
 use super::behaviour;
-use super::deviation::{Deviation, Name};
+use super::deviation::{Deviation, Hook, Name};
 use super::faults::tokens;
 use super::nonces::Nonces;
 use super::tokens::Tokens;
@@ -53,7 +53,7 @@ pub(super) struct State {
 
 /// The deviation of a name, which has not taken effect yet.
 fn deviation(name: &'static str) -> Option<Deviation> {
-    behaviour::hook(name).map(|hook| Deviation::new(name, hook))
+    behaviour::hooks(name).map(|hooks| Deviation::new(name, hooks))
 }
 
 impl State {
@@ -83,6 +83,7 @@ impl State {
         if state.is(tokens::OUTLIVES) {
             state.lifetimes.token = 2000;
         }
+        state.nonces().keep_used(state.fault.is_some());
         state
     }
 
@@ -116,6 +117,17 @@ impl State {
         self.faults.iter().chain(&self.freedoms)
     }
 
+    /// Lets each deviation act wherever it takes hold, and counts those that changed anything.
+    pub(super) fn deviate(&self, mut act: impl FnMut(Hook) -> bool) {
+        for deviation in self.deviations() {
+            for hook in deviation.hooks {
+                if act(*hook) {
+                    deviation.fire();
+                }
+            }
+        }
+    }
+
     /// Counts one effect of the deviation of this name.
     pub(super) fn count(&self, name: Name) {
         if let Some(deviation) = self.deviations().find(|deviation| deviation.is(name)) {
@@ -138,21 +150,13 @@ impl State {
         lock(&self.memory).get(key).cloned()
     }
 
-    /// What a server with a cache answers where this would be right: what it answered before, if that is not long ago.
-    pub(super) fn cached(&self, name: Name, key: String, lifetime: i64, fresh: Value) -> Value {
-        if !self.is(name) {
-            return fresh;
-        }
+    /// Puts what was answered before in place of what is right now, if that is not long ago; true where the two differ.
+    pub(super) fn answer_from_cache(&self, key: String, lifetime: i64, fresh: &mut Value) -> bool {
         match self.recall(&key) {
-            Some((at, old)) if now() - at < lifetime => {
-                if old != fresh {
-                    self.fire();
-                }
-                old
-            }
+            Some((at, old)) if now() - at < lifetime => std::mem::replace(fresh, old.clone()) != old,
             _ => {
                 self.remember(key, fresh.clone());
-                fresh
+                false
             }
         }
     }

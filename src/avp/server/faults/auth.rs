@@ -1,115 +1,136 @@
 //! What is got wrong about nonces and signatures.
 
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
 use crate::avp::Operation;
 use crate::avp::server::answer::{Answer, Refusal};
+use crate::avp::server::decision::{Asked, Decision, Grant, Rule, grant_if, stop_if};
 use crate::avp::server::deviation::{AnswerContext, faults};
 use crate::avp::server::message_access;
-use crate::avp::server::state::now;
+use crate::avp::server::nonces::Used;
+use crate::avp::server::rules::keys;
+use crate::avp::server::rules::login::Claim;
+use crate::avp::server::state::{State, now};
+use crate::avp::server::tokens::random;
+use crate::avp::server::vault::text;
+
+/// How long a used nonce is honoured where clients are forgiven a retry, milliseconds.
+const USED_NONCE_GRACE_MS: i64 = 2000;
+
+/// How long a nonce lives that tells its age itself, milliseconds.
+const STAMPED_NONCE_MS: i64 = 120_000;
+
+/// The order of the group, little-endian.
+const ORDER: [u8; 32] = [
+    0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58, 0xd6, 0x9c, 0xf7, 0xa2, 0xde, 0xf9, 0xde, 0x14, 0, 0, 0,
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x10,
+];
 
 faults! { "auth";
-    Rule(NONCE_BY_TEXT) "nonce-remembered-by-its-text", Must "AVP-3-03" and "AVP-6-21",
+    Named(NONCE_BY_TEXT) and Claim(nonce_read_leniently) and Rule(nonce_by_text) "nonce-remembered-by-its-text", Must "AVP-3-03" and "AVP-6-21",
         "Of a used nonce the text is remembered, and base64 is read leniently.",
         "A login that was overheard can be replayed with a line break in it.",
         "Remember the bytes.";
-    Rule(NONCE_PER_KEY) "nonce-used-per-key", Must "AVP-3-03",
+    Rule(nonce_per_key) "nonce-used-per-key", Must "AVP-3-03",
         "That a nonce is used is remembered together with the key that used it.",
         "One nonce logs in any number of people.",
         "Mark the nonce itself.";
-    Rule(NONCE_REVIVED) "nonce-revived-by-a-challenge", Must "AVP-3-03",
+    Nonce(nonces_revived) "nonce-revived-by-a-challenge", Must "AVP-3-03",
         "A new challenge forgets which nonces of the key were used.",
         "A login that was overheard can be replayed after the next one.",
         "Delete used nonces one by one, and keep no counter per key.";
-    Rule(NONCE_SHORT) "nonce-short", Must "AVP-3-01",
+    Nonce(nonce_short) "nonce-short", Must "AVP-3-01",
         "Nonces carry 16 bytes.",
         "Nothing, until somebody collects nonces and waits for one to come again.",
         "Take 32 bytes from the system's random source for each challenge.";
-    Rule(NONCE_31) "nonce-31-bytes", Must "AVP-3-01",
+    Nonce(nonce_31) "nonce-31-bytes", Must "AVP-3-01",
         "Nonces carry 31 bytes.",
         "Clients that check the length of a nonce refuse to sign.",
         "Take 32 bytes; a buffer that ends one early is the usual cause.";
-    Rule(NONCE_HEX) "nonce-hex-text", Must "AVP-3-01",
+    Nonce(nonce_hex) "nonce-hex-text", Must "AVP-3-01",
         "Nonces are 32 hexadecimal digits served as if they were base64, and so carry 24 bytes.",
         "Clients that check the length of a nonce refuse to sign.",
         "Encode the random bytes as base64 and not as hexadecimal digits.";
-    Rule(NONCE_FIXED) "nonce-fixed", Must "AVP-3-02" and "AVP-3-09",
+    Nonce(nonce_fixed) "nonce-fixed", Must "AVP-3-02" and "AVP-3-09",
         "Every challenge is the same nonce.",
         "A login that was overheard can be used again.",
         "Take fresh random bytes for each challenge.";
-    Rule(NONCE_OF_KEY) "nonce-of-key", Must "AVP-3-02" and "AVP-3-03",
+    Nonce(nonce_of_key) "nonce-of-key", Must "AVP-3-02" and "AVP-3-03",
         "The nonce is a hash of the key that asks.",
         "A login that was overheard can be used again.",
         "Take fresh random bytes for each challenge; derive nothing.";
-    Rule(NONCE_OF_TIME) "nonce-of-second", Must "AVP-3-02" and "AVP-3-09",
+    Nonce(nonce_of_time) "nonce-of-second", Must "AVP-3-02" and "AVP-3-09",
         "The nonce is a hash of the current second.",
         "Two logins in one second share a nonce, and one of them fails.",
         "Take fresh random bytes for each challenge; the clock is not random.";
-    Rule(NONCE_KEPT) "nonce-kept-while-open", Must "AVP-3-02",
+    Nonce(nonce_kept) "nonce-kept-while-open", Must "AVP-3-02",
         "A key that has a nonce outstanding is given the same one again.",
         "Two devices that log in at once share a nonce, and one of them fails.",
         "Issue a new nonce for each challenge.";
-    Rule(NONCE_COUNTER) "nonce-counter", Must "AVP-3-02",
+    Nonce(nonce_counter) "nonce-counter", Must "AVP-3-02",
         "The nonce is a counter, written in 32 bytes.",
         "Who knows one nonce knows the next, and can have it signed beforehand.",
         "Take random bytes; that they differ is not enough.";
-    Rule(NONCE_REUSABLE) "nonce-reusable", Must "AVP-3-03",
+    Rule(nonce_reusable) "nonce-reusable", Must "AVP-3-03",
         "A redeemed nonce can be redeemed again.",
         "A login that was overheard can be replayed while the nonce lives.",
         "Delete the nonce in the step that finds it.";
-    Rule(NONCE_GRACE) "nonce-grace", Must "AVP-3-03",
+    Rule(nonce_grace) "nonce-grace", Must "AVP-3-03",
         "A redeemed nonce is honoured for another two seconds, for clients that retry.",
         "A login that was overheard can be replayed at once.",
         "Delete the nonce in the step that finds it; clients that retry ask for another.";
-    Rule(NONCE_RESTORED) "nonce-restored-by-refusal", Must "AVP-3-03",
+    Rule(nonce_restored) "nonce-restored-by-refusal", Must "AVP-3-03",
         "A redemption that is refused puts the nonce back, used or not.",
         "A login that was overheard can be replayed at the second try.",
         "Roll back what the request did, and not what it found: the nonce was gone before.";
-    Rule(NONCE_UNISSUED) "nonce-unissued", Must "AVP-3-06" and "AVP-3-03",
+    Rule(nonce_unissued) "nonce-unissued", Must "AVP-3-06" and "AVP-3-03",
         "Any nonce is taken, whether it was issued or not.",
         "Who has one signature of a member over anything can log in as them.",
         "Look the nonce up among those that were issued.";
-    Rule(NONCE_BY_AGE) "nonce-checked-by-age", Must "AVP-3-06" and "AVP-3-03",
+    Nonce(nonce_stamped) and Rule(nonce_by_age) "nonce-checked-by-age", Must "AVP-3-06" and "AVP-3-03",
         "A nonce is judged by the time stamp in its last bytes, and not looked up.",
         "Whoever knows the layout makes nonces of their own.",
         "Look the nonce up among those that were issued, or authenticate it with a key of the server.";
-    Rule(SIGNATURE_HEAD) "signature-over-the-head", Must "AVP-3-07",
+    Nonce(nonce_long) and Rule(signature_head) "signature-over-the-head", Must "AVP-3-07",
         "Nonces carry 64 bytes, and a signature over the first 32 of them is taken as well.",
         "Half of a nonce is enough: what was signed for one login may serve for another.",
         "Verify over all bytes of the nonce.";
-    Rule(SIGNATURE_UNCHECKED) "signature-unchecked", Must "AVP-3-08" and "AVP-3-07" and "AVP-3-14" and "AVP-6-21",
+    Named(SIGNATURE_UNCHECKED) and Rule(signature_unchecked) "signature-unchecked", Must "AVP-3-08" and "AVP-3-07" and "AVP-3-14" and "AVP-6-21",
         "The signature is not looked at.",
         "Anybody logs in as anybody.",
         "Verify the signature over the decoded nonce under the presented key.";
-    Rule(SIGNATURE_CHECKED_ONCE) "signature-checked-once", Must "AVP-3-08" and "AVP-3-07" and "AVP-3-14" and "AVP-6-21",
+    Named(SIGNATURE_CHECKED_ONCE) and Rule(signature_checked_once) "signature-checked-once", Must "AVP-3-08" and "AVP-3-07" and "AVP-3-14" and "AVP-6-21",
         "The signature is checked at the first login of a key, and never again.",
         "Whoever has logged in once can be impersonated by anybody.",
         "Verify each signature; that a key is known proves nothing about who presents it.";
-    Rule(SIGNATURE_TEXT_TOO) "signature-over-text-too", Must "AVP-3-07",
+    Rule(signature_text_too) "signature-over-text-too", Must "AVP-3-07",
         "A signature over the base64 text of the nonce is taken as well.",
         "Clients with the classic mistake work here and nowhere else.",
         "Verify over the decoded bytes alone.";
-    Rule(SIGNATURE_TEXT_ONLY) "signature-over-text-only", Must "AVP-3-09" and "AVP-3-07",
+    Rule(signature_text_only) "signature-over-text-only", Must "AVP-3-09" and "AVP-3-07",
         "The signature is verified over the base64 text of the nonce.",
         "No correct client can log in.",
         "Decode the nonce before you verify.";
-    Rule(SIGNATURE_ASKERS_KEY) "signature-under-askers-key", Must "AVP-3-08",
+    Rule(signature_askers_key) "signature-under-askers-key", Must "AVP-3-08",
         "The signature is verified under the key that asked for the nonce, and the token is for the presented one.",
         "Anybody with a key of their own logs in as anybody.",
         "Verify under the presented key, and issue the token for the key that you verified under.";
-    Rule(SUBJECT_ASKER) "token-for-whoever-asked-for-the-nonce", Must "AVP-3-08",
+    Rule(nonce_lent) and Grant(subject_asker) "token-for-whoever-asked-for-the-nonce", Must "AVP-3-08",
         "The signature is verified under the presented key, and the token is for the key that asked for the nonce.",
         "Anybody who sees a nonce logs in as the one who asked for it.",
         "Issue the token for the key that you verified under.";
-    Rule(SIGNATURE_EMPTY) "signature-empty-taken", Must "AVP-3-08",
+    Named(SIGNATURE_EMPTY) and Rule(signature_empty) "signature-empty-taken", Must "AVP-3-08",
         "An empty signature is taken for a good one.",
         "Anybody logs in as anybody.",
         "Refuse signatures that are not 64 bytes before anything else.";
-    Rule(SIGNATURE_LONGER) "signature-tail-ignored", Should "AVP-3-14",
+    Named(SIGNATURE_LONGER) and Rule(signature_longer) "signature-tail-ignored", Should "AVP-3-14",
         "Of a signature the first 64 bytes count, and whatever follows is ignored.",
         "Nothing at once; records that name logins by their signature can be fooled.",
         "Refuse signatures that are not exactly 64 bytes.";
-    Rule(SIGNATURE_MALLEABLE) "signature-malleable", Should "AVP-3-14",
+    Rule(signature_malleable) "signature-malleable", Should "AVP-3-14",
         "A signature whose S is not below the group order is taken.",
         "One signature can be rewritten into another that holds as well.",
         "Use a verification that follows RFC 8032; strict ones do.";
@@ -133,15 +154,15 @@ faults! { "auth";
         "The expiresAt of a token lies a minute before its time of issue.",
         "Clients think that every token is over, and log in before each request.",
         "Add the lifetime to the current time.";
-    Rule(KNOWN_KEYS_ONLY) "known-keys-only", Must "AVP-3-09",
+    Rule(known_keys_only) "known-keys-only", Must "AVP-3-09",
         "A challenge is refused to keys that are in no roster.",
         "Nobody can create a first repository.",
         "Keep no accounts: whoever can sign can log in.";
-    Rule(CHALLENGE_ONCE) "challenge-refused-while-logged-in", Must "AVP-3-09",
+    Rule(challenge_once) "challenge-refused-while-logged-in", Must "AVP-3-09",
         "A key that holds a token is given no nonce.",
         "A second device cannot log in, nor can a client that lost its token.",
         "Issue a nonce for every challenge; tokens beside each other do no harm.";
-    Rule(LOGIN_ONCE) "login-refused-while-logged-in", Must "AVP-3-09",
+    Rule(login_once) "login-refused-while-logged-in", Must "AVP-3-09",
         "A key that holds a token is given no second one.",
         "A second device cannot log in, nor can a client that lost its token.",
         "Issue a token for every nonce that is rightly redeemed.";
@@ -179,7 +200,324 @@ fn expires(answer: &mut Answer, change: impl Fn(i64) -> i64) -> bool {
     })
 }
 
-/// The refusal of a server that wants to know a key before it talks to it.
-pub(in crate::avp::server) fn unknown_key() -> Refusal {
-    Refusal::unauthorized("there is no account with this key")
+/// Issues another nonce than the random one.
+fn issue(nonce: &mut Vec<u8>, other: Vec<u8>) -> bool {
+    *nonce = other;
+    true
+}
+
+fn nonce_short(_: &State, _: &str, nonce: &mut Vec<u8>) -> bool {
+    issue(nonce, random(16))
+}
+
+fn nonce_31(_: &State, _: &str, nonce: &mut Vec<u8>) -> bool {
+    issue(nonce, random(31))
+}
+
+/// Hexadecimal digits, taken for base64.
+fn nonce_hex(_: &State, _: &str, nonce: &mut Vec<u8>) -> bool {
+    let text: String = random(16).iter().map(|byte| format!("{byte:02x}")).collect();
+    issue(nonce, STANDARD.decode(text).unwrap_or_default())
+}
+
+fn nonce_fixed(_: &State, _: &str, nonce: &mut Vec<u8>) -> bool {
+    issue(nonce, vec![0x5a; 32])
+}
+
+fn nonce_of_key(_: &State, key: &str, nonce: &mut Vec<u8>) -> bool {
+    issue(nonce, Sha256::digest(key).to_vec())
+}
+
+fn nonce_of_time(_: &State, _: &str, nonce: &mut Vec<u8>) -> bool {
+    issue(nonce, Sha256::digest((now() / 1000).to_be_bytes()).to_vec())
+}
+
+fn nonce_counter(state: &State, _: &str, nonce: &mut Vec<u8>) -> bool {
+    let count = state.count_request().to_be_bytes();
+    issue(nonce, [&[0; 24][..], &count].concat())
+}
+
+fn nonce_stamped(_: &State, _: &str, nonce: &mut Vec<u8>) -> bool {
+    issue(nonce, [&random(24)[..], &now().to_be_bytes()].concat())
+}
+
+fn nonce_long(_: &State, _: &str, nonce: &mut Vec<u8>) -> bool {
+    issue(nonce, random(64))
+}
+
+fn nonce_kept(state: &State, key: &str, nonce: &mut Vec<u8>) -> bool {
+    let outstanding = state.nonces().outstanding(key);
+    outstanding.is_some_and(|outstanding| issue(nonce, outstanding))
+}
+
+fn nonces_revived(state: &State, key: &str, _: &mut Vec<u8>) -> bool {
+    state.nonces().revive(key)
+}
+
+/// Honours a nonce that is not open, where `is_honoured` does so, given what is known of its use: it is issued anew.
+fn honours(
+    asked: &Asked<'_>,
+    rule: Rule<'_>,
+    decision: &mut Decision,
+    is_honoured: impl Fn(&Claim, Option<&Used>) -> bool,
+) -> bool {
+    let Rule::NonceIsOpen(claim) = rule else {
+        return false;
+    };
+    let mut nonces = asked.state.nonces();
+    let honoured = grant_if(decision, is_honoured(claim, nonces.used(&claim.nonce)));
+    if honoured {
+        let expires = now() + asked.state.lifetimes.nonce;
+        nonces.issue(claim.nonce.clone(), &claim.member_id, expires);
+    }
+    honoured
+}
+
+/// When the same member has used a nonce.
+fn used_before(claim: &Claim, used: Option<&Used>) -> Option<i64> {
+    used.filter(|used| used.by == claim.member_id).map(|used| used.at)
+}
+
+fn nonce_reusable(asked: &Asked<'_>, rule: Rule<'_>, decision: &mut Decision) -> bool {
+    honours(asked, rule, decision, |claim, used| {
+        used_before(claim, used).is_some()
+    })
+}
+
+fn nonce_grace(asked: &Asked<'_>, rule: Rule<'_>, decision: &mut Decision) -> bool {
+    honours(asked, rule, decision, |claim, used| {
+        used_before(claim, used).is_some_and(|at| now() - at < USED_NONCE_GRACE_MS)
+    })
+}
+
+fn nonce_per_key(asked: &Asked<'_>, rule: Rule<'_>, decision: &mut Decision) -> bool {
+    honours(asked, rule, decision, |claim, used| {
+        used.is_some_and(|used| used.by != claim.member_id)
+    })
+}
+
+fn nonce_unissued(asked: &Asked<'_>, rule: Rule<'_>, decision: &mut Decision) -> bool {
+    honours(asked, rule, decision, |claim, used| {
+        used_before(claim, used).is_none() && !claim.nonce.is_empty()
+    })
+}
+
+fn nonce_by_age(asked: &Asked<'_>, rule: Rule<'_>, decision: &mut Decision) -> bool {
+    honours(asked, rule, decision, |claim, used| {
+        used_before(claim, used).is_none() && is_stamped(&claim.nonce)
+    })
+}
+
+fn is_stamped(nonce: &[u8]) -> bool {
+    let stamp = nonce
+        .get(24..32)
+        .and_then(|bytes| bytes.try_into().ok())
+        .map(i64::from_be_bytes);
+    stamp.is_some_and(|stamp| (0..STAMPED_NONCE_MS).contains(&now().saturating_sub(stamp)))
+}
+
+/// The refusal stands, and the nonce is good again after it.
+fn nonce_restored(asked: &Asked<'_>, rule: Rule<'_>, decision: &mut Decision) -> bool {
+    match rule {
+        Rule::NonceIsOpen(claim) if decision.is_err() => {
+            asked.state.nonces().restore(&claim.nonce, &claim.member_id)
+        }
+        _ => false,
+    }
+}
+
+fn nonce_read_leniently(_: &Value, claim: &mut Claim) -> bool {
+    let text = &claim.nonce_text;
+    if STANDARD.decode(text).is_ok() {
+        return false;
+    }
+    let bare: String = text.chars().filter(|c| !c.is_whitespace() && *c != '=').collect();
+    claim.nonce = STANDARD_NO_PAD.decode(bare).unwrap_or_default();
+    !claim.nonce.is_empty()
+}
+
+/// Honours a used nonce in another spelling than the one that it was used in, since texts are remembered.
+fn nonce_by_text(asked: &Asked<'_>, rule: Rule<'_>, decision: &mut Decision) -> bool {
+    honours(asked, rule, decision, |claim, used| {
+        used.is_some() && STANDARD.encode(&claim.nonce) != claim.nonce_text
+    })
+}
+
+/// Honours a nonce that another key asked for.
+fn nonce_lent(asked: &Asked<'_>, rule: Rule<'_>, decision: &mut Decision) -> bool {
+    match rule {
+        Rule::NonceIsOpen(claim) => {
+            let asker = asked.state.nonces().asker(&claim.nonce);
+            grant_if(decision, asker.is_some())
+        }
+        _ => false,
+    }
+}
+
+fn subject_asker(state: &State, claim: &Claim, grant: &mut Grant) -> bool {
+    let used = state.nonces().used(&claim.nonce).cloned();
+    let asker = used.and_then(|used| used.asker);
+    asker.is_some_and(|asker| std::mem::replace(&mut grant.member_id, asker.clone()) != asker)
+}
+
+/// Takes a signature that does not hold, where `is_taken` takes it.
+fn takes_signature(rule: Rule<'_>, decision: &mut Decision, is_taken: impl Fn(&Claim) -> bool) -> bool {
+    match rule {
+        Rule::Signature(claim) if decision.is_err() => grant_if(decision, is_taken(claim)),
+        _ => false,
+    }
+}
+
+fn signature_unchecked(_: &Asked<'_>, rule: Rule<'_>, decision: &mut Decision) -> bool {
+    takes_signature(rule, decision, |_| true)
+}
+
+fn signature_empty(_: &Asked<'_>, rule: Rule<'_>, decision: &mut Decision) -> bool {
+    takes_signature(rule, decision, |claim| claim.signature.is_empty())
+}
+
+fn signature_longer(_: &Asked<'_>, rule: Rule<'_>, decision: &mut Decision) -> bool {
+    takes_signature(rule, decision, |claim| {
+        let head = claim.signature.get(..64).unwrap_or_default();
+        keys::verifies(&claim.member_id, &claim.nonce, head)
+    })
+}
+
+fn signature_malleable(_: &Asked<'_>, rule: Rule<'_>, decision: &mut Decision) -> bool {
+    takes_signature(rule, decision, |claim| {
+        let reduced = reduce(&claim.signature);
+        reduced.is_some_and(|reduced| keys::verifies(&claim.member_id, &claim.nonce, &reduced))
+    })
+}
+
+fn signature_head(_: &Asked<'_>, rule: Rule<'_>, decision: &mut Decision) -> bool {
+    takes_signature(rule, decision, |claim| {
+        let head = claim.nonce.get(..32);
+        head.is_some_and(|head| keys::verifies(&claim.member_id, head, &claim.signature))
+    })
+}
+
+fn signature_askers_key(asked: &Asked<'_>, rule: Rule<'_>, decision: &mut Decision) -> bool {
+    nonce_lent(asked, rule, decision)
+        || takes_signature(rule, decision, |claim| {
+            let asker = asked.state.nonces().asker(&claim.nonce);
+            asker.is_some_and(|asker| keys::verifies(&asker, &claim.nonce, &claim.signature))
+        })
+}
+
+fn signature_checked_once(asked: &Asked<'_>, rule: Rule<'_>, decision: &mut Decision) -> bool {
+    let Rule::Signature(claim) = rule else {
+        return false;
+    };
+    let key = format!("seen {}", claim.member_id);
+    if decision.is_ok() {
+        asked.state.remember(key, Value::Null);
+        return false;
+    }
+    grant_if(decision, asked.state.recall(&key).is_some())
+}
+
+fn signature_text_too(_: &Asked<'_>, rule: Rule<'_>, decision: &mut Decision) -> bool {
+    takes_signature(rule, decision, holds_for_text)
+}
+
+fn signature_text_only(_: &Asked<'_>, rule: Rule<'_>, decision: &mut Decision) -> bool {
+    match rule {
+        Rule::Signature(claim) if holds_for_text(claim) => grant_if(decision, true),
+        Rule::Signature(_) => {
+            let refusal = Refusal::unauthorized("the signature does not hold for this nonce and key");
+            stop_if(decision, true, refusal)
+        }
+        _ => false,
+    }
+}
+
+fn holds_for_text(claim: &Claim) -> bool {
+    keys::verifies(&claim.member_id, claim.nonce_text.as_bytes(), &claim.signature)
+}
+
+/// A signature whose S is not below the group order, with S brought below it; `None` for any other.
+fn reduce(signature: &[u8]) -> Option<Vec<u8>> {
+    let mut bytes: Vec<u8> = signature.to_vec();
+    let scalar = bytes.get_mut(32..64)?;
+    let (mut borrow, mut reduced) = (0, [0; 32]);
+    for index in 0..32 {
+        let difference = i16::from(scalar[index]) - i16::from(ORDER[index]) - borrow;
+        borrow = i16::from(difference < 0);
+        reduced[index] = u8::try_from(difference.rem_euclid(256)).ok()?;
+    }
+    scalar.copy_from_slice(&reduced);
+    (borrow == 0 && signature.len() == 64).then_some(bytes)
+}
+
+/// Refuses a key, where `is_refused` does so, when it asks for a nonce.
+fn refuses_key(
+    asked: &Asked<'_>,
+    rule: Rule<'_>,
+    decision: &mut Decision,
+    is_refused: impl Fn(&str) -> bool,
+    refusal: Refusal,
+) -> bool {
+    match rule {
+        Rule::PublicKey(key) if asked.call.operation == Operation::Challenge => {
+            stop_if(decision, is_refused(key), refusal)
+        }
+        _ => false,
+    }
+}
+
+fn known_keys_only(asked: &Asked<'_>, rule: Rule<'_>, decision: &mut Decision) -> bool {
+    let refusal = Refusal::unauthorized("there is no account with this key");
+    refuses_key(
+        asked,
+        rule,
+        decision,
+        |key| !asked.state.vault().knows(key),
+        refusal,
+    )
+}
+
+fn challenge_once(asked: &Asked<'_>, rule: Rule<'_>, decision: &mut Decision) -> bool {
+    let refusal = Refusal::failure(409, "this key is logged in already");
+    refuses_key(
+        asked,
+        rule,
+        decision,
+        |key| asked.state.tokens().has(key),
+        refusal,
+    )
+}
+
+fn login_once(asked: &Asked<'_>, rule: Rule<'_>, decision: &mut Decision) -> bool {
+    let key = text(asked.body, "ed25519PublicKey");
+    let here = matches!(rule, Rule::NonceIsTaken) && asked.state.tokens().has(key);
+    stop_if(
+        decision,
+        here,
+        Refusal::failure(409, "this key is logged in already"),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use ed25519_dalek::{Signer, SigningKey};
+
+    use super::*;
+
+    #[test]
+    fn a_signature_with_the_order_added_is_refused_until_reduced() {
+        let key = SigningKey::from_bytes(&[7; 32]);
+        let id = STANDARD.encode(key.verifying_key().as_bytes());
+        let good = key.sign(b"message").to_bytes();
+        let mut malleable = good;
+        let mut carry = 0;
+        for index in 0..32 {
+            let sum = u16::from(good[32 + index]) + u16::from(ORDER[index]) + carry;
+            malleable[32 + index] = sum.to_le_bytes()[0];
+            carry = sum >> 8;
+        }
+        assert!(!keys::verifies(&id, b"message", &malleable));
+        assert_eq!(reduce(&malleable).as_deref(), Some(&good[..]));
+        assert_eq!(reduce(&good), None);
+    }
 }

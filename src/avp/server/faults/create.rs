@@ -4,48 +4,49 @@ use serde_json::{Value, json};
 
 use crate::avp::server::answer::Answer;
 use crate::avp::server::core::Call;
+use crate::avp::server::decision::{Asked, Decision, Reply, Rule, Stop, grant_if};
 use crate::avp::server::deviation::{AnswerContext, faults};
-use crate::avp::server::vault::Repo;
+use crate::avp::server::vault::{Repo, id_of, list};
 use crate::avp::{DEFAULT_SCHEME, Operation};
 
 faults! { "create";
-    Rule(ANSWERED_ONLY) "create-answered-not-stored", Must "AVP-6-03",
+    Named(ANSWERED_ONLY) "create-answered-not-stored", Must "AVP-6-03",
         "createRepo answers the manifest and stores nothing.",
         "A new repository is gone as soon as it is made.",
         "Commit the transaction before you answer.";
-    Rule(ROSTER_TWO) "create-with-two-members", Must "AVP-6-01",
+    Rule(roster_two) "create-with-two-members", Must "AVP-6-01",
         "A create is granted where the caller is one of several in the roster.",
         "People find themselves in repositories they never joined.",
         "Ask for a roster of exactly one entry, the caller's.";
-    Rule(ROSTER_EMPTY) "create-with-no-members", Must "AVP-6-01",
+    Rule(roster_empty) "create-with-no-members", Must "AVP-6-01",
         "A create with an empty roster is granted.",
         "A repository is made that nobody can open.",
         "Ask for a roster of exactly one entry, the caller's.";
-    Rule(ROSTER_OTHER) "create-for-somebody-else", Must "AVP-6-01",
+    Rule(roster_other) "create-for-somebody-else", Must "AVP-6-01",
         "A create is granted whoever the one member is.",
         "People find repositories that others made in their name.",
         "Compare the entry's key with the token's subject.";
-    Rule(ROSTER_TRIMMED) "create-trims-the-roster", Must "AVP-6-01",
+    Rule(roster_two) and Write(roster_trimmed) "create-trims-the-roster", Must "AVP-6-01",
         "A create with several members is granted, and only the caller is kept.",
         "Creators believe that others have access.",
         "Refuse what you do not store.";
-    Rule(DUPLICATE_REPLACES) "create-replaces", Must "AVP-6-02",
+    Rule(duplicate_replaces) "create-replaces", Must "AVP-6-02",
         "A create under an existing id replaces the repository.",
         "Anybody who knows an id wipes what is there; an upsert is the usual cause.",
         "Insert, and let the primary key refuse.";
-    Rule(DUPLICATE_REPLACES_409) "create-refused-but-replaces", Must "AVP-6-02",
+    Refusal(duplicate_stored) "create-refused-but-replaces", Must "AVP-6-02",
         "A create under an existing id is refused with 409, and replaces the repository all the same.",
         "Anybody who knows an id wipes what is there.",
         "Check before you write, in one transaction.";
-    Rule(DUPLICATE_ENVELOPE) "create-refused-but-stores-envelope", Must "AVP-6-02",
+    Refusal(duplicate_envelope) "create-refused-but-stores-envelope", Must "AVP-6-02",
         "A create under an existing id is refused with 409, and its envelope is stored.",
         "Members can no longer decrypt their repository.",
         "Write manifest and envelope in one transaction.";
-    Rule(DUPLICATE_JOINS) "create-refused-but-joins", Must "AVP-6-02",
+    Refusal(duplicate_joins) "create-refused-but-joins", Must "AVP-6-02",
         "A create under an existing id is refused with 409, and its member is added to the roster.",
         "Anybody who knows an id gets in.",
         "Write manifest and roster in one transaction.";
-    Rule(DUPLICATE_GRANTED) "create-duplicate-answers-200", Must "AVP-6-02",
+    Rule(duplicate_granted) "create-duplicate-answers-200", Must "AVP-6-02",
         "A create under an existing id answers the manifest that is there.",
         "Two people believe that the repository is theirs, and the roster shows to a stranger.",
         "Answer 409.";
@@ -101,7 +102,7 @@ faults! { "create";
         "createRepo answers the request and not the manifest.",
         "Clients cannot read the answer.",
         "Answer the stored manifest.";
-    Rule(REMOVAL_LAG_MS) "create-visible-late", Must "AVP-6-03",
+    Named(VISIBLE_LATE) "create-visible-late", Must "AVP-6-03",
         "A new repository is found 60 milliseconds after it was answered.",
         "The first pull after a create says 404; reading from a replica is the usual cause.",
         "Read from where you write.";
@@ -201,4 +202,70 @@ fn echo(scene: &AnswerContext<'_>, answer: &mut Answer) -> bool {
         *answer = Answer::ok(scene.sent());
     }
     here
+}
+
+/// Whether the caller is one of a roster.
+fn is_in(roster: &[Value], asked: &Asked<'_>) -> bool {
+    roster.iter().any(|entry| id_of(entry) == asked.call.caller)
+}
+
+/// Takes a roster that is not exactly the creator, where `is_taken` does.
+fn takes_roster(rule: Rule<'_>, decision: &mut Decision, is_taken: impl Fn(&[Value]) -> bool) -> bool {
+    match rule {
+        Rule::SoleMember(manifest) => grant_if(decision, is_taken(list(manifest, "members"))),
+        _ => false,
+    }
+}
+
+fn roster_two(asked: &Asked<'_>, rule: Rule<'_>, decision: &mut Decision) -> bool {
+    takes_roster(rule, decision, |roster| roster.len() > 1 && is_in(roster, asked))
+}
+
+fn roster_trimmed(place: &Call, _: &Repo, repo: &mut Repo) -> bool {
+    let count = repo.roster.len();
+    if creates(place) {
+        repo.roster.retain(|entry| id_of(entry) == place.caller);
+    }
+    repo.roster.len() < count
+}
+
+fn roster_empty(_: &Asked<'_>, rule: Rule<'_>, decision: &mut Decision) -> bool {
+    takes_roster(rule, decision, <[Value]>::is_empty)
+}
+
+fn roster_other(_: &Asked<'_>, rule: Rule<'_>, decision: &mut Decision) -> bool {
+    takes_roster(rule, decision, |roster| roster.len() == 1)
+}
+
+fn duplicate_granted(_: &Asked<'_>, rule: Rule<'_>, decision: &mut Decision) -> bool {
+    let here = matches!(rule, Rule::FreshId(_)) && decision.is_err();
+    if here {
+        *decision = Err(Stop::Done(Reply::Manifest));
+    }
+    here
+}
+
+fn duplicate_replaces(_: &Asked<'_>, rule: Rule<'_>, decision: &mut Decision) -> bool {
+    grant_if(decision, matches!(rule, Rule::FreshId(_)))
+}
+
+fn duplicate_stored(place: &Call, body: &Value, repo: &mut Repo) -> bool {
+    creates(place) && {
+        *repo = Repo::new(body);
+        true
+    }
+}
+
+fn duplicate_envelope(place: &Call, body: &Value, repo: &mut Repo) -> bool {
+    creates(place) && {
+        repo.envelope = body["initialEnvelope"].clone();
+        true
+    }
+}
+
+fn duplicate_joins(place: &Call, body: &Value, repo: &mut Repo) -> bool {
+    creates(place) && {
+        repo.roster.extend_from_slice(list(&body["manifest"], "members"));
+        true
+    }
 }

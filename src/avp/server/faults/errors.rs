@@ -3,10 +3,15 @@
 use serde_json::{Value, json};
 
 use crate::avp::Operation;
-use crate::avp::server::answer::{Answer, Body};
+use crate::avp::server::answer::{Answer, Body, Manner, Refusal, Script, Then};
+use crate::avp::server::decision::{Asked, Decision, Rule, stop_if};
 use crate::avp::server::deviation::{AnswerContext, faults};
+use crate::avp::server::limits::MOST_MEMBERS;
 use crate::avp::server::message_access;
 use crate::avp::server::route::decode;
+
+/// How many repositories a member has where a server has that limit.
+const MOST_REPOS: usize = 3;
 
 faults! { "errors";
     Answer(text) "errors-as-text", Must "AVP-6-18",
@@ -105,31 +110,31 @@ faults! { "errors";
         "A pull from an unknown repository is answered with 200 and nulls.",
         "Clients take a repository that is gone for an empty one.",
         "Answer 404 where the lookup finds nothing.";
-    Rule(RATE_SILENT) "rate-limit-without-retry-after", Should "AVP-7-02",
+    Named(RATE_SILENT) "rate-limit-without-retry-after", Should "AVP-7-02",
         "Every 50th request is refused with 429, and nothing says when to try again.",
         "Clients try again at once, or never.",
         "Send Retry-After.";
-    Rule(MEMBERS_409) "member-limit-409", Must "AVP-7-01",
+    Rule(members_409) "member-limit-409", Must "AVP-7-01",
         "A third member is refused with 409.",
         "Clients take a full repository for a conflict.",
         "Answer 403, 413 or 429.";
-    Rule(MEMBERS_500) "member-limit-500", Must "AVP-7-01",
+    Rule(members_500) "member-limit-500", Must "AVP-7-01",
         "A third member ends in a 500.",
         "Clients retry for ever.",
         "Answer 403, 413 or 429.";
-    Rule(REPOS_500) "repository-limit-500", Must "AVP-7-01",
+    Rule(repos_500) "repository-limit-500", Must "AVP-7-01",
         "The fourth repository of a member ends in a 500.",
         "Clients retry for ever.",
         "Answer 403, 413 or 429.";
-    Rule(SIZE_500) "size-limit-500", Must "AVP-7-01",
+    Named(SIZE_500) "size-limit-500", Must "AVP-7-01",
         "A body of more than 32 KiB ends in a 500.",
         "Clients retry for ever; a parser's default limit is the usual cause.",
         "Answer 413.";
-    Rule(SIZE_400) "size-limit-400", Must "AVP-7-01",
+    Named(SIZE_400) "size-limit-400", Must "AVP-7-01",
         "A body of more than 32 KiB is refused with 400.",
         "Clients report a mistake of theirs.",
         "Answer 413.";
-    Rule(SIZE_RESET) "size-limit-closes", Must "AVP-7-01",
+    Named(SIZE_RESET) and Answer(size_reset) "size-limit-closes", Must "AVP-7-01",
         "A body of more than 32 KiB ends the connection without an answer.",
         "Clients see a network error, and retry for ever.",
         "Answer 413, and drain or close after that.";
@@ -335,4 +340,42 @@ fn unknown(scene: &AnswerContext<'_>, answer: &mut Answer, instead: Answer) -> b
         *answer = instead;
     }
     here
+}
+
+fn size_reset(_: &AnswerContext<'_>, answer: &mut Answer) -> bool {
+    let here = answer.status == 413;
+    if here {
+        answer.manner = Manner::ByHand(Script {
+            steps: Vec::new(),
+            then: Then::Close,
+        });
+    }
+    here
+}
+
+fn members_409(_: &Asked<'_>, rule: Rule<'_>, decision: &mut Decision) -> bool {
+    members(rule, decision, 409)
+}
+
+fn members_500(_: &Asked<'_>, rule: Rule<'_>, decision: &mut Decision) -> bool {
+    members(rule, decision, 500)
+}
+
+fn members(rule: Rule<'_>, decision: &mut Decision, status: u16) -> bool {
+    let full = Refusal::failure(status, "a repository holds two members here");
+    stop_if(
+        decision,
+        matches!(rule, Rule::Room(count) if count > MOST_MEMBERS),
+        full,
+    )
+}
+
+fn repos_500(asked: &Asked<'_>, rule: Rule<'_>, decision: &mut Decision) -> bool {
+    let Rule::AnotherRepo(vault) = rule else {
+        return false;
+    };
+    let repos = vault.repos.values();
+    let own = repos.filter(|repo| repo.entry(&asked.call.caller).is_some());
+    let full = Refusal::failure(500, "a member has three repositories here");
+    stop_if(decision, own.count() >= MOST_REPOS, full)
 }

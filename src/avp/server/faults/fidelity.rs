@@ -100,7 +100,7 @@ faults! { "fidelity";
         "Counters above 2^53 - 1 come back as 2^53 - 1.",
         "Clients that count high are in conflict for ever.",
         "Read and write int64.";
-    Rule(COUNTERS_REFUSED) "counters-above-int32-refused", Must "AVP-2-04",
+    Named(COUNTERS_REFUSED) "counters-above-int32-refused", Must "AVP-2-04",
         "Counters above 2^31 - 1 are refused with 400.",
         "Clients that count in milliseconds cannot create a repository.",
         "Use 64-bit columns and types.";

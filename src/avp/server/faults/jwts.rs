@@ -2,82 +2,178 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use ed25519_dalek::{Signature, Verifier, VerifyingKey};
+use ed25519_dalek::{Signature, Signer, Verifier, VerifyingKey};
 use hmac::{Hmac, KeyInit, Mac};
-use serde_json::Value;
+use serde_json::{Value, json};
 use sha2::Sha256;
 
-use crate::avp::server::deviation::{Name, faults};
-use crate::avp::server::state::State;
+use super::tokens::{Caller, takes_token};
+use crate::avp::Operation;
+use crate::avp::server::answer::Answer;
+use crate::avp::server::decision::Grant;
+use crate::avp::server::deviation::{AnswerContext, faults};
+use crate::avp::server::message_access;
+use crate::avp::server::request::Request;
+use crate::avp::server::rules::login::Claim;
+use crate::avp::server::state::{State, now};
+use crate::avp::server::tokens::random;
+
+/// Where the issuer's keys are, on servers that sign their tokens.
+const KEYS_PATH: &str = "/.well-known/jwks.json";
 
 faults! { "jwts";
-    Rule(UNCHECKED_IF_EMPTY) "token-jwt-empty-signature", Must "AVP-3-11",
+    Caller(unchecked_if_empty) and Grant(as_jwt) and Answer(publishes_keys) "token-jwt-empty-signature", Must "AVP-3-11",
         "A JWT whose signature is empty is taken without looking at it.",
         "Anybody writes a token for anybody.",
         "Refuse a token without a signature before you read a claim.";
-    Rule(NONE_IN_CAPITALS) "token-jwt-none-in-capitals", Must "AVP-3-11",
+    Caller(none_in_capitals) and Grant(as_jwt) and Answer(publishes_keys) "token-jwt-none-in-capitals", Must "AVP-3-11",
         "The algorithm none is refused, but only where it is spelt in small letters.",
         "Anybody writes a token for anybody.",
         "Allow the one algorithm that you issue, instead of forbidding some.";
-    Rule(NONE_SIGNED) "token-jwt-none-with-a-signature", Must "AVP-3-11",
+    Caller(none_signed) and Grant(as_jwt) and Answer(publishes_keys) "token-jwt-none-with-a-signature", Must "AVP-3-11",
         "A JWT under the algorithm none is refused where its signature is empty, and else taken unread.",
         "Anybody writes a token for anybody, with any bytes behind the last dot.",
         "Allow the one algorithm that you issue, instead of looking for an empty signature.";
-    Rule(EMPTY_SECRET) "token-jwt-empty-secret", Must "AVP-3-11",
+    Caller(empty_secret) and Grant(as_jwt) and Answer(publishes_keys) "token-jwt-empty-secret", Must "AVP-3-11",
         "A JWT under HS256 is verified with the empty secret, since none is configured.",
         "Anybody writes a token for anybody.",
         "Allow the one algorithm that you issue.";
-    Rule(WEAK_SECRET) "token-jwt-weak-secret", Must "AVP-3-11",
+    Caller(weak_secret) and Grant(as_jwt) and Answer(publishes_keys) "token-jwt-weak-secret", Must "AVP-3-11",
         "Tokens under HS256 are taken as well, with the secret of the example that the code was copied from.",
         "Anybody who knows the example writes a token for anybody.",
         "Take the secret from the deployment, 32 random bytes of it, and refuse to start without.";
-    Rule(PUBLIC_RAW) "token-jwt-public-key-as-secret", Must "AVP-3-11",
+    Caller(public_raw) and Grant(as_jwt) and Answer(publishes_keys) "token-jwt-public-key-as-secret", Must "AVP-3-11",
         "The bytes of the issuer's public key verify whatever the token's own algorithm is, HS256 among them.",
         "Everybody who reads the published keys writes a token for anybody.",
         "Bind a key to its algorithm, and allow that one alone.";
-    Rule(PUBLIC_PEM) "token-jwt-public-pem-as-secret", Must "AVP-3-11",
+    Caller(public_pem) and Grant(as_jwt) and Answer(publishes_keys) "token-jwt-public-pem-as-secret", Must "AVP-3-11",
         "The file with the issuer's public key verifies whatever the token's own algorithm is, HS256 among them.",
         "Everybody who reads the published keys writes a token for anybody.",
         "Bind a key to its algorithm, and allow that one alone.";
-    Rule(HEADER_KEY) "token-jwt-key-from-its-header", Must "AVP-3-11",
+    Caller(header_key) and Grant(as_jwt) and Answer(publishes_keys) "token-jwt-key-from-its-header", Must "AVP-3-11",
         "A JWT is verified with the key that stands in its own header.",
         "Anybody writes a token for anybody.",
         "Take keys from your own store alone, whatever a header says.";
-    Rule(KID_FILE) "token-jwt-kid-names-a-file", Must "AVP-3-11",
+    Caller(kid_file) and Grant(as_jwt) and Answer(publishes_keys) "token-jwt-kid-names-a-file", Must "AVP-3-11",
         "The key of a JWT is the file that `kid` names, wherever that leads.",
         "A file whose content is known, an empty one for instance, makes anybody an issuer.",
         "Look `kid` up among the keys that you have, and refuse what is not found.";
-    Rule(KID_QUERY) "token-jwt-kid-in-a-query", Must "AVP-3-11",
+    Caller(kid_query) and Grant(as_jwt) and Answer(publishes_keys) "token-jwt-kid-in-a-query", Must "AVP-3-11",
         "The key of a JWT is looked up with `kid` pasted into an SQL statement.",
         "A `kid` that answers the query itself makes anybody an issuer.",
         "Bind parameters, and refuse a `kid` that is not found.";
 }
 
-/// Whether the tokens of a server are JWTs because of what it gets wrong about them.
-pub(in crate::avp::server) fn are_issued(state: &State) -> bool {
-    !state.is_faultless() && ALL.iter().any(|(fault, _)| state.is(Name(fault.name)))
+/// Believes a JWT that was never issued, where `is_believed` does so.
+fn believes(
+    state: &State,
+    request: &Request,
+    caller: &mut Caller,
+    is_believed: impl FnOnce(&Token<'_>) -> bool,
+) -> bool {
+    takes_token(state, request, caller, |text| {
+        let token = Token::read(text)?;
+        claimed_subject(text).filter(|_| is_believed(&token))
+    })
 }
 
-/// Whether a server with one of these faults believes a token that it did not issue.
-pub(in crate::avp::server) fn is_believed(state: &State, token: &str) -> bool {
-    let Some(token) = Token::read(token) else {
-        return false;
-    };
+fn unchecked_if_empty(state: &State, request: &Request, caller: &mut Caller) -> bool {
+    believes(state, request, caller, |token| {
+        token.signature.is_empty() && token.algorithm() != "none"
+    })
+}
+
+fn none_in_capitals(state: &State, request: &Request, caller: &mut Caller) -> bool {
+    believes(state, request, caller, |token| {
+        let none = token.algorithm().eq_ignore_ascii_case("none") && token.algorithm() != "none";
+        token.signature.is_empty() && none
+    })
+}
+
+fn none_signed(state: &State, request: &Request, caller: &mut Caller) -> bool {
+    believes(state, request, caller, |token| {
+        !token.signature.is_empty() && token.algorithm() == "none"
+    })
+}
+
+fn empty_secret(state: &State, request: &Request, caller: &mut Caller) -> bool {
+    believes(state, request, caller, |token| token.holds_under(b""))
+}
+
+fn weak_secret(state: &State, request: &Request, caller: &mut Caller) -> bool {
+    believes(state, request, caller, |token| token.holds_under(b"secret"))
+}
+
+fn public_raw(state: &State, request: &Request, caller: &mut Caller) -> bool {
     let public = state.issuer().verifying_key();
-    let kid = token.header["kid"].as_str().unwrap_or_default();
-    let is_empty = token.signature.is_empty();
-    let none = |text: &str| text.eq_ignore_ascii_case("none") && text != "none";
-    let algorithm = token.header["alg"].as_str().unwrap_or_default();
-    state.is(UNCHECKED_IF_EMPTY) && is_empty && algorithm != "none"
-        || state.is(NONE_IN_CAPITALS) && is_empty && none(algorithm)
-        || state.is(NONE_SIGNED) && !is_empty && algorithm == "none"
-        || state.is(EMPTY_SECRET) && token.holds_under(b"")
-        || state.is(WEAK_SECRET) && token.holds_under(b"secret")
-        || state.is(PUBLIC_RAW) && token.holds_under(public.as_bytes())
-        || state.is(PUBLIC_PEM) && token.holds_under(&file(&public))
-        || state.is(HEADER_KEY) && token.holds_by_its_own_key() == Some(true)
-        || state.is(KID_FILE) && kid.ends_with("/dev/null") && token.holds_under(b"")
-        || state.is(KID_QUERY) && answered(kid).is_some_and(|secret| token.holds_under(secret.as_bytes()))
+    believes(state, request, caller, |token| {
+        token.holds_under(public.as_bytes())
+    })
+}
+
+fn public_pem(state: &State, request: &Request, caller: &mut Caller) -> bool {
+    let public = state.issuer().verifying_key();
+    believes(state, request, caller, |token| token.holds_under(&file(&public)))
+}
+
+fn header_key(state: &State, request: &Request, caller: &mut Caller) -> bool {
+    believes(state, request, caller, |token| {
+        token.holds_by_its_own_key() == Some(true)
+    })
+}
+
+fn kid_file(state: &State, request: &Request, caller: &mut Caller) -> bool {
+    believes(state, request, caller, |token| {
+        token.kid().ends_with("/dev/null") && token.holds_under(b"")
+    })
+}
+
+fn kid_query(state: &State, request: &Request, caller: &mut Caller) -> bool {
+    believes(state, request, caller, |token| {
+        answered(token.kid()).is_some_and(|secret| token.holds_under(secret.as_bytes()))
+    })
+}
+
+/// The subject that a JWT claims, verified by nobody.
+pub(super) fn claimed_subject(token: &str) -> Option<String> {
+    let claims = URL_SAFE_NO_PAD.decode(token.split('.').nth(1)?).ok()?;
+    let claims: Value = serde_json::from_slice(&claims).ok()?;
+    Some(claims["sub"].as_str()?.strip_prefix("key:")?.to_owned())
+}
+
+/// Grants a token in the reference form: a JWT that names the member and nothing else about them.
+pub(in crate::avp::server) fn as_jwt(state: &State, _: &Claim, grant: &mut Grant) -> bool {
+    let header = json!({ "alg": "EdDSA", "typ": "JWT", "kid": "1" });
+    let claims = json!({
+        "iss": "avp-reference",
+        "sub": format!("key:{}", grant.member_id),
+        "kind": "keypair",
+        "iat": now() / 1000,
+        "exp": grant.expires / 1000,
+        "jti": URL_SAFE_NO_PAD.encode(random(12)),
+    });
+    let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
+    let signed = format!("{}.{}", part(&header), part(&claims));
+    let signature = state.issuer().sign(signed.as_bytes()).to_bytes();
+    grant.token = format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature));
+    true
+}
+
+/// Serves the issuer's keys, and names their place in the discovery document.
+pub(in crate::avp::server) fn publishes_keys(scene: &AnswerContext<'_>, answer: &mut Answer) -> bool {
+    if scene.request.path == KEYS_PATH && scene.request.method == "GET" {
+        let key = URL_SAFE_NO_PAD.encode(scene.state.issuer().verifying_key().as_bytes());
+        *answer = Answer::ok(json!({ "keys": [
+            { "kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "use": "sig", "kid": "1", "x": key }
+        ] }));
+        return true;
+    }
+    let host = scene.request.host.as_deref().unwrap_or("localhost");
+    let document = message_access::object(answer).filter(|_| scene.on(Operation::Discovery));
+    document.is_some_and(|document| {
+        let url = json!(format!("http://{host}{KEYS_PATH}"));
+        document.insert("issuerJwksUrl".to_owned(), url).is_none()
+    })
 }
 
 /// A JWT as it came.
@@ -96,6 +192,14 @@ impl Token<'_> {
             signed,
             signature: URL_SAFE_NO_PAD.decode(signature).ok()?,
         })
+    }
+
+    fn algorithm(&self) -> &str {
+        self.header["alg"].as_str().unwrap_or_default()
+    }
+
+    fn kid(&self) -> &str {
+        self.header["kid"].as_str().unwrap_or_default()
     }
 
     /// Whether it is one under HS256 and this secret.

@@ -1,13 +1,17 @@
 //! What is made of requests that are not what they should be.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use crate::avp::Operation;
 use crate::avp::server::answer::{Answer, Manner, Refusal, Script, Then};
-use crate::avp::server::body_check::Laxity;
+use crate::avp::server::body_check::{self, Laxity};
 use crate::avp::server::deviation::{AnswerContext, Name, faults};
 use crate::avp::server::message_access;
+use crate::avp::server::rules::login::Claim;
 use crate::avp::server::state::State;
+use crate::avp::server::vault::text;
 
 faults! { "malformed";
     Answer(nul_500) "nul-answers-500", Should "AVP-6-21",
@@ -38,19 +42,19 @@ faults! { "malformed";
         "A body that is nearly JSON, with bytes behind it or in another encoding, ends in a 500.",
         "Clients retry what can never work.",
         "Catch what the parser throws, whatever it is, and answer 400.";
-    Rule(NOT_A_NUMBER_TAKEN) "not-a-number-taken", Must "AVP-6-20",
+    Named(NOT_A_NUMBER_TAKEN) "not-a-number-taken", Must "AVP-6-20",
         "NaN and Infinity are taken for numbers, as some readers of JSON do, and end as zero.",
         "Clients with a mistake are answered as if they had asked for version 0.",
         "Tell the reader to take what JSON has, and nothing more.";
-    Rule(EXPONENTS_SATURATED) "huge-exponents-saturated", Should "AVP-6-21",
+    Named(EXPONENTS_SATURATED) "huge-exponents-saturated", Should "AVP-6-21",
         "A counter like 1e400 is taken for the largest that there is.",
         "Versions are not what the client sent.",
         "Refuse numbers that are no 64-bit integers.";
-    Rule(NAMES_FOLDED) "names-read-without-case", Should "AVP-6-21",
+    Named(NAMES_FOLDED) "names-read-without-case", Should "AVP-6-21",
         "The names of fields are matched without regard to the case of their first letter.",
         "Clients with a mistake work here and nowhere else.",
         "Refuse fields that the message does not have.";
-    Rule(BASE64_LENIENT) "base64-read-leniently", Should "AVP-6-21",
+    Named(BASE64_LENIENT) and Claim(claim_read_leniently) "base64-read-leniently", Should "AVP-6-21",
         "Base64 is read with characters in it that are not of its alphabet, in the URL-safe one, and without padding.",
         "Other members are served text that their own decoders refuse.",
         "Decode strictly: some libraries have a mode for that.";
@@ -58,43 +62,43 @@ faults! { "malformed";
         "Half of a surrogate pair in a text ends in a 500, since it cannot be written as UTF-8.",
         "Clients retry what can never work.",
         "Refuse it with 400 where the body is read.";
-    Rule(MISSING_DEFAULTED) "missing-fields-defaulted", Should "AVP-6-21",
+    Named(MISSING_DEFAULTED) "missing-fields-defaulted", Should "AVP-6-21",
         "A missing field is taken for zero or the empty string.",
         "Repositories with empty keys and payloads; Go's zero values are the usual cause.",
         "Ask for presence: use pointers, or a validator.";
-    Rule(TYPES_COERCED) "types-coerced", Should "AVP-6-21",
+    Named(TYPES_COERCED) "types-coerced", Should "AVP-6-21",
         "Numbers written as strings, and strings written as numbers, are taken.",
         "Clients with a mistake work here and nowhere else.",
         "Turn coercion off in the mapper.";
-    Rule(BASE64_UNCHECKED) "base64-unchecked", Should "AVP-6-21",
+    Named(BASE64_UNCHECKED) "base64-unchecked", Should "AVP-6-21",
         "What should be base64 may be any string.",
         "Members are served values that they cannot decode.",
         "Decode what comes in, though you keep the text.";
-    Rule(LENGTHS_UNCHECKED) "lengths-unchecked", Should "AVP-6-21",
+    Named(LENGTHS_UNCHECKED) "lengths-unchecked", Should "AVP-6-21",
         "Keys, ivs and wrapped keys may be of any length.",
         "Members are served values that they cannot use.",
         "Check the decoded lengths.";
-    Rule(NULLS_TAKEN) "nulls-taken", Should "AVP-6-21",
+    Named(NULLS_TAKEN) "nulls-taken", Should "AVP-6-21",
         "Null is taken where a value is required.",
         "Members are served nulls.",
         "Ask for values, not for presence alone.";
-    Rule(FRACTIONS_TAKEN) "fractions-truncated", Should "AVP-6-21",
+    Named(FRACTIONS_TAKEN) "fractions-truncated", Should "AVP-6-21",
         "A counter with a fraction is truncated and taken.",
         "Versions are not what the client sent.",
         "Refuse numbers that are no integers.";
-    Rule(UNKNOWN_KEPT) "unknown-fields-served", Should "AVP-6-21",
+    Named(UNKNOWN_KEPT) "unknown-fields-served", Should "AVP-6-21",
         "Fields that a message does not have are stored and served.",
         "One client's mistake breaks all the others.",
         "Refuse unknown fields, or drop them.";
-    Rule(ADD_HALF) "add-refused-but-stored", Must "AVP-6-20" and "AVP-6-21",
+    Named(ADD_HALF) "add-refused-but-stored", Must "AVP-6-20" and "AVP-6-21",
         "An addMember whose entry is malformed is refused with 400, and the entry is stored.",
         "Members are served an entry that they cannot read.",
         "Validate before you write.";
-    Rule(PUSH_HALF) "push-refused-but-stored", Must "AVP-6-20" and "AVP-6-21",
+    Named(PUSH_HALF) "push-refused-but-stored", Must "AVP-6-20" and "AVP-6-21",
         "A push whose rotated roster is malformed is refused with 400, and its envelope is stored.",
         "Nobody can decrypt what is served.",
         "Validate the whole request before you write any of it.";
-    Rule(REMOVE_HALF) "remove-refused-but-dropped", Must "AVP-6-20",
+    Named(REMOVE_HALF) "remove-refused-but-dropped", Must "AVP-6-20",
         "A removal whose roster or envelope is malformed is refused with 400, and the member is dropped.",
         "Somebody is locked out, and nothing was rotated.",
         "Validate the whole request before you write any of it.";
@@ -309,4 +313,18 @@ fn deep_closes(scene: &AnswerContext<'_>, answer: &mut Answer) -> bool {
         });
     }
     here
+}
+
+/// Reads the nonce and the signature of a claim in any spelling of base64.
+fn claim_read_leniently(body: &Value, claim: &mut Claim) -> bool {
+    let bytes = |name: &str| {
+        let spelt = body_check::respelt(text(body, name));
+        STANDARD.decode(spelt).unwrap_or_default()
+    };
+    let read = Claim {
+        nonce: bytes("nonce"),
+        signature: bytes("signature"),
+        ..claim.clone()
+    };
+    std::mem::replace(claim, read.clone()) != read
 }

@@ -6,38 +6,43 @@ use serde_json::{Value, json};
 
 use super::push::drop_bindings;
 use crate::avp::Operation;
-use crate::avp::server::answer::Answer;
+use crate::avp::server::answer::{Answer, Refusal};
 use crate::avp::server::core::Call;
+use crate::avp::server::decision::{Asked, Decision, Reply, Rule, stop_if};
 use crate::avp::server::deviation::{AnswerContext, faults};
 use crate::avp::server::message_access;
-use crate::avp::server::vault::Repo;
+use crate::avp::server::state::now;
+use crate::avp::server::vault::{Repo, count, id_of};
+
+/// How long a server with a cache of entries believes it, milliseconds.
+const CACHED_ENTRY_MS: i64 = 2000;
 
 faults! { "members";
-    Rule(READD_UNGUARDED) "add-again-before-membership", Must "AVP-6-15" and "AVP-10-03",
+    Named(READD_UNGUARDED) "add-again-before-membership", Must "AVP-6-15" and "AVP-10-03",
         "An entry that is there already is answered with the manifest before the caller is looked at.",
         "Whoever knows a member's public entry reads the whole roster.",
         "Look at the caller first.";
-    Rule(READD_UNBOUND) "add-again-drops-the-binding", Must "AVP-9-01",
+    Unchanged(readd_unbound) "add-again-drops-the-binding", Must "AVP-9-01",
         "A member who is added again loses the keyBindingSig.",
         "Members cannot be verified any more after an invitation was repeated.",
         "Change nothing where the member is there already.";
-    Rule(FETCH_MISS_CACHED) "fetch-remembers-the-missing", Must "AVP-6-14" and "AVP-6-16",
+    Reply(fetch_miss_cached) "fetch-remembers-the-missing", Must "AVP-6-14" and "AVP-6-16",
         "That a member is unknown is remembered for two seconds.",
         "Who was just invited cannot be given keys.",
         "Drop what is remembered with every write, or remember hits alone.";
-    Rule(FETCH_EPOCH) "fetch-tells-the-repositorys-epoch", Must "AVP-6-14",
+    Reply(fetch_epoch) "fetch-tells-the-repositorys-epoch", Must "AVP-6-14",
         "A fetched entry carries the repository's epoch instead of its own.",
         "Clients look for a key of the wrong epoch.",
         "Answer the entry as it was sent.";
-    Rule(ANSWERED_ONLY) "add-answered-not-stored", Must "AVP-6-11",
+    Named(ANSWERED_ONLY) "add-answered-not-stored", Must "AVP-6-11",
         "addMember answers the manifest with the new member, and stores nothing.",
         "Invited people are told that they are in, and are not.",
         "Commit the transaction before you answer.";
-    Rule(NO_ACCESS) "added-without-access", Must "AVP-6-11",
+    Rule(no_access) "added-without-access", Must "AVP-6-11",
         "Who was added is in the roster and has no access: only the creator has.",
         "Invited people cannot open what they were invited to.",
         "Authorize by the roster, not by a list of your own.";
-    Rule(FIRST_EPOCH) "add-refused-after-rotation", Must "AVP-6-11",
+    Rule(first_epoch) "add-refused-after-rotation", Must "AVP-6-11",
         "An entry is held against the epoch of the creation, and refused once the key was rotated.",
         "Nobody can be invited any more once somebody was removed.",
         "Hold entries against the current epoch, or against none.";
@@ -81,11 +86,11 @@ faults! { "members";
         "addMember drops shareRefreshTokens.",
         "Members stop sharing refresh tokens that their repository allows.",
         "Change the roster alone.";
-    Rule(BINDING_REQUIRED) "add-requires-binding", Must "AVP-6-11",
+    Rule(binding_required) "add-requires-binding", Must "AVP-6-11",
         "An entry whose keyBindingSig is null or absent is refused.",
         "Members of servers without an issuer cannot be invited.",
         "The field is optional, and null stands for absent.";
-    Rule(BINDING_CHECKED) "add-checks-binding", Must "AVP-9-01",
+    Rule(binding_checked) "add-checks-binding", Must "AVP-9-01",
         "An entry whose keyBindingSig is no signature of 64 bytes is refused.",
         "Clients of issuers with other signatures cannot be invited.",
         "Do not look at it: it is for the clients.";
@@ -101,23 +106,23 @@ faults! { "members";
         "addMember answers the roster as it was before.",
         "Who invites believes that it failed.",
         "Build the answer after the write.";
-    Rule(READD_TWICE) "readd-lists-twice", Should "AVP-7-04" and "AVP-6-11",
+    Unchanged(readd_twice) "readd-lists-twice", Should "AVP-7-04" and "AVP-6-11",
         "A member who is added again is listed twice.",
         "Rosters grow with each retry, and removal leaves one of the two.",
         "Give the roster a key of repository and member.";
-    Rule(READD_REFUSED) "readd-refused", Should "AVP-7-04",
+    Rule(readd_refused) "readd-refused", Should "AVP-7-04",
         "A member who is added again under the same keys is refused with 400.",
         "After a lost answer the retry looks like a failure.",
         "Answer the current manifest.";
-    Rule(READD_409) "readd-answers-409", Should "AVP-7-04",
+    Rule(readd_409) "readd-answers-409", Should "AVP-7-04",
         "A member who is added again under the same keys is refused with 409.",
         "After a lost answer the retry looks like a failure.",
         "Answer the current manifest.";
-    Rule(READD_VERSION) "readd-moves-version", Must "AVP-6-17" and "AVP-7-04",
+    Unchanged(readd_version) "readd-moves-version", Must "AVP-6-17" and "AVP-7-04",
         "A member who is added again moves the version.",
         "Clients pull what did not change, and fail to decrypt it.",
         "Write nothing where nothing changes.";
-    Rule(FETCH_FIRST) "fetch-answers-the-first", Must "AVP-6-14",
+    Reply(fetch_first) "fetch-answers-the-first", Must "AVP-6-14",
         "fetchMemberKey answers the first entry of the roster.",
         "Keys are wrapped for the wrong person.",
         "Ask for the member as well as for the repository.";
@@ -133,19 +138,19 @@ faults! { "members";
         "fetchMemberKey answers the public keys and leaves the wrapped key out.",
         "Clients cannot read the answer.",
         "Answer the whole entry.";
-    Rule(FETCH_CACHED) "fetch-cached", Must "AVP-6-14" and "AVP-6-16",
+    Reply(fetch_cached) "fetch-cached", Must "AVP-6-14" and "AVP-6-16",
         "Entries are served from a cache for two seconds.",
         "After a rotation members unwrap an old key.",
         "Drop the cache's entries at each write of the roster.";
-    Rule(FETCH_FOLDED) "fetch-compares-without-case", Must "AVP-6-16",
+    Reply(fetch_folded) "fetch-compares-without-case", Must "AVP-6-16",
         "fetchMemberKey compares member ids without regard to case.",
         "A client that asks for somebody who is no member is given another's key.",
         "Give the column a binary collation: base64 tells capitals from small letters.";
-    Rule(FETCH_LIKE) "fetch-compares-beginnings", Must "AVP-6-16",
+    Reply(fetch_like) "fetch-compares-beginnings", Must "AVP-6-16",
         "fetchMemberKey answers the first member whose id begins with what was asked for.",
         "A client that asks with half an id is given somebody's key.",
         "Compare for equality, not with LIKE or a range.";
-    Rule(FETCH_REMOVED) "fetch-serves-removed", Must "AVP-6-16",
+    Reply(fetch_removed) "fetch-serves-removed", Must "AVP-6-16",
         "The entry of a removed member is still served.",
         "Members wrap keys for somebody who left.",
         "Delete the entry with the membership.";
@@ -323,4 +328,182 @@ fn unknown(scene: &AnswerContext<'_>, answer: &mut Answer, instead: Answer) -> b
 /// Whether a signature is one of 64 bytes, for servers that look.
 pub(in crate::avp::server) fn is_signature(text: &str) -> bool {
     STANDARD.decode(text).is_ok_and(|bytes| bytes.len() == 64)
+}
+
+fn no_access(asked: &Asked<'_>, rule: Rule<'_>, decision: &mut Decision) -> bool {
+    match rule {
+        Rule::Member(_, repo) => stop_if(
+            decision,
+            asked.call.caller != repo.history.creator,
+            Refusal::forbidden("only the owner may do this"),
+        ),
+        _ => false,
+    }
+}
+
+/// The repository that an entry is about to be added to: rules that the protocol does not have are asked after the one
+/// that every operation has.
+pub(in crate::avp::server) fn repo_of_add<'a>(asked: &Asked<'_>, rule: Rule<'a>) -> Option<&'a Repo> {
+    match rule {
+        Rule::SameRepo(repo) if adds(asked.call) => Some(repo),
+        _ => None,
+    }
+}
+
+fn first_epoch(asked: &Asked<'_>, rule: Rule<'_>, decision: &mut Decision) -> bool {
+    repo_of_add(asked, rule).is_some_and(|repo| {
+        let rotated = repo.epoch != count(&repo.history.first, "keyEpoch");
+        stop_if(
+            decision,
+            rotated,
+            Refusal::bad_request("the entry is of another epoch"),
+        )
+    })
+}
+
+fn binding_required(asked: &Asked<'_>, rule: Rule<'_>, decision: &mut Decision) -> bool {
+    let missing = !asked.body["member"]["keyBindingSig"].is_string();
+    binding_refused(asked, rule, decision, missing)
+}
+
+fn binding_checked(asked: &Asked<'_>, rule: Rule<'_>, decision: &mut Decision) -> bool {
+    let binding = asked.body["member"]["keyBindingSig"].as_str();
+    let odd = binding.is_some_and(|text| !is_signature(text));
+    binding_refused(asked, rule, decision, odd)
+}
+
+fn binding_refused(asked: &Asked<'_>, rule: Rule<'_>, decision: &mut Decision, refused: bool) -> bool {
+    let here = refused && repo_of_add(asked, rule).is_some();
+    stop_if(
+        decision,
+        here,
+        Refusal::bad_request("keyBindingSig is not a signature"),
+    )
+}
+
+fn readd_refused(_: &Asked<'_>, rule: Rule<'_>, decision: &mut Decision) -> bool {
+    let refusal = Refusal::bad_request("this member is in the roster already");
+    stop_if(decision, matches!(rule, Rule::SameKeys), refusal)
+}
+
+fn readd_409(_: &Asked<'_>, rule: Rule<'_>, decision: &mut Decision) -> bool {
+    let refusal = Refusal::bad_request("this member is in the roster already").under(409, "");
+    stop_if(decision, matches!(rule, Rule::SameKeys), refusal)
+}
+
+fn readd_unbound(place: &Call, body: &Value, repo: &mut Repo) -> bool {
+    let mut roster = repo.roster.iter_mut();
+    let known = roster.find(|entry| id_of(entry) == id_of(&body["member"]));
+    known.is_some_and(|known| {
+        let here = adds(place) && known["keyBindingSig"].is_string();
+        if here {
+            known["keyBindingSig"] = Value::Null;
+        }
+        here
+    })
+}
+
+fn readd_twice(place: &Call, body: &Value, repo: &mut Repo) -> bool {
+    if adds(place) {
+        repo.roster.push(body["member"].clone());
+    }
+    adds(place)
+}
+
+fn readd_version(place: &Call, _: &Value, repo: &mut Repo) -> bool {
+    repo.version = repo.version.saturating_add(i64::from(adds(place)));
+    adds(place)
+}
+
+/// What an operation replied, or why it was refused.
+type Replied = Result<Reply, Refusal>;
+
+/// Whether an entry was asked for.
+fn fetches(asked: &Asked<'_>) -> bool {
+    asked.call.operation == Operation::FetchMemberKey
+}
+
+fn fetch_first(asked: &Asked<'_>, repo: &Repo, replied: &mut Replied) -> bool {
+    let found = fetches(asked) && replied.is_ok();
+    let first = repo.roster.first().filter(|_| found);
+    first.is_some_and(|first| {
+        let first = Ok(Reply::Value(first.clone()));
+        std::mem::replace(replied, first.clone()) != first
+    })
+}
+
+/// Serves an entry where there is none of that id; true where there is one to serve.
+fn instead_of_none(asked: &Asked<'_>, replied: &mut Replied, entry: Option<&Value>) -> bool {
+    let missing = fetches(asked) && replied.is_err();
+    let entry = entry.filter(|_| missing);
+    entry.is_some_and(|entry| {
+        *replied = Ok(Reply::Value(entry.clone()));
+        true
+    })
+}
+
+fn fetch_removed(asked: &Asked<'_>, repo: &Repo, replied: &mut Replied) -> bool {
+    let previous = repo.history.previous.as_ref();
+    let entry = previous.and_then(|previous| previous.entry(&asked.call.member_id));
+    instead_of_none(asked, replied, entry)
+}
+
+fn fetch_folded(asked: &Asked<'_>, repo: &Repo, replied: &mut Replied) -> bool {
+    let wanted = &asked.call.member_id;
+    let mut roster = repo.roster.iter();
+    let alike = roster.find(|entry| id_of(entry).eq_ignore_ascii_case(wanted));
+    instead_of_none(asked, replied, alike)
+}
+
+fn fetch_like(asked: &Asked<'_>, repo: &Repo, replied: &mut Replied) -> bool {
+    let wanted = asked.call.member_id.as_str();
+    let mut roster = repo.roster.iter();
+    let alike = roster.find(|entry| id_of(entry).starts_with(wanted));
+    instead_of_none(asked, replied, alike)
+}
+
+fn fetch_cached(asked: &Asked<'_>, repo: &Repo, replied: &mut Replied) -> bool {
+    fetches(asked) && cached(asked, repo, replied)
+}
+
+fn fetch_miss_cached(asked: &Asked<'_>, repo: &Repo, replied: &mut Replied) -> bool {
+    if !fetches(asked) {
+        return false;
+    }
+    let key = format!("missing {} {}", repo.id, asked.call.member_id);
+    if replied.is_err() {
+        asked.state.remember(key, Value::Null);
+        return false;
+    }
+    let missed = asked.state.recall(&key);
+    let recently = missed.is_some_and(|(at, _)| now() - at < CACHED_ENTRY_MS);
+    if recently {
+        *replied = Err(Refusal::not_found("there is no such member in this repository"));
+    }
+    recently
+}
+
+/// Serves the entry that was served before, or none where there was none: null stands for that in the cache.
+fn cached(asked: &Asked<'_>, repo: &Repo, replied: &mut Replied) -> bool {
+    let key = format!("entry {} {}", repo.id, asked.call.member_id);
+    let mut entry = match replied {
+        Ok(Reply::Value(entry)) => entry.clone(),
+        _ => Value::Null,
+    };
+    let changed = asked.state.answer_from_cache(key, CACHED_ENTRY_MS, &mut entry);
+    *replied = match entry {
+        Value::Null => Err(Refusal::not_found("there is no such member in this repository")),
+        entry => Ok(Reply::Value(entry)),
+    };
+    changed
+}
+
+fn fetch_epoch(asked: &Asked<'_>, repo: &Repo, replied: &mut Replied) -> bool {
+    let epoch = Value::from(repo.epoch);
+    match replied {
+        Ok(Reply::Value(entry)) if fetches(asked) => {
+            std::mem::replace(&mut entry["keyEpoch"], epoch.clone()) != epoch
+        }
+        _ => false,
+    }
 }

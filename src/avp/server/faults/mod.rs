@@ -1,10 +1,13 @@
-//! The faults: each a small named deviation at the edge of the rule that it breaks, one table per area.
+//! The faults: each a small named deviation from the rule that it breaks, one table per area, and beside the table how
+//! each bends the decisions of the plain rules.
 //!
 //! Each is something that is really got wrong: by a handler written in haste, an object mapper, a cache, a proxy. All
 //! of them show in what the server answers; what cannot be seen from outside is not here.
 
+pub(super) mod access;
 pub(super) mod auth;
 pub(super) mod authorization;
+pub(super) mod bodies;
 pub(super) mod create;
 pub(super) mod errors;
 pub(super) mod fidelity;
@@ -25,7 +28,7 @@ use super::deviation::Hook;
 use crate::serve::Fault;
 
 /// Every fault, area by area.
-pub(super) fn all() -> Vec<(Fault, Hook)> {
+pub(super) fn all() -> Vec<(Fault, &'static [Hook])> {
     [
         auth::ALL,
         tokens::ALL,

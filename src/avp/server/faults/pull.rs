@@ -1,47 +1,64 @@
 //! What pull gets wrong.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
+use super::races;
 use crate::avp::Operation;
+use crate::avp::server::access;
 use crate::avp::server::answer::{Answer, Body, Refusal};
+use crate::avp::server::decision::{Asked, Reply};
 use crate::avp::server::deviation::{AnswerContext, faults};
 use crate::avp::server::message_access;
-use crate::avp::server::vault::{count, id_of};
+use crate::avp::server::vault::{Repo, count, id_of};
+
+/// How long a server with a cache of pulls believes it, milliseconds.
+const CACHED_PULL_MS: i64 = 300;
+
+/// The same where it is a cache of the pulls that found nothing new.
+const CACHED_UNCHANGED_MS: i64 = 30_000;
+
+/// How long a torn pull waits between the manifest and the envelope.
+const TORN_PAUSE: Duration = Duration::from_millis(3);
+
+/// What an operation replied, or why it was refused.
+type Replied = Result<Reply, Refusal>;
 
 faults! { "pull";
-    Rule(UNCHANGED_CACHED) "pull-unchanged-from-a-cache", Must "AVP-6-04",
+    Reply(unchanged_cached) "pull-unchanged-from-a-cache", Must "AVP-6-04",
         "What is answered to a client that has the current version is remembered by that version.",
         "Nobody sees who was invited, until somebody saves.",
         "The roster changes without the version: do not remember manifests by it.";
-    Rule(TORN) "pull-torn", Must "AVP-6-06" and "AVP-6-10" and "AVP-6-13",
+    Answer(torn) "pull-torn", Must "AVP-6-06" and "AVP-6-10" and "AVP-6-13",
         "A pull reads the manifest, and the envelope three milliseconds later.",
         "Once in a while a client is served keys and a payload that do not fit.",
         "Read both in one transaction.";
-    Rule(NEVER_UNCHANGED) "pull-never-unchanged", Must "AVP-6-04",
+    Reply(never_unchanged) "pull-never-unchanged", Must "AVP-6-04",
         "A pull at the current version is answered like any other.",
         "Clients fetch and decrypt everything at each poll.",
         "Compare knownPayloadVersion with the current version.";
-    Rule(ALWAYS_UNCHANGED) "pull-always-unchanged", Must "AVP-6-06",
+    Reply(always_unchanged) "pull-always-unchanged", Must "AVP-6-06",
         "Every pull is answered as unchanged.",
         "Nobody ever sees what others save.",
         "Compare knownPayloadVersion with the current version.";
-    Rule(AHEAD_UNCHANGED) "pull-ahead-unchanged", Must "AVP-6-06",
+    Reply(ahead_unchanged) "pull-ahead-unchanged", Must "AVP-6-06",
         "A pull at a version above the current one is answered as unchanged.",
         "Clients that lost track never find back.",
         "Compare for equality, not for at least.";
-    Rule(ONE_BEHIND_UNCHANGED) "pull-one-behind-unchanged", Must "AVP-6-06",
+    Reply(one_behind_unchanged) "pull-one-behind-unchanged", Must "AVP-6-06",
         "A pull one version behind is answered as unchanged.",
         "Clients miss the last change.",
         "Compare for equality; this is off by one.";
-    Rule(AHEAD_REFUSED) "pull-ahead-refused", Must "AVP-6-06",
+    Reply(ahead_refused) "pull-ahead-refused", Must "AVP-6-06",
         "A pull at a version above the current one is refused with 400.",
         "Clients that lost track never find back.",
         "Answer the current envelope to any other version.";
-    Rule(ZERO_REFUSED) "pull-zero-refused", Must "AVP-6-06" and "AVP-6-04",
+    Reply(zero_refused) "pull-zero-refused", Must "AVP-6-06" and "AVP-6-04",
         "A knownPayloadVersion of 0 is taken for a missing one, and refused.",
         "New devices cannot pull; a test for truth where one for presence is meant is the usual cause.",
         "Ask whether the field is there, not whether it is true.";
-    Rule(ENVELOPE_ALWAYS) "pull-unchanged-with-envelope", Should "AVP-6-05",
+    Reply(envelope_always) "pull-unchanged-with-envelope", Should "AVP-6-05",
         "An unchanged pull carries the envelope.",
         "Polling costs as much as downloading.",
         "Leave the envelope out where nothing changed.";
@@ -73,19 +90,19 @@ faults! { "pull";
         "A pull that knows a negative version is refused with 400.",
         "A client that holds nothing and says -1 never gets anything.",
         "Compare for equality: any other version is answered with the envelope.";
-    Rule(STALE_ENVELOPE) "pull-previous-envelope", Must "AVP-6-09" and "AVP-6-13" and "AVP-10-05",
+    Reply(stale_envelope) "pull-previous-envelope", Must "AVP-6-09" and "AVP-6-13" and "AVP-10-05",
         "The manifest is the current one, the envelope the one before.",
         "Clients cannot decrypt what they are served.",
         "Load both in one transaction.";
-    Rule(FIRST_ENVELOPE) "pull-first-envelope", Must "AVP-6-09" and "AVP-6-13" and "AVP-10-05",
+    Reply(first_envelope) "pull-first-envelope", Must "AVP-6-09" and "AVP-6-13" and "AVP-10-05",
         "The envelope served is the one that the repository was created with.",
         "Nothing that is saved ever arrives.",
         "Overwrite the envelope in place, or order by version descending.";
-    Rule(CACHED) "pull-cached", Must "AVP-6-09" and "AVP-6-06",
+    Reply(pull_cached) "pull-cached", Must "AVP-6-09" and "AVP-6-06",
         "Pulls are answered from a cache for 300 milliseconds.",
         "What was just saved is not there yet.",
         "Drop the cache's entry at each write, or cache nothing.";
-    Rule(CACHED_FOR_ALL_VERSIONS) "pull-cached-without-version", Must "AVP-6-06",
+    Reply(pull_cached_for_all_versions) "pull-cached-without-version", Must "AVP-6-06",
         "Pulls are answered from a cache whose key leaves knownPayloadVersion out.",
         "A client that is behind is told that nothing changed.",
         "Put all that the answer depends on into the key.";
@@ -184,4 +201,135 @@ fn bindings_omitted(scene: &AnswerContext<'_>, answer: &mut Answer) -> bool {
                 .remove("keyBindingSig")
                 .is_some_and(|signature| !signature.is_null())
         })
+}
+
+/// The version that a pull says it knows; none where something else was asked or the pull was refused.
+fn known(asked: &Asked<'_>, replied: &Replied) -> Option<i64> {
+    let pulled = matches!(replied, Ok(Reply::Pulled { .. }));
+    pulled.then(|| count(asked.body, "knownPayloadVersion"))
+}
+
+/// Tells a client that it has the current version, where `is_told` does so, given the known version and the current one.
+fn told_unchanged(
+    asked: &Asked<'_>,
+    repo: &Repo,
+    replied: &mut Replied,
+    is_told: impl Fn(i64, i64) -> bool,
+) -> bool {
+    let told = Reply::Pulled {
+        unchanged: true,
+        envelope: None,
+    };
+    let here = known(asked, replied).is_some_and(|known| is_told(known, repo.version));
+    here && std::mem::replace(replied, Ok(told.clone())) != Ok(told)
+}
+
+fn always_unchanged(asked: &Asked<'_>, repo: &Repo, replied: &mut Replied) -> bool {
+    told_unchanged(asked, repo, replied, |_, _| true)
+}
+
+fn ahead_unchanged(asked: &Asked<'_>, repo: &Repo, replied: &mut Replied) -> bool {
+    told_unchanged(asked, repo, replied, |known, current| known > current)
+}
+
+fn one_behind_unchanged(asked: &Asked<'_>, repo: &Repo, replied: &mut Replied) -> bool {
+    told_unchanged(asked, repo, replied, |known, current| {
+        known.saturating_add(1) == current
+    })
+}
+
+fn never_unchanged(_: &Asked<'_>, repo: &Repo, replied: &mut Replied) -> bool {
+    serve(repo, replied, false)
+}
+
+fn envelope_always(_: &Asked<'_>, repo: &Repo, replied: &mut Replied) -> bool {
+    serve(repo, replied, true)
+}
+
+/// Sends the envelope along though the client has it.
+fn serve(repo: &Repo, replied: &mut Replied, say_unchanged: bool) -> bool {
+    match replied {
+        Ok(Reply::Pulled { unchanged, envelope }) if *unchanged => {
+            *unchanged = say_unchanged;
+            *envelope = Some(repo.envelope.clone());
+            true
+        }
+        _ => false,
+    }
+}
+
+fn ahead_refused(asked: &Asked<'_>, repo: &Repo, replied: &mut Replied) -> bool {
+    let here = known(asked, replied).is_some_and(|known| known > repo.version);
+    if here {
+        *replied = Err(Refusal::bad_request("there is no such version"));
+    }
+    here
+}
+
+fn zero_refused(asked: &Asked<'_>, _: &Repo, replied: &mut Replied) -> bool {
+    let here = known(asked, replied) == Some(0);
+    if here {
+        *replied = Err(Refusal::bad_request("knownPayloadVersion is required"));
+    }
+    here
+}
+
+fn stale_envelope(_: &Asked<'_>, repo: &Repo, replied: &mut Replied) -> bool {
+    let previous = repo.history.previous.as_ref();
+    previous.is_some_and(|previous| other_envelope(replied, &previous.envelope))
+}
+
+fn first_envelope(_: &Asked<'_>, repo: &Repo, replied: &mut Replied) -> bool {
+    other_envelope(replied, &repo.history.first)
+}
+
+fn other_envelope(replied: &mut Replied, other: &Value) -> bool {
+    match replied {
+        Ok(Reply::Pulled {
+            envelope: Some(envelope),
+            ..
+        }) => std::mem::replace(envelope, other.clone()) != *other,
+        _ => false,
+    }
+}
+
+fn unchanged_cached(asked: &Asked<'_>, repo: &Repo, replied: &mut Replied) -> bool {
+    let key = format!("unchanged {} {:?}", repo.id, known(asked, replied));
+    let unchanged = matches!(replied, Ok(Reply::Pulled { unchanged: true, .. }));
+    unchanged && cached(asked, repo, replied, key, CACHED_UNCHANGED_MS)
+}
+
+fn pull_cached(asked: &Asked<'_>, repo: &Repo, replied: &mut Replied) -> bool {
+    let known = known(asked, replied);
+    let key = format!("pull {} {} {known:?}", repo.id, asked.call.caller);
+    known.is_some() && cached(asked, repo, replied, key, CACHED_PULL_MS)
+}
+
+fn pull_cached_for_all_versions(asked: &Asked<'_>, repo: &Repo, replied: &mut Replied) -> bool {
+    let key = format!("pull {} {} {}", repo.id, asked.call.caller, repo.version);
+    known(asked, replied).is_some() && cached(asked, repo, replied, key, CACHED_PULL_MS)
+}
+
+/// Replies what was replied before under this key, if that is not long ago.
+fn cached(asked: &Asked<'_>, repo: &Repo, replied: &mut Replied, key: String, lifetime: i64) -> bool {
+    let Ok(reply) = replied else { return false };
+    let mut value = access::answer(repo, reply.clone());
+    let changed = asked.state.answer_from_cache(key, lifetime, &mut value);
+    *reply = Reply::Value(value);
+    changed
+}
+
+fn torn(scene: &AnswerContext<'_>, answer: &mut Answer) -> bool {
+    let Some((place, pulled)) = scene
+        .place
+        .filter(|place| place.operation == Operation::Pull)
+        .zip(message_access::envelope(answer))
+    else {
+        return false;
+    };
+    races::sleep(TORN_PAUSE);
+    let vault = scene.state.vault();
+    let repo = vault.repos.get(&place.repo_id);
+    let envelope = repo.and_then(|repo| repo.envelope.as_object());
+    envelope.is_some_and(|envelope| std::mem::replace(pulled, envelope.clone()) != *envelope)
 }

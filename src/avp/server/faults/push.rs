@@ -3,35 +3,40 @@
 use serde_json::{Value, json};
 
 use crate::avp::Operation;
-use crate::avp::server::answer::Answer;
+use crate::avp::server::answer::{Answer, Refusal};
 use crate::avp::server::core::Call;
+use crate::avp::server::decision::{Asked, Decision, Reply, Rule, Stop, grant_if, stop_if};
 use crate::avp::server::deviation::{AnswerContext, faults};
 use crate::avp::server::message_access;
 use crate::avp::server::message_access::Object;
-use crate::avp::server::vault::{Repo, count, id_of};
+use crate::avp::server::rules::push::conflict as conflict_stop;
+use crate::avp::server::vault::{Repo, count, id_of, text};
+
+/// What is a large ciphertext to a server that mistakes limits for conflicts, characters.
+const LARGE_CIPHERTEXT_CHARS: usize = 32 * 1024;
 
 faults! { "push";
-    Rule(CANARY) "canary", Must "AVP-6-09",
+    Named(CANARY) "canary", Must "AVP-6-09",
         "Every push that would apply is answered as applied, and nothing of it is stored.",
         "Whatever is saved is gone at the next start.",
         "Store the envelope before you answer.";
-    Rule(EXPECTED_32_BIT) "push-compares-32-bits", Must "AVP-6-07" and "AVP-10-02",
+    Rule(expected_32_bit) "push-compares-32-bits", Must "AVP-6-07" and "AVP-10-02",
         "Of the expected version and the current one the lower 32 bits are compared.",
         "A version that is 2^32 away is taken for the current one.",
         "Compare counters as 64-bit integers.";
-    Rule(MINUS_ONE_FORCES) "push-forced-by-minus-one", Must "AVP-6-07" and "AVP-10-02",
+    Rule(minus_one_forces) "push-forced-by-minus-one", Must "AVP-6-07" and "AVP-10-02",
         "A push that expects version -1 is applied to whatever is there.",
         "A client without a version overwrites everybody's work.",
         "There is no way to force a push: compare for equality.";
-    Rule(VERSIONS_AS_TEXT) "push-compares-versions-as-text", Must "AVP-6-09",
+    Rule(versions_as_text) "push-compares-versions-as-text", Must "AVP-6-09",
         "Versions are compared as text, so that 10 is less than 9.",
         "Nobody can save once a repository has reached version 9.",
         "Compare numbers, and keep them in a column of numbers.";
-    Rule(STALE_AFTER_REMOVAL) "push-compares-with-a-cache", Must "AVP-6-07",
+    Rule(stale_after_removal) "push-compares-with-a-cache", Must "AVP-6-07",
         "After a removal the expected version is compared with the one before it, which a cache still holds.",
         "What was written before the removal comes back, under a key that the removed member holds.",
         "Compare with the stored version, in the step that writes.";
-    Rule(NO_ENVELOPE) "push-without-envelope-resets", Must "AVP-10-02",
+    Named(NO_ENVELOPE) and Rule(no_envelope) "push-without-envelope-resets", Must "AVP-10-02",
         "A push without an envelope is applied: the payload is gone, and version and epoch are 0.",
         "Versions come again, and nobody can read the repository.",
         "Ask for the envelope before you write, and let versions only grow.";
@@ -39,31 +44,31 @@ faults! { "push";
         "A push without an envelope is refused with 400, and the stored envelope is gone.",
         "Nobody can read the repository any more.",
         "Validate before you write, and write in one step.";
-    Rule(IGNORES_EXPECTED) "push-ignores-expected", Must "AVP-6-07" and "AVP-10-02",
+    Rule(ignores_expected) "push-ignores-expected", Must "AVP-6-07" and "AVP-10-02",
         "A push is applied whatever version it expects.",
         "Two clients overwrite each other without noticing.",
         "Compare expectedPayloadVersion with the current version, in the step that writes.";
-    Rule(OLDER_TAKEN) "push-takes-older-expected", Must "AVP-6-07" and "AVP-10-02",
+    Rule(older_taken) "push-takes-older-expected", Must "AVP-6-07" and "AVP-10-02",
         "A push that expects a version below the current one is applied.",
         "A client that was offline overwrites what came since.",
         "Compare for equality, not for at most.";
-    Rule(AHEAD_TAKEN) "push-takes-later-expected", Must "AVP-6-07",
+    Rule(ahead_taken) "push-takes-later-expected", Must "AVP-6-07",
         "A push that expects a version above the current one is applied.",
         "After a restored backup clients overwrite what they never saw.",
         "Compare for equality, not for at least.";
-    Rule(VERSION_BACK) "push-version-goes-back", Must "AVP-10-02",
+    Rule(version_back) "push-version-goes-back", Must "AVP-10-02",
         "An envelope of a version below the current one is applied.",
         "Versions come again, and an old payload can be served as a new one.",
         "Refuse an envelope whose version is not above the current one.";
-    Rule(VERSION_STILL) "push-version-stands-still", Must "AVP-10-02",
+    Rule(version_still) "push-version-stands-still", Must "AVP-10-02",
         "An envelope of the current version is applied.",
         "Clients that poll never see the change.",
         "Refuse an envelope whose version is not above the current one.";
-    Rule(RETRY_APPLIES) "push-retry-applies-again", Must "AVP-7-03",
+    Rule(retry_accepted) and Unchanged(retry_applied) "push-retry-applies-again", Must "AVP-7-03",
         "A push that is sent again is applied again, under the next version.",
         "After a lost answer the version runs away from the client that retries.",
         "Compare the expected version; a retry then is a conflict.";
-    Rule(RETRY_ACCEPTED) "push-retry-answered-as-applied", Must "AVP-6-08",
+    Rule(retry_accepted) "push-retry-answered-as-applied", Must "AVP-6-08",
         "A push that is sent again is answered as applied, though its version is stale by then.",
         "Clients of other servers learn to rely on it.",
         "Answer a conflict: the client pulls, and finds its own payload.";
@@ -135,7 +140,7 @@ faults! { "push";
         "The version is moved by one, whatever the envelope's is.",
         "An envelope whose version skips one cannot be decrypted.",
         "Take the version from the envelope: it is bound into the ciphertext.";
-    Rule(ROTATION_REFUSED) "push-refuses-rotation", Must "AVP-6-10",
+    Rule(rotation_refused) "push-refuses-rotation", Must "AVP-6-10",
         "A push with rotatedMembers is refused with 400, as one with an unknown field.",
         "Nobody can rotate the key without removing somebody.",
         "Take rotatedMembers, and replace the roster in the step that stores the envelope.";
@@ -171,14 +176,149 @@ faults! { "push";
         "A push stores the ciphertext and leaves the iv.",
         "What is saved cannot be decrypted.",
         "Store the envelope as one value.";
-    Rule(REMOVAL_LAG_MS) "push-visible-late", Must "AVP-6-09",
+    Named(VISIBLE_LATE) "push-visible-late", Must "AVP-6-09",
         "A push is visible 60 milliseconds after it was answered.",
         "What was just saved is not there yet; reading from a replica is the usual cause.",
         "Read from where you write.";
-    Rule(SIZE_CONFLICT) "push-limit-as-conflict", Must "AVP-7-01",
+    Rule(size_conflict) "push-limit-as-conflict", Must "AVP-7-01",
         "A push of more than 32 KiB is answered as a conflict.",
         "Clients pull, merge and retry for ever.",
         "Answer 413.";
+}
+
+fn expected(asked: &Asked<'_>) -> i64 {
+    count(asked.body, "expectedPayloadVersion")
+}
+
+/// Takes the version that a push expects where `is_taken` does, given the expected and the current one, and then any
+/// version of its envelope.
+fn takes(
+    asked: &Asked<'_>,
+    rule: Rule<'_>,
+    decision: &mut Decision,
+    is_taken: impl Fn(i64, i64) -> bool,
+) -> bool {
+    match rule {
+        Rule::CurrentVersion(repo) => grant_if(decision, is_taken(expected(asked), repo.version)),
+        Rule::VersionGrows(..) => grant_if(decision, pushes(asked.call)),
+        _ => false,
+    }
+}
+
+fn ignores_expected(asked: &Asked<'_>, rule: Rule<'_>, decision: &mut Decision) -> bool {
+    takes(asked, rule, decision, |_, _| true)
+}
+
+fn older_taken(asked: &Asked<'_>, rule: Rule<'_>, decision: &mut Decision) -> bool {
+    takes(asked, rule, decision, |expected, current| expected < current)
+}
+
+fn minus_one_forces(asked: &Asked<'_>, rule: Rule<'_>, decision: &mut Decision) -> bool {
+    takes(asked, rule, decision, |expected, _| expected == -1)
+}
+
+fn expected_32_bit(asked: &Asked<'_>, rule: Rule<'_>, decision: &mut Decision) -> bool {
+    let low_bits = |counter: i64| counter & 0xffff_ffff;
+    takes(asked, rule, decision, |expected, current| {
+        low_bits(expected) == low_bits(current)
+    })
+}
+
+fn ahead_taken(asked: &Asked<'_>, rule: Rule<'_>, decision: &mut Decision) -> bool {
+    match rule {
+        Rule::CurrentVersion(repo) => grant_if(decision, expected(asked) > repo.version),
+        _ => false,
+    }
+}
+
+fn stale_after_removal(asked: &Asked<'_>, rule: Rule<'_>, decision: &mut Decision) -> bool {
+    match rule {
+        Rule::CurrentVersion(repo) if repo.last_removal.is_some() => {
+            grant_if(decision, expected(asked) == repo.version - 1)
+        }
+        _ => false,
+    }
+}
+
+fn size_conflict(asked: &Asked<'_>, rule: Rule<'_>, decision: &mut Decision) -> bool {
+    let size = text(&asked.body["envelope"], "ciphertext").len();
+    match rule {
+        Rule::CurrentVersion(_) => stop_if(decision, size > LARGE_CIPHERTEXT_CHARS, conflict_stop()),
+        _ => false,
+    }
+}
+
+/// The last push that was applied is remembered once its last rule has let it pass.
+fn retry_accepted(asked: &Asked<'_>, rule: Rule<'_>, decision: &mut Decision) -> bool {
+    match rule {
+        Rule::CurrentVersion(repo) => {
+            let last = asked.state.recall(&repo.id);
+            let again = last.is_some_and(|(_, last)| last == *asked.body);
+            if again {
+                *decision = Err(Stop::Done(Reply::Pushed { applied: true }));
+            }
+            again
+        }
+        Rule::EpochMovesWithRoster(repo) if decision.is_ok() => {
+            asked.state.remember(repo.id.clone(), asked.body.clone());
+            false
+        }
+        _ => false,
+    }
+}
+
+/// A push that is granted changes the repository, unless it is one that was applied before.
+fn retry_applied(place: &Call, _: &Value, repo: &mut Repo) -> bool {
+    repo.version = repo.version.saturating_add(i64::from(pushes(place)));
+    pushes(place)
+}
+
+fn version_back(asked: &Asked<'_>, rule: Rule<'_>, decision: &mut Decision) -> bool {
+    match rule {
+        Rule::VersionGrows(repo, version) if pushes(asked.call) => grant_if(decision, version < repo.version),
+        _ => false,
+    }
+}
+
+fn version_still(asked: &Asked<'_>, rule: Rule<'_>, decision: &mut Decision) -> bool {
+    match rule {
+        Rule::VersionGrows(repo, version) if pushes(asked.call) => {
+            grant_if(decision, version == repo.version)
+        }
+        _ => false,
+    }
+}
+
+fn versions_as_text(asked: &Asked<'_>, rule: Rule<'_>, decision: &mut Decision) -> bool {
+    match rule {
+        Rule::VersionGrows(repo, version) if pushes(asked.call) => {
+            let backwards = version.to_string() <= repo.version.to_string();
+            let refusal = Refusal::bad_request("the version of a repository only grows");
+            stop_if(decision, backwards, refusal)
+        }
+        _ => false,
+    }
+}
+
+/// What is not there is of no repository, version or epoch, and is stored as that.
+fn no_envelope(asked: &Asked<'_>, rule: Rule<'_>, decision: &mut Decision) -> bool {
+    let rule_of_envelope = matches!(
+        rule,
+        Rule::SameEnvelope | Rule::VersionGrows(..) | Rule::EpochMovesWithRoster(_)
+    );
+    let without = pushes(asked.call) && asked.body["envelope"].is_null();
+    grant_if(decision, rule_of_envelope && without)
+}
+
+fn rotation_refused(asked: &Asked<'_>, rule: Rule<'_>, decision: &mut Decision) -> bool {
+    let rotates = !asked.body["rotatedMembers"].is_null();
+    match rule {
+        Rule::EpochMovesWithRoster(_) => {
+            let refusal = Refusal::bad_request("unknown field `rotatedMembers`");
+            stop_if(decision, rotates, refusal)
+        }
+        _ => false,
+    }
 }
 
 fn envelope_deleted(place: &Call, body: &Value, repo: &mut Repo) -> bool {

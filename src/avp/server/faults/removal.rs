@@ -2,15 +2,18 @@
 
 use serde_json::{Value, json};
 
+use super::access::LAG_MS;
 use super::push::drop_bindings;
 use crate::avp::Operation;
-use crate::avp::server::answer::Answer;
+use crate::avp::server::answer::{Answer, Refusal};
 use crate::avp::server::core::Call;
+use crate::avp::server::decision::{Asked, Decision, Reply, Rule, Stop, grant_if, stop_if};
 use crate::avp::server::deviation::{AnswerContext, faults};
-use crate::avp::server::vault::{Repo, id_of};
+use crate::avp::server::state::now;
+use crate::avp::server::vault::{Repo, count, id_of, text};
 
 faults! { "removal";
-    Rule(ANSWERED_ONLY) "remove-answered-not-stored", Must "AVP-6-13",
+    Named(ANSWERED_ONLY) "remove-answered-not-stored", Must "AVP-6-13",
         "removeMember answers the new manifest, and stores nothing.",
         "Who was removed goes on reading.",
         "Commit the transaction before you answer.";
@@ -54,23 +57,23 @@ faults! { "removal";
         "Of the rewrapped roster the last entry is lost.",
         "Somebody who was to stay is locked out.",
         "Store the whole list; a loop that ends one early is the usual cause.";
-    Rule(EPOCH_STILL) "remove-epoch-stands-still", Should "AVP-10-04",
+    Rule(epoch_still) "remove-epoch-stands-still", Should "AVP-10-04",
         "A removal whose newKeyEpoch is the current epoch is applied.",
         "Who was removed may hold the key of what comes.",
         "Refuse an epoch that does not grow.";
-    Rule(EPOCH_BACK) "remove-epoch-goes-back", Should "AVP-10-04",
+    Rule(epoch_back) "remove-epoch-goes-back", Should "AVP-10-04",
         "A removal whose newKeyEpoch is below the current epoch is applied.",
         "Epochs come again, and with them old keys.",
         "Refuse an epoch that does not grow.";
-    Rule(VERSION_BACK) "remove-version-goes-back", Must "AVP-10-02",
+    Rule(version_back) "remove-version-goes-back", Must "AVP-10-02",
         "A removal whose envelope is not above the current version is applied.",
         "Clients that poll never see the rotated payload.",
         "Refuse a version that does not grow.";
-    Rule(STILL_LISTED) "remove-keeps-who-is-rewrapped", Must "AVP-10-03" and "AVP-6-13",
+    Rule(still_listed) "remove-keeps-who-is-rewrapped", Must "AVP-10-03" and "AVP-6-13",
         "A removed member who is in the rewrapped roster stays a member.",
         "A removal that was built wrongly removes nobody.",
         "Drop the removed id from the roster, or refuse.";
-    Rule(REPLAY_APPLIES) "remove-again-applies-again", Should "AVP-7-05",
+    Unchanged(replay_applied) "remove-again-applies-again", Should "AVP-7-05",
         "The identical removal sent again moves version and epoch by one more.",
         "After a lost answer nobody can decrypt.",
         "Recognise the last removal, and write nothing.";
@@ -82,15 +85,15 @@ faults! { "removal";
         "Of the rewrapped entries those of new members are dropped.",
         "Somebody who was to come in with the removal stays outside.",
         "Replace the roster by rewrappedMembers.";
-    Rule(REPLAY_UNGUARDED) "remove-again-before-membership", Must "AVP-10-03",
+    Named(REPLAY_UNGUARDED) "remove-again-before-membership", Must "AVP-10-03",
         "The identical removal sent again is answered before the caller is looked at.",
         "Who left can read the roster for as long as nobody writes.",
         "Look at the roster first, and for repetitions then.";
-    Rule(REPLAY_FOR_EVER) "remove-again-for-ever", Must "AVP-10-02",
+    Rule(replay_for_ever) "remove-again-for-ever", Must "AVP-10-02",
         "A removal sent again is answered as done, also after the member came back.",
         "Somebody is told to be removed who is there.",
         "Forget the last removal with every other write.";
-    Rule(SELF_REFUSED) "remove-self-refused", Must "AVP-6-12",
+    Rule(self_refused) "remove-self-refused", Must "AVP-6-12",
         "Members cannot remove themselves.",
         "Nobody can leave.",
         "Any member may remove any member.";
@@ -102,7 +105,7 @@ faults! { "removal";
         "removeMember answers an object that says ok, and no manifest.",
         "Clients cannot read the answer.",
         "Answer the manifest.";
-    Rule(REMOVAL_LAG_MS) "remove-takes-effect-late", Must "AVP-10-03" and "AVP-6-13",
+    Named(TAKES_EFFECT_LATE) and Rule(former_admitted_for_a_while) "remove-takes-effect-late", Must "AVP-10-03" and "AVP-6-13",
         "Who was removed keeps access for 60 milliseconds.",
         "Who was removed can still fetch the last state.",
         "Read the roster from where you write it.";
@@ -207,4 +210,73 @@ fn instead(scene: &AnswerContext<'_>, answer: &mut Answer, other: Answer) -> boo
         *answer = other;
     }
     here
+}
+
+fn epoch_still(asked: &Asked<'_>, rule: Rule<'_>, decision: &mut Decision) -> bool {
+    takes_epoch(asked, rule, decision, |epoch, current| epoch == current)
+}
+
+fn epoch_back(asked: &Asked<'_>, rule: Rule<'_>, decision: &mut Decision) -> bool {
+    takes_epoch(asked, rule, decision, |epoch, current| epoch < current)
+}
+
+fn takes_epoch(
+    asked: &Asked<'_>,
+    rule: Rule<'_>,
+    decision: &mut Decision,
+    is_taken: impl Fn(i64, i64) -> bool,
+) -> bool {
+    match rule {
+        Rule::EpochGrows(repo) => grant_if(decision, is_taken(count(asked.body, "newKeyEpoch"), repo.epoch)),
+        _ => false,
+    }
+}
+
+fn version_back(asked: &Asked<'_>, rule: Rule<'_>, decision: &mut Decision) -> bool {
+    grant_if(
+        decision,
+        matches!(rule, Rule::VersionGrows(..)) && removes(asked.call),
+    )
+}
+
+fn still_listed(_: &Asked<'_>, rule: Rule<'_>, decision: &mut Decision) -> bool {
+    grant_if(decision, matches!(rule, Rule::LeavesRoster(_)))
+}
+
+/// A removal that is granted changes the repository, unless it is the last one again.
+fn replay_applied(place: &Call, _: &Value, repo: &mut Repo) -> bool {
+    if removes(place) {
+        repo.version = repo.version.saturating_add(1);
+        repo.epoch = repo.epoch.saturating_add(1);
+    }
+    removes(place)
+}
+
+/// Takes a removal for done that it has seen before, whatever came between.
+fn replay_for_ever(asked: &Asked<'_>, rule: Rule<'_>, decision: &mut Decision) -> bool {
+    let Rule::NotDoneYet(repo) = rule else {
+        return false;
+    };
+    let key = format!("removal {} {}", repo.id, asked.body);
+    let known = asked.state.recall(&key).is_some();
+    asked.state.remember(key, Value::Null);
+    stop_if(decision, known, Stop::Done(Reply::Manifest))
+}
+
+fn self_refused(asked: &Asked<'_>, rule: Rule<'_>, decision: &mut Decision) -> bool {
+    let own = text(asked.body, "removedMemberId") == asked.call.caller;
+    match rule {
+        Rule::LeavesRoster(_) => stop_if(decision, own, Refusal::forbidden("this member cannot be removed")),
+        _ => false,
+    }
+}
+
+fn former_admitted_for_a_while(asked: &Asked<'_>, rule: Rule<'_>, decision: &mut Decision) -> bool {
+    match rule {
+        Rule::Member(_, repo) => {
+            let former = repo.history.former.contains(&asked.call.caller);
+            grant_if(decision, former && now() - repo.history.written < LAG_MS)
+        }
+        _ => false,
+    }
 }

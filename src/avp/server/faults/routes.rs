@@ -2,64 +2,70 @@
 
 use std::borrow::Cow;
 
+use super::authorization::nobody_admitted;
+use super::tokens::Caller;
+use crate::avp::server::answer::Refusal;
+use crate::avp::server::decision::{Asked, Decision, Rule, grant_if, stop_if};
 use crate::avp::server::deviation::faults;
-use crate::avp::server::route::decode;
+use crate::avp::server::request::Request;
+use crate::avp::server::route::{Route, decode};
 use crate::avp::server::state::State;
+use crate::avp::server::vault::{Vault, text};
 
 faults! { "routes";
-    Rule(SLASH_UNGUARDED) "slash-goes-around-the-token", Must "AVP-3-10",
+    Named(SLASH_UNGUARDED) and Caller(slash_unguarded) and Rule(nobody_admitted) "slash-goes-around-the-token", Must "AVP-3-10",
         "A route with a slash behind it is served, and not asked for a token.",
         "Anybody reads and writes everything.",
         "Guard the routes where they are served, not by a list of their paths.";
-    Rule(DECODED_FIRST) "path-decoded-before-routing", Must "AVP-7-06",
+    Named(DECODED_FIRST) "path-decoded-before-routing", Must "AVP-7-06",
         "Paths are decoded before they are split, so that an escaped slash makes a segment.",
         "Half of all member ids lead nowhere.",
         "Route on the escaped path, and decode each segment.";
-    Rule(DECODED_TWICE) "path-decoded-twice", Must "AVP-7-06",
+    Named(DECODED_TWICE) "path-decoded-twice", Must "AVP-7-06",
         "Segments are decoded twice.",
         "Ids with a percent sign lead nowhere.",
         "Decode once; the framework has done so already.";
-    Rule(NOT_DECODED) "path-not-decoded", Must "AVP-7-06",
+    Named(NOT_DECODED) "path-not-decoded", Must "AVP-7-06",
         "Segments are not decoded.",
         "No member id is ever found.",
         "Decode each segment after routing.";
-    Rule(PLUS_AS_SPACE) "path-plus-as-space", Must "AVP-7-06",
+    Named(PLUS_AS_SPACE) "path-plus-as-space", Must "AVP-7-06",
         "A plus sign in a path is taken for a space, escaped or not.",
         "Member ids with a plus sign lead nowhere.",
         "Decode as a path and not as a form.";
-    Rule(SLASH_REFUSED) "path-escaped-slash-refused", Must "AVP-7-06",
+    Caller(slash_refused) "path-escaped-slash-refused", Must "AVP-7-06",
         "Paths with an escaped slash are refused with 400.",
         "Half of all member ids are refused.",
         "Allow escaped slashes in the web server's configuration.";
-    Rule(FOLDED) "path-folded", Must "AVP-7-06",
+    Named(FOLDED) "path-folded", Must "AVP-7-06",
         "Paths are compared in lower case.",
         "Ids with capitals lead nowhere.",
         "Leave the case of paths alone.";
-    Rule(LATIN) "path-as-latin-1", Must "AVP-7-06",
+    Named(LATIN) "path-as-latin-1", Must "AVP-7-06",
         "Escapes in a path are decoded as Latin-1.",
         "Ids beyond ASCII lead nowhere.",
         "Decode as UTF-8.";
-    Rule(SPACES_TRIMMED) "path-segments-trimmed", Must "AVP-7-06",
+    Named(SPACES_TRIMMED) "path-segments-trimmed", Must "AVP-7-06",
         "Segments lose the white space and dots at their ends.",
         "Ids that end so lead nowhere.",
         "Leave ids alone.";
-    Rule(IDS_FOLDED) "ids-compared-without-case", Must "AVP-4-01",
+    Named(IDS_FOLDED) and Rule(ids_alike) "ids-compared-without-case", Must "AVP-4-01",
         "Repository ids are compared without regard to case.",
         "Two repositories whose ids differ in case are one; a case-insensitive collation is the usual cause.",
         "Give the column a binary collation.";
-    Rule(IDS_AS_PATTERNS) "ids-matched-as-patterns", Must "AVP-6-16",
+    Named(IDS_AS_PATTERNS) and Rule(ids_alike) "ids-matched-as-patterns", Must "AVP-6-16",
         "A repository id is looked up with LIKE: a percent sign stands for any characters, an underscore for one.",
         "Whoever sends wildcards reaches repositories whose ids they do not know.",
         "Compare ids for equality.";
-    Rule(IDS_AS_NUMBERS) "ids-of-digits-as-numbers", Must "AVP-6-16",
+    Named(IDS_AS_NUMBERS) and Rule(ids_alike) "ids-of-digits-as-numbers", Must "AVP-6-16",
         "An id of digits alone is taken for a number, so that zeros in front of it do not count.",
         "Two ids are one.",
         "Ids are text: keep the driver and the column from converting them.";
-    Rule(IDS_CUT_AT_NUL) "ids-cut-at-nul", Must "AVP-6-16",
+    Named(IDS_CUT_AT_NUL) and Rule(ids_alike) "ids-cut-at-nul", Must "AVP-6-16",
         "Of an id what stands behind a NUL character is lost.",
         "Two ids are one.",
         "Pass lengths along with strings, or refuse a NUL.";
-    Rule(IDS_CUT) "ids-compared-by-64-characters", Must "AVP-4-01",
+    Named(IDS_CUT) and Rule(ids_alike) "ids-compared-by-64-characters", Must "AVP-4-01",
         "Of a repository id the first 64 characters count.",
         "Two repositories whose ids begin alike are one.",
         "Use a column that holds any id, or refuse those it does not hold.";
@@ -78,6 +84,7 @@ pub(in crate::avp::server) fn path<'a>(state: &State, path: &'a str) -> Cow<'a, 
         () if state.is(FOLDED) => Some(path.to_lowercase()),
         () if state.is(LATIN) => latin(path),
         () if state.is(SPACES_TRIMMED) => Some(trim(path)),
+        () if state.is(SLASH_UNGUARDED) => path.strip_suffix('/').map(str::to_owned),
         () => None,
     };
     match changed {
@@ -91,38 +98,79 @@ pub(in crate::avp::server) fn path<'a>(state: &State, path: &'a str) -> Cow<'a, 
 
 /// The id under which a server that mistreats ids keeps a repository.
 pub(in crate::avp::server) fn id<'a>(state: &State, id: &'a str) -> Cow<'a, str> {
-    let changed = match () {
+    if state.is_faultless() {
+        return Cow::Borrowed(id);
+    }
+    let kept = kept_under(state, &state.vault(), id);
+    if kept != id {
+        state.fire();
+    }
+    kept
+}
+
+/// The same where the repositories are locked already.
+pub(super) fn kept_under<'a>(state: &State, vault: &Vault, id: &'a str) -> Cow<'a, str> {
+    Cow::Owned(match () {
         () if state.is(IDS_FOLDED) => id.to_lowercase(),
         () if state.is(IDS_CUT) => id.chars().take(64).collect(),
-        () if state.is(IDS_AS_PATTERNS) => matching(state, id),
+        () if state.is(IDS_AS_PATTERNS) => matching(vault, id),
         () if state.is(IDS_AS_NUMBERS) && id.bytes().all(|byte| byte.is_ascii_digit()) => {
             id.trim_start_matches('0').to_owned()
         }
         () if state.is(IDS_CUT_AT_NUL) => id.split('\0').next().unwrap_or_default().to_owned(),
         () => return Cow::Borrowed(id),
-    };
-    if changed != id {
-        state.fire();
-    }
-    Cow::Owned(changed)
+    })
 }
 
-/// Whether an id is that of a repository, on a server that mistreats ids. Takes no lock, and so can be asked under one.
-pub(in crate::avp::server) fn is_same(state: &State, named: &str, known: &str) -> bool {
+/// Takes two ids for one that are kept as one.
+fn ids_alike(asked: &Asked<'_>, rule: Rule<'_>, decision: &mut Decision) -> bool {
+    match rule {
+        Rule::SameRepo(_) => {
+            let named = text(asked.body, "repoId");
+            grant_if(decision, is_same(asked.state, named, &asked.call.repo_id))
+        }
+        Rule::FreshId(vault) => {
+            let id = text(&asked.body["manifest"], "repoId");
+            let taken = vault
+                .repos
+                .contains_key(kept_under(asked.state, vault, id).as_ref());
+            stop_if(decision, taken, Refusal::duplicate())
+        }
+        _ => false,
+    }
+}
+
+/// Whether an id is that of a repository, on a server that mistreats ids.
+fn is_same(state: &State, named: &str, known: &str) -> bool {
     match state.is(IDS_AS_PATTERNS) {
         true => is_like(known.as_bytes(), named.as_bytes()),
-        false => id(state, named) == known,
+        false => kept_under(state, &Vault::default(), named) == known,
     }
 }
 
 /// The id of a repository that a pattern of SQL matches; the pattern itself where there is none.
-fn matching(state: &State, pattern: &str) -> String {
-    let vault = state.vault();
-    let found = vault
-        .repos
-        .keys()
-        .find(|id| is_like(id.as_bytes(), pattern.as_bytes()));
+fn matching(vault: &Vault, pattern: &str) -> String {
+    let mut ids = vault.repos.keys();
+    let found = ids.find(|id| is_like(id.as_bytes(), pattern.as_bytes()));
     found.map_or_else(|| pattern.to_owned(), String::clone)
+}
+
+/// Takes a request with a slash behind its path for one of nobody.
+fn slash_unguarded(_: &State, request: &Request, caller: &mut Caller) -> bool {
+    let Some(path) = request.path.strip_suffix('/') else {
+        return false;
+    };
+    *caller = Ok(String::new());
+    matches!(Route::of(&request.method, path), Route::To { .. })
+}
+
+fn slash_refused(_: &State, request: &Request, caller: &mut Caller) -> bool {
+    let route = Route::of(&request.method, &request.path);
+    let here = caller.is_ok() && request.path.contains("%2F") && matches!(route, Route::To { .. });
+    if here {
+        *caller = Err(Refusal::bad_request("the path holds an escaped slash"));
+    }
+    here
 }
 
 fn is_like(text: &[u8], pattern: &[u8]) -> bool {

@@ -1,73 +1,89 @@
 //! What is got wrong about bearer tokens.
 
-use serde_json::json;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::{Value, json};
 
+use super::jwts::{as_jwt, claimed_subject};
 use crate::avp::Operation;
-use crate::avp::server::answer::Answer;
+use crate::avp::server::answer::{Answer, Body, Refusal};
+use crate::avp::server::body_check;
+use crate::avp::server::decision::Grant;
 use crate::avp::server::deviation::{AnswerContext, faults};
+use crate::avp::server::message_shapes;
+use crate::avp::server::request::Request;
+use crate::avp::server::route::Route;
+use crate::avp::server::rules::login::{self, Claim};
+use crate::avp::server::state::{State, now};
+
+/// How long a cache in front of the server keeps an answer, milliseconds.
+const CACHED_ANSWER_MS: i64 = 2000;
+
+/// Who asks, or why that is not known.
+pub(super) type Caller = Result<String, Refusal>;
 
 faults! { "tokens";
-    Rule(JWT_NONE) "token-jwt-of-no-algorithm", Must "AVP-3-11",
+    Caller(jwt_none) "token-jwt-of-no-algorithm", Must "AVP-3-11",
         "A JWT whose header says that it is not signed is taken at its word.",
         "Anybody writes a token for anybody.",
         "Allow the one algorithm that you issue, and not the one that the token names.";
-    Rule(MEMBER_ID) "token-is-the-member-id", Must "AVP-3-11",
+    Caller(member_id) "token-is-the-member-id", Must "AVP-3-11",
         "A member id is taken for a token of that member.",
         "Everybody who sees a roster acts in the name of everybody in it.",
         "Look tokens up among those that were issued.";
-    Rule(PROXY_HEADER) "proxy-header-taken-for-a-login", Must "AVP-3-10",
+    Caller(proxy_header) "proxy-header-taken-for-a-login", Must "AVP-3-10",
         "Without a token the caller is whom the header X-Forwarded-User names, as if only a proxy could set it.",
         "Anybody acts in the name of anybody.",
         "Take callers from tokens alone, or drop such headers where requests come in.";
-    Rule(PROXY_HEADER_BESIDE) "proxy-header-beside-a-token", Must "AVP-6-15",
+    Caller(proxy_header_beside) "proxy-header-beside-a-token", Must "AVP-6-15",
         "With a good token of anybody the caller is whom the header X-Forwarded-User names.",
         "Every member acts in the name of everybody.",
         "Take callers from tokens alone, or drop such headers where requests come in.";
-    Rule(CACHED_BY_ADDRESS) "fetch-cached-by-its-address", Must "AVP-3-10" and "AVP-6-15" and "AVP-6-14" and "AVP-6-16" and "AVP-10-03",
+    Answer(cached_by_address) "fetch-cached-by-its-address", Must "AVP-3-10" and "AVP-6-15" and "AVP-6-14" and "AVP-6-16" and "AVP-10-03",
         "A cache in front of the server keeps what fetchMemberKey answered for two seconds, and serves it to whoever asks.",
         "Anybody reads what a member has just read.",
         "Send Cache-Control: no-store.";
-    Rule(HEAD_OPEN) "head-before-token", Must "AVP-3-10",
+    Answer(head_open) "head-before-token", Must "AVP-3-10",
         "HEAD is answered before the token is looked at.",
         "Anybody can find out which repositories and members exist.",
         "Guard every method, or refuse those that no route has.";
-    Rule(TRAILED) "token-first-word-counts", Must "AVP-3-11",
+    Caller(trailed) "token-first-word-counts", Must "AVP-3-11",
         "Of what stands behind Bearer the first word is the token, and the rest is ignored.",
         "Altered headers work.",
         "Take all that stands behind the scheme.";
-    Rule(PREFIX) "token-compared-by-prefix", Must "AVP-3-11",
+    Caller(prefix) "token-compared-by-prefix", Must "AVP-3-11",
         "Of a token only the first 16 characters are compared.",
         "Tokens can be guessed in a fraction of the time.",
         "Compare whole tokens.";
-    Rule(FOLDED) "token-compared-without-case", Must "AVP-3-11",
+    Caller(folded) "token-compared-without-case", Must "AVP-3-11",
         "Tokens are compared without regard to case.",
         "Tokens carry less randomness than they seem to; a case-insensitive collation is the usual cause.",
         "Compare bytes; give the column a binary collation.";
-    Rule(TAIL) "token-last-character-ignored", Must "AVP-3-11",
+    Caller(tail) "token-last-character-ignored", Must "AVP-3-11",
         "The last character of a token is not compared.",
         "Altered tokens work.",
         "Compare whole tokens; a lenient base64 decoder is the usual cause.";
-    Rule(LAST_SESSION) "token-falls-back-to-last-session", Must "AVP-3-11" and "AVP-3-10",
+    Caller(last_session) "token-falls-back-to-last-session", Must "AVP-3-11" and "AVP-3-10",
         "An unknown token is taken for the session that was opened last.",
         "Strangers act in the name of whoever logged in before them.",
         "Answer 401 where the token is not found.";
-    Rule(JWT_UNCHECKED) "token-jwt-unchecked", Must "AVP-3-11",
+    Caller(jwt_unchecked) and Grant(as_jwt) "token-jwt-unchecked", Must "AVP-3-11",
         "Tokens are JWTs whose subject is read and whose signature is not verified.",
         "Anybody writes a token for anybody.",
         "Verify the signature before you read a claim.";
-    Rule(EMPTY) "token-empty-taken", Must "AVP-3-10",
+    Caller(empty) "token-empty-taken", Must "AVP-3-10",
         "An empty bearer token is taken for the session that was opened last.",
         "Clients that lost their token act in somebody's name.",
         "Answer 401 where the token is empty.";
-    Rule(ONCE) "token-works-once", Must "AVP-3-09",
+    Caller(once) "token-works-once", Must "AVP-3-09",
         "A token is good for one request.",
         "Every second request of a client fails.",
         "Keep the token until it is over; it is the nonce that is used once.";
-    Rule(SUBJECT_FOLDED) "token-subject-folded", Must "AVP-3-09",
+    Grant(subject_folded) "token-subject-folded", Must "AVP-3-09",
         "The member id a token stands for is kept in lower case.",
         "Nobody is recognised as a member of anything.",
         "Keep ids as they are: base64 has two cases.";
-    Rule(OUTLIVES) "token-outlives-expiry", Must "AVP-3-13",
+    Named(OUTLIVES) and Caller(outlives) "token-outlives-expiry", Must "AVP-3-13",
         "Tokens are said to live two seconds, and are honoured after that.",
         "Stolen tokens work for ever.",
         "Compare the time of expiry at each request.";
@@ -91,11 +107,11 @@ faults! { "tokens";
         "An unknown token is answered with a redirect to a login page.",
         "Clients get a page where they expect an error, or follow it with their token in hand.",
         "Answer 401; keep the redirects of the framework to the pages for people.";
-    Rule(REPO_FIRST) "repository-before-token", Must "AVP-3-10",
+    Caller(repo_first) "repository-before-token", Must "AVP-3-10",
         "An unknown repository is answered with 404 before the token is looked at.",
         "Anybody can find out which repositories exist.",
         "Look at the token before you look anything up.";
-    Rule(BODY_FIRST) "body-before-token", Must "AVP-3-10",
+    Caller(body_first) "body-before-token", Must "AVP-3-10",
         "A malformed body is answered with 400 before the token is looked at.",
         "Clients without a token are told about their body.",
         "Look at the token before you parse.";
@@ -148,4 +164,181 @@ fn is_refused_token(answer: &Answer) -> bool {
 
 fn on_auth(scene: &AnswerContext<'_>) -> bool {
     scene.on(Operation::Token) || scene.on(Operation::Challenge)
+}
+
+/// Takes a token that was never issued, where `member_of` takes it for one of a member.
+pub(super) fn takes_token(
+    state: &State,
+    request: &Request,
+    caller: &mut Caller,
+    member_of: impl FnOnce(&str) -> Option<String>,
+) -> bool {
+    let header = request.authorization.as_deref();
+    let Some(token) = header.and_then(login::bearer).filter(|_| caller.is_err()) else {
+        return false;
+    };
+    if state.tokens().holder(token).is_some() {
+        return false;
+    }
+    let member = member_of(token);
+    let taken = member.is_some();
+    if let Some(member) = member {
+        *caller = Ok(member);
+    }
+    taken
+}
+
+fn empty(state: &State, request: &Request, caller: &mut Caller) -> bool {
+    takes_token(state, request, caller, |token| {
+        state.tokens().last().filter(|_| token.is_empty())
+    })
+}
+
+fn last_session(state: &State, request: &Request, caller: &mut Caller) -> bool {
+    takes_token(state, request, caller, |_| state.tokens().last())
+}
+
+fn prefix(state: &State, request: &Request, caller: &mut Caller) -> bool {
+    takes_token(state, request, caller, |token| {
+        let long = token.len() >= 16;
+        state
+            .tokens()
+            .find(|known, _| long && known.get(..16) == token.get(..16))
+    })
+}
+
+fn folded(state: &State, request: &Request, caller: &mut Caller) -> bool {
+    takes_token(state, request, caller, |token| {
+        state.tokens().find(|known, _| known.eq_ignore_ascii_case(token))
+    })
+}
+
+fn tail(state: &State, request: &Request, caller: &mut Caller) -> bool {
+    takes_token(state, request, caller, |token| {
+        let head = |text: &str| text.get(..text.len().saturating_sub(1)).map(str::to_owned);
+        let is_like = |known: &str| known.len() == token.len() && head(known) == head(token);
+        state
+            .tokens()
+            .find(|known, _| !token.is_empty() && is_like(known))
+    })
+}
+
+fn trailed(state: &State, request: &Request, caller: &mut Caller) -> bool {
+    takes_token(state, request, caller, |token| {
+        let first = token.split(' ').next()?;
+        state.tokens().holder(first)
+    })
+}
+
+fn member_id(state: &State, request: &Request, caller: &mut Caller) -> bool {
+    takes_token(state, request, caller, |token| {
+        state.tokens().find(|_, member| member == token)
+    })
+}
+
+fn jwt_unchecked(state: &State, request: &Request, caller: &mut Caller) -> bool {
+    takes_token(state, request, caller, claimed_subject)
+}
+
+fn jwt_none(state: &State, request: &Request, caller: &mut Caller) -> bool {
+    takes_token(state, request, caller, |token| {
+        let header = URL_SAFE_NO_PAD.decode(token.split('.').next()?).ok()?;
+        let header: Value = serde_json::from_slice(&header).ok()?;
+        claimed_subject(token).filter(|_| header["alg"] == "none")
+    })
+}
+
+fn outlives(state: &State, request: &Request, caller: &mut Caller) -> bool {
+    let header = request.authorization.as_deref();
+    let token = header.and_then(login::bearer).filter(|_| caller.is_err());
+    let holder = token.and_then(|token| state.tokens().holder(token));
+    holder.is_some_and(|holder| {
+        *caller = Ok(holder);
+        true
+    })
+}
+
+fn once(state: &State, request: &Request, caller: &mut Caller) -> bool {
+    let header = request.authorization.as_deref();
+    let token = header.and_then(login::bearer).filter(|_| caller.is_ok());
+    token.is_some_and(|token| state.tokens().forget(token))
+}
+
+fn proxy_header(_: &State, request: &Request, caller: &mut Caller) -> bool {
+    let user = request.header("x-forwarded-user");
+    let user = user.filter(|_| request.authorization.is_none() && caller.is_err());
+    user.is_some_and(|user| {
+        *caller = Ok(user.to_owned());
+        true
+    })
+}
+
+fn proxy_header_beside(_: &State, request: &Request, caller: &mut Caller) -> bool {
+    let user = request.header("x-forwarded-user").filter(|_| caller.is_ok());
+    user.is_some_and(|user| {
+        *caller = Ok(user.to_owned());
+        true
+    })
+}
+
+fn repo_first(state: &State, request: &Request, caller: &mut Caller) -> bool {
+    let missing = match Route::of(&request.method, &request.path) {
+        Route::To {
+            operation, repo_id, ..
+        } => operation != Operation::CreateRepo && !state.vault().repos.contains_key(&repo_id),
+        _ => false,
+    };
+    let here = missing && caller.is_err();
+    if here {
+        *caller = Err(Refusal::not_found("there is no such repository"));
+    }
+    here
+}
+
+fn body_first(state: &State, request: &Request, caller: &mut Caller) -> bool {
+    let Route::To { operation, .. } = Route::of(&request.method, &request.path) else {
+        return false;
+    };
+    let Some(shape) = message_shapes::of(operation).filter(|_| caller.is_err()) else {
+        return false;
+    };
+    let checked = request
+        .json(state)
+        .and_then(|body| body_check::check(shape, &body));
+    checked.is_err_and(|refusal| {
+        *caller = Err(refusal);
+        true
+    })
+}
+
+fn subject_folded(_: &State, claim: &Claim, grant: &mut Grant) -> bool {
+    let folded = claim.member_id.to_lowercase();
+    std::mem::replace(&mut grant.member_id, folded.clone()) != folded
+}
+
+/// What a cache in front of a server has of an address, whoever asks.
+fn cached_by_address(scene: &AnswerContext<'_>, answer: &mut Answer) -> bool {
+    if scene.request.method != "GET" {
+        return false;
+    }
+    match scene.state.recall(&scene.request.path) {
+        Some((at, known)) if now() - at < CACHED_ANSWER_MS => {
+            let known = Answer::ok(known);
+            std::mem::replace(answer, known.clone()) != known
+        }
+        _ => {
+            if let (200, Body::Json(value)) = (answer.status, &answer.body) {
+                scene.state.remember(scene.request.path.clone(), value.clone());
+            }
+            false
+        }
+    }
+}
+
+fn head_open(scene: &AnswerContext<'_>, answer: &mut Answer) -> bool {
+    let here = scene.request.method == "HEAD" && scene.request.path.starts_with("/v1/");
+    if here {
+        *answer = Answer::ok(Value::Null);
+    }
+    here
 }

@@ -56,23 +56,23 @@ faults! { "transport";
         "A chunked answer to a pull ends without its last chunk.",
         "Clients cannot know whether they have it all.",
         "Finish the body before you close.";
-    Rule(UNREAD) "unread-body-after-401", Must "AVP-12-02",
+    Named(UNREAD) "unread-body-after-401", Must "AVP-12-02",
         "A request without a good token is answered before its body is read, and the connection is kept.",
         "The body is taken for the next request, and its answer is nonsense.",
         "Drain the body, or close the connection.";
-    Rule(UNREAD_CHUNKS) "unread-chunks-after-401", Must "AVP-12-02",
+    Named(UNREAD_CHUNKS) "unread-chunks-after-401", Must "AVP-12-02",
         "A chunked body is left unread behind a 401, and the connection is kept: only bodies with a length are drained.",
         "The chunks are taken for the next request, and its answer is nonsense.",
         "Drain the body whatever its framing, or close the connection.";
-    Rule(UPGRADE_HANGS) "upgrade-left-hanging", Must "AVP-12-02",
+    Named(UPGRADE_HANGS) "upgrade-left-hanging", Must "AVP-12-02",
         "A request that offers an upgrade to h2c is handed to nobody, and never answered.",
         "Clients that always offer it cannot use the server: Java's does.",
         "Ignore an upgrade that you do not speak, and answer the request.";
-    Rule(EXPECT_HANGS) "expectation-left-hanging", Must "AVP-12-02",
+    Named(EXPECT_HANGS) "expectation-left-hanging", Must "AVP-12-02",
         "A request with `Expect: 100-continue` is never answered.",
         "Clients that send large payloads wait until they give up.",
         "Send 100 Continue, or the answer.";
-    Rule(CHUNKED_EMPTY) "chunked-taken-for-empty", Must "AVP-12-02",
+    Named(CHUNKED_EMPTY) "chunked-taken-for-empty", Must "AVP-12-02",
         "A chunked body is taken for an empty one, since there is no Content-Length, and its fields for their defaults.",
         "Clients that stream are answered something that they did not ask.",
         "Read the chunked coding, or refuse it with 411.";

@@ -11,6 +11,6 @@ use super::deviation::Hook;
 use crate::serve::Variation;
 
 /// Every variation, group by group.
-pub(super) fn all() -> Vec<(Variation, Hook)> {
+pub(super) fn all() -> Vec<(Variation, &'static [Hook])> {
     [form::ALL, identity::ALL, rules::ALL, limits::ALL, transport::ALL].concat()
 }

@@ -15,10 +15,10 @@ variations! { "transport";
     Answer(split) "split-answers", "Head and body of an answer come in segments of their own.";
     Answer(latency) "latency-60ms", "Every answer takes 60 milliseconds.";
     Answer(extra_headers) "extra-headers", "Answers carry cookies, rate limits and other headers.";
-    Rule(TITLE_CASE) "title-case-headers", "Header names are written in title case.";
-    Rule(IDLE_CLOSE) "idle-close", "A connection is closed when it was idle for half a second.";
-    Rule(H2C_SPOKEN) "h2c-spoken", "An upgrade to HTTP/2 in the clear is taken.";
-    Rule(LENGTH_REQUIRED) "length-required", "A chunked body is refused with 411.";
+    Named(TITLE_CASE) "title-case-headers", "Header names are written in title case.";
+    Named(IDLE_CLOSE) "idle-close", "A connection is closed when it was idle for half a second.";
+    Named(H2C_SPOKEN) "h2c-spoken", "An upgrade to HTTP/2 in the clear is taken.";
+    Named(LENGTH_REQUIRED) "length-required", "A chunked body is refused with 411.";
     Answer(unknown_routes_401) "unknown-routes-401", "Unknown routes ask for a token: 401.";
     Answer(unknown_routes_400) "unknown-routes-400", "Unknown routes and wrong methods are bad requests: 400.";
 }
