@@ -1,4 +1,4 @@
-//! What the registry demands of a publication, as plain functions: nothing here knows of storage, HTTP or faults.
+//! What the registry demands of a publication, as plain functions: nothing here knows of storage or faults.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -6,15 +6,31 @@ use ed25519_dalek::{Signature, VerifyingKey};
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::answer::Answer;
+use super::store::Bundle;
+use crate::serve::Asked;
+
 /// A publication, read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Publication {
+    /// The device id as it was written.
+    pub(super) id: String,
     /// The raw public key of the device.
     pub(super) device: [u8; 32],
     /// The payload.
     pub(super) payload: Vec<u8>,
     /// The device's signature over the payload.
     pub(super) signature: [u8; 64],
+}
+
+impl Publication {
+    /// What is stored of it.
+    pub(super) fn bundle(&self) -> Bundle {
+        Bundle {
+            payload: self.payload.clone(),
+            signature: self.signature.to_vec(),
+        }
+    }
 }
 
 /// The body as it is written. A member that is missing, stands twice or is no string is refused.
@@ -44,10 +60,25 @@ pub(super) fn read(body: &[u8]) -> Result<Publication, String> {
         .map_err(|_| "signature is not base64")?;
     let signature = signature.try_into().map_err(|_| "signature has not 64 bytes")?;
     Ok(Publication {
+        id: body.device_id,
         device,
         payload,
         signature,
     })
+}
+
+/// The body of a publication, which has arrived whole.
+///
+/// # Errors
+/// It is larger than the registry reads.
+pub(super) fn body(asked: &Asked) -> Result<&[u8], Answer> {
+    let body = asked.body.as_deref();
+    body.ok_or_else(|| Answer::refused(413, "the body is too large"))
+}
+
+/// The text under which a device is stored: its key in lower-case hex.
+pub(super) fn name(device: &[u8; 32]) -> String {
+    device.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The key that a device id names, in upper or lower case; none where it is not the hex of 32 bytes.
@@ -63,9 +94,23 @@ pub(super) fn device(id: &str) -> Option<[u8; 32]> {
     (id.len() == 64).then(|| bytes.try_into().ok()).flatten()
 }
 
+/// The name of the device that a device id stands for.
+///
+/// # Errors
+/// It is no device id, so that nobody has published under it.
+pub(super) fn named_device(id: &str) -> Result<String, Answer> {
+    let key = device(id).ok_or_else(|| Answer::refused(404, "this is no device id"))?;
+    Ok(name(&key))
+}
+
+/// Whether the device has signed what it publishes.
+pub(super) fn is_signed(publication: &Publication) -> bool {
+    holds(&publication.device, &publication.payload, &publication.signature)
+}
+
 /// Whether a signature is the device's over these bytes (RFC 8032). Keys and points of small order, keys that are not
 /// encoded canonically and an S that is not below the group order are refused.
-pub(super) fn is_signed(device: &[u8; 32], bytes: &[u8], signature: &[u8; 64]) -> bool {
+pub(super) fn holds(device: &[u8; 32], bytes: &[u8], signature: &[u8; 64]) -> bool {
     let key = VerifyingKey::from_bytes(device);
     key.is_ok_and(|key| {
         key.verify_strict(bytes, &Signature::from_bytes(signature))
@@ -93,12 +138,12 @@ mod tests {
     fn the_published_vector_is_signed_over_the_payload_and_not_over_its_text() {
         let mut vector = vector();
         let good = read(vector["publish"].to_string().as_bytes()).unwrap();
-        assert!(is_signed(&good.device, &good.payload, &good.signature));
+        assert!(is_signed(&good));
         vector["publish"]["signature"] = vector["signature_over_the_text"].clone();
         let bad = read(vector["publish"].to_string().as_bytes()).unwrap();
-        assert!(!is_signed(&bad.device, &bad.payload, &bad.signature));
+        assert!(!is_signed(&bad));
         let text = vector["publish"]["payload"].as_str().unwrap();
-        assert!(is_signed(&bad.device, text.as_bytes(), &bad.signature));
+        assert!(holds(&bad.device, text.as_bytes(), &bad.signature));
     }
 
     #[test]

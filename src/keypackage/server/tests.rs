@@ -9,7 +9,9 @@ use bytes::Bytes;
 use ed25519_dalek::{Signer as _, SigningKey};
 use serde_json::{Value, json};
 
-use super::{GROUP_ORDER, Registry, faults, hex, variations};
+use super::faults::GROUP_ORDER;
+use super::rules::name as hex;
+use super::{Registry, faults, variations};
 use crate::serve::{Asked, Behaviour, Handler as _, Reply, ServeOptions};
 
 /// A device, and what it signs.

@@ -1,5 +1,15 @@
-//! What the registry can be told to get wrong, and the freedoms that it can use: tables alone. Where each takes hold stands
-//! beside the rule that it bends.
+//! What the registry can be told to get wrong, and the freedoms that it can use: the tables, and a file for each thing that
+//! they bend.
+//!
+//! An operation asks a plain rule, and hands the answer through a method of the registry that is named after what was
+//! decided. Those methods are here: `publish` and `fetch` for the two operations, `answers` for how an answer is written.
+
+mod answers;
+mod fetch;
+mod publish;
+
+#[cfg(test)]
+pub(super) use publish::GROUP_ORDER;
 
 use crate::catalogue::Level::{self, Must, Should};
 use crate::serve::{Fault, Variation};

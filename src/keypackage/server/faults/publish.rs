@@ -1,0 +1,329 @@
+//! What a registry makes of a publication that gets a rule wrong, or that has a rule more.
+
+use std::sync::MutexGuard;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE};
+use ed25519_dalek::{Signature, Verifier as _, VerifyingKey};
+use serde_json::{Value, json};
+
+use crate::keypackage::server::Registry;
+use crate::keypackage::server::answer::Answer;
+use crate::keypackage::server::operations::{self, KEPT_PER_DEVICE};
+use crate::keypackage::server::rules::{self, Publication};
+use crate::keypackage::server::store::{Bundle, Store, Which};
+use crate::serve::Asked;
+
+/// How long storing a bundle takes where others fail meanwhile.
+const WRITING: Duration = Duration::from_millis(5);
+/// The largest body that a server with a limit takes, bytes.
+const BODY_LIMIT_BYTES: usize = 64 << 10;
+/// The order of the group, little endian (RFC 8032, 5.1).
+pub(in crate::keypackage::server) const GROUP_ORDER: [u8; 32] = [
+    0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58, 0xd6, 0x9c, 0xf7, 0xa2, 0xde, 0xf9, 0xde, 0x14, 0, 0, 0,
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x10,
+];
+
+impl Registry {
+    /// The body that is read, given the one that arrived.
+    pub(in crate::keypackage::server) fn body<'a>(
+        &self,
+        asked: &Asked,
+        body: Result<&'a [u8], Answer>,
+    ) -> Result<&'a [u8], Answer> {
+        let body = body?;
+        if body.len() > BODY_LIMIT_BYTES && self.bends("body-limit") {
+            return Err(Answer::refused(413, "the body is too large"));
+        }
+        if !asked.content_type.starts_with("application/json") && self.bends("json-type-demanded") {
+            return Err(Answer::refused(415, "the body is to be application/json"));
+        }
+        match self.bends("canary") {
+            true => Err(Answer::refused(500, "canary")),
+            false => Ok(body),
+        }
+    }
+
+    /// The publication that is taken for what a body holds, given what was read of it.
+    pub(in crate::keypackage::server) fn publication(
+        &self,
+        body: &[u8],
+        read: Result<Publication, String>,
+    ) -> Result<Publication, Answer> {
+        let publication = read.or_else(|why| self.misread(body, &why))?;
+        self.refuse_form(body, &publication)?;
+        Ok(publication)
+    }
+
+    /// Whether a publication is taken, given whether its signature holds.
+    pub(in crate::keypackage::server) fn signature(
+        &self,
+        publication: &Publication,
+        holds: bool,
+    ) -> Result<(), Answer> {
+        let device = self.stored_name(publication, rules::name(&publication.device));
+        if VerifyingKey::from_bytes(&publication.device).is_err() && self.bends("no-point-500") {
+            return Err(Answer::refused(500, "the key cannot be read"));
+        }
+        if !holds && !self.takes_signature(publication) {
+            if self.bends("stored-before-checked") {
+                operations::store(self, &device, &publication.bundle())?;
+            }
+            if self.bends("refused-drops-the-bundle") {
+                self.stored(|store| store.remove(&device))?;
+            }
+            return Err(Answer::refused(400, "the signature does not verify"));
+        }
+        self.look_into(&publication.payload)?;
+        match self.has_published(&device) && self.bends("second-publication-409") {
+            true => Err(Answer::refused(409, "the device has published")),
+            false => Ok(()),
+        }
+    }
+
+    /// The text under which a device is stored, given that of its key.
+    pub(in crate::keypackage::server) fn stored_name(
+        &self,
+        publication: &Publication,
+        name: String,
+    ) -> String {
+        match has_upper_case(&publication.id) && self.bends("case-makes-two") {
+            true => publication.id.clone(),
+            false => name,
+        }
+    }
+
+    /// Stores a bundle by `add`, or does not.
+    pub(in crate::keypackage::server) fn adds(
+        &self,
+        device: &str,
+        bundle: &Bundle,
+        add: impl FnOnce(&Store) -> rusqlite::Result<()>,
+    ) -> Result<(), Answer> {
+        let _turn = self.turn()?;
+        let is_known = self.stored(|store| store.has(device, bundle))?;
+        if is_known && self.bends("published-again-500") {
+            return Err(Answer::refused(500, "UNIQUE constraint failed"));
+        }
+        if self.bends("publish-forgets") || is_known && self.bends("repeated-stays-old") {
+            return Ok(());
+        }
+        self.stored(add)
+    }
+
+    /// Drops bundles by `prune`, and others before it.
+    pub(in crate::keypackage::server) fn drops(
+        &self,
+        device: &str,
+        prune: impl FnOnce(&Store) -> rusqlite::Result<()>,
+    ) -> Result<(), Answer> {
+        if self.has("cap-drops-the-newest")
+            && self.stored(|store| store.keep_oldest(device, KEPT_PER_DEVICE))? > 0
+        {
+            self.fire("cap-drops-the-newest");
+        }
+        if self.has("cap-over-all") && self.stored(|store| store.cap(KEPT_PER_DEVICE))? > 0 {
+            self.fire("cap-over-all");
+        }
+        self.stored(prune)
+    }
+
+    /// The turn to write, of a server that fails while somebody else has it; others need none.
+    fn turn(&self) -> Result<Option<MutexGuard<'_, ()>>, Answer> {
+        if !self.has("busy-500") {
+            return Ok(None);
+        }
+        let Ok(turn) = self.writing.try_lock() else {
+            self.fire("busy-500");
+            return Err(Answer::refused(500, "the database is locked"));
+        };
+        std::thread::sleep(WRITING);
+        Ok(Some(turn))
+    }
+
+    /// What a body that breaks a rule is taken for by a server that gets the rule wrong; else the refusal.
+    fn misread(&self, body: &[u8], why: &str) -> Result<Publication, Answer> {
+        let refusal = || Answer::refused(400, why);
+        let Ok(value) = serde_json::from_slice::<Value>(body) else {
+            let mut values = serde_json::Deserializer::from_slice(body).into_iter::<Value>();
+            let first = values.next().and_then(Result::ok);
+            return match first.and_then(|first| rules::read(first.to_string().as_bytes()).ok()) {
+                Some(publication) if self.bends("trailing-bytes-taken") => Ok(publication),
+                _ if body.is_empty() && self.bends("empty-body-204") => Err(Answer::Published),
+                _ if !body.is_empty() && self.bends("not-json-500") => {
+                    Err(Answer::refused(500, "cannot parse"))
+                }
+                _ => Err(refusal()),
+            };
+        };
+        if let Some([device, payload, signature]) = value.as_array().map(Vec::as_slice)
+            && let Ok(publication) =
+                again(&json!({ "device_id": device, "payload": payload, "signature": signature }))
+            && self.bends("array-taken")
+        {
+            return Ok(publication);
+        }
+        if value
+            .as_object()
+            .is_some_and(|object| object.values().any(Value::is_null))
+            && self.bends("null-member-500")
+        {
+            return Err(Answer::refused(500, "unexpected null"));
+        }
+        if !value.is_object() {
+            return Err(refusal());
+        }
+        let text = |name: &str| value.get(name).and_then(Value::as_str).unwrap_or_default();
+        let with = |name: &str, text: String| {
+            let mut value = value.clone();
+            value[name] = text.into();
+            again(&value).ok()
+        };
+        let decoded = STANDARD.decode(text("signature")).unwrap_or_default();
+        if decoded.len() > 64
+            && let Some(publication) = with("signature", STANDARD.encode(&decoded[..64]))
+            && self.bends("signature-tail-ignored")
+        {
+            return Ok(publication);
+        }
+        if text("device_id").len() < 64
+            && !text("device_id").is_empty()
+            && let Some(publication) = with("device_id", format!("{:0<64}", text("device_id")))
+            && self.bends("device-id-short-taken")
+        {
+            // Who fills up an id does not ask whose it is.
+            return self.take(&publication);
+        }
+        for name in ["payload", "signature"] {
+            let filled = STANDARD_NO_PAD
+                .decode(text(name))
+                .map(|bytes| STANDARD.encode(bytes));
+            if let Some(publication) = filled
+                .ok()
+                .filter(|filled| filled != text(name))
+                .and_then(|it| with(name, it))
+                && self.bends("unpadded-base64-taken")
+            {
+                return Ok(publication);
+            }
+        }
+        let standard = URL_SAFE
+            .decode(text("payload"))
+            .map(|bytes| STANDARD.encode(bytes));
+        if let Some(publication) = standard.ok().and_then(|it| with("payload", it))
+            && self.bends("url-safe-base64-taken")
+        {
+            return Ok(publication);
+        }
+        if value.get("payload").is_none()
+            && let Some(publication) = with("payload", String::new())
+            && self.bends("missing-payload-is-empty")
+        {
+            return self.take(&publication);
+        }
+        if value.get("payload").is_some_and(Value::is_string)
+            && let Some(publication) = with("payload", STANDARD.encode(text("payload")))
+            && self.bends("payload-text-taken")
+        {
+            return self.take(&publication);
+        }
+        Err(refusal())
+    }
+
+    /// Stores a publication whatever its signature, and says so.
+    fn take(&self, publication: &Publication) -> Result<Publication, Answer> {
+        let device = rules::name(&publication.device);
+        operations::store(self, &device, &publication.bundle())?;
+        Err(Answer::Published)
+    }
+
+    /// Refuses a publication for how it is written.
+    fn refuse_form(&self, body: &[u8], publication: &Publication) -> Result<(), Answer> {
+        let value: Value = serde_json::from_slice(body).unwrap_or_default();
+        let known = ["device_id", "payload", "signature"];
+        let object = value.as_object();
+        let is_odd = object.is_some_and(|object| object.keys().any(|name| !known.contains(&name.as_str())));
+        if is_odd && self.bends("unknown-members-refused") {
+            return Err(Answer::refused(400, "there is a member that is not known"));
+        }
+        if has_upper_case(&publication.id) && self.bends("upper-case-refused") {
+            return Err(Answer::refused(400, "device ids are in lower case"));
+        }
+        Ok(())
+    }
+
+    /// Whether a signature that does not hold is taken.
+    fn takes_signature(&self, publication: &Publication) -> bool {
+        let Publication {
+            device,
+            payload,
+            signature,
+            ..
+        } = publication;
+        if self.bends("signature-unchecked") || *signature == [0; 64] && self.bends("signature-zero-taken") {
+            return true;
+        }
+        let text = STANDARD.encode(payload);
+        if rules::holds(device, text.as_bytes(), signature) && self.bends("signature-over-the-text") {
+            return true;
+        }
+        let mut reduced = *signature;
+        let borrow = reduced[32..]
+            .iter_mut()
+            .zip(GROUP_ORDER)
+            .fold(0_i16, |borrow, (byte, order)| {
+                let left = i16::from(*byte) - i16::from(order) - borrow;
+                *byte = u8::try_from(left & 0xff).unwrap_or_default();
+                i16::from(left < 0)
+            });
+        if borrow == 0 && rules::holds(device, payload, &reduced) && self.bends("s-above-the-order-taken") {
+            return true;
+        }
+        let lax = |key: VerifyingKey| {
+            key.is_weak() && key.verify(payload, &Signature::from_bytes(signature)).is_ok()
+        };
+        if let Some(key) = VerifyingKey::from_bytes(device).ok().filter(|key| lax(*key)) {
+            let is_respelt = key.to_edwards().compress().to_bytes() != *device;
+            if self.bends("small-order-keys-taken") || is_respelt && self.bends("unreduced-keys-taken") {
+                return true;
+            }
+        }
+        if self.has_published(&rules::name(device)) && self.bends("signature-checked-once") {
+            return true;
+        }
+        let others = self.stored(Store::devices).unwrap_or_default();
+        let by_other =
+            |id: &String| rules::device(id).is_some_and(|key| rules::holds(&key, payload, signature));
+        others.iter().any(by_other) && self.bends("signature-of-any-device")
+    }
+
+    /// What a server makes of a payload that looks into it.
+    fn look_into(&self, payload: &[u8]) -> Result<(), Answer> {
+        let time = payload.first_chunk().map(|first| u64::from_le_bytes(*first));
+        let now = u64::try_from((self.clock)()).unwrap_or_default();
+        if payload.is_empty() && self.bends("empty-payload-refused")
+            || payload.len() < 8 && self.bends("short-payload-refused")
+            || payload.len() > BODY_LIMIT_BYTES && self.bends("long-payload-refused")
+            || time.is_some_and(|time| time > now) && self.bends("future-payload-refused")
+        {
+            return Err(Answer::refused(400, "the payload is not liked"));
+        }
+        Ok(())
+    }
+
+    fn has_published(&self, device: &str) -> bool {
+        let newest = self.stored(|store| store.get(Some(device), Which::Newest));
+        newest.is_ok_and(|found| found.is_some())
+    }
+}
+
+/// Reads a publication that was written anew.
+fn again(value: &Value) -> Result<Publication, String> {
+    rules::read(value.to_string().as_bytes())
+}
+
+/// Whether a device id is written with capitals.
+pub(super) fn has_upper_case(id: &str) -> bool {
+    id.bytes().any(|byte| byte.is_ascii_uppercase())
+}
