@@ -3,10 +3,12 @@
 //! Whatever came over the wire passes through [`visible`] or one of its siblings before a person sees it, so that
 //! no answer can move a cursor, hide itself or reorder a line.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::io::{self, Read as _};
 use std::path::Path;
 
+use textwrap::{WordSeparator, WordSplitter, WrapAlgorithm};
 use unicode_general_category::{GeneralCategory, get_general_category};
 
 /// `text` with every character that a terminal or a reader's eye would not show as itself escaped: controls (line
@@ -129,33 +131,14 @@ pub fn is_hidden(character: char) -> bool {
     )
 }
 
-/// Lines of at most `width` characters, broken between words; a word that is longer is broken inside.
+/// Lines of at most `width` columns as a terminal shows them, broken between words; a word that is longer is broken inside.
 pub fn wrap(text: &str, width: usize) -> Vec<String> {
-    let width = width.max(1);
-    let (mut lines, mut line, mut length) = (Vec::new(), String::new(), 0);
-    for word in text.split(' ').flat_map(|word| pieces(word, width)) {
-        let more = word.chars().count();
-        if length > 0 && length + 1 + more > width {
-            lines.push(std::mem::take(&mut line));
-            length = 0;
-        }
-        if length > 0 {
-            line.push(' ');
-            length += 1;
-        }
-        line.push_str(&word);
-        length += more;
-    }
-    lines.push(line);
-    lines
-}
-
-fn pieces(word: &str, width: usize) -> Vec<String> {
-    let characters: Vec<char> = word.chars().collect();
-    characters
-        .chunks(width)
-        .map(|piece| piece.iter().collect())
-        .collect()
+    let options = textwrap::Options::new(width.max(1))
+        .word_separator(WordSeparator::AsciiSpace)
+        .word_splitter(WordSplitter::NoHyphenation)
+        .wrap_algorithm(WrapAlgorithm::FirstFit);
+    let lines = textwrap::wrap(text, options);
+    lines.into_iter().map(Cow::into_owned).collect()
 }
 
 /// A number as people read it: `4,120`.
@@ -298,6 +281,8 @@ mod tests {
         assert_eq!(wrap("one two three", 7), ["one two", "three"]);
         assert_eq!(wrap("abcdefgh i", 3), ["abc", "def", "gh", "i"]);
         assert_eq!(wrap("", 3), [""]);
+        // Characters that are two columns wide.
+        assert_eq!(wrap("鍵鍵 鍵", 4), ["鍵鍵", "鍵"]);
     }
 
     #[test]

@@ -78,7 +78,7 @@ fn decide(
 /// Whether the terminal can be told to colour.
 fn takes_colors() -> bool {
     #[cfg(windows)]
-    return anstyle_query::windows::enable_ansi_colors() == Some(true);
+    return colored::control::set_virtual_terminal(true).is_ok();
     #[cfg(not(windows))]
     true
 }

@@ -2,6 +2,8 @@
 
 use std::fmt::Display;
 
+use colored::{ColoredString, Colorize as _};
+
 use crate::record::verdict::Verdict;
 
 /// What a piece of text stands for; the terminal decides how that looks.
@@ -33,14 +35,14 @@ impl Tone {
         }
     }
 
-    fn code(self) -> &'static str {
+    fn style(self, text: &str) -> ColoredString {
         match self {
-            Tone::Good => "32",
-            Tone::Caution => "33",
-            Tone::Bad => "1;31",
-            Tone::Unknown => "35",
-            Tone::Dim => "2",
-            Tone::Strong => "1",
+            Tone::Good => text.green(),
+            Tone::Caution => text.yellow(),
+            Tone::Bad => text.bold().red(),
+            Tone::Unknown => text.magenta(),
+            Tone::Dim => text.dimmed(),
+            Tone::Strong => text.bold(),
         }
     }
 }
@@ -55,10 +57,25 @@ pub struct Paint {
 impl Paint {
     /// `text` in that tone.
     pub fn tone(self, tone: Tone, text: impl Display) -> String {
-        if self.color {
-            format!("\x1b[{}m{text}\x1b[0m", tone.code())
-        } else {
-            text.to_string()
+        let text = text.to_string();
+        if !self.color {
+            return text;
         }
+        // The library would look at the terminal once more; where it may colour is decided already.
+        colored::control::set_override(true);
+        tone.style(&text).to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_is_coloured_where_it_is_to_be_whatever_the_terminal() {
+        let painted = |color: bool, tone: Tone| Paint { color }.tone(tone, "text");
+        assert_eq!(painted(true, Tone::Bad), "\x1b[1;31mtext\x1b[0m");
+        assert_eq!(painted(true, Tone::Dim), "\x1b[2mtext\x1b[0m");
+        assert_eq!(painted(false, Tone::Bad), "text");
     }
 }

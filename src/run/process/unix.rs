@@ -1,4 +1,7 @@
 //! A process group of its own, which signals reach as a whole, and a guard that ends the group where this program is killed.
+//!
+//! By hand, where Windows has `process-wrap`: that reaps a shell as soon as it is asked how it ended, and then the number of
+//! the group may be somebody else's before the group is killed.
 
 use std::io::{self, PipeWriter, Write as _};
 use std::os::unix::process::CommandExt;

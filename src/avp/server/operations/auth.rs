@@ -1,4 +1,4 @@
-//! The identity provider: challenges, and the tokens they are redeemed for (AVP 0.4, authentication).
+//! The identity provider: challenges, and the tokens they are redeemed for (AVP 0.4, identity and authentication).
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
