@@ -83,7 +83,7 @@ impl State {
         if state.is(tokens::OUTLIVES) {
             state.lifetimes.token = 2000;
         }
-        state.nonces().keep_used(state.fault.is_some());
+        state.nonces().keep_used(!state.is_faultless());
         state
     }
 
