@@ -215,18 +215,19 @@ impl Lint<'_> {
         }
         for other in [&step.against, &step.meanwhile].into_iter().flatten() {
             if other.actions().len() != 1 || other.actors.is_empty() {
-                let message = "what others do at the same time is one thing, and somebody does it".to_owned();
+                let message =
+                    "say exactly one thing that others do at the same time, and who does it under `as`"
+                        .to_owned();
                 let help = "against = { as = \"bob\", push = {} }".to_owned();
                 self.problem(span.clone(), message, Some(help));
             }
         }
         if step.against.as_ref().is_some_and(|rival| rival.wait.is_some()) {
-            let message = "nobody waits in a race: `wait` is for `meanwhile`".to_owned();
+            let message = "a race has no `wait`: it is for `meanwhile`".to_owned();
             self.problem(span.clone(), message, None);
         }
         if step.meanwhile.is_some() && (step.is_race() || step.with.is_some() || !holds_a_body(actions[0])) {
-            let message =
-                "only one request with a body, and one that is valid, waits for what is done `meanwhile`";
+            let message = "`meanwhile` goes with exactly one request, which is valid and has a body";
             self.problem(span.clone(), message.to_owned(), None);
         }
         self.words(step, actions[0]);

@@ -93,7 +93,7 @@ impl Driver<'_> {
         };
         let reading = self.note(&errand, request, mask, at, sent);
         if role == Role::Throttled {
-            return Err(not_applicable(self.step, "the target's rate of requests was met"));
+            return Err(not_applicable(self.step, "the target's rate limit was reached"));
         }
         if !matches!(reading, AnswerClass::Failed(_)) {
             self.heed_failure(key, 1, true, &reading, took)?;

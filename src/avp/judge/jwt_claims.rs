@@ -57,7 +57,7 @@ pub fn reference_form(exchange: &Exchange, jwt: &Jwt) -> Result<(), String> {
     }
     match PERSONAL.iter().find(|claim| jwt.claims.contains_key(**claim)) {
         Some(claim) => Err(format!(
-            "it carries the claim `{claim}`, which a vault needs not know"
+            "it carries the claim `{claim}`, which a vault does not need"
         )),
         None => Ok(()),
     }
@@ -74,7 +74,7 @@ fn remarks(exchange: &Exchange, jwt: &Jwt) -> Vec<String> {
     let expires = jwt.claims.get("exp").and_then(Value::as_f64);
     let expires = expires.map(|seconds| seconds.floor() as i64);
     if expires.is_none() {
-        remarks.push("there is no `exp`: it is good for ever to whom goes by the token alone".to_owned());
+        remarks.push("there is no `exp`: who checks the token alone accepts it for ever".to_owned());
     }
     let said = answer(exchange).and_then(|body| body.get("expiresAt")?.as_i64());
     if let (Some(expires), Some(said)) = (expires, said)

@@ -551,7 +551,7 @@ impl Walk<'_, '_> {
             // Who was let through is for the limit to say, and not for the race.
             _ if throttled => {
                 let reason = format!(
-                    "round {}: the target's rate of requests was met",
+                    "round {}: the target's rate limit was reached",
                     first.exchange.round + 1
                 );
                 let verdict = Verdict::NotApplicable;
@@ -680,7 +680,7 @@ impl Walk<'_, '_> {
                 _ => self.subject(
                     index,
                     "advice",
-                    "requests that meet are answered, and none of them fails",
+                    "requests that are sent at the same time are all answered, and none of them fails",
                 ),
             };
             self.checks.note(subject, frame, finding);

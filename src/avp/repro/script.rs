@@ -437,7 +437,8 @@ impl Script<'_> {
         self.line("[ -z \"$strayed\" ] || gone 'an earlier answer is another'");
         let is_random = |pointer: &str| ["/nonce", "/token", "/expiresAt"].contains(&pointer);
         if check.pointer.as_deref().is_some_and(is_random) {
-            return self.line("fail 'the finding is in what no two answers share: compare for yourself'");
+            return self
+                .line("fail 'the finding is in a part that differs in every answer: compare for yourself'");
         }
         self.line(format!(
             "{} >\"$work/recorded\"",
@@ -463,12 +464,14 @@ fn has_made_signature(exchange: &Exchange) -> bool {
 fn is_no_proof(outcome: &Outcome) -> Option<&'static str> {
     match outcome {
         Outcome::Answer(answer) if answer.status == 429 => {
-            Some("whether requests are too many depends on all that are sent: compare for yourself")
+            Some("a rate limit depends on all requests that are sent: compare for yourself")
         }
         Outcome::Failure(failure)
             if matches!(failure.kind, FailureKind::Malformed | FailureKind::TooLarge) =>
         {
-            Some("curl takes what the run did not, and uses no connection twice: compare for yourself")
+            Some(
+                "curl accepts some answers that the run did not, and uses each connection once: compare for yourself",
+            )
         }
         _ => None,
     }
