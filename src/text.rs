@@ -131,13 +131,16 @@ pub fn is_hidden(character: char) -> bool {
     )
 }
 
-/// Lines of at most `width` columns as a terminal shows them, broken between words; a word that is longer is broken inside.
+/// Lines of at most `width` columns as a terminal shows them, broken between words, with one space between those of a line;
+/// a word that is longer is broken inside.
 pub fn wrap(text: &str, width: usize) -> Vec<String> {
     let options = textwrap::Options::new(width.max(1))
         .word_separator(WordSeparator::AsciiSpace)
         .word_splitter(WordSplitter::NoHyphenation)
         .wrap_algorithm(WrapAlgorithm::FirstFit);
-    let lines = textwrap::wrap(text, options);
+    let words: Vec<&str> = text.split(' ').filter(|word| !word.is_empty()).collect();
+    let text = words.join(" ");
+    let lines = textwrap::wrap(&text, options);
     lines.into_iter().map(Cow::into_owned).collect()
 }
 
