@@ -466,20 +466,20 @@ mod tests {
         for (step, message) in [
             (
                 "push = {}\nmeanwhile = { as = 'bob', push = {}, pull = {} }",
-                "is one thing",
+                "exactly one thing",
             ),
-            ("push = {}\nmeanwhile = { as = [], push = {} }", "is one thing"),
+            ("push = {}\nmeanwhile = { as = [], push = {} }", "exactly one thing"),
             (
                 "as = ['a', 'b']\npush = {}\nmeanwhile = { as = 'bob', pull = {} }",
-                "only one request",
+                "exactly one request",
             ),
             (
                 "fetch-member = { member = 'bob' }\nmeanwhile = { as = 'bob', push = {} }",
-                "only one request",
+                "exactly one request",
             ),
             (
                 "push = {}\nagainst = { as = 'bob', wait = 'token-expiry' }",
-                "nobody waits in a race",
+                "a race has no `wait`",
             ),
         ] {
             let step = format!("[[case.step]]\nanswer = 'granted'\n{step}\n");

@@ -670,7 +670,7 @@ fn explained(before: Option<&RepoState>, runners: &[Runner<'_>], odd: &Runner<'_
             };
             (
                 rule,
-                format!("{} is a member, and is refused like a stranger", odd.actor),
+                format!("{} is a member, and is refused as if no one", odd.actor),
             )
         }
         (Operation::Push, RaceAnswer::Refused(status)) if all_refused => (

@@ -680,7 +680,7 @@ impl Walk<'_, '_> {
                 _ => self.subject(
                     index,
                     "advice",
-                    "requests that are sent at the same time are all answered, and none of them fails",
+                    "requests that meet are answered, and none of them fails",
                 ),
             };
             self.checks.note(subject, frame, finding);

@@ -207,7 +207,7 @@ impl Audit {
             Some(403 | 404) if self.is_untold(walk, frame) => (
                 self.requirements.clone(),
                 Finding::Unknown {
-                    reason: format!("{got}; nothing shows that he ever could"),
+                    reason: format!("{got}; whether he ever could, nothing shows"),
                     verdict: Verdict::Blocked,
                 },
             ),
@@ -451,7 +451,7 @@ impl Audit {
                     format!("{served}, where the push was answered as applied with version {told}"),
                 ),
             };
-            let sentence = "what is served after a push is what the push was answered";
+            let sentence = "what a push is answered as is what is served";
             let rule = [self.operation.rule()];
             report(walk, frame, self.step, "answer binds", sentence, &rule, finding);
         }
@@ -611,7 +611,7 @@ pub(super) fn aspects(
         (None, _) => blame::preserves_policy(operation),
     };
     // Who was given true and serves none dropped it; who serves true for anything else made it up.
-    let sentence = "shareRefreshTokens is served as it was sent";
+    let sentence = "shareRefreshTokens stays what it was sent as";
     match (expected.policy, policy.is_empty()) {
         _ if was_dropped || !has_policy => {}
         (Some(true), true) => {
