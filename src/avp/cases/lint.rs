@@ -468,7 +468,10 @@ mod tests {
                 "push = {}\nmeanwhile = { as = 'bob', push = {}, pull = {} }",
                 "exactly one thing",
             ),
-            ("push = {}\nmeanwhile = { as = [], push = {} }", "exactly one thing"),
+            (
+                "push = {}\nmeanwhile = { as = [], push = {} }",
+                "exactly one thing",
+            ),
             (
                 "as = ['a', 'b']\npush = {}\nmeanwhile = { as = 'bob', pull = {} }",
                 "exactly one request",
