@@ -91,14 +91,16 @@ fn the_published_results_are_in_step() {
     hold("reports/reference.md", &page(&record), "published");
 }
 
-/// What a diagnosis goes by was learned with this suite, of every fault there is.
+/// What a diagnosis goes by was learned of every fault there is, and with cases that the suite still has. Sentences about cases may
+/// change without learning anew: they are in no fingerprint.
 #[test]
 fn fingerprints_are_those_of_this_suite() {
     for protocol in protocols::ALL {
         let learned: Fingerprints = serde_json::from_str(protocol.fingerprints).unwrap();
         let suite = (protocol.load)((protocol.sources)()).unwrap();
         let again = "selftest --full --accept makes them anew";
-        assert_eq!(learned.suite, suite.hash, "{}: {again}", protocol.name);
+        let gone = learned.cases().iter().find(|id| suite.get(id).is_none());
+        assert_eq!(gone, None, "{}: {again}", protocol.name);
         let mut faults: Vec<&str> = (protocol.faults)().iter().map(|fault| fault.name).collect();
         faults.sort_unstable();
         assert_eq!(

@@ -135,6 +135,11 @@ impl Fingerprints {
         self.faults.keys().map(String::as_str)
     }
 
+    /// The ids of all cases in which something broke under some fault.
+    pub fn cases(&self) -> &[String] {
+        &self.cases
+    }
+
     /// As JSON, a fault a line, so that changes are seen.
     pub fn json(&self) -> String {
         let faults = self.faults.iter();
