@@ -238,7 +238,7 @@ fn the_example_in_python_is_conformant() {
         eprintln!("skipped: python3 with `cryptography` is not there");
         return;
     }
-    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
+    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/examples");
     let command = |name: &str| format!("python3 {}", examples.join(name).display());
     let (walk, adapter) = (command("avp_client.py"), command("avp_adapter.py"));
     let done = reported(&["client", "--walk", &walk, "--adapter", &adapter]);
