@@ -1,6 +1,6 @@
 """The adapter of avp_client.py: a JSON command a line on standard input, an answer a line on standard output.
 
-The contract is schema/avp.adapter.schema.json. Try it: avp-conform client --adapter "python3 examples/avp_adapter.py"
+The contract is schema/avp.adapter.schema.json. Try it: avp-conform client --adapter "python3 docs/examples/avp_adapter.py"
 """
 
 import base64
