@@ -8,11 +8,11 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use toml::Spanned;
 
-use super::head::{CaseHead, Demands, Rules, StepHead};
+use super::head::{CaseHead, Demands, Heads, Rules, StepHead};
 use super::nearest::nearest;
 use super::snippet::Problem;
 use super::source::{Source, toml_problem};
-use crate::catalogue::{Subject, Version};
+use crate::catalogue::{Catalogue, Subject, Version};
 
 /// One case file.
 #[derive(Debug, Deserialize)]
@@ -82,6 +82,30 @@ pub struct ReadCase<S> {
     pub checks: Vec<String>,
     /// What its steps say.
     pub steps: Vec<S>,
+}
+
+impl<S> ReadCase<S> {
+    /// The requirements that a step verifies: its `own` where it names some, else those of the case where the step decides.
+    pub fn requirements_at<'a>(
+        &self,
+        step: usize,
+        own: Option<&Vec<String>>,
+        catalogue: &'a Catalogue,
+    ) -> Vec<&'a str> {
+        let decides = self.head.steps.get(step).is_some_and(|step| step.decides);
+        let named = own.or(decides.then_some(&self.checks));
+        let known = named.into_iter().flatten().filter_map(|id| catalogue.get(id));
+        known.map(|requirement| requirement.id.as_str()).collect()
+    }
+}
+
+/// What the engine knows of cases that were read.
+pub fn heads<S>(rules: Rules, hash: String, cases: &[ReadCase<S>]) -> Heads {
+    Heads {
+        rules,
+        cases: cases.iter().map(|case| case.head.clone()).collect(),
+        hash,
+    }
 }
 
 /// Reads and checks all sources.

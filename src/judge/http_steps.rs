@@ -506,17 +506,11 @@ impl<S> Judge<'_, '_, S> {
         name: &'static str,
         expected: impl Into<std::borrow::Cow<'static, str>>,
     ) -> Subject {
-        let step = &self.case.steps[at];
-        let decides = self.case.head.steps.get(at).is_some_and(|step| step.decides);
-        let requirements = match &step.checks {
-            Some(own) => self.ids(own),
-            None if decides => self.ids(&self.case.checks),
-            None => Vec::new(),
-        };
+        let own = self.case.steps[at].checks.as_ref();
         Subject {
             step: Some(at),
             name,
-            requirements,
+            requirements: self.case.requirements_at(at, own, self.catalogue),
             expected: expected.into(),
         }
     }

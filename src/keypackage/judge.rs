@@ -432,18 +432,11 @@ impl Judge<'_, '_> {
         name: &'static str,
         expected: impl Into<std::borrow::Cow<'static, str>>,
     ) -> Subject {
-        let step = &self.case.steps[at];
-        let decides = self.case.head.steps.get(at).is_some_and(|step| step.decides);
-        let named: Vec<&str> = match &step.checks {
-            Some(own) => own.iter().map(String::as_str).collect(),
-            None if decides => self.case.checks.iter().map(String::as_str).collect(),
-            None => Vec::new(),
-        };
-        let known = named.into_iter().filter_map(|id| catalogue().get(id));
+        let own = self.case.steps[at].checks.as_ref();
         Subject {
             step: Some(at),
             name,
-            requirements: known.map(|requirement| requirement.id.as_str()).collect(),
+            requirements: self.case.requirements_at(at, own, catalogue()),
             expected: expected.into(),
         }
     }

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::cases::{Step, facts};
 use super::{driver, judge, server};
-use crate::case::file::{ReadCase, read_cases};
-use crate::case::{Heads, Problem, Rules, Source, embedded, hash};
+use crate::case::file::{ReadCase, heads, read_cases};
+use crate::case::{Problem, Rules, Source, embedded, hash};
 use crate::catalogue::{Catalogue, OperationInfo};
 use crate::judge::Context;
 use crate::protocol::{Cases, Protocol, ServiceInfo, Suite, Task};
@@ -87,12 +87,11 @@ fn load(sources: Vec<Source>) -> Result<Suite, Vec<Problem>> {
     let faults: Vec<&str> = server::faults().iter().map(|fault| fault.name).collect();
     let hash = hash(catalogue(), &sources);
     let cases: Vec<ReadCase<Step>> = read_cases(sources, &rules(), &faults, facts)?;
-    let heads = Heads {
-        rules: rules(),
-        cases: cases.iter().map(|case| case.head.clone()).collect(),
-        hash,
-    };
-    Ok(Suite::new(&KEYPACKAGE, heads, Box::new(Meaning(cases))))
+    Ok(Suite::new(
+        &KEYPACKAGE,
+        heads(rules(), hash, &cases),
+        Box::new(Meaning(cases)),
+    ))
 }
 
 struct Meaning(Vec<ReadCase<Step>>);

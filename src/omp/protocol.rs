@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use super::sign::{Form, sign};
 use super::{advice, environment, judge, keys, server};
-use crate::case::file::{ReadCase, read_cases};
+use crate::case::file::{ReadCase, heads, read_cases};
 use crate::case::http_steps::{HttpProtocol, HttpStep, facts, mistakes};
-use crate::case::{Heads, Problem, Rules, Source, embedded, hash};
+use crate::case::{Problem, Rules, Source, embedded, hash};
 use crate::catalogue::{Catalogue, OperationInfo, Subject};
 use crate::http::{Answer, Client, Outcome, Request, Service};
 use crate::json;
@@ -134,12 +134,11 @@ fn load(sources: Vec<Source>) -> Result<Suite, Vec<Problem>> {
     if !problems.is_empty() {
         return Err(problems);
     }
-    let heads = Heads {
-        rules: rules(),
-        cases: cases.iter().map(|case| case.head.clone()).collect(),
-        hash,
-    };
-    Ok(Suite::new(&OMP, heads, Box::new(Meaning(cases))))
+    Ok(Suite::new(
+        &OMP,
+        heads(rules(), hash, &cases),
+        Box::new(Meaning(cases)),
+    ))
 }
 
 struct Meaning(Vec<ReadCase<HttpStep<Form>>>);

@@ -16,8 +16,9 @@ use crate::http::{Client, ClientOptions, Service};
 use crate::judge::Context;
 use crate::keys::{NamedKey, Seed};
 use crate::record::diagnosis::{Dictionary, Fingerprint, Fingerprints, diagnose};
+use crate::record::findings::is_broken_case;
 use crate::record::transcript::Transcript;
-use crate::record::{CaseRecord, CheckRecord, ProtocolInfo, Record, summarize};
+use crate::record::{CaseRecord, ProtocolInfo, Record, summarize};
 use crate::serve::{Fault, Reference, ServeOptions, StartError, Variation};
 use crate::session::{LiveSecrets, RunContext};
 
@@ -170,8 +171,7 @@ impl Protocol {
 
     /// Works out the causes of what is broken in a record.
     pub fn diagnose(&self, record: &mut Record) {
-        let is_broken = |case: &CaseRecord| case.checks.iter().any(CheckRecord::is_broken);
-        record.diagnosis = Some(match record.cases.iter().any(is_broken) {
+        record.diagnosis = Some(match record.cases.iter().any(is_broken_case) {
             true => diagnose(record, &self.dictionary()),
             false => Vec::new(),
         });

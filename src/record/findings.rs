@@ -150,7 +150,7 @@ pub fn first_broken(record: &Record) -> Option<&str> {
 }
 
 /// Whether it says so and nobody knew.
-fn is_news(check: &CheckRecord) -> bool {
+pub(crate) fn is_news(check: &CheckRecord) -> bool {
     check.is_broken() && check.known.is_none()
 }
 

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use super::facts::{CaseStatus, again, case_status, repair, verdict_line};
 use super::text;
 use crate::catalogue::Level;
-use crate::record::diagnosis::{Cause, causes};
+use crate::record::diagnosis::{Cause, new_causes};
 use crate::record::findings::{Hindrance, hindrances};
 use crate::record::sentences::{reason, sentence};
 use crate::record::verdict::RunVerdict;
@@ -28,7 +28,7 @@ struct Annotation {
 /// The record as workflow commands.
 pub(super) fn render(record: &Record) -> String {
     let (mut errors, mut warnings) = (Vec::new(), Vec::new());
-    for cause in causes(record).iter().filter(|cause| !cause.known) {
+    for cause in &new_causes(record) {
         let fails = cause.level == Level::Must || record.strict;
         let kind = if fails { &mut errors } else { &mut warnings };
         kind.push(of_cause(record, cause));

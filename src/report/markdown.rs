@@ -8,7 +8,7 @@ use super::ids::by_reason;
 use super::text;
 use crate::catalogue::Level;
 use crate::record::Record;
-use crate::record::diagnosis::{Cause, causes};
+use crate::record::diagnosis::{Cause, new_causes};
 use crate::record::findings::hindrances;
 use crate::record::sentences::{known_sentence, protocol, sentence, target};
 use crate::record::verdict::{RunVerdict, Verdict};
@@ -109,8 +109,7 @@ fn table(out: &mut String, sections: &[Section<'_>]) {
 }
 
 fn wrong(out: &mut String, record: &Record) {
-    let all = causes(record);
-    let new: Vec<&Cause> = all.iter().filter(|cause| !cause.known).collect();
+    let new = new_causes(record);
     if new.is_empty() {
         return;
     }

@@ -4,6 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
+use super::matrix::percent;
+use super::precision::within;
 use super::runner::{Observation, Selftest, SelftestError};
 use crate::protocol::Protocol;
 use crate::record::Record;
@@ -124,20 +126,20 @@ pub fn diagnosis(
     };
     row("faults", &|told| told.len().to_string());
     row("the first cause is right", &|told| {
-        percent(told.iter().filter(|it| it.is_right()).count(), told.len())
+        share(told.iter().filter(|it| it.is_right()).count(), told.len())
     });
     row("a fault is named that fits exactly", &|told| {
         let exact = |it: &&Told| it.causes.first().is_some_and(|first| first.fits == Fit::Exact);
-        percent(told.iter().filter(exact).count(), told.len())
+        share(told.iter().filter(exact).count(), told.len())
     });
-    for (share, name) in [(50, "median"), (95, "in 95 of 100 at most")] {
+    for (hundredths, name) in [(50, "median"), (95, "in 95 of 100 at most")] {
         row(&format!("causes, {name}"), &|told| {
-            within(told.iter().map(|it| it.causes.len()), share)
+            most(told.iter().map(|it| it.causes.len()), hundredths)
         });
     }
-    for (share, name) in [(50, "median"), (95, "in 95 of 100 at most")] {
+    for (hundredths, name) in [(50, "median"), (95, "in 95 of 100 at most")] {
         row(&format!("requirements of causes, {name}"), &|told| {
-            within(told.iter().map(Told::requirements), share)
+            most(told.iter().map(Told::requirements), hundredths)
         });
     }
     let told: Vec<(Vec<Cause>, &Triple)> = triples
@@ -162,9 +164,9 @@ pub fn diagnosis(
         "\n| three faults at once | |\n|---|--:|\n| servers | {} |\n| all three are named | {} |\n| of all faults, named | {} |\n\
          | causes, median | {} |\n",
         told.len(),
-        percent(told.iter().filter(all_named).count(), told.len()),
-        percent(single, told.len() * 3),
-        within(told.iter().map(|(causes, _)| causes.len()), 50),
+        share(told.iter().filter(all_named).count(), told.len()),
+        share(single, told.len() * 3),
+        most(told.iter().map(|(causes, _)| causes.len()), 50),
     );
     out.push_str(
         "\n## Where the first cause is another\n\n| fault | breaks | first cause |\n|---|---|---|\n",
@@ -200,19 +202,15 @@ fn without(dictionary: &Dictionary, fault: &Fault) -> Dictionary {
     dictionary
 }
 
-/// Cut to a decimal place, never up.
-fn percent(some: usize, all: usize) -> String {
+/// So many of all, in words.
+fn share(some: usize, all: usize) -> String {
     match all {
         0 => "-".to_owned(),
-        _ => format!("{:.1} %", (some as f64 * 1000.0 / all as f64).floor() / 10.0),
+        _ => format!("{:.1} %", percent(some, all)),
     }
 }
 
-/// What so many in a hundred do not exceed.
-fn within(numbers: impl Iterator<Item = usize>, percent: usize) -> String {
-    let mut numbers: Vec<usize> = numbers.collect();
-    numbers.sort_unstable();
-    let place = (numbers.len() * percent).div_ceil(100);
-    let found = numbers.get(place.saturating_sub(1));
-    found.map_or("-".to_owned(), usize::to_string)
+/// What so many in a hundred do not exceed, in words.
+fn most(numbers: impl Iterator<Item = usize>, percent: usize) -> String {
+    within(numbers.collect(), percent).map_or("-".to_owned(), |number| number.to_string())
 }

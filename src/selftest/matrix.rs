@@ -241,7 +241,7 @@ impl Matrix {
         }
         matrix.must = matrix.rate(Level::Must);
         matrix.should = matrix.rate(Level::Should);
-        matrix.kill_rate = percent(matrix.must);
+        matrix.kill_rate = percent(matrix.must.killed, matrix.must.of);
         matrix.canary = matrix
             .faults
             .iter()
@@ -298,11 +298,11 @@ impl Matrix {
     }
 }
 
-/// Percent, to one decimal place. All of none is nothing.
-fn percent(rate: Rate) -> f64 {
-    match rate.of {
+/// Percent, cut to one decimal place, never up. All of none is nothing.
+pub(super) fn percent(some: usize, of: usize) -> f64 {
+    match of {
         0 => 0.0,
-        of => (rate.killed as f64 * 1000.0 / of as f64).floor() / 10.0,
+        of => (some as f64 * 1000.0 / of as f64).floor() / 10.0,
     }
 }
 

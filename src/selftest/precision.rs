@@ -29,9 +29,7 @@ impl Precision {
     pub fn of(rows: &[FaultRow]) -> Option<Precision> {
         let reports: Option<Vec<_>> = rows.iter().map(|row| Some((row, row.report.as_ref()?))).collect();
         let reports = reports.filter(|reports| !reports.is_empty())?;
-        let mut counts: Vec<usize> = reports.iter().map(|(_, report)| report.broken.len()).collect();
-        counts.sort_unstable();
-        let within = |percent: usize| counts[(counts.len() * percent).div_ceil(100) - 1];
+        let counts: Vec<usize> = reports.iter().map(|(_, report)| report.broken.len()).collect();
         let shares: Vec<f64> = rows.iter().filter_map(share).collect();
         let first = reports.iter().filter(|(row, report)| {
             let first = report.first.as_ref();
@@ -40,12 +38,19 @@ impl Precision {
         Some(Precision {
             faults: reports.len(),
             mean: rounded(shares.iter().sum::<f64>() / shares.len() as f64, 1000.0),
-            median: within(50),
-            most: within(90),
+            median: within(counts.clone(), 50)?,
+            most: within(counts, 90)?,
             first: rounded(first.count() as f64 * 100.0 / reports.len() as f64, 10.0),
             exact: shares.iter().filter(|share| **share >= 1.0).count(),
         })
     }
+}
+
+/// What so many in a hundred do not exceed; none where there are no numbers.
+pub(super) fn within(mut numbers: Vec<usize>, percent: usize) -> Option<usize> {
+    numbers.sort_unstable();
+    let place = (numbers.len() * percent).div_ceil(100).checked_sub(1)?;
+    numbers.get(place).copied()
 }
 
 /// Of the requirements that are called broken under a fault, the share that it breaks; nothing where none is.

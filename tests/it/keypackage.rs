@@ -1,14 +1,11 @@
 //! Key packages, the second protocol: judged by the same engine, from the same command line.
 
-use std::io::Write;
-use std::net::TcpStream;
-
 use avp_conform::catalogue::Level;
 use avp_conform::keypackage::server as registry;
 use avp_conform::record::verdict::{RunVerdict, Verdict};
 
 use crate::support::files;
-use crate::support::http::{self, Message, listen};
+use crate::support::http::{Answer, constant};
 use crate::support::program::{ran, reported};
 
 const PROTOCOL: [&str; 2] = ["--protocol", "keypackage"];
@@ -77,27 +74,6 @@ fn a_run_is_judged_again_shown_and_explained_by_its_own_protocol() {
     assert_eq!(code, 0, "{out}{err}");
     let (code, out, err) = ran(&["lint", PROTOCOL[0], PROTOCOL[1]]);
     assert_eq!(code, 0, "{out}{err}");
-}
-
-/// A status and a body for a request.
-type Answer = fn(&Message) -> (u16, &'static str);
-
-/// A registry that answers each request with what `answer` makes of it: a status and a body.
-fn constant(answer: Answer) -> String {
-    let serve = move |_: usize, mut stream: TcpStream| {
-        while let Some(asked) = Message::read(&mut stream) {
-            let (status, body) = answer(&asked);
-            let answer = http::answer(
-                &format!("{status} So"),
-                "content-type: application/json\r\n",
-                body,
-            );
-            if stream.write_all(&answer).is_err() {
-                return;
-            }
-        }
-    };
-    format!("http://{}", listen(serve))
 }
 
 #[test]

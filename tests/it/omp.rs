@@ -1,8 +1,5 @@
 //! The objects API, a protocol of plain HTTP: its suite is data, a schema and a signer. Three servers, one for each mode.
 
-use std::io::Write;
-use std::net::TcpStream;
-
 use avp_conform::catalogue::Level;
 use avp_conform::omp::{OMP, server};
 use avp_conform::record::verdict::{RunVerdict, Verdict};
@@ -10,7 +7,7 @@ use avp_conform::selftest::{Matrix, MutantStatus, SelftestOutcome};
 use avp_conform::serve::{Reference, ServeOptions};
 
 use crate::support::files;
-use crate::support::http::{self, Message, listen};
+use crate::support::http::{Answer, constant};
 use crate::support::program::{ran, reported};
 
 const PROTOCOL: [&str; 2] = ["--protocol", "omp"];
@@ -207,27 +204,6 @@ fn a_command_is_started_once_for_each_mode() {
         Vec::<&str>::new()
     );
     assert_eq!(done.record.services.len(), 3);
-}
-
-/// A status and a body for a request.
-type Answer = fn(&Message) -> (u16, &'static str);
-
-/// A server that answers each request with what `answer` makes of it: a status and a body.
-fn constant(answer: Answer) -> String {
-    let serve = move |_: usize, mut stream: TcpStream| {
-        while let Some(asked) = Message::read(&mut stream) {
-            let (status, body) = answer(&asked);
-            let answer = http::answer(
-                &format!("{status} So"),
-                "content-type: application/json\r\n",
-                body,
-            );
-            if stream.write_all(&answer).is_err() {
-                return;
-            }
-        }
-    };
-    format!("http://{}", listen(serve))
 }
 
 #[test]

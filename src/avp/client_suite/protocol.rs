@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::cases::{Step, facts};
 use super::{builtin, driver, judge};
-use crate::case::file::{ReadCase, read_cases};
-use crate::case::{Heads, Problem, Rules, Source, embedded, hash};
+use crate::case::file::{ReadCase, heads, read_cases};
+use crate::case::{Problem, Rules, Source, embedded, hash};
 use crate::catalogue::Catalogue;
 use crate::judge::Context;
 use crate::protocol::{Cases, Protocol, ServiceInfo, Suite, Task};
@@ -67,12 +67,11 @@ fn load(sources: Vec<Source>) -> Result<Suite, Vec<Problem>> {
     let faults: Vec<&str> = builtin::faults().iter().map(|fault| fault.name).collect();
     let hash = hash(catalogue(), &sources);
     let cases: Vec<ReadCase<Step>> = read_cases(sources, &rules(), &faults, facts)?;
-    let heads = Heads {
-        rules: rules(),
-        cases: cases.iter().map(|case| case.head.clone()).collect(),
-        hash,
-    };
-    Ok(Suite::new(&AVP_CLIENT, heads, Box::new(Meaning(cases))))
+    Ok(Suite::new(
+        &AVP_CLIENT,
+        heads(rules(), hash, &cases),
+        Box::new(Meaning(cases)),
+    ))
 }
 
 struct Meaning(Vec<ReadCase<Step>>);

@@ -148,6 +148,12 @@ pub fn causes(record: &Record) -> Cow<'_, [Cause]> {
     }
 }
 
+/// The causes that are not known, in the same order.
+pub fn new_causes(record: &Record) -> Vec<Cause> {
+    let all = causes(record).into_owned();
+    all.into_iter().filter(|cause| !cause.known).collect()
+}
+
 /// What breaks in a record, each thing once; what a self-test learns of a fault.
 pub fn symptoms(record: &Record) -> BTreeSet<Symptom> {
     broken(record).into_keys().collect()

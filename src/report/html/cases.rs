@@ -57,24 +57,20 @@ fn needs_exchanges(case: &CaseRecord) -> bool {
 
 /// The cases of each cause under its sentence, then the others by topic, in suite order, as indices.
 fn groups(record: &Record, causes: &[Cause]) -> Vec<(String, Vec<usize>)> {
-    let mut groups: Vec<(String, Vec<usize>)> = Vec::new();
+    let heading = |cause: &Cause| (format!("{} {}", cause.requirement, cause.cause), Vec::new());
+    let mut of_causes: Vec<(String, Vec<usize>)> = causes.iter().map(heading).collect();
+    let mut topics: Vec<(String, Vec<usize>)> = Vec::new();
     for (index, case) in record.cases.iter().enumerate() {
         let cause = causes.iter().position(|cause| cause.cases.contains(&case.id));
-        let heading = match cause {
-            Some(place) => format!("{} {}", causes[place].requirement, causes[place].cause),
-            None => case.topic.clone(),
-        };
-        match groups.iter_mut().find(|(known, _)| *known == heading) {
-            Some((_, members)) => members.push(index),
-            None => groups.push((heading, vec![index])),
+        match (cause, topics.iter_mut().find(|(topic, _)| *topic == case.topic)) {
+            (Some(place), _) => of_causes[place].1.push(index),
+            (None, Some((_, members))) => members.push(index),
+            (None, None) => topics.push((case.topic.clone(), vec![index])),
         }
     }
-    let place = |heading: &str| {
-        let is_it = |cause: &Cause| heading == format!("{} {}", cause.requirement, cause.cause);
-        causes.iter().position(is_it).unwrap_or(causes.len())
-    };
-    groups.sort_by_key(|(heading, _)| place(heading));
-    groups
+    // Cases of two causes stand under the first.
+    of_causes.retain(|(_, members)| !members.is_empty());
+    [of_causes, topics].concat()
 }
 
 fn tools(record: &Record) -> Markup {

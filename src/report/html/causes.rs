@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use super::label;
-use crate::record::diagnosis::{Cause, causes};
+use crate::record::diagnosis::Cause;
 use crate::record::findings::decisive;
 use crate::record::sentences::{got, sentence};
 use crate::record::verdict::Verdict;
@@ -17,12 +17,6 @@ use crate::text::{count, visible_cut};
 const MOST_CAUSES: usize = 30;
 /// How many of the other cases of a cause are named.
 const MOST_OTHER_CASES: usize = 6;
-
-/// What is new of the causes of a record.
-pub(super) fn new(record: &Record) -> Vec<Cause> {
-    let all = causes(record).into_owned();
-    all.into_iter().filter(|cause| !cause.known).collect()
-}
 
 /// The causes.
 pub(super) fn write(record: &Record, causes: &[Cause], view: &View) -> Markup {

@@ -15,6 +15,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::facts::{self, Totals, advice, repair, seconds, took, verdict_meaning};
 use crate::record::Record;
+use crate::record::diagnosis::new_causes;
 use crate::record::sentences::{protocol, sentence, target};
 use crate::record::verdict::{RunVerdict, Verdict};
 use crate::report::View;
@@ -28,7 +29,7 @@ const MOST_STALE_ENTRIES: usize = 20;
 
 /// The record as a page.
 pub(super) fn render(record: &Record, view: &View) -> Vec<u8> {
-    let causes = causes::new(record);
+    let causes = new_causes(record);
     let title = format!(
         "{} · {} · {}",
         verdict_word(record),

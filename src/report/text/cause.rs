@@ -3,7 +3,7 @@
 use super::block::evidence;
 use super::page::Page;
 use crate::record::diagnosis::{Cause, Fit};
-use crate::record::findings::decisive;
+use crate::record::findings::{decisive, is_news};
 use crate::record::sentences::{got, sentence};
 use crate::record::verdict::Verdict;
 use crate::record::{CaseRecord, CheckRecord, Record};
@@ -93,7 +93,6 @@ pub(in crate::report) fn looks_like(cause: &Cause) -> Option<String> {
 
 /// How many cases have a broken check that nobody knew.
 pub(in crate::report) fn failing_cases(record: &Record) -> usize {
-    let is_new = |check: &CheckRecord| check.is_broken() && check.known.is_none();
-    let failing = record.cases.iter().filter(|case| case.checks.iter().any(is_new));
+    let failing = record.cases.iter().filter(|case| case.checks.iter().any(is_news));
     failing.count()
 }

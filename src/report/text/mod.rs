@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::facts::verdict_line;
 use super::{Verbosity, View};
-use crate::record::diagnosis::{Cause, causes};
+use crate::record::diagnosis::{Cause, causes, new_causes};
 use crate::record::findings::{Finding, Hindrance, findings, findings_of, hindrances};
 use crate::record::sentences::{got, protocol, reason, sentence, target};
 use crate::record::verdict::{RunVerdict, Verdict};
@@ -53,8 +53,7 @@ pub(super) fn render(record: &Record, view: &View) -> String {
 
 /// What is wrong, each thing once, the worst first, and how many cases fail of it.
 fn causes_of(page: &mut Page, record: &Record, verbosity: Verbosity) {
-    let all = causes(record);
-    let new: Vec<&Cause> = all.iter().filter(|cause| !cause.known).collect();
+    let new = new_causes(record);
     let limit = match verbosity {
         Verbosity::Verbose => usize::MAX,
         _ => MOST_CAUSES,

@@ -2,7 +2,7 @@
 
 use super::page::{INDENT, Page};
 use crate::record::Record;
-use crate::record::diagnosis::causes;
+use crate::record::diagnosis::new_causes;
 use crate::record::sentences::{known_sentence, sentence, split_id};
 use crate::record::verdict::Verdict;
 use crate::report::facts::{Section, advice, latency, repair, seconds, sections};
@@ -28,7 +28,7 @@ const WORST_FIRST: [Verdict; 6] = [
 /// Writes the summary, but for the verdict line: after causes in few lines, for what is wrong is to stay on the screen.
 pub(super) fn write(page: &mut Page, record: &Record, verbosity: Verbosity) {
     let all = verbosity == Verbosity::Verbose;
-    let is_short = !all && causes(record).iter().any(|cause| !cause.known);
+    let is_short = !all && !new_causes(record).is_empty();
     if !is_short {
         for section in sections(record) {
             match all {

@@ -103,3 +103,24 @@ pub(crate) fn pass_on(mut from: TcpStream, mut to: TcpStream) {
     // The other side may have gone already.
     let _ = to.shutdown(Shutdown::Write);
 }
+
+/// A status and a body for a request.
+pub(crate) type Answer = fn(&Message) -> (u16, &'static str);
+
+/// A server that answers each request with what `answer` makes of it, as JSON. Its address.
+pub(crate) fn constant(answer: Answer) -> String {
+    let serve = move |_: usize, mut stream: TcpStream| {
+        while let Some(asked) = Message::read(&mut stream) {
+            let (status, body) = answer(&asked);
+            let answer = self::answer(
+                &format!("{status} So"),
+                "content-type: application/json\r\n",
+                body,
+            );
+            if stream.write_all(&answer).is_err() {
+                return;
+            }
+        }
+    };
+    format!("http://{}", listen(serve))
+}

@@ -13,6 +13,7 @@ use crate::avp::Operation;
 use crate::avp::schema::{base64_violations, violations};
 use crate::json;
 use crate::judge::Finding;
+use crate::keys::encoding::hex;
 use crate::record::transcript::{PRIVATE_KEY_MARK, SIGNATURE_MARK, TOKEN_MARK};
 use crate::record::{Body, Exchange, Outcome, Side, Wire};
 use crate::text::encode_segment;
@@ -399,8 +400,7 @@ fn holds(bytes: &[u8], text: &str) -> bool {
 
 /// The forms in which a text is looked for.
 fn needles(mark: &str) -> Vec<String> {
-    let hex: String = mark.bytes().map(|byte| format!("{byte:02x}")).collect();
-    let mut all = vec![mark.to_owned(), hex];
+    let mut all = vec![mark.to_owned(), hex(mark.as_bytes())];
     // In the middle of something longer, its base64 depends on where it begins.
     for before in 0..3 {
         let shifted = [&[0; 3][..before], mark.as_bytes()].concat();
