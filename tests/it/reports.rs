@@ -5,6 +5,7 @@ mod hostile;
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
+use avp_conform::record::diagnosis;
 use avp_conform::record::verdict::Verdict;
 use avp_conform::record::{CaseRecord, Record, diff, merge};
 use avp_conform::report::{
@@ -615,6 +616,18 @@ fn words_of(page: &str) -> String {
         .split('<')
         .map(|piece| piece.split_once('>').map_or(piece, |(_, text)| text));
     pieces.collect::<Vec<_>>().join(" ")
+}
+
+/// What a cause looks like stands in the column of all that is said of it.
+#[test]
+fn a_fault_that_does_not_fit_exactly_is_a_resemblance() {
+    let mut record = fixture::one_failure();
+    let mut causes = diagnosis::causes(&record).into_owned();
+    causes[0].like = Some("push-ignores-expected".to_owned());
+    record.diagnosis = Some(causes);
+    let shown = text(&record, &View::default());
+    let said = "\nresembles: the fault `push-ignores-expected` of the reference server\n";
+    assert!(shown.contains(said), "{shown}");
 }
 
 /// Two implementations: one that is conformant, and one that breaks a few.

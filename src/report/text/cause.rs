@@ -43,7 +43,7 @@ pub(super) fn write(page: &mut Page, record: &Record, cause: &Cause, verbosity: 
         page.labelled_within("seen in", &seen_in(record, cause, case, check), None, lines);
     }
     if let Some(like) = looks_like(cause) {
-        page.labelled_within("looks like", &like, None, lines);
+        page.labelled_within("resembles", &like, None, lines);
     }
     // Without a hint there is no more to say than the rule, which stands above.
     if !cause.mend.ends_with(text) {
