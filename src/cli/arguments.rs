@@ -369,6 +369,9 @@ pub struct ServeArgs {
     /// Use one of the freedoms that the protocol leaves: the name of a variation. May be given several times.
     #[arg(long, value_name = "NAME")]
     pub vary: Vec<String>,
+    /// Write a line for each request to standard error: method, path, status, and which faults and variations took effect.
+    #[arg(long)]
+    pub log: bool,
     /// List the faults.
     #[arg(long)]
     pub list_faults: bool,

@@ -18,7 +18,7 @@ use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 use tokio_rustls::TlsAcceptor;
 
-use super::{Reference, ServeOptions, StartError};
+use super::{Log, Reference, ServeOptions, StartError};
 
 /// The largest request body that is read, bytes.
 const LARGEST_BODY_BYTES: usize = 16 << 20;
@@ -96,7 +96,11 @@ impl Listener {
             .local_addr()
             .map_err(|error| StartError(Box::new(error)))?;
         let scheme = if acceptor.is_some() { "https" } else { "http" };
-        runtime.spawn(accept(listener, acceptor, Arc::clone(&handler)));
+        let site = Arc::new(Site {
+            handler: Arc::clone(&handler),
+            log: options.log(),
+        });
+        runtime.spawn(accept(listener, acceptor, site));
         Ok(Listener {
             address,
             scheme,
@@ -140,7 +144,13 @@ fn bind(address: SocketAddr) -> io::Result<(Runtime, TcpListener)> {
     Ok((runtime, listener))
 }
 
-async fn accept(listener: TcpListener, acceptor: Option<TlsAcceptor>, handler: Arc<dyn Handler>) {
+/// What all connections share.
+struct Site {
+    handler: Arc<dyn Handler>,
+    log: Option<Log>,
+}
+
+async fn accept(listener: TcpListener, acceptor: Option<TlsAcceptor>, site: Arc<Site>) {
     loop {
         let Ok((stream, _)) = listener.accept().await else {
             tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -148,24 +158,24 @@ async fn accept(listener: TcpListener, acceptor: Option<TlsAcceptor>, handler: A
         };
         // Answers are written at once; waiting to fill a segment would only delay them.
         let _ = stream.set_nodelay(true);
-        let (acceptor, handler) = (acceptor.clone(), Arc::clone(&handler));
+        let (acceptor, site) = (acceptor.clone(), Arc::clone(&site));
         tokio::spawn(async move {
             let Some(acceptor) = acceptor else {
-                return converse(stream, handler).await;
+                return converse(stream, site).await;
             };
             if let Ok(Ok(stream)) = tokio::time::timeout(HEAD_TIME, acceptor.accept(stream)).await {
-                converse(stream, handler).await;
+                converse(stream, site).await;
             }
         });
     }
 }
 
 /// Serves requests until the connection ends.
-async fn converse<S>(stream: S, handler: Arc<dyn Handler>)
+async fn converse<S>(stream: S, site: Arc<Site>)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let service = service_fn(move |request| respond(Arc::clone(&handler), request));
+    let service = service_fn(move |request| respond(Arc::clone(&site), request));
     // A client that breaks off or breaks the framing ends its own connection, nothing else.
     let _ = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -180,7 +190,7 @@ fn field((name, value): (&http::HeaderName, &http::HeaderValue)) -> (String, Str
 }
 
 async fn respond(
-    handler: Arc<dyn Handler>,
+    site: Arc<Site>,
     request: http::Request<Incoming>,
 ) -> Result<http::Response<Full<Bytes>>, Infallible> {
     let (head, body) = request.into_parts();
@@ -197,7 +207,12 @@ async fn respond(
         content_type: content_type.unwrap_or_default().to_owned(),
         body: read.ok().map(http_body_util::Collected::to_bytes),
     };
-    let reply = handler.answer(&asked);
+    let reply = site.handler.answer(&asked);
+    if let Some(log) = &site.log {
+        log.request(&asked.method, &asked.path, &reply.status, &|name| {
+            site.handler.fired(name)
+        });
+    }
     let mut response = http::Response::builder().status(reply.status);
     for (name, value) in &reply.headers {
         response = response.header(*name, value);

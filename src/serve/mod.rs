@@ -2,6 +2,7 @@
 //! deviation took effect.
 
 mod listen;
+mod log;
 mod tls;
 
 use std::error::Error;
@@ -13,6 +14,7 @@ use crate::catalogue::Level;
 use crate::http::Service;
 use crate::subject::Subject;
 pub use listen::{Asked, Handler, Listener, Reply};
+pub use log::{Log, LogLine};
 pub use tls::{Tls, TlsError};
 
 /// How a server behaves.
@@ -90,6 +92,8 @@ pub struct ServeOptions {
     pub environment: Vec<(String, String)>,
     /// The file that holds what is stored, where the server keeps one; in memory without.
     pub db: Option<PathBuf>,
+    /// Takes a line for each request; none is written without.
+    pub log: Option<LogLine>,
 }
 
 impl Default for ServeOptions {
@@ -104,11 +108,17 @@ impl Default for ServeOptions {
             keys: Vec::new(),
             environment: Vec::new(),
             db: None,
+            log: None,
         }
     }
 }
 
 impl ServeOptions {
+    /// The log that it is to write, if any.
+    pub fn log(&self) -> Option<Log> {
+        self.log.map(|write| Log::new(write, &self.deviations()))
+    }
+
     /// The names of all its deviations.
     pub fn deviations(&self) -> Vec<&'static str> {
         let faults = self.faults.iter().map(|fault| fault.name);

@@ -889,6 +889,43 @@ fn a_reference_server_ends_when_it_is_asked_to() {
 }
 
 #[test]
+fn a_reference_server_tells_what_it_did() {
+    for (protocol, fault) in [("avp", "errors-in-message"), ("omp", "errors-as-text")] {
+        let mut child = program()
+            .args([
+                "serve",
+                "--protocol",
+                protocol,
+                "--port",
+                "0",
+                "--log",
+                "--fault",
+                fault,
+            ])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let first_line = |stream: &mut dyn std::io::Read| {
+            let mut line = String::new();
+            std::io::BufRead::read_line(&mut std::io::BufReader::new(stream), &mut line).unwrap();
+            line
+        };
+        let serving = first_line(child.stdout.as_mut().unwrap());
+        let place = serving
+            .split(' ')
+            .find_map(|word| word.strip_prefix("http://"))
+            .unwrap();
+        let mut stream = std::net::TcpStream::connect(place.trim_end_matches(',')).unwrap();
+        std::io::Write::write_all(&mut stream, b"GET /nope HTTP/1.1\r\nhost: a\r\n\r\n").unwrap();
+        let told = first_line(child.stderr.as_mut().unwrap());
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert_eq!(told, format!("GET /nope 404 ({fault})\n"), "{protocol}");
+    }
+}
+
+#[test]
 fn help_says_what_there_is() {
     for words in [
         &["show"][..],

@@ -222,8 +222,9 @@ fn envelope(
     let (key, iv) = (world.data_key(repo, epoch), iv(world));
     let mut plaintext = world.plaintext(repo, version);
     match size {
-        // Too small for a real payload: the server cannot tell, since it sees bytes alone.
-        Some(size) if size < plaintext.len() + TAG => {
+        // Too small for a real payload, or so large that what repeats itself packs better in a report: the server cannot tell,
+        // since it sees bytes alone.
+        Some(size) if size < plaintext.len() + TAG || size > FILLER_PERIOD => {
             let bytes = filler(world, size);
             return EncryptedEnvelope {
                 repo_id: id,
@@ -240,13 +241,17 @@ fn envelope(
     crypto::seal_payload(&key, &id, version, epoch, &iv, &plaintext)
 }
 
+/// After how many bytes a large filler repeats itself: no multiple of what servers cut data into, so that blocks that are lost or
+/// take each other's place are seen; in base64 four times as many characters, which is within the window of gzip.
+const FILLER_PERIOD: usize = 4093;
+
 fn filler(world: &mut World<'_>, size: usize) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(size + 32);
-    while bytes.len() < size {
+    let mut bytes = Vec::new();
+    while bytes.len() < size.min(FILLER_PERIOD) {
         bytes.extend_from_slice(&world.draw("filler"));
     }
-    bytes.truncate(size);
-    bytes
+    bytes.truncate(size.min(FILLER_PERIOD));
+    bytes.iter().copied().cycle().take(size).collect()
 }
 
 fn iv(world: &mut World<'_>) -> [u8; 12] {

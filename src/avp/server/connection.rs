@@ -4,6 +4,7 @@
 //! is far too large is not, and then the connection closes after the answer (RFC 9112, section 9.3).
 
 use std::convert::Infallible;
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -27,6 +28,7 @@ use super::response::{self, Pieces};
 use super::state::State;
 use super::variations::transport;
 use super::{access, core};
+use crate::serve::Log;
 
 /// How long a client may take for the head of a request, the wait for a next one included.
 const HEAD_TIME: Duration = Duration::from_secs(60);
@@ -41,6 +43,9 @@ const BODY_TIME: Duration = Duration::from_secs(30);
 const SWITCHED: &[u8] = b"HTTP/1.1 101 Switching Protocols\r\nconnection: Upgrade\r\nupgrade: h2c\r\n\r\n\
     \x00\x00\x00\x04\x00\x00\x00\x00\x00";
 
+/// What the log says of an answer that is written by hand, or left out.
+const NO_ORDINARY_ANSWER: &str = "no ordinary answer";
+
 /// How many times the limit of a body is read, and thrown away, before the connection is given up.
 const DRAIN_FACTOR: usize = 4;
 
@@ -51,6 +56,17 @@ pub(super) struct Site {
     pub(super) state: State,
     /// The largest body it takes.
     pub(super) body_limit: usize,
+    /// What is told of each request, if anything.
+    pub(super) log: Option<Log>,
+}
+
+impl Site {
+    /// Tells that a request was answered so.
+    fn tell(&self, method: &str, path: &str, answered: &dyn fmt::Display) {
+        if let Some(log) = &self.log {
+            log.request(method, path, answered, &|name| self.state.fired(name));
+        }
+    }
 }
 
 /// Serves one connection to its end.
@@ -121,6 +137,11 @@ async fn respond(
     owed: Arc<AtomicBool>,
 ) -> Result<http::Response<Pieces>, Infallible> {
     if let Some(script) = early(&site.state, &incoming) {
+        site.tell(
+            incoming.method().as_str(),
+            incoming.uri().path(),
+            &NO_ORDINARY_ANSWER,
+        );
         // The body is left where it is, and the connection with it.
         let _ = by_hand
             .send(Taken {
@@ -140,10 +161,12 @@ async fn respond(
         tokio::time::sleep(answer.delay).await;
     }
     if let Manner::ByHand(script) = answer.manner {
+        site.tell(&request.method, &request.path, &NO_ORDINARY_ANSWER);
         let _ = by_hand.send(Taken { script, unread: None }).await;
         // The connection is taken away at this point.
         return std::future::pending().await;
     }
+    site.tell(&request.method, &request.path, &answer.status);
     owed.store(true, Ordering::Relaxed);
     Ok(response::response(&answer))
 }

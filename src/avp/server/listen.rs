@@ -13,7 +13,7 @@ use tokio_rustls::TlsAcceptor;
 use super::connection::{self, Site};
 use super::options::Options;
 use super::state::{Lifetimes, State};
-use crate::serve::TlsError;
+use crate::serve::{Log, TlsError};
 
 /// How long a TLS handshake may take.
 const HANDSHAKE_TIME: Duration = Duration::from_secs(10);
@@ -66,6 +66,7 @@ impl Server {
         let site = Arc::new(Site {
             state: state(&options),
             body_limit: options.body_limit,
+            log: options.log.map(|write| Log::new(write, &deviations(&options))),
         });
         runtime.spawn(accept(listener, acceptor, Arc::clone(&site)));
         Ok(Server {
@@ -114,6 +115,18 @@ fn bind(runtime: &Runtime, address: SocketAddr) -> io::Result<TcpListener> {
     listener.set_nonblocking(true)?;
     let _inside = runtime.enter();
     TcpListener::from_std(listener)
+}
+
+fn deviations(options: &Options) -> Vec<&'static str> {
+    let faults = options.faults.iter().map(|fault| fault.name);
+    let freedoms = options.freedoms.iter().map(|variation| variation.name);
+    options
+        .behaviour
+        .name()
+        .into_iter()
+        .chain(faults)
+        .chain(freedoms)
+        .collect()
 }
 
 /// What a server holds that was started so.

@@ -80,6 +80,7 @@ impl From<ServeOptions> for Options {
             faults: options.faults,
             freedoms: options.freedoms,
             tls: options.tls,
+            log: options.log,
             ..Options::default()
         }
     }

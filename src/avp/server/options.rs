@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use crate::serve::{Behaviour, Fault, Tls, Variation};
+use crate::serve::{Behaviour, Fault, LogLine, Tls, Variation};
 
 /// How to start a [`Server`](super::Server). The default is a plain server on a free loopback port.
 #[derive(Debug, Clone)]
@@ -24,6 +24,8 @@ pub struct Options {
     pub nonce_lifetime: Duration,
     /// How long a token lives.
     pub token_lifetime: Duration,
+    /// Takes a line for each request; none is written without.
+    pub log: Option<LogLine>,
 }
 
 impl Default for Options {
@@ -37,6 +39,7 @@ impl Default for Options {
             body_limit: 16 * 1024 * 1024,
             nonce_lifetime: Duration::from_secs(120),
             token_lifetime: Duration::from_secs(3600),
+            log: None,
         }
     }
 }

@@ -33,6 +33,7 @@ pub(super) fn serve(args: &ServeArgs) -> Result<u8, Error> {
         environment: std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
             .collect(),
+        log: args.log.then_some(|line| console::err(&format!("{line}\n"))),
         ..ServeOptions::default()
     };
     let deviations = options.deviations();

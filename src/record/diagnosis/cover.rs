@@ -14,12 +14,14 @@ const OTHER_EVIDENCE: f64 = 0.5;
 const HIDDEN: f64 = 0.4;
 
 /// What one fault explains.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) struct Explained {
     /// The place of the fingerprint.
     pub(super) fault: usize,
     /// The symptoms that it explains.
     pub(super) symptoms: BTreeSet<Symptom>,
+    /// The share of what it predicts for the cases that ran that was seen.
+    pub(super) fit: f64,
     /// Whether all that it predicts for the cases that ran was seen.
     pub(super) exact: bool,
     /// Whether no other fault predicts the same for the cases that ran.
@@ -87,6 +89,7 @@ pub(super) fn cover(seen: &Seen<'_>, fingerprints: &[Fingerprint]) -> Vec<Explai
         rest.retain(|symptom| !symptoms.contains(symptom));
         found.push(Explained {
             fault: it.fault,
+            fit: it.fit,
             exact: it
                 .predicted
                 .iter()

@@ -74,6 +74,9 @@ pub struct Dictionary {
     pub harms: BTreeMap<String, Harm>,
 }
 
+/// Of what a fault predicts, the share that must have been seen before how to mend it is told.
+const FIT_TO_MEND: f64 = 0.8;
+
 /// One broken check: its case, its place among the case's checks, and itself.
 type Broken<'a> = (&'a CaseRecord, usize, &'a CheckRecord);
 
@@ -244,7 +247,7 @@ fn cause(
     Some(Cause {
         level: found.map_or(Level::Must, |it| it.level),
         cause: exact.map_or_else(|| as_seen((shown_by, place, check)), |(_, it)| it.about.clone()),
-        mend: match exact {
+        mend: match like.filter(|(it, _)| exact.is_some() || it.fit >= FIT_TO_MEND) {
             Some((_, it)) => it.mend.clone(),
             None => check.hint.clone().unwrap_or_else(by_rule),
         },
