@@ -122,6 +122,10 @@ pub enum Command {
     Matrix(MatrixArgs),
     /// Judge the exchanges of a stored report again, with the suite of this program and without the server.
     Rejudge(RejudgeArgs),
+    /// Sign a stored report: stand for it with an Ed25519 key.
+    Sign(SignArgs),
+    /// Hold a signed report against its signature, and against what this program finds in its exchanges.
+    Verify(VerifyArgs),
     /// Keep a list of known failures.
     Baseline(BaselineArgs),
     /// Print a shell script that makes the requests of a case again, with curl and openssl.
@@ -581,6 +585,9 @@ pub struct ShowArgs {
     /// Write it in another form: junit, html, markdown, ... `-` is standard output.
     #[arg(long, value_name = "FORMAT=PATH")]
     pub report: Vec<Destination>,
+    /// Show it only if one of these keys signed it and `verify` finds nothing against it: a file (PEM), or base64.
+    #[arg(long, value_name = "KEY")]
+    pub signed_by: Vec<String>,
     /// More case files, to quote from.
     #[arg(long, value_name = "PATH")]
     pub cases: Vec<PathBuf>,
@@ -627,6 +634,9 @@ pub struct MatrixArgs {
     /// Write it as text, markdown or html; `-` is standard output.
     #[arg(long, value_name = "FORMAT=PATH")]
     pub report: Vec<Destination>,
+    /// Take only reports that one of these keys signed and that `verify` finds nothing against: a file (PEM), or base64.
+    #[arg(long, value_name = "KEY")]
+    pub signed_by: Vec<String>,
     /// Show the requirements that nobody breaks as well.
     #[arg(short, long)]
     pub verbose: bool,
@@ -638,6 +648,34 @@ pub struct RejudgeArgs {
     /// A JSON report; `-` is standard input.
     #[arg(value_name = "REPORT")]
     pub record: PathBuf,
+    /// More case files: those that the run had.
+    #[arg(long, value_name = "PATH")]
+    pub cases: Vec<PathBuf>,
+}
+
+/// What to sign.
+#[derive(Debug, Args)]
+pub struct SignArgs {
+    /// A JSON report. The claim is added to it, unless it is to be written elsewhere.
+    #[arg(value_name = "REPORT")]
+    pub record: PathBuf,
+    /// The private key: PEM, as `openssl genpkey -algorithm ed25519` writes it.
+    #[arg(long, value_name = "FILE")]
+    pub key: PathBuf,
+    /// Write the signed report here; `-` is standard output.
+    #[arg(long, value_name = "PATH")]
+    pub output: Option<PathBuf>,
+}
+
+/// What to verify.
+#[derive(Debug, Args)]
+pub struct VerifyArgs {
+    /// A JSON report; `-` is standard input.
+    #[arg(value_name = "REPORT")]
+    pub record: PathBuf,
+    /// A key that may have signed it: a file (PEM), or base64. May be given several times; without it whoever signed will do.
+    #[arg(long, value_name = "KEY")]
+    pub signed_by: Vec<String>,
     /// More case files: those that the run had.
     #[arg(long, value_name = "PATH")]
     pub cases: Vec<PathBuf>,

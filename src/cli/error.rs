@@ -21,6 +21,9 @@ pub enum Error {
     /// Not everything could be written that was to be: each a sentence.
     #[error("{}", .0.join("\nerror: "))]
     Unwritten(Vec<String>),
+    /// A report does not bear what it claims.
+    #[error("{0}")]
+    Unverified(String),
     /// Somebody ended the program before it had anything to report.
     #[error("interrupted")]
     Interrupted,
@@ -43,7 +46,7 @@ impl Error {
         match self {
             Error::Usage(_) | Error::Cases(_) => exit::USAGE,
             Error::Unreachable(_) | Error::Unwritten(_) => exit::UNREACHABLE,
-            Error::NotTheProtocol(_) => exit::NOT_CONFORMANT,
+            Error::NotTheProtocol(_) | Error::Unverified(_) => exit::NOT_CONFORMANT,
             Error::Interrupted => exit::INTERRUPTED,
             Error::NothingSelected(_) => exit::NOTHING_SELECTED,
         }

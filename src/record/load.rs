@@ -80,20 +80,57 @@ struct HeadTool {
 /// # Errors
 /// It cannot be read, is no report of this program, is damaged, or was written by a newer one.
 pub fn load(path: &Path) -> Result<Record, LoadError> {
-    let name = if path == Path::new("-") {
-        "standard input".to_owned()
-    } else {
-        path.display().to_string()
-    };
-    let bytes = read(path).map_err(|source| LoadError::Read {
-        path: name.clone(),
-        source,
-    })?;
-    let bytes = unpacked(bytes).map_err(|source| LoadError::Read {
-        path: name.clone(),
-        source,
-    })?;
-    parse(bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&bytes), name)
+    Stored::read(path)?.record()
+}
+
+/// The text of a stored report.
+#[derive(Debug)]
+pub struct Stored {
+    /// What it is called in messages.
+    name: String,
+    bytes: Vec<u8>,
+}
+
+impl Stored {
+    /// Reads a report, unpacked where it is packed; `-` is standard input.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn read(path: &Path) -> Result<Stored, LoadError> {
+        let name = if path == Path::new("-") {
+            "standard input".to_owned()
+        } else {
+            path.display().to_string()
+        };
+        let bytes = read(path).and_then(unpacked).map_err(|source| LoadError::Read {
+            path: name.clone(),
+            source,
+        })?;
+        Ok(Stored { name, bytes })
+    }
+
+    /// The record that it is.
+    ///
+    /// # Errors
+    /// It is no report of this program, is damaged, or was written by a newer one.
+    pub fn record(&self) -> Result<Record, LoadError> {
+        parse(self.text(), self.name.clone())
+    }
+
+    /// The JSON that it is.
+    ///
+    /// # Errors
+    /// It is not JSON.
+    pub fn json(&self) -> Result<serde_json::Value, LoadError> {
+        serde_json::from_slice(self.text()).map_err(|error| LoadError::NotJson {
+            path: self.name.clone(),
+            reason: reason(&error),
+        })
+    }
+
+    fn text(&self) -> &[u8] {
+        self.bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&self.bytes)
+    }
 }
 
 /// What is in a gzip file (RFC 1952), up to [`MOST_BYTES`]; other bytes as they are.

@@ -1,6 +1,7 @@
 //! The record of a run: plain data from which every report is made.
 
 pub mod baseline;
+pub mod claim;
 pub mod diagnosis;
 mod diff;
 pub mod findings;
@@ -17,7 +18,7 @@ pub use crate::http::{
     Answer, Body, Exchange, Failure, FailureKind, Headers, Jwt, Outcome, Request, Role, Service, Side, Wire,
 };
 pub use diff::{Change, Diff, diff};
-pub use load::{LoadError, load};
+pub use load::{LoadError, Stored, load};
 pub use merge::merge;
 
 use std::collections::BTreeMap;
@@ -109,6 +110,10 @@ pub struct Record {
     /// The causes of what is broken, the worst first; none in a report that was written before there were any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub diagnosis: Option<Vec<diagnosis::Cause>>,
+    /// Who stands for the report. `avp-conform sign` adds it to the file; what is written of a record has none, for it would be
+    /// of another text.
+    #[serde(default, skip_serializing)]
+    pub claim: Option<claim::Claim>,
     /// Every server requirement that the selected cases concern, in catalogue order.
     pub requirements: Vec<RequirementRecord>,
     /// Every case that was selected, in suite order.

@@ -7,6 +7,7 @@ pub mod rejudge;
 mod repeat;
 mod supervisor;
 mod suspects;
+pub mod verify;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::num::NonZeroUsize;
@@ -730,6 +731,7 @@ fn record(
         throttled_ms: cases.iter().map(|case| case.throttled_ms).sum(),
         latency: Vec::new(),
         diagnosis: None,
+        claim: None,
         requirements: Vec::new(),
         cases,
     };

@@ -12,6 +12,7 @@
 )]
 
 mod baseline;
+mod claim;
 mod cli;
 mod client;
 mod crypto_vectors;

@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use super::output;
+use super::{claim, output};
 use crate::cli::arguments::MatrixArgs;
 use crate::cli::error::Error;
-use crate::cli::{config, console, exit};
+use crate::cli::{console, exit};
 use crate::record::Record;
 use crate::record::sentences::target;
 use crate::report::{
@@ -31,7 +31,7 @@ pub(super) fn matrix(args: &MatrixArgs) -> Result<u8, Error> {
     let outputs = Destination::open_all(&args.report, &inputs)?;
     let mut columns: Vec<Column> = Vec::new();
     for (name, path) in &named {
-        let record = config::load_record(path)?;
+        let record = claim::load(path, &args.signed_by, &[])?;
         if let Some(first) = columns
             .first()
             .filter(|first| first.record.protocol.name != record.protocol.name)

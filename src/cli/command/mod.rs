@@ -1,6 +1,7 @@
 //! What each sub-command does: from what was typed to an exit code.
 
 mod baseline;
+mod claim;
 mod client;
 mod contact;
 mod coverage;
@@ -78,6 +79,8 @@ pub fn execute(cli: Cli) -> Result<u8, Error> {
         Some(Command::Diff(args)) => diff::diff(&args),
         Some(Command::Matrix(args)) => matrix::matrix(&args),
         Some(Command::Rejudge(args)) => rejudge::rejudge(&args),
+        Some(Command::Sign(args)) => claim::sign(&args),
+        Some(Command::Verify(args)) => claim::verify(&args),
         Some(Command::Baseline(args)) => baseline::baseline(&args),
         Some(Command::Repro(args)) => repro::repro(&args),
     }

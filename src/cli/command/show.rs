@@ -1,6 +1,6 @@
 //! Shows a stored report in any form.
 
-use super::output;
+use super::{claim, output};
 use crate::cli::arguments::ShowArgs;
 use crate::cli::error::Error;
 use crate::cli::{config, exit};
@@ -10,7 +10,7 @@ pub(super) fn show(args: &ShowArgs) -> Result<u8, Error> {
     let mut inputs = config::case_files(&args.cases)?;
     inputs.push(Input::new("the report to be shown", &args.record));
     let outputs = Destination::open_all(&args.report, &inputs)?;
-    let mut record = config::load_record(&args.record)?;
+    let mut record = claim::load(&args.record, &args.signed_by, &args.cases)?;
     let protocol = config::protocol_of(&record)?;
     let suite = config::load_suite(protocol, &args.cases)?;
     if record.diagnosis.is_none() {

@@ -67,6 +67,7 @@ pub(crate) fn conformant() -> Record {
         throttled_ms: 0,
         latency: Vec::new(),
         diagnosis: None,
+        claim: None,
         requests: None,
         requirements: Vec::new(),
         cases,
