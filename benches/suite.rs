@@ -120,6 +120,7 @@ impl Bench {
             slow: false,
             show_secrets,
             subject: None,
+            own_servers: None,
         };
         Run {
             suite: Arc::clone(&self.suite),

@@ -66,7 +66,15 @@ pub struct HttpStep<S> {
     pub at_once: bool,
     /// Follows the pages of a list to its end.
     pub pages: Option<Pages>,
+    /// Starts a server for this case alone, with these variables in its environment; an empty value takes one away. It is asked from
+    /// then on. `${key-id}` is the id of the first key that targets know, and `${key-base64url}`, `${key-base64}` and `${key-hex}` are its
+    /// public key.
+    pub start: Option<Texts>,
+    /// Whether a server that does not start so is conformant as well: then the case is over.
+    #[serde(default)]
+    pub may_refuse: bool,
     /// The statuses that a conformant target may answer with: `200 or 204`, `2xx`.
+    #[serde(default)]
     pub answer: String,
     /// What is expected of the body of a 2xx answer.
     #[serde(default)]
@@ -613,13 +621,19 @@ fn step_mistakes<S>(
     let near = |word: &str, words: &mut dyn Iterator<Item = &'static str>| {
         nearest(word, words).map(|near| format!("did you mean `{near}`?"))
     };
+    if step.start.is_some() {
+        if step.call.is_some() || step.request.is_some() || !step.answer.is_empty() {
+            found.push(("`start` stands alone in its step".to_owned(), None));
+        }
+        return found;
+    }
     match (&step.call, &step.request) {
         (Some(name), None) if !protocol.operations.iter().any(|it| it.name == name) => {
             let mut names = protocol.operations.iter().map(|it| it.name);
             found.push((format!("there is no operation {name}"), near(name, &mut names)));
         }
         (Some(_), None) | (None, Some(_)) => {}
-        _ => found.push(("either `call` or `request` is wanted".to_owned(), None)),
+        _ => found.push(("`call`, `request` or `start` is wanted".to_owned(), None)),
     }
     if let Some(service) = &step.on
         && !protocol.services.contains(&service.as_str())

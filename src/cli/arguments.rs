@@ -182,7 +182,8 @@ pub struct RunArgs {
     #[arg(long, value_name = "ID=HEX")]
     pub sign_with: Vec<Secret>,
     /// Start the server under test with this shell command, and end it afterwards. {port} in it is replaced by a free port,
-    /// which is in PORT as well. The target is then http://127.0.0.1:{port}, unless --target says otherwise.
+    /// which is in PORT as well, {dir} by a fresh directory, and {flags} by what a case wants on the command line of a server that is
+    /// started for it alone. The target is then http://127.0.0.1:{port}, unless --target says otherwise.
     #[arg(long, value_name = "CMD")]
     pub exec: Option<String>,
     /// How long the server that --exec starts may take until it answers [default: 30].
@@ -354,8 +355,8 @@ pub struct ServeArgs {
     /// Which protocol is meant.
     #[command(flatten)]
     pub protocol: ProtocolArg,
-    /// Which of the protocol's services to be, for OMP strict, permissive or off; all of them, at ports one after the other,
-    /// unless told here or by OMP_SIG_MODE.
+    /// Which of the protocol's services to be, for OMP strict, permissive or off; `all` for all of them, at ports one after the
+    /// other. What OMP_SIG_MODE says unless told, else off.
     #[arg(long, value_name = "NAME")]
     pub mode: Option<String>,
     /// A public key of a signer, by its id. May be given several times.
@@ -391,6 +392,9 @@ pub struct ServeArgs {
     /// Serve https with a certificate made up for this run.
     #[arg(long, conflicts_with = "tls_cert")]
     pub tls_self_signed: bool,
+    /// Flags that the protocol gives to its servers: those of the registry of key packages.
+    #[arg(last = true, value_name = "FLAG")]
+    pub flags: Vec<String>,
 }
 
 /// Which client is judged, and how.

@@ -27,7 +27,12 @@ pub(super) fn shown(bytes: &[u8]) -> String {
 
 /// A time limit as people say it: `5 s`, `300 ms`.
 pub(super) fn spoken(limit: Duration) -> String {
-    let limit = limit + Duration::from_micros(500);
+    // What is left of a limit is a little less than it was: 299 ms are told as the 300 ms that somebody has set.
+    let millis = match limit.as_micros().saturating_add(500) / 1000 {
+        few @ ..100 => few,
+        many => many.saturating_add(5) / 10 * 10,
+    };
+    let limit = Duration::from_millis(u64::try_from(millis).unwrap_or(u64::MAX));
     match (limit.as_secs(), limit.subsec_millis()) {
         (0, millis) => format!("{millis} ms"),
         (seconds, 0) => format!("{seconds} s"),

@@ -15,7 +15,7 @@ use crate::catalogue::Catalogue;
 use crate::json;
 use crate::record::transcript::Transcript;
 use crate::record::verdict::Verdict;
-use crate::record::{Answer, CaseRecord, Exchange, Outcome, Role};
+use crate::record::{Answer, CaseRecord, Exchange, Outcome, Role, Wire};
 use crate::text::visible_cut;
 
 /// How far a time that is now may be from the exchange, milliseconds.
@@ -79,7 +79,8 @@ type Placed<'t> = (usize, &'t Exchange);
 
 impl<S> Judge<'_, '_, S> {
     fn exchanges(&mut self, transcript: &Transcript, every: EveryAnswer) {
-        for (index, exchange) in transcript.exchanges.iter().enumerate() {
+        let asked = transcript.exchanges.iter().enumerate();
+        for (index, exchange) in asked.filter(|(_, it)| it.wire != Wire::Command) {
             every(self.checks, index, exchange);
         }
         let all: Vec<Placed<'_>> = transcript
@@ -95,7 +96,37 @@ impl<S> Judge<'_, '_, S> {
             let Some((at, step)) = at.and_then(|at| Some((at, self.case.steps.get(at)?))) else {
                 continue;
             };
-            self.step(at, step, group);
+            match &step.start {
+                Some(_) => self.started(at, step, group),
+                None => self.step(at, step, group),
+            }
+        }
+    }
+
+    fn starts_a_server(&self) -> bool {
+        self.case.steps.iter().any(|step| step.start.is_some())
+    }
+
+    /// A server was started as the step wants it, or did not start.
+    fn started(&mut self, at: usize, step: &HttpStep<S>, group: &[Placed<'_>]) {
+        for (index, exchange) in group {
+            let Some(answer) = exchange.outcome.answer() else {
+                continue;
+            };
+            let subject = self.subject(
+                at,
+                "start",
+                format!("the server starts, {}", exchange.request.path),
+            );
+            let finding = match answer.status {
+                0 => Finding::Holds,
+                _ if step.may_refuse => {
+                    self.is_grounded = true;
+                    Finding::Holds
+                }
+                _ => Finding::broken(visible_cut(&answer.body.to_text(), SHOWN)),
+            };
+            self.checks.note(subject, *index, finding);
         }
     }
 
@@ -159,7 +190,26 @@ impl<S> Judge<'_, '_, S> {
                 .note(subject, index, Finding::Unknown { reason, verdict });
         }
         let got = format!("status {status}");
+        // A success of another kind says how the operation is answered, and nothing of what the case is about.
+        let prepares = self.prepares(exchange);
+        let wants_success = (200..300).any(|other| names_status(step.answers(variant), other));
+        let is_elsewhere = exchange.spoiled.is_none()
+            && wants_success
+            && is_success(status)
+            && !prepares.is_empty()
+            && !subject.requirements.is_empty()
+            && !prepares.iter().any(|id| subject.requirements.contains(id));
+        if is_elsewhere {
+            let reason = format!("the operation was answered in another way: {got}");
+            let verdict = Verdict::Blocked;
+            self.checks
+                .note(subject.clone(), index, Finding::Unknown { reason, verdict });
+            subject.requirements = prepares;
+            return self.note(subject, index, Finding::broken(got));
+        }
         match (self.protocol.blame)(exchange) {
+            // Whether a server that was started for the case lets somebody in is what the case is about.
+            Some(_) if self.starts_a_server() && !subject.requirements.is_empty() => {}
             Some(rule) if !subject.requirements.contains(&rule) => {
                 let reason = format!("the request was not let in: {got}");
                 let verdict = Verdict::Blocked;

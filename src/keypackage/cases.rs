@@ -17,8 +17,17 @@ pub struct Step {
     pub fetch: Option<Fetch>,
     /// A request outside the route table.
     pub request: Option<RawRequest>,
+    /// Start a registry for this case alone, with these flags. It is asked from then on.
+    pub start: Option<Vec<String>>,
+    /// Kill the registry of this case, and start it again with the same database and these flags.
+    pub restart: Option<Vec<String>>,
+    /// Wait so many seconds: for a background task, which nobody can see run.
+    pub pause: Option<u32>,
     /// The statuses that a conformant registry may answer with.
+    #[serde(default)]
     pub answer: Vec<u16>,
+    /// Ask again until it is answered so, for so many seconds at most; the last answer counts.
+    pub within: Option<u32>,
     /// What the step verifies by its answer, instead of what the case does.
     pub checks: Option<Vec<String>>,
     /// How often it is done: rounds of a race, or publications one after the other.
@@ -201,6 +210,11 @@ impl Step {
             .as_ref()
             .map_or(1, |publish| publish.with.len().max(1));
         self.devices.len() * forms
+    }
+
+    /// Whether it is about the process of a registry, and no request.
+    pub fn is_command(&self) -> bool {
+        self.start.is_some() || self.restart.is_some() || self.pause.is_some()
     }
 
     /// Whether several devices do it at the same moment.

@@ -2,6 +2,8 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE};
+use std::time::Instant;
+
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -16,7 +18,7 @@ use crate::keys::{
 };
 use crate::record::Stopped;
 use crate::record::transcript::Transcript;
-use crate::session::{Conversation, Message, RunContext};
+use crate::session::{Conversation, Message, RunContext, Wish};
 
 /// The one service.
 const REGISTRY: Service = Service::new("registry");
@@ -24,6 +26,9 @@ const REGISTRY: Service = Service::new("registry");
 const ROUTE: &str = "/v0/keypackage";
 /// So many bytes of payload are made up unless told.
 const PAYLOAD_BYTES: usize = 40;
+/// So often a second a fetch is made that waits for something.
+const LOOKS_PER_SECOND: u32 = 4;
+
 /// Drives a case from its first step to its last.
 pub(super) async fn drive(id: &str, steps: &[Step], context: &RunContext) -> Transcript {
     let mut driver = Driver {
@@ -56,9 +61,57 @@ impl Driver<'_> {
     async fn run(&mut self, steps: &[Step]) -> Result<(), Stopped> {
         for (index, step) in steps.iter().enumerate() {
             self.talk.step(index);
+            if step.is_command() {
+                if !self.command(step).await? {
+                    return Err(self
+                        .talk
+                        .blocked("the registry did not start as the case wants it"));
+                }
+                continue;
+            }
+            if let Some(seconds) = step.within {
+                self.until_answered(step, seconds).await?;
+                continue;
+            }
             for round in 0..step.rounds {
                 self.round(index, step, round).await?;
             }
+        }
+        Ok(())
+    }
+
+    /// What is done with the registry's process. False where it does not start.
+    async fn command(&mut self, step: &Step) -> Result<bool, Stopped> {
+        if let Some(seconds) = step.pause {
+            self.talk.pause(self.talk.second() * seconds).await;
+        }
+        if let Some(flags) = step.restart.clone() {
+            return self.talk.restart_server(flags).await;
+        }
+        let Some(flags) = step.start.clone() else {
+            return Ok(true);
+        };
+        let wish = Wish {
+            flags,
+            place: ["--db", "{dir}/registry.db"].map(str::to_owned).to_vec(),
+            ..Wish::default()
+        };
+        self.talk.start_server(wish).await
+    }
+
+    /// Fetches again until it is answered as the step wants it, or its time is over.
+    async fn until_answered(&mut self, step: &Step, seconds: u32) -> Result<(), Stopped> {
+        let (began, time) = (Instant::now(), self.talk.second() * seconds);
+        let Some(fetch) = &step.fetch else { return Ok(()) };
+        for round in 0.. {
+            let message = self.fetch(&step.devices[0], fetch);
+            let is_over = began.elapsed() >= time;
+            let answer = self.talk.send(&message, Role::Step, round).await?;
+            let is_so = answer.is_some_and(|answer| step.answer.contains(&answer.status));
+            if is_so || is_over {
+                break;
+            }
+            self.talk.pause(self.talk.second() / LOOKS_PER_SECOND).await;
         }
         Ok(())
     }

@@ -14,7 +14,8 @@ use crate::json;
 use crate::judge::{Checks, Context, Finding, Subject, case_record, without_witness};
 use crate::record::transcript::Transcript;
 use crate::record::verdict::Verdict;
-use crate::record::{Answer, CaseRecord, Exchange, FailureKind, Outcome, Role};
+use crate::record::{Answer, CaseRecord, Exchange, FailureKind, Outcome, Role, Wire};
+use crate::text::visible_cut;
 
 /// A payload and its signature, as bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -100,6 +101,12 @@ impl Judge<'_, '_> {
         // What several did at the same moment is looked at together.
         let case = self.case;
         for group in all.chunk_by(|(_, one), (_, other)| is_together(case, one, other)) {
+            if let [(index, exchange)] = group
+                && exchange.wire == Wire::Command
+            {
+                self.started(*index, exchange);
+                continue;
+            }
             for (index, exchange) in group {
                 self.soundness(*index, exchange);
             }
@@ -109,10 +116,36 @@ impl Judge<'_, '_> {
                 .filter(|(_, it)| it.role == Role::Step)
                 .collect();
             for (index, exchange) in &executed {
-                self.answer(*index, exchange);
+                let is_last = transcript
+                    .exchanges
+                    .get(index + 1)
+                    .is_none_or(|next| next.step != exchange.step);
+                match self.waited(exchange) {
+                    Some(_) if !is_last => {}
+                    Some(seconds) => self.in_time(*index, exchange, seconds),
+                    None => self.answer(*index, exchange),
+                }
             }
             self.shelve(&executed);
         }
+    }
+
+    /// A registry was started with the flags of the case, or killed and started again.
+    fn started(&mut self, index: usize, exchange: &Exchange) {
+        let (Some(at), Some(answer)) = (exchange.step, exchange.outcome.answer()) else {
+            return;
+        };
+        let subject = Subject {
+            step: Some(at),
+            name: "start",
+            requirements: vec!["KPR-RET-06"],
+            expected: format!("the registry starts, {}", exchange.request.path).into(),
+        };
+        let finding = match answer.status {
+            0 => Finding::Holds,
+            _ => Finding::broken(visible_cut(&answer.body.to_text(), 500)),
+        };
+        self.checks.note(subject, index, finding);
     }
 
     /// What is asked of every answer.
@@ -153,6 +186,29 @@ impl Judge<'_, '_> {
             };
             self.checks.note(subject, index, finding);
         }
+    }
+
+    /// For how many seconds the step of an exchange waits for an answer.
+    fn waited(&self, exchange: &Exchange) -> Option<u32> {
+        self.case.steps.get(exchange.step?)?.within
+    }
+
+    /// The last answer to a step that waits for another.
+    fn in_time(&mut self, index: usize, exchange: &Exchange, seconds: u32) {
+        let Some((at, step)) = exchange.step.and_then(|at| Some((at, self.case.steps.get(at)?))) else {
+            return;
+        };
+        let expected = format!("{} within {seconds} s", expected(step, exchange));
+        let subject = self.subject(at, "answer", expected);
+        let finding = match &exchange.outcome {
+            Outcome::Answer(answer) if step.answer.contains(&answer.status) => Finding::Holds,
+            Outcome::Answer(answer) => Finding::broken(format!("still status {}", answer.status)),
+            Outcome::Failure(failure) => Finding::Unknown {
+                reason: format!("no answer came: {}", failure.message),
+                verdict: Verdict::Blocked,
+            },
+        };
+        self.checks.note(subject, index, finding);
     }
 
     /// One answer to a step.
@@ -257,6 +313,10 @@ impl Judge<'_, '_> {
             "served",
             "the bundle that was published last is served, as it was",
         );
+        // What a step on retention looks for shows in that a bundle is gone.
+        let is_gone = answer.status == 404 && rule != "KPR-FET-02";
+        let own_rule = own.requirements.iter().find(|id| id.starts_with("KPR-RET-"));
+        let rule = own_rule.filter(|_| is_gone).copied().unwrap_or(rule);
         if !own.requirements.contains(&rule) && !own.requirements.is_empty() {
             let reason = format!("what was served is wrong in another way: {got}");
             let verdict = Verdict::Blocked;

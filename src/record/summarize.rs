@@ -194,9 +194,17 @@ pub fn verdict(record: &Record, requirements: &[RequirementRecord]) -> RunVerdic
     let is_undone = record.cases.iter().any(|case| case.verdict == Verdict::Error);
     sum(
         requirements,
-        is_undone || !record.missing.is_empty(),
+        is_undone || !record.missing.is_empty() || nothing_was_judged(record).is_some(),
         record.strict,
     )
+}
+
+/// Why no case of a whole selection could be judged, where none could: that of the first. A part of a selection may be empty.
+pub fn nothing_was_judged(record: &Record) -> Option<&str> {
+    let is_open = |case: &CaseRecord| case.verdict == Verdict::NotApplicable;
+    let first = record.cases.first()?;
+    let is_part = record.shard.is_some();
+    (!is_part && record.cases.iter().all(is_open)).then(|| first.reason.as_deref().unwrap_or_default())
 }
 
 fn sum(requirements: &[RequirementRecord], is_undone: bool, strict: bool) -> RunVerdict {

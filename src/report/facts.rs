@@ -5,6 +5,7 @@ use std::collections::HashMap;
 
 use crate::catalogue::Level;
 use crate::record::sentences::{got, is_told_by_command, protocol, sentence, split_id, target};
+use crate::record::summarize::nothing_was_judged;
 use crate::record::verdict::{RunVerdict, Verdict};
 use crate::record::{ADVICE, Baseline, CaseRecord, FIRST_PROTOCOL, Latency, Record, RequirementRecord};
 use crate::text::{count, hide_passwords, thousands, visible};
@@ -187,6 +188,9 @@ pub(super) fn verdict_meaning(record: &Record) -> &'static str {
         RunVerdict::Nonconformant => "A must is broken or not verified.",
         RunVerdict::Incomplete if !record.missing.is_empty() => {
             "Parts of the run are missing, so there is no verdict on the whole."
+        }
+        RunVerdict::Incomplete if nothing_was_judged(record).is_some() => {
+            "No case of the selection is applicable, so there is no verdict."
         }
         RunVerdict::Incomplete => "The harness could not finish its work, so there is no verdict.",
     }

@@ -2,6 +2,7 @@
 
 mod body_budget;
 mod heats;
+pub mod own_servers;
 pub mod process;
 pub mod rejudge;
 mod repeat;
@@ -21,6 +22,7 @@ use crate::case::{CaseHead, selection};
 use crate::http::{Concurrency, Timeouts};
 use crate::judge::{Context, Transport};
 use crate::protocol::Suite;
+use crate::record::summarize::nothing_was_judged;
 use crate::record::transcript::Transcript;
 use crate::record::verdict::{RunVerdict, Verdict};
 use crate::record::{
@@ -736,5 +738,9 @@ fn record(
         cases,
     };
     suite.summarize(&mut record);
+    if let Some(why) = nothing_was_judged(&record) {
+        let note = format!("nothing was judged: no case of the selection is applicable: {why}");
+        record.notes.push(note);
+    }
     record
 }

@@ -19,9 +19,10 @@ use crate::protocol::Suite;
 use crate::record::findings;
 use crate::record::verdict::{RunVerdict, Verdict};
 use crate::record::{Body, CaseRecord, CheckRecord, Outcome, Record};
+use crate::run::own_servers::{References, client_like};
 use crate::run::{Jobs, RACE_TIME, Run, RunInfo, run};
 use crate::serve::{Behaviour, Fault, Reference, ServeOptions, StartError};
-use crate::session::RunContext;
+use crate::session::{OwnServers, RunContext};
 
 /// All runs use one seed: the same keys, ids and ivs each time.
 const SEED: [u8; 32] = *b"avp-conform selftest, seed no. 1";
@@ -306,7 +307,15 @@ impl Selftest {
         options: ServeOptions,
         selected: Vec<usize>,
         timeout: Duration,
-    ) -> Result<(Record, Box<dyn Reference>), SelftestError> {
+    ) -> Result<(Record, Tried), SelftestError> {
+        let own_servers = Arc::new(References::new(
+            self.suite.protocol.start,
+            options.clone(),
+            client_like(ClientOptions {
+                timeout,
+                ..ClientOptions::new(self.foreign.target().clone())
+            }),
+        ));
         let server = (self.suite.protocol.start)(options)?;
         let target = RunContext {
             client: client(&*server, timeout)?,
@@ -319,6 +328,7 @@ impl Selftest {
             slow: false,
             show_secrets: false,
             subject: server.subject(),
+            own_servers: Some(Arc::clone(&own_servers) as Arc<dyn OwnServers>),
         };
         let plan = Run {
             suite: Arc::clone(&self.suite),
@@ -330,7 +340,21 @@ impl Selftest {
             fail_fast: None,
             heading: RunInfo::default(),
         };
-        Ok((run(&plan, |_| {}).await, server))
+        let record = run(&plan, |_| {}).await;
+        Ok((record, Tried { server, own_servers }))
+    }
+}
+
+/// The server that was tried, and those that cases had of their own.
+struct Tried {
+    server: Box<dyn Reference>,
+    own_servers: Arc<References>,
+}
+
+impl Tried {
+    /// How often a deviation took effect.
+    fn fired(&self, name: &str) -> u64 {
+        self.server.fired(name) + self.own_servers.fired(name)
     }
 }
 

@@ -9,6 +9,7 @@ use std::error::Error;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::catalogue::Level;
 use crate::http::Service;
@@ -90,8 +91,14 @@ pub struct ServeOptions {
     pub keys: Vec<(String, String)>,
     /// Variables that it heeds.
     pub environment: Vec<(String, String)>,
+    /// Whether it is one server, as its environment says, also where each service would be one.
+    pub single: bool,
     /// The file that holds what is stored, where the server keeps one; in memory without.
     pub db: Option<PathBuf>,
+    /// What stands on its command line beside that, as the protocol's page names it.
+    pub flags: Vec<String>,
+    /// How long a second of its background tasks lasts: less, where nobody is to wait for them.
+    pub second: Duration,
     /// Takes a line for each request; none is written without.
     pub log: Option<LogLine>,
 }
@@ -107,7 +114,10 @@ impl Default for ServeOptions {
             mode: None,
             keys: Vec::new(),
             environment: Vec::new(),
+            single: false,
             db: None,
+            flags: Vec::new(),
+            second: Duration::from_secs(1),
             log: None,
         }
     }
@@ -117,6 +127,17 @@ impl ServeOptions {
     /// The log that it is to write, if any.
     pub fn log(&self) -> Option<Log> {
         self.log.map(|write| Log::new(write, &self.deviations()))
+    }
+
+    /// Makes sure that a server that has no flags of its own is given none.
+    ///
+    /// # Errors
+    /// It is given one.
+    pub fn without_flags(&self) -> Result<(), StartError> {
+        match self.flags.first() {
+            Some(flag) => Err(StartError(format!("this server has no flag {flag}").into())),
+            None => Ok(()),
+        }
     }
 
     /// The names of all its deviations.

@@ -7,9 +7,11 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use tokio::task::JoinSet;
 
-use super::{ATTEMPTS_AFTER_429, OTHER_REQUESTS, RunContext, throttle_wait};
+use super::{ATTEMPTS_AFTER_429, NoServer, OTHER_REQUESTS, OwnServer, RunContext, Wish, throttle_wait};
 use crate::catalogue::OperationName;
-use crate::http::{Answer, Connections, Exchange, FailureKind, Outcome, Request, Role, Sent};
+use crate::http::{
+    Answer, Body, Client, Connections, Exchange, FailureKind, Outcome, Request, Role, Sent, Service, Wire,
+};
 use crate::record::Stopped;
 use crate::record::transcript::{Read, Transcript, json_body};
 use crate::record::verdict::Verdict;
@@ -35,6 +37,9 @@ pub struct Message {
 /// One case being driven.
 pub struct Conversation<'a> {
     context: &'a RunContext,
+    /// The client of whoever is asked: the target, or a server of the case's own.
+    client: Client,
+    own_server: Option<Box<dyn OwnServer>>,
     connections: Connections,
     began: Instant,
     step: Option<usize>,
@@ -51,6 +56,8 @@ impl<'a> Conversation<'a> {
     pub fn new(context: &'a RunContext) -> Conversation<'a> {
         Conversation {
             context,
+            client: context.client.clone(),
+            own_server: None,
             connections: context.client.lane(),
             began: Instant::now(),
             step: None,
@@ -67,6 +74,106 @@ impl<'a> Conversation<'a> {
     /// What is said from now on belongs to this step, from 0.
     pub fn step(&mut self, index: usize) {
         self.step = Some(index);
+    }
+
+    /// The client of whoever is asked.
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// Starts a server for this case alone, which is asked from now on, and writes that down. False where it does not start.
+    ///
+    /// # Errors
+    /// There is no point in going on: the run cannot start one, or not in that way.
+    pub async fn start_server(&mut self, wish: Wish) -> Result<bool, Stopped> {
+        let Some(servers) = self.context.own_servers.clone() else {
+            return Err(self.not_applicable(
+                "the case needs a server of its own: let the harness start it, with --exec in place of --target",
+            ));
+        };
+        let at = self.began.elapsed();
+        let about = described(&wish);
+        self.own_server = None;
+        let started = servers.start(wish).await;
+        self.note_start(at, about, started.as_ref().err())?;
+        let Ok(server) = started else { return Ok(false) };
+        self.client = server.client().clone();
+        self.connections = self.client.lane();
+        self.own_server = Some(server);
+        Ok(true)
+    }
+
+    /// Kills the server of this case and starts it again with these flags, and writes that down. False where it does not start.
+    ///
+    /// # Errors
+    /// There is no point in going on: the case has no such server, or the harness cannot do its work.
+    pub async fn restart_server(&mut self, flags: Vec<String>) -> Result<bool, Stopped> {
+        let at = self.began.elapsed();
+        let Some(mut server) = self.own_server.take() else {
+            return Err(self.error("the case restarts a server that it has not started"));
+        };
+        let about = match flags.is_empty() {
+            true => "killed and started again".to_owned(),
+            false => format!("killed and started again with {}", flags.join(" ")),
+        };
+        let restarted = server.restart(flags).await;
+        self.note_start(at, about, restarted.as_ref().err())?;
+        self.client = server.client().clone();
+        self.connections = self.client.lane();
+        self.own_server = Some(server);
+        Ok(restarted.is_ok())
+    }
+
+    /// How long a second lasts for whoever is asked.
+    pub fn second(&self) -> Duration {
+        let own = self.own_server.as_ref();
+        own.map_or(Duration::from_secs(1), |server| server.second())
+    }
+
+    /// Waits. It counts for no limit of the case.
+    pub async fn pause(&mut self, time: Duration) {
+        tokio::time::sleep(time).await;
+        self.excused += time;
+    }
+
+    fn note_start(&mut self, at: Duration, about: String, error: Option<&NoServer>) -> Result<(), Stopped> {
+        let said = match error {
+            None => String::new(),
+            Some(NoServer::Refused(why)) => why.clone(),
+            Some(NoServer::Impossible(why)) => return Err(self.not_applicable(why.clone())),
+            Some(NoServer::Failed(why)) => return Err(self.error(why.clone())),
+        };
+        let exchange = Exchange {
+            step: self.step,
+            role: Role::Step,
+            round: 0,
+            actor: None,
+            operation: None,
+            repo: None,
+            spoiled: None,
+            request: Request {
+                service: Service::new("server"),
+                method: "START".to_owned(),
+                path: about,
+                headers: Vec::new(),
+                body: None,
+            },
+            outcome: Outcome::Answer(Answer {
+                status: u16::from(error.is_some()),
+                headers: Vec::new(),
+                body: Body::from(said),
+            }),
+            at_us: micros(at),
+            took_us: micros(self.began.elapsed().saturating_sub(at)),
+            jwt: None,
+            resent: false,
+            side: crate::record::Side::default(),
+            wire: Wire::Command,
+            omitted: None,
+        };
+        self.excused += self.began.elapsed().saturating_sub(at);
+        self.transcript.push(exchange, Read::default());
+        Ok(())
     }
 
     /// Sends a request, again where it is answered 429, and says what came: none where no answer came in time.
@@ -132,7 +239,7 @@ impl<'a> Conversation<'a> {
         let at = self.began.elapsed();
         for (index, message) in messages.iter().enumerate() {
             let limit = self.limit(key(message), messages.len())?;
-            let mut connections = self.context.client.lane();
+            let mut connections = self.client.lane();
             connections.send_once(message.is_spent_by_use);
             let request = message.request.clone();
             running.spawn(async move { (index, connections.send(&request, limit).await) });
@@ -310,6 +417,19 @@ impl<'a> Conversation<'a> {
         self.transcript.throttled += wait;
         self.excused += wait;
         Ok(())
+    }
+}
+
+/// What a server is started with, for people.
+fn described(wish: &Wish) -> String {
+    let variables = wish.environment.iter().map(|(name, value)| match value {
+        Some(value) => format!("{name}={value}"),
+        None => format!("without {name}"),
+    });
+    let words: Vec<String> = variables.chain(wish.flags.iter().cloned()).collect();
+    match words.is_empty() {
+        true => "as it is".to_owned(),
+        false => words.join(" "),
     }
 }
 

@@ -1,14 +1,19 @@
 //! Drives cases of plain HTTP steps: fills in what earlier answers gave, signs, sends, follows pages, and stops with a fact.
 
+use std::collections::BTreeMap;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use jiff::Timestamp;
 
-use super::{Conversation, LiveSecrets, Message, RunContext};
+use super::{Conversation, LiveSecrets, Message, RunContext, Wish};
 use crate::case::http_steps::{
     Call, HttpProtocol, HttpStep, Pages, Unsigned, Variables, is_success, item_ids, operation_name,
     redirected,
 };
 use crate::http::{Answer, Body, Request, Role, Service};
 use crate::json;
+use crate::keys::encoding::hex;
 use crate::record::Stopped;
 use crate::record::transcript::Transcript;
 
@@ -53,6 +58,15 @@ impl<S: Clone + Sync> Driver<'_, S> {
     async fn run(&mut self, steps: &[HttpStep<S>]) -> Result<(), Stopped> {
         for (index, step) in steps.iter().enumerate() {
             self.talk.step(index);
+            if let Some(variables) = &step.start {
+                if !self.start(variables).await? {
+                    return match step.may_refuse {
+                        true => Ok(()),
+                        false => Err(self.talk.blocked("the server did not start as the case wants it")),
+                    };
+                }
+                continue;
+            }
             let service = self.service(step)?;
             match (&step.pages, step.at_once) {
                 (Some(pages), _) => self.pages(step, pages, &service).await?,
@@ -63,9 +77,32 @@ impl<S: Clone + Sync> Driver<'_, S> {
         Ok(())
     }
 
+    /// Starts a server for this case alone. False where it does not start.
+    async fn start(&mut self, variables: &BTreeMap<String, String>) -> Result<bool, Stopped> {
+        let filled = |text: &str| match self.context.keys.first() {
+            Some(key) => text
+                .replace("${key-id}", &key.id)
+                .replace("${key-base64url}", &URL_SAFE_NO_PAD.encode(key.public()))
+                .replace("${key-base64}", &STANDARD.encode(key.public()))
+                .replace("${key-hex}", &hex(&key.public())),
+            None => text.to_owned(),
+        };
+        let environment = variables.iter().map(|(name, value)| {
+            let value = (!value.is_empty()).then(|| filled(value));
+            (filled(name), value)
+        });
+        let environment = environment.collect();
+        self.talk
+            .start_server(Wish {
+                environment,
+                ..Wish::default()
+            })
+            .await
+    }
+
     /// The service that a step asks.
     fn service(&self, step: &HttpStep<S>) -> Result<Service, Stopped> {
-        let named: Vec<&Service> = self.context.client.services().collect();
+        let named: Vec<&Service> = self.talk.client().services().collect();
         let is_there = |name: &str| named.is_empty() || named.iter().any(|service| service.as_str() == name);
         let known = |name: &str| {
             self.protocol
@@ -170,7 +207,7 @@ impl<S: Clone + Sync> Driver<'_, S> {
     }
 
     fn message(&self, call: &Call<'_, S>, service: &Service) -> Result<Message, Stopped> {
-        let endpoint = self.context.client.endpoint(service);
+        let endpoint = self.talk.client().endpoint(service);
         let signed = (self.protocol.sign)(
             &Unsigned {
                 service: service.as_str(),

@@ -2,6 +2,7 @@
 
 mod conversation;
 pub mod http_steps;
+mod own_server;
 mod redact;
 mod replacer;
 mod throttle;
@@ -14,6 +15,7 @@ use crate::keys::{NamedKey, Seed};
 use crate::subject::Subject;
 
 pub use conversation::{Conversation, Message};
+pub use own_server::{NoServer, OwnServer, OwnServers, Wish};
 pub use redact::{LiveSecrets, Secrets, hide_across};
 pub use throttle::{ATTEMPTS_AFTER_429, wait as throttle_wait};
 
@@ -43,6 +45,8 @@ pub struct RunContext {
     pub show_secrets: bool,
     /// The client under test, where it is one that is judged.
     pub subject: Option<Arc<dyn Subject>>,
+    /// What starts a server for a single case; none where the run does not start its target.
+    pub own_servers: Option<Arc<dyn OwnServers>>,
 }
 
 /// What the operation of an exchange is called where time limits are kept.

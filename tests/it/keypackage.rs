@@ -34,7 +34,7 @@ fn the_reference_registry_is_conformant_and_every_requirement_that_can_be_seen_i
         .map(|found| found.id.as_str())
         .collect();
     // What shows in the program's help and in the database alone.
-    assert_eq!(open, ["KPR-RET-05", "KPR-RET-06"]);
+    assert_eq!(open, ["KPR-RET-05"]);
     assert!(
         done.out.contains("KPR 0") && !done.out.contains("AVP"),
         "{}",
@@ -114,4 +114,76 @@ fn a_server_that_keeps_nothing_on_disk_refuses_a_file() {
     let (code, out, err) = ran(&["serve", "--db", "registry.db", "--port", "0"]);
     assert_eq!((code, out.as_str()), (3, ""), "{err}");
     assert!(err.contains("keeps everything in memory"), "{err}");
+}
+
+/// The reference registry as a command, with these placeholders.
+fn command(placeholders: &str) -> String {
+    let program = env!("CARGO_BIN_EXE_avp-conform");
+    format!("exec {program} serve --protocol keypackage --port {{port}} {placeholders}")
+}
+
+/// What became of the cases on retention.
+fn retention(placeholders: &str) -> (i32, Vec<(String, Verdict)>, String) {
+    let done = reported(&[
+        PROTOCOL[0],
+        PROTOCOL[1],
+        "--exec",
+        &command(placeholders),
+        "--filter",
+        "retention/*",
+    ]);
+    let cases = done.record.cases.iter();
+    let verdicts = cases.map(|case| (case.id.clone(), case.verdict)).collect();
+    (done.code, verdicts, done.out)
+}
+
+#[cfg(unix)]
+#[test]
+fn registries_are_started_for_a_case_with_flags_and_killed_and_started_again() {
+    for placeholders in ["--db {dir}/registry.db -- {flags}", "-- {flags}"] {
+        let (code, verdicts, out) = retention(placeholders);
+        assert_eq!(code, 0, "{out}");
+        assert!(
+            verdicts.len() >= 6 && verdicts.iter().all(|(_, verdict)| *verdict == Verdict::Pass),
+            "{verdicts:?}"
+        );
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_command_without_a_place_for_flags_is_told_what_it_lacks() {
+    let (code, verdicts, out) = retention("");
+    assert_eq!(code, 3, "{out}");
+    assert!(
+        verdicts
+            .iter()
+            .all(|(_, verdict)| *verdict == Verdict::NotApplicable),
+        "{verdicts:?}"
+    );
+    assert!(out.contains("{flags}"), "{out}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_registry_that_forgets_on_a_restart_is_told() {
+    let program = env!("CARGO_BIN_EXE_avp-conform");
+    // It takes the flags, and the database of each start is another.
+    let command = format!(
+        "exec {program} serve --protocol keypackage --port {{port}} --fault restart-forgets --db {{dir}}/registry.db -- {{flags}}"
+    );
+    let done = reported(&[
+        PROTOCOL[0],
+        PROTOCOL[1],
+        "--exec",
+        &command,
+        "--filter",
+        "retention/restart*",
+    ]);
+    assert_eq!(done.code, 1, "{}", done.out);
+    let verdict = |id: &str| {
+        let mut all = done.record.requirements.iter();
+        all.find(|found| found.id == id).map(|found| found.verdict)
+    };
+    assert_eq!(verdict("KPR-RET-07"), Some(Verdict::Fail), "{}", done.out);
 }

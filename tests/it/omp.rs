@@ -53,8 +53,7 @@ fn the_reference_servers_are_conformant_and_every_requirement_that_can_be_seen_i
         .filter(|found| found.verdict != Verdict::Pass)
         .map(|found| found.id.as_str())
         .collect();
-    // What shows where the server is started alone.
-    assert_eq!(open, ["OMP-CFG-01", "OMP-CFG-02", "OMP-CFG-03"], "{}", done.out);
+    assert_eq!(open, Vec::<&str>::new(), "{}", done.out);
     assert!(
         done.out.contains("OMP 0.1") && !done.out.contains("AVP"),
         "{}",

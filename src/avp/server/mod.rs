@@ -52,6 +52,7 @@ use crate::serve::{Reference, ServeOptions};
 /// # Errors
 /// The address cannot be listened on, or the certificate cannot be served.
 pub fn start(options: ServeOptions) -> Result<Box<dyn Reference>, crate::serve::StartError> {
+    options.without_flags()?;
     if options.db.is_some() {
         let why = "the reference server of AVP keeps everything in memory: leave --db out";
         return Err(crate::serve::StartError(why.into()));

@@ -203,6 +203,7 @@ async fn drive(
             show_secrets: config.show_secrets,
             keys: Vec::new(),
             subject: Some(Arc::clone(&subject)),
+            own_servers: None,
         };
         let run = Run {
             suite: Arc::clone(&config.suite),

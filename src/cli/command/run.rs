@@ -5,6 +5,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
+use tempfile::TempDir;
+
 use super::output;
 use super::progress::Progress;
 use super::{contact, signals, watch};
@@ -18,10 +20,11 @@ use crate::protocol::Suite;
 use crate::record::verdict::RunVerdict;
 use crate::record::{EXEC_TARGET, Record};
 use crate::report::{self, View};
-use crate::run::process::{Process, ProcessError};
+use crate::run::own_servers::{Commands, References, client_like};
+use crate::run::process::{DIR, Process, ProcessError, Start};
 use crate::run::{Repeats, Run, RunInfo, RunLimits, Supervisor};
 use crate::serve::{Reference, ServeOptions};
-use crate::session::RunContext;
+use crate::session::{OwnServers, RunContext};
 use crate::text::{hide_passwords, visible};
 use crate::{run, selftest};
 
@@ -115,10 +118,11 @@ fn run_through(config: &Config, shows: bool) -> Result<(Record, Option<u8>), Err
         .build();
     let runtime =
         runtime.map_err(|error| Error::Unreachable(format!("cannot start the run's threads: {error}")))?;
-    let mut stage = OwnServers::set(config)?;
+    let mut stage = Stage::set(config)?;
     let mut client = stage.client(config)?;
     if let Some(exec) = &config.exec {
-        stage.processes = runtime.block_on(start(exec, &client))?;
+        let data = stage.data.as_ref().map(|data| data.path());
+        stage.processes = runtime.block_on(start(exec, data, &client))?;
     }
     let halt = Cancel::default();
     let (mut record, interrupt) = runtime.block_on(async {
@@ -142,26 +146,35 @@ fn run_through(config: &Config, shows: bool) -> Result<(Record, Option<u8>), Err
 }
 
 /// What a run stands on: the servers that are its own.
-struct OwnServers {
+struct Stage {
     embedded: Option<Box<dyn Reference>>,
     foreign: Option<Box<dyn Reference>>,
     processes: Vec<Process>,
     keeper: Option<Supervisor>,
+    /// Where the process of the target keeps its data, if its command asks for a place; removed afterwards.
+    data: Option<TempDir>,
 }
 
-impl OwnServers {
-    fn set(config: &Config) -> Result<OwnServers, Error> {
+impl Stage {
+    fn set(config: &Config) -> Result<Stage, Error> {
         let server = || {
             let started = (config.suite.protocol.start)(ServeOptions::default());
             started.map_err(|error| Error::Unreachable(error.to_string()))
         };
-        Ok(OwnServers {
+        Ok(Stage {
             embedded: config.target.is_none().then(server).transpose()?,
             foreign: wants_foreign(&config.suite, &config.selected)
                 .then(server)
                 .transpose()?,
             processes: Vec::new(),
             keeper: None,
+            data: config
+                .exec
+                .as_ref()
+                .filter(|exec| exec.command.contains(DIR))
+                .map(|_| tempfile::tempdir())
+                .transpose()
+                .map_err(|error| Error::Unreachable(format!("cannot make a directory: {error}")))?,
         })
     }
 
@@ -179,6 +192,26 @@ impl OwnServers {
     }
 }
 
+/// What starts a server for a single case, where the run starts its target.
+fn own_servers(config: &Config, client: &Client) -> Option<Arc<dyn OwnServers>> {
+    let client_of = client_like(config.client(client.target().clone()));
+    match (&config.exec, &config.target) {
+        (Some(exec), _) => Some(Arc::new(Commands {
+            command: exec.command.clone(),
+            directory: exec.directory.clone(),
+            service: exec.starts.first()?.service.clone(),
+            ready: exec.ready,
+            client_of,
+        })),
+        (None, None) => Some(Arc::new(References::new(
+            config.suite.protocol.start,
+            ServeOptions::default(),
+            client_of,
+        ))),
+        (None, Some(_)) => None,
+    }
+}
+
 /// Where the services of a server of our own are.
 fn services(server: &dyn Reference) -> Result<Vec<ServiceAt>, Error> {
     let at = |(name, url): (Service, String)| {
@@ -192,14 +225,18 @@ fn services(server: &dyn Reference) -> Result<Vec<ServiceAt>, Error> {
 }
 
 /// Starts the server under test, as often as it is to be started, where nobody else is.
-async fn start(exec: &Exec, client: &Client) -> Result<Vec<Process>, Error> {
+async fn start(exec: &Exec, data: Option<&Path>, client: &Client) -> Result<Vec<Process>, Error> {
     let unreachable = |error: ProcessError| Error::Unreachable(error.to_string());
     let mut processes = Vec::new();
     for start in &exec.starts {
         Process::wants_nobody(client, &start.service)
             .await
             .map_err(unreachable)?;
-        let process = Process::start(&exec.command, exec.directory.as_deref(), start.clone());
+        let start = Start {
+            data: data.map(Path::to_owned),
+            ..start.clone()
+        };
+        let process = Process::start(&exec.command, exec.directory.as_deref(), start);
         processes.push(process.map_err(unreachable)?);
     }
     Ok(processes)
@@ -221,7 +258,7 @@ fn show_output(output: &str) {
 
 async fn drive(
     config: &Config,
-    stage: &mut OwnServers,
+    stage: &mut Stage,
     client: &mut Client,
     halt: &Cancel,
 ) -> Result<Record, Error> {
@@ -242,6 +279,7 @@ async fn drive(
         .map(|server| client_of_server(config, &**server))
         .transpose()?;
     let deadline = config.budget.map(|budget| (Instant::now() + budget, budget));
+    let own_servers = own_servers(config, client);
     let cases = config.selected.len() * usize::from(config.repeat);
     let progress = Progress::new(cases, "cases", config.verbosity == report::Verbosity::Quiet);
     let mut repeats = Repeats::default();
@@ -269,6 +307,7 @@ async fn drive(
             slow: config.slow,
             show_secrets: config.show_secrets,
             subject: None,
+            own_servers: own_servers.clone(),
         };
         let run = Run {
             suite: Arc::clone(&config.suite),

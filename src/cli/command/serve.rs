@@ -28,11 +28,13 @@ pub(super) fn serve(args: &ServeArgs) -> Result<u8, Error> {
         freedoms: freedoms(protocol, args)?,
         tls: tls(args)?,
         db: args.db.clone(),
+        single: args.mode.as_deref() != Some(ALL),
         mode: mode(protocol, args)?,
         keys: args.key.clone(),
         environment: std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
             .collect(),
+        flags: args.flags.clone(),
         log: args.log.then_some(|line| console::err(&format!("{line}\n"))),
         ..ServeOptions::default()
     };
@@ -55,10 +57,13 @@ pub(super) fn serve(args: &ServeArgs) -> Result<u8, Error> {
     Ok(exit::OK)
 }
 
+/// Stands for all modes, each a server of its own.
+const ALL: &str = "all";
+
 /// Which service the server is to be.
 fn mode(protocol: &Protocol, args: &ServeArgs) -> Result<Option<String>, Error> {
     let known: Vec<&str> = match protocol.apart {
-        Some(_) => protocol.service_names().collect(),
+        Some(_) => protocol.service_names().chain([ALL]).collect(),
         None => Vec::new(),
     };
     match &args.mode {
@@ -70,7 +75,7 @@ fn mode(protocol: &Protocol, args: &ServeArgs) -> Result<Option<String>, Error> 
                 false => format!(", only {}", known.join(", ")),
             }
         ))),
-        mode => Ok(mode.clone()),
+        mode => Ok(mode.clone().filter(|mode| mode != ALL)),
     }
 }
 

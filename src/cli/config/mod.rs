@@ -23,7 +23,7 @@ use crate::record::baseline::{Baseline, ListError};
 use crate::record::verdict::Verdict;
 use crate::record::{self, CaseRecord, Record, findings};
 use crate::report::{Destination, Input, Output, Verbosity};
-use crate::run::process::Start;
+use crate::run::process::{PORT, Start};
 use crate::run::{Jobs, RACE_TIME};
 use crate::text::visible;
 
@@ -39,8 +39,6 @@ pub const DEFAULT_JOBS: usize = 32;
 const DEFAULT_CASE_SECONDS: f64 = 120.0;
 /// How long a server that we start may take until it answers, unless told.
 const DEFAULT_READY_SECONDS: f64 = 30.0;
-/// What stands for the port in commands and addresses.
-const PORT_PLACEHOLDER: &str = "{port}";
 
 /// A server to be started.
 #[derive(Debug, Clone)]
@@ -60,9 +58,7 @@ impl Exec {
     fn fill(&self, service: Option<&str>, url: &str) -> String {
         let own = |start: &&Start| Some(start.service.as_str()) == service;
         let start = self.starts.iter().find(own).or(self.starts.first());
-        start.map_or(url.to_owned(), |start| {
-            url.replace(PORT_PLACEHOLDER, &start.port.to_string())
-        })
+        start.map_or(url.to_owned(), |start| url.replace(PORT, &start.port.to_string()))
     }
 }
 
@@ -445,7 +441,7 @@ fn exec(
             Some(_) => typed.of(name),
             None => typed.target.as_deref(),
         };
-        let fixed = url.filter(|url| !url.contains(PORT_PLACEHOLDER));
+        let fixed = url.filter(|url| !url.contains(PORT));
         let port = match endpoint("--target", fixed)? {
             Some(place) => place.port(),
             None => crate::run::process::free_port()
@@ -456,7 +452,12 @@ fn exec(
             port,
             environment: protocol
                 .apart
-                .map_or_else(Vec::new, |apart| (apart.environment)(name, keys)),
+                .map_or_else(Vec::new, |apart| (apart.environment)(name, keys))
+                .into_iter()
+                .map(|(name, value)| (name, Some(value)))
+                .collect(),
+            flags: Vec::new(),
+            data: None,
         })
     };
     Ok(Some(Exec {

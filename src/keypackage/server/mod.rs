@@ -6,7 +6,9 @@
 
 mod answer;
 mod faults;
+mod flags;
 mod operations;
+mod retention;
 mod rules;
 mod store;
 #[cfg(test)]
@@ -20,6 +22,7 @@ use jiff::Timestamp;
 
 use crate::serve::{Asked, Fault, Handler, Listener, Reference, Reply, ServeOptions, StartError, Variation};
 use answer::Answer;
+use flags::Flags;
 use store::{Bundle, Store};
 
 /// What the registry can be told to get wrong.
@@ -37,12 +40,34 @@ pub fn variations() -> &'static [Variation] {
 /// # Errors
 /// The address cannot be listened on, or the database cannot be opened.
 pub fn start(options: ServeOptions) -> Result<Box<dyn Reference>, StartError> {
-    let registry = Registry::new(&options)?;
-    Ok(Box::new(Listener::start(&options, Arc::new(registry))?))
+    let registry = Arc::new(Registry::new(&options)?);
+    let task = retention::begin(&registry, options.second);
+    let listener = Listener::start(&options, registry)?;
+    Ok(Box::new(Running {
+        listener,
+        _task: task,
+    }))
+}
+
+/// A registry that listens, and its background task.
+struct Running {
+    listener: Listener,
+    _task: retention::Task,
+}
+
+impl Reference for Running {
+    fn url(&self) -> String {
+        self.listener.url()
+    }
+
+    fn fired(&self, name: &str) -> u64 {
+        self.listener.fired(name)
+    }
 }
 
 /// One registry.
 struct Registry {
+    flags: Flags,
     deviations: Vec<&'static str>,
     fired: Mutex<BTreeMap<&'static str, u64>>,
     store: Mutex<Store>,
@@ -57,16 +82,22 @@ struct Registry {
 
 impl Registry {
     fn new(options: &ServeOptions) -> Result<Registry, StartError> {
-        let store = Store::open(options.db.as_deref()).map_err(|error| StartError(Box::new(error)))?;
-        Ok(Registry {
-            deviations: options.deviations(),
+        let deviations = options.deviations();
+        let flags = Flags::read(&options.flags).map_err(|error| StartError(error.into()))?;
+        let db = flags.db.clone().or_else(|| options.db.clone());
+        let store = Store::open(db.as_deref()).map_err(|error| StartError(Box::new(error)))?;
+        let registry = Registry {
+            flags,
+            deviations,
             fired: Mutex::default(),
             store: Mutex::new(store),
             cache: Mutex::default(),
             writing: Mutex::default(),
             requests: AtomicU64::new(0),
             clock: now_ms,
-        })
+        };
+        registry.opened()?;
+        Ok(registry)
     }
 
     /// Whether this server deviates in that way, which then takes effect.

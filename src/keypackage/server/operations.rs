@@ -8,11 +8,6 @@ use super::rules;
 use super::store::{Bundle, Which};
 use crate::serve::Asked;
 
-/// So many bundles of a device are kept.
-pub(super) const KEPT_PER_DEVICE: usize = 5;
-/// How long a bundle is kept, milliseconds: thirty days.
-const RETENTION_MS: i64 = 30 * 86_400_000;
-
 /// What a request is answered.
 pub(super) fn answer(registry: &Registry, asked: &Asked) -> Answer {
     let answered = match (asked.method.as_str(), asked.path.strip_prefix("/v0/keypackage")) {
@@ -35,11 +30,13 @@ fn publish(registry: &Registry, asked: &Asked) -> Result<Answer, Answer> {
     Ok(Answer::Published)
 }
 
-/// Stores a bundle, and drops what is too old or too much of its device.
+/// Stores a bundle, and drops what is too much of its device.
 pub(super) fn store(registry: &Registry, device: &str, bundle: &Bundle) -> Result<(), Answer> {
     let now_ms = (registry.clock)();
     registry.adds(device, bundle, |store| store.add(device, bundle, now_ms))?;
-    registry.drops(device, |store| store.prune(now_ms, RETENTION_MS, KEPT_PER_DEVICE))
+    registry.drops(device, |store| {
+        store.keep_newest(device, registry.flags.max_per_identity)
+    })
 }
 
 /// Serves the bundle that a device published last.

@@ -148,22 +148,48 @@ impl Store {
         )
     }
 
-    /// Drops what is older than `retention_ms` at `now_ms`, and of each device all but the `most` newest.
+    /// Drops all but the `most` newest bundles of a device, and says how many it dropped.
     ///
     /// # Errors
     /// The database refuses.
-    pub(super) fn prune(&self, now_ms: i64, retention_ms: i64, most: usize) -> rusqlite::Result<()> {
+    pub(super) fn keep_newest(&self, device: &str, most: usize) -> rusqlite::Result<usize> {
         self.0.execute(
-            "DELETE FROM bundle WHERE stored_ms <= ?1",
-            params![now_ms - retention_ms],
-        )?;
+            "DELETE FROM bundle WHERE device = ?1 AND number NOT IN (
+                 SELECT number FROM bundle WHERE device = ?1 ORDER BY number DESC LIMIT ?2)",
+            params![device, i64::try_from(most).unwrap_or(i64::MAX)],
+        )
+    }
+
+    /// Drops what was stored at `until_ms` or before, epoch milliseconds, and says how many bundles that were.
+    ///
+    /// # Errors
+    /// The database refuses.
+    pub(super) fn drop_until(&self, until_ms: i64) -> rusqlite::Result<usize> {
+        self.0
+            .execute("DELETE FROM bundle WHERE stored_ms <= ?1", params![until_ms])
+    }
+
+    /// Whether a bundle was stored at `until_ms` or before, epoch milliseconds.
+    ///
+    /// # Errors
+    /// The database refuses.
+    pub(super) fn has_until(&self, until_ms: i64) -> rusqlite::Result<bool> {
+        self.0.query_row(
+            "SELECT EXISTS (SELECT 1 FROM bundle WHERE stored_ms <= ?1)",
+            params![until_ms],
+            |row| row.get(0),
+        )
+    }
+
+    /// Drops the bundle of each device that was stored last.
+    ///
+    /// # Errors
+    /// The database refuses.
+    pub(super) fn drop_newest(&self) -> rusqlite::Result<usize> {
         self.0.execute(
-            "DELETE FROM bundle WHERE number NOT IN (
-                 SELECT number FROM bundle AS other WHERE other.device = bundle.device
-                 ORDER BY number DESC LIMIT ?1)",
-            params![i64::try_from(most).unwrap_or(i64::MAX)],
-        )?;
-        Ok(())
+            "DELETE FROM bundle WHERE number IN (SELECT max(number) FROM bundle GROUP BY device)",
+            [],
+        )
     }
 }
 
@@ -203,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn pruning_drops_by_age_and_by_count_per_device_and_never_the_newest() {
+    fn bundles_are_dropped_by_age_and_by_number_of_each_device() {
         let store = Store::open(None).unwrap();
         for (number, text) in ["one", "two", "three"].into_iter().enumerate() {
             store
@@ -211,16 +237,16 @@ mod tests {
                 .unwrap();
         }
         store.add("b", &bundle("other"), 0).unwrap();
-        store.prune(2, 100, 1).unwrap();
+        assert_eq!(store.keep_newest("a", 1).unwrap(), 2);
         assert_eq!(newest(&store, "a"), Some(bundle("three")));
         assert_eq!(store.get(Some("a"), Which::Previous).unwrap(), None);
         assert_eq!(newest(&store, "b"), Some(bundle("other")));
-        store.prune(101, 100, 5).unwrap();
+        assert_eq!(store.drop_until(1).unwrap(), 1);
         assert_eq!(
             (newest(&store, "a"), newest(&store, "b")),
             (Some(bundle("three")), None)
         );
-        store.prune(102, 0, 5).unwrap();
+        store.drop_until(2).unwrap();
         assert_eq!(store.devices().unwrap(), Vec::<String>::new());
     }
 

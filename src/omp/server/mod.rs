@@ -5,6 +5,7 @@
 //! counts that it did.
 
 mod admission;
+mod configuration;
 mod faults;
 mod fidelity;
 mod lists;
@@ -89,11 +90,13 @@ impl Settings {
     }
 }
 
-/// Starts the server: in the mode that its environment names, else one server for each mode, at ports one after the other.
+/// Starts the server: in the mode that its environment names, else one server for each mode, at ports one after the other,
+/// unless a single one is wanted.
 ///
 /// # Errors
 /// An address cannot be listened on.
 pub fn start(options: ServeOptions) -> Result<Box<dyn Reference>, StartError> {
+    options.without_flags()?;
     let mut said = options.environment.clone();
     // What is said first counts.
     let keys = options
@@ -108,7 +111,7 @@ pub fn start(options: ServeOptions) -> Result<Box<dyn Reference>, StartError> {
             .iter()
             .map(|mode| (SERVICE_MODE.to_owned(), mode.clone())),
     );
-    let is_named = said.iter().any(|(name, _)| name == SERVICE_MODE);
+    let is_named = options.single || said.iter().any(|(name, _)| name == SERVICE_MODE);
     let modes: Vec<&'static str> = match is_named {
         true => vec![""],
         false => MODES.to_vec(),
@@ -120,7 +123,8 @@ pub fn start(options: ServeOptions) -> Result<Box<dyn Reference>, StartError> {
             false => super::environment(mode, &super::keys()),
         };
         environment.extend(said.iter().cloned());
-        let server = Server::new(&options, Settings::read(&environment));
+        let mut server = Server::new(&options, Settings::read(&environment));
+        server.settings = server.configured(&environment);
         let port = match options.bind.port() {
             0 => 0,
             port => port + more,

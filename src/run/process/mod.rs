@@ -44,9 +44,20 @@ pub struct Start {
     pub service: Service,
     /// The port that it is to listen at.
     pub port: u16,
-    /// Variables of its environment, beside `PORT`.
-    pub environment: Vec<(String, String)>,
+    /// Variables of its environment, beside `PORT`: set, or taken away.
+    pub environment: Vec<(String, Option<String>)>,
+    /// What stands for `{flags}` in the command: words, not quoted yet.
+    pub flags: Vec<String>,
+    /// What stands for `{dir}` in the command and in the flags: a directory of its own.
+    pub data: Option<PathBuf>,
 }
+
+/// What stands for the port of a server in its command.
+pub const PORT: &str = "{port}";
+/// What stands for the words that a case wants in its command.
+pub const FLAGS: &str = "{flags}";
+/// What stands for a directory of its own in its command.
+pub const DIR: &str = "{dir}";
 
 /// A server under test, with everything that it starts. Dropping it ends them all.
 #[derive(Debug)]
@@ -213,6 +224,11 @@ impl Process {
         Ok(())
     }
 
+    /// What stands for `{flags}` when it is started the next time.
+    pub fn set_flags(&mut self, flags: Vec<String>) {
+        self.start.flags = flags;
+    }
+
     /// Ends the server and all its children: SIGTERM, and SIGKILL for what is left after a second. Windows knows the
     /// latter alone. Blocks until then.
     pub fn stop(&mut self) {
@@ -307,6 +323,29 @@ fn said(output: &str) -> String {
     }
 }
 
+/// The command with the port, the flags and the directory in it.
+fn filled(command: &str, start: &Start) -> String {
+    let data = start.data.as_ref().map(|data| data.display().to_string());
+    let with_data = |text: &str| match &data {
+        Some(data) => text.replace(DIR, data),
+        None => text.to_owned(),
+    };
+    let flags: Vec<String> = start.flags.iter().map(|word| quoted(&with_data(word))).collect();
+    with_data(command)
+        .replace(PORT, &start.port.to_string())
+        .replace(FLAGS, &flags.join(" "))
+}
+
+/// A word as the shell takes it for one.
+fn quoted(word: &str) -> String {
+    match cfg!(windows) {
+        true if word.contains(' ') => format!("\"{word}\""),
+        true => word.to_owned(),
+        // A word with a zero byte is none of any shell's.
+        false => shlex::try_quote(word).map_or_else(|_| word.to_owned(), std::borrow::Cow::into_owned),
+    }
+}
+
 /// One life of the server.
 #[derive(Debug)]
 struct Running {
@@ -324,9 +363,9 @@ impl Running {
         let told = start
             .environment
             .iter()
-            .map(|(name, value)| (name.as_str(), value.as_str()));
-        let environment: Vec<(&str, &str)> = told.chain([("PORT", port.as_str())]).collect();
-        let group = Group::start(&command.replace("{port}", &port), directory, &environment, writer)?;
+            .map(|(name, value)| (name.as_str(), value.as_deref()));
+        let environment: Vec<(&str, Option<&str>)> = told.chain([("PORT", Some(port.as_str()))]).collect();
+        let group = Group::start(&filled(command, start), directory, &environment, writer)?;
         let output = Output::default();
         let sink = output.clone();
         let reader = std::thread::spawn(move || sink.fill(reader));
@@ -402,7 +441,12 @@ mod tests {
         Start {
             service: SERVER,
             port,
-            environment: vec![("MODE".to_owned(), "strict".to_owned())],
+            environment: vec![
+                ("MODE".to_owned(), Some("strict".to_owned())),
+                ("HOME".to_owned(), None),
+            ],
+            flags: vec!["--own".to_owned(), "a b".to_owned()],
+            data: Some(PathBuf::from("here")),
         }
     }
 
@@ -433,14 +477,18 @@ mod tests {
     #[test]
     fn the_port_is_told_twice_and_the_environment_once() {
         let tells = if cfg!(windows) {
-            "echo {port} %PORT% %MODE%& exit 7"
+            "echo {port} %PORT% %MODE% {dir} {flags}& exit 7"
         } else {
-            "echo {port} $PORT $MODE; exit 7"
+            "echo {port} $PORT $MODE$HOME {dir} {flags}; exit 7"
         };
         let process = Process::start(tells, None, at(4711)).unwrap();
         until(|| process.died().is_some());
         assert_eq!(process.died().unwrap(), "exited with status 7");
-        until(|| process.output_tail().trim_end() == "4711 4711 strict");
+        let said = match cfg!(windows) {
+            true => "4711 4711 strict here --own \"a b\"",
+            false => "4711 4711 strict here --own a b",
+        };
+        until(|| process.output_tail().trim_end() == said);
     }
 
     #[test]

@@ -27,20 +27,25 @@ pub(super) struct Group {
 pub(super) struct Killer(Option<Pid>);
 
 impl Group {
-    /// Runs `command` by `sh`, with these variables set; standard output and error go to `output`.
+    /// Runs `command` by `sh`, with these variables set or taken away; standard output and error go to `output`.
     pub(super) fn start(
         command: &str,
         directory: Option<&Path>,
-        environment: &[(&str, &str)],
+        environment: &[(&str, Option<&str>)],
         output: PipeWriter,
     ) -> io::Result<Group> {
         let mut shell = Command::new("sh");
         if let Some(directory) = directory {
             shell.current_dir(directory);
         }
+        for (name, value) in environment {
+            match value {
+                Some(value) => shell.env(name, value),
+                None => shell.env_remove(name),
+            };
+        }
         let mut shell = shell
             .args(["-c", command])
-            .envs(environment.iter().copied())
             .stdin(Stdio::null())
             .stdout(output.try_clone()?)
             .stderr(output)

@@ -18,12 +18,12 @@ pub(super) struct Group(Killer);
 pub(super) struct Killer(Arc<Mutex<Box<dyn ChildWrapper>>>);
 
 impl Group {
-    /// Runs `command` by `cmd`, with these variables set; standard output and error go to `output`. Ctrl-C at the console does not
+    /// Runs `command` by `cmd`, with these variables set or taken away; standard output and error go to `output`. Ctrl-C at the console does not
     /// reach it: this program ends it.
     pub(super) fn start(
         command: &str,
         directory: Option<&Path>,
-        environment: &[(&str, &str)],
+        environment: &[(&str, Option<&str>)],
         output: PipeWriter,
     ) -> io::Result<Group> {
         let mut shell = Command::new("cmd");
@@ -31,10 +31,15 @@ impl Group {
         shell
             .raw_arg("/D /S /C")
             .raw_arg(format!("\"{command}\""))
-            .envs(environment.iter().copied())
             .stdin(Stdio::null())
             .stdout(output.try_clone()?)
             .stderr(output);
+        for (name, value) in environment {
+            match value {
+                Some(value) => shell.env(name, value),
+                None => shell.env_remove(name),
+            };
+        }
         if let Some(directory) = directory {
             shell.current_dir(directory);
         }

@@ -32,5 +32,6 @@ pub(crate) fn context(url: &str, foreign: &Server) -> RunContext {
         slow: false,
         show_secrets: false,
         subject: None,
+        own_servers: None,
     }
 }

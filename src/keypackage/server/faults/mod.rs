@@ -7,6 +7,7 @@
 mod answers;
 mod fetch;
 mod publish;
+mod retention;
 
 #[cfg(test)]
 pub(super) use publish::GROUP_ORDER;
@@ -418,6 +419,62 @@ pub(super) const FAULTS: &[Fault] = &[
         "405 does not say what is allowed.",
         "Nobody is told what would work.",
         "Send Allow with 405.",
+    ),
+    fault(
+        "old-bundles-stay",
+        &["KPR-RET-01"],
+        Must,
+        "The background task never drops a bundle for its age.",
+        "Keys are handed out that their devices gave up long ago.",
+        "Drop at every interval what is older than --retention-days.",
+    ),
+    fault(
+        "days-are-milliseconds",
+        &["KPR-RET-02"],
+        Must,
+        "The days of the retention are taken for milliseconds.",
+        "Devices are not found soon after they have published.",
+        "Convert days to the unit of the time that is stored.",
+    ),
+    fault(
+        "task-drops-the-newest",
+        &["KPR-RET-03"],
+        Must,
+        "The background task drops the newest bundle of each device.",
+        "A device is not found any more, or an old key is handed out.",
+        "Order by submission, newest first, and drop what comes after the first N.",
+    ),
+    fault(
+        "task-caps-over-all",
+        &["KPR-RET-04"],
+        Must,
+        "The background task keeps so many bundles of all devices together.",
+        "Devices that publish seldom are not found.",
+        "Count by device: PARTITION BY device, or a query for each.",
+    ),
+    fault(
+        "restart-forgets",
+        &["KPR-RET-07"],
+        Must,
+        "What is in the database is dropped when the registry starts.",
+        "Nobody is found after an update of the registry.",
+        "Create tables only where there are none, and drop nothing.",
+    ),
+    fault(
+        "restart-forgets-the-last",
+        &["KPR-RET-07"],
+        Must,
+        "What was published last is not written yet when the registry is killed.",
+        "A device that was answered 204 is not found after a crash.",
+        "Answer 204 after the transaction is committed.",
+    ),
+    fault(
+        "interval-is-no-flag",
+        &["KPR-RET-06"],
+        Must,
+        "The registry does not start with --prune-interval-secs.",
+        "How often it prunes cannot be told.",
+        "Take the flags of the table by their names.",
     ),
 ];
 

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::keypackage::server::Registry;
 use crate::keypackage::server::answer::Answer;
-use crate::keypackage::server::operations::{self, KEPT_PER_DEVICE};
+use crate::keypackage::server::operations;
 use crate::keypackage::server::rules::{self, Publication};
 use crate::keypackage::server::store::{Bundle, Store, Which};
 use crate::serve::Asked;
@@ -116,17 +116,17 @@ impl Registry {
     pub(in crate::keypackage::server) fn drops(
         &self,
         device: &str,
-        prune: impl FnOnce(&Store) -> rusqlite::Result<()>,
+        prune: impl FnOnce(&Store) -> rusqlite::Result<usize>,
     ) -> Result<(), Answer> {
         if self.has("cap-drops-the-newest")
-            && self.stored(|store| store.keep_oldest(device, KEPT_PER_DEVICE))? > 0
+            && self.stored(|store| store.keep_oldest(device, self.flags.max_per_identity))? > 0
         {
             self.fire("cap-drops-the-newest");
         }
-        if self.has("cap-over-all") && self.stored(|store| store.cap(KEPT_PER_DEVICE))? > 0 {
+        if self.has("cap-over-all") && self.stored(|store| store.cap(self.flags.max_per_identity))? > 0 {
             self.fire("cap-over-all");
         }
-        self.stored(prune)
+        self.stored(prune).map(drop)
     }
 
     /// The turn to write, of a server that fails while somebody else has it; others need none.
