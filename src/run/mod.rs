@@ -28,7 +28,7 @@ use crate::record::verdict::{RunVerdict, Verdict};
 use crate::record::{
     CaseRecord, ClientCommands, FORMAT, Record, Stopped, Suite as SuiteRecord, Summary, Tool,
 };
-use crate::session::{LiveSecrets, RunContext, hide_across};
+use crate::session::{LACKS_SERVER, LiveSecrets, RunContext, hide_across};
 use crate::text::count;
 use body_budget::BodyBudget;
 pub use repeat::Repeats;
@@ -254,6 +254,24 @@ fn notes(run: &Run, keeper: Option<&Supervisor>, again: &mut Vec<String>) -> Vec
         ));
     }
     notes
+}
+
+/// That cases were not run which need a server of their own, and what to do about it.
+fn without_servers(record: &Record) -> Option<String> {
+    let reasons = record.cases.iter().filter_map(|case| case.reason.as_deref());
+    let mut lacking = reasons
+        .filter(|reason| reason.starts_with(LACKS_SERVER))
+        .peekable();
+    let advice = lacking.peek()?.strip_prefix(LACKS_SERVER)?.to_owned();
+    let cases = lacking.count();
+    let need = match cases {
+        1 => "needs",
+        _ => "need",
+    };
+    Some(format!(
+        "{} {need} a server of their own{advice}",
+        count(cases, "case")
+    ))
 }
 
 /// One time that a case is driven.
@@ -738,6 +756,7 @@ fn record(
         cases,
     };
     suite.summarize(&mut record);
+    record.notes.extend(without_servers(&record));
     if let Some(why) = nothing_was_judged(&record) {
         let note = format!("nothing was judged: no case of the selection is applicable: {why}");
         record.notes.push(note);

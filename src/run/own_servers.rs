@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use crate::http::{Client, ClientError, ClientOptions, Endpoint, Service};
 use crate::run::process::{DIR, FLAGS, Process, ProcessError, Start, free_port};
 use crate::serve::{Reference, ServeOptions, StartError};
-use crate::session::{NoServer, OwnServer, OwnServers, Wish};
+use crate::session::{LACKS_SERVER, NoServer, OwnServer, OwnServers, Wish};
 use crate::subject::Task;
 
 /// How long a second of a reference server lasts that belongs to one case.
@@ -48,8 +48,7 @@ impl Commands {
         let flags = [place.clone(), wish.flags].concat();
         if !flags.is_empty() && !self.command.contains(FLAGS) {
             return Err(NoServer::Impossible(format!(
-                "the case wants flags of its own ({}): write {FLAGS} in the command of --exec where they belong",
-                flags.join(" ")
+                "{LACKS_SERVER}: write {FLAGS} in the command of --exec where its flags belong"
             )));
         }
         let failed = |why: String| NoServer::Failed(why);

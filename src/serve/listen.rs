@@ -24,6 +24,8 @@ use super::{Log, Reference, ServeOptions, StartError};
 const LARGEST_BODY_BYTES: usize = 16 << 20;
 /// How long a TLS handshake, and the head of a request, may take.
 const HEAD_TIME: Duration = Duration::from_secs(30);
+/// How many requests a handler may sit on at once: some faults wait in the middle of their work for others to come between.
+const WORKERS: usize = 4;
 /// How long to pause when the system has no descriptor left for another connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
 
@@ -131,7 +133,7 @@ impl Drop for Listener {
 
 fn bind(address: SocketAddr) -> io::Result<(Runtime, TcpListener)> {
     let runtime = Builder::new_multi_thread()
-        .worker_threads(2)
+        .worker_threads(WORKERS)
         .thread_name("reference-server")
         .enable_all()
         .build()?;

@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use tokio::task::JoinSet;
 
-use super::{ATTEMPTS_AFTER_429, NoServer, OTHER_REQUESTS, OwnServer, RunContext, Wish, throttle_wait};
+use super::{
+    ATTEMPTS_AFTER_429, LACKS_SERVER, NoServer, OTHER_REQUESTS, OwnServer, RunContext, Wish, throttle_wait,
+};
 use crate::catalogue::OperationName;
 use crate::http::{
     Answer, Body, Client, Connections, Exchange, FailureKind, Outcome, Request, Role, Sent, Service, Wire,
@@ -87,9 +89,9 @@ impl<'a> Conversation<'a> {
     /// There is no point in going on: the run cannot start one, or not in that way.
     pub async fn start_server(&mut self, wish: Wish) -> Result<bool, Stopped> {
         let Some(servers) = self.context.own_servers.clone() else {
-            return Err(self.not_applicable(
-                "the case needs a server of its own: let the harness start it, with --exec in place of --target",
-            ));
+            return Err(self.not_applicable(format!(
+                "{LACKS_SERVER}: let the harness start it, with --exec in place of --target"
+            )));
         };
         let at = self.began.elapsed();
         let about = described(&wish);

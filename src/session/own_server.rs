@@ -5,6 +5,9 @@ use std::time::Duration;
 use crate::http::Client;
 use crate::subject::Task;
 
+/// What the reasons of cases begin with that lack a server of their own.
+pub const LACKS_SERVER: &str = "the case needs a server of its own";
+
 /// Starts servers for single cases, where the run starts its target at all.
 pub trait OwnServers: Send + Sync {
     /// Starts one, and waits until it answers.

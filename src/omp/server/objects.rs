@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::rules::{self, Creation};
 use super::store::Object;
 use super::{BODY_LIMIT_BYTES, Server, now};
-use crate::serve::{Asked, Reply};
+use crate::serve::{Asked, Handler, Reply};
 
 /// How long a server takes between the two halves of what it does where others come between.
 const BETWEEN: Duration = Duration::from_millis(3);
@@ -277,9 +277,9 @@ impl Server {
             });
         }
         if self.bends("replace-in-two-halves") {
-            // Members one after the other, in one direction or the other, and others come between.
+            // Members one after the other, in another direction than the replace before, and others come between.
             let mut members: Vec<(&String, &Value)> = content.as_object().into_iter().flatten().collect();
-            if store.number().is_multiple_of(2) {
+            if Handler::fired(self, "replace-in-two-halves").is_multiple_of(2) {
                 members.reverse();
             }
             for (name, value) in members {
