@@ -8,6 +8,7 @@
 //!                                target or embedded server ───┘
 //! ```
 
+pub mod attesto;
 pub mod avp;
 pub mod case;
 pub mod catalogue;

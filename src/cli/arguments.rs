@@ -14,6 +14,7 @@ use crate::catalogue::Version;
 use crate::keys::Seed;
 use crate::protocol::Protocol;
 use crate::protocols;
+use crate::protocols::reference_relay::RelayCommand;
 use crate::report::Destination;
 
 /// Conformance tests for servers of the Alt Vault Protocol.
@@ -98,6 +99,9 @@ pub enum Command {
     Walk(WalkArgs),
     /// The reference client, spoken to: a JSON command a line on standard input, an answer a line on standard output.
     Adapter(AdapterArgs),
+    /// The reference relay and witness of Attesto: enqueue-json, drain-once, drain-loop and witness-checkpoint, configured by
+    /// options and by the variables ATTESTO_LOCAL_VAULT_*.
+    Relay(RelayArgs),
     /// List the cases.
     List(ListArgs),
     /// Explain a case, a requirement or a fault.
@@ -150,7 +154,7 @@ impl FromStr for ProtocolName {
 /// Which protocol is meant.
 #[derive(Debug, Clone, Copy, Default, Args)]
 pub struct ProtocolArg {
-    /// The protocol: avp, omp or keypackage [default: avp].
+    /// The protocol: avp, omp, keypackage or attesto [default: avp].
     #[arg(long, value_name = "NAME", value_parser = ProtocolName::from_str)]
     pub protocol: Option<ProtocolName>,
 }
@@ -186,6 +190,10 @@ pub struct RunArgs {
     /// started for it alone. The target is then http://127.0.0.1:{port}, unless --target says otherwise.
     #[arg(long, value_name = "CMD")]
     pub exec: Option<String>,
+    /// The program under test, where the protocol is one of programs with sub-commands (attesto): a shell command, to which each
+    /// sub-command with its options is appended. The reference relay that is built in, if none is given.
+    #[arg(long, value_name = "CMD")]
+    pub program: Option<String>,
     /// How long the server that --exec starts may take until it answers [default: 30].
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub ready_timeout: Option<f64>,
@@ -462,6 +470,20 @@ pub struct AdapterArgs {
     /// What the client does otherwise.
     #[command(flatten)]
     pub habits: HabitArgs,
+}
+
+/// A command of the reference relay, and how it deviates.
+#[derive(Debug, Args)]
+pub struct RelayArgs {
+    /// Get one thing wrong: the name of a fault. May be given several times.
+    #[arg(long, value_name = "NAME")]
+    pub fault: Vec<String>,
+    /// Use one of the freedoms that relays have: the name of a variation. May be given several times.
+    #[arg(long, value_name = "NAME")]
+    pub vary: Vec<String>,
+    /// The command.
+    #[command(flatten)]
+    pub command: RelayCommand,
 }
 
 /// What to begin with.

@@ -130,6 +130,9 @@ pub struct ClientCommands {
     /// The command that takes commands.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub adapter: Option<String>,
+    /// The command of a program with sub-commands.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub program: Option<String>,
 }
 
 /// The program.

@@ -199,7 +199,11 @@ pub(super) fn verdict_meaning(record: &Record) -> &'static str {
 /// The command that runs one case again under the same conditions.
 pub(super) fn again(record: &Record, case: &str) -> String {
     let mut command = vec!["avp-conform".to_owned()];
-    if let Some(client) = &record.client {
+    let program = record.client.as_ref().and_then(|client| client.program.as_ref());
+    if let Some(program) = program {
+        command.push(format!("--protocol {}", quoted(&record.protocol.name)));
+        command.push(format!("--program {}", quoted(&hide_passwords(program))));
+    } else if let Some(client) = &record.client {
         command.push("client".to_owned());
         for (option, typed) in [("--walk", &client.walk), ("--adapter", &client.adapter)] {
             command.extend(

@@ -1,7 +1,7 @@
 //! Clients under test: they speak first, and are told where.
 //!
 //! A client is driven in two ways. A walk is a program that runs by itself and ends; an adapter is one that takes commands, a line
-//! each, and answers each with a line. Either may be missing.
+//! each, and answers each with a line. Either may be missing. A program with sub-commands is called instead, once for each of them.
 
 mod programs;
 
@@ -9,6 +9,8 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
+
+use tokio::sync::watch;
 
 pub use programs::{Programs, URL};
 
@@ -34,6 +36,97 @@ pub trait Subject: Send + Sync {
 
     /// Starts its adapter. The error is one sentence.
     fn adapter<'a>(&'a self, url: &'a str) -> Task<'a, Result<Box<dyn Adapter>, String>>;
+
+    /// Whether it is a program with sub-commands.
+    fn takes_calls(&self) -> bool {
+        false
+    }
+
+    /// Runs one of its sub-commands until it ends, is told to, or the limit is over.
+    fn call<'a>(&'a self, _call: &'a Call, _ending: Ending, _limit: Duration) -> Task<'a, Ran> {
+        Box::pin(async { Ran::none("the client has no sub-commands") })
+    }
+}
+
+/// One run of a sub-command.
+#[derive(Debug, Clone, Default)]
+pub struct Call {
+    /// The sub-command with its options.
+    pub arguments: Vec<String>,
+    /// The variables that are set, and those that are taken away.
+    pub environment: Vec<(String, Option<String>)>,
+}
+
+/// How a run came to its end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ran {
+    /// Its exit code; none where it was ended, by a signal or by us.
+    pub code: Option<i32>,
+    /// What came of it, in words: "exited with status 1".
+    pub how: String,
+    /// What it wrote to standard output, the end of it where it was much.
+    pub output: Vec<u8>,
+    /// What it wrote to standard error, the end of it where it was much.
+    pub errors: Vec<u8>,
+}
+
+impl Ran {
+    /// It did not run.
+    pub fn none(how: impl Into<String>) -> Ran {
+        Ran {
+            code: None,
+            how: how.into(),
+            output: Vec::new(),
+            errors: Vec::new(),
+        }
+    }
+}
+
+/// How a run is told to end before its time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// By itself, after what it has in hand.
+    Terminate,
+    /// At once.
+    Kill,
+}
+
+/// What tells a run to end. Clones tell the same run.
+#[derive(Debug, Clone)]
+pub struct Ending(Arc<watch::Sender<Option<End>>>);
+
+impl Default for Ending {
+    fn default() -> Self {
+        Ending(Arc::new(watch::Sender::new(None)))
+    }
+}
+
+impl Ending {
+    /// Asks the program to end (SIGTERM).
+    pub fn terminate(&self) {
+        self.0.send_replace(Some(End::Terminate));
+    }
+
+    /// Ends it at once (SIGKILL).
+    pub fn kill(&self) {
+        self.0.send_replace(Some(End::Kill));
+    }
+
+    /// Waits until it is asked to end.
+    pub async fn terminated(&self) {
+        self.told(End::Terminate).await;
+    }
+
+    /// Waits until it is to be ended at once.
+    pub async fn killed(&self) {
+        self.told(End::Kill).await;
+    }
+
+    async fn told(&self, end: End) {
+        let mut told = self.0.subscribe();
+        // The sender lives as long as this.
+        let _told = told.wait_for(|told| *told == Some(end)).await;
+    }
 }
 
 /// An adapter that runs. Dropping it ends it.

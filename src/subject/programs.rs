@@ -8,7 +8,7 @@ use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWriteEx
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::task::JoinHandle;
 
-use super::{Adapter, KEPT_OUTPUT_BYTES, Silence, Subject, Task, Walked};
+use super::{Adapter, Call, Ending, KEPT_OUTPUT_BYTES, Ran, Silence, Subject, Task, Walked};
 
 /// What stands for the address of the server in a command.
 pub const URL: &str = "{url}";
@@ -28,12 +28,18 @@ pub struct Programs {
     pub walk: Option<String>,
     /// The command that is an adapter.
     pub adapter: Option<String>,
+    /// The command that takes sub-commands.
+    pub program: Option<String>,
 }
 
 impl Subject for Programs {
     fn name(&self) -> String {
         let named = |what: &str, command: &Option<String>| command.as_ref().map(|it| format!("{what}: {it}"));
-        let names = [named("walk", &self.walk), named("adapter", &self.adapter)];
+        let names = [
+            named("walk", &self.walk),
+            named("adapter", &self.adapter),
+            self.program.clone(),
+        ];
         names.into_iter().flatten().collect::<Vec<_>>().join("; ")
     }
 
@@ -55,6 +61,14 @@ impl Subject for Programs {
             started.map(|spoken| Box::new(spoken) as Box<dyn Adapter>)
         })
     }
+
+    fn takes_calls(&self) -> bool {
+        self.program.is_some()
+    }
+
+    fn call<'a>(&'a self, call: &'a Call, ending: Ending, limit: Duration) -> Task<'a, Ran> {
+        Box::pin(async move { run(self.program.as_deref().unwrap_or_default(), call, ending, limit).await })
+    }
 }
 
 /// A process with everything that it started. Dropping it ends them all.
@@ -62,16 +76,33 @@ struct Group(Child);
 
 impl Group {
     fn start(command: &str, url: &str, input: Stdio) -> Result<Group, String> {
-        let line = command.replace(URL, url);
-        let (shell, flag) = if cfg!(windows) {
-            ("cmd", "/C")
+        let mut shell = shell(&command.replace(URL, url));
+        shell.env(URL_VARIABLE, url);
+        Group::spawn(shell, input, command)
+    }
+
+    /// Starts a command with further arguments, which the shell does not look into.
+    fn call(command: &str, call: &Call) -> Result<Group, String> {
+        let mut line = if cfg!(windows) {
+            shell(command)
         } else {
-            ("sh", "-c")
+            // The first argument after the line is the name of the script.
+            let mut line = shell(&format!("{command} \"$@\""));
+            line.arg("sh");
+            line
         };
-        let mut shell = Command::new(shell);
+        line.args(&call.arguments);
+        for (name, value) in &call.environment {
+            match value {
+                Some(value) => line.env(name, value),
+                None => line.env_remove(name),
+            };
+        }
+        Group::spawn(line, Stdio::null(), command)
+    }
+
+    fn spawn(mut shell: Command, input: Stdio, command: &str) -> Result<Group, String> {
         shell
-            .args([flag, &line])
-            .env(URL_VARIABLE, url)
             .stdin(input)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -86,18 +117,39 @@ impl Group {
 
     fn kill(&mut self) {
         #[cfg(unix)]
-        if let Some(group) = self
-            .0
-            .id()
-            .and_then(|id| i32::try_from(id).ok())
-            .and_then(rustix::process::Pid::from_raw)
-        {
-            // Fails only where nobody is left in the group.
-            let _gone = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
-        }
+        self.signal(rustix::process::Signal::KILL);
         // Fails only where it has ended.
         let _gone = self.0.start_kill();
     }
+
+    /// Asks the program to end; ends it at once where that cannot be asked.
+    fn terminate(&mut self) {
+        #[cfg(unix)]
+        self.signal(rustix::process::Signal::TERM);
+        #[cfg(not(unix))]
+        self.kill();
+    }
+
+    #[cfg(unix)]
+    fn signal(&self, signal: rustix::process::Signal) {
+        let id = self.0.id().and_then(|id| i32::try_from(id).ok());
+        if let Some(group) = id.and_then(rustix::process::Pid::from_raw) {
+            // Fails only where nobody is left in the group.
+            let _gone = rustix::process::kill_process_group(group, signal);
+        }
+    }
+}
+
+/// A shell that runs a line.
+fn shell(line: &str) -> Command {
+    let (shell, flag) = if cfg!(windows) {
+        ("cmd", "/C")
+    } else {
+        ("sh", "-c")
+    };
+    let mut command = Command::new(shell);
+    command.args([flag, line]);
+    command
 }
 
 impl Drop for Group {
@@ -174,6 +226,47 @@ async fn walk(command: &str, url: &str, limit: Duration) -> Walked {
         code,
         how,
         output: output.take(),
+    }
+}
+
+async fn run(command: &str, call: &Call, ending: Ending, limit: Duration) -> Ran {
+    let mut group = match Group::call(command, call) {
+        Ok(group) => group,
+        Err(how) => return Ran::none(how),
+    };
+    let (output, errors) = (Output::default(), Output::default());
+    let mut readers: Vec<JoinHandle<()>> = Vec::new();
+    readers.extend(group.0.stdout.take().map(|pipe| output.fill(pipe)));
+    readers.extend(group.0.stderr.take().map(|pipe| errors.fill(pipe)));
+    let late = tokio::time::sleep(limit);
+    tokio::pin!(late);
+    let mut is_asked = false;
+    let (code, how) = loop {
+        tokio::select! {
+            waited = group.0.wait() => break match waited {
+                Ok(status) => (status.code(), said(status)),
+                Err(error) => (None, format!("cannot be waited for: {error}")),
+            },
+            () = ending.killed() => break (None, "was killed by the harness".to_owned()),
+            () = ending.terminated(), if !is_asked => {
+                is_asked = true;
+                group.terminate();
+            }
+            () = &mut late => break (None, format!("did not end within {:.0} s, and was ended", limit.as_secs_f64())),
+        }
+    };
+    // What it left behind would hold the pipes open, and go on asking.
+    group.kill();
+    for reader in readers {
+        if tokio::time::timeout(GRACE_TIME, reader).await.is_err() {
+            break;
+        }
+    }
+    Ran {
+        code,
+        how,
+        output: output.take(),
+        errors: errors.take(),
     }
 }
 

@@ -12,7 +12,8 @@ use crate::cli::error::Error;
 use crate::cli::exit;
 use crate::http::{Cancel, Client, ClientOptions, Endpoint, Timeouts};
 use crate::judge::{Context, Transport};
-use crate::protocols::CLIENTS;
+use crate::protocol::Protocol;
+use crate::protocols::{CLIENTS, PROGRAMS};
 use crate::record::verdict::RunVerdict;
 use crate::record::{ClientCommands, Record};
 use crate::report::{self, View};
@@ -25,6 +26,8 @@ use crate::{run, selftest};
 
 /// So many cases run at once unless told: each starts a process, and most wait for it.
 const JOBS: usize = 8;
+/// What a target is called that is built in.
+const EMBEDDED: &str = "embedded";
 /// Nobody is asked there: a client asks.
 const NOWHERE: &str = "http://127.0.0.1:9";
 
@@ -32,21 +35,57 @@ pub(super) fn client(args: &ClientArgs) -> Result<u8, Error> {
     server_run::heed_environment()?;
     let run_args = checked(args)?;
     let completed = config::complete(&run_args)?;
-    let stale = |_: &Error| output::tell_stale(&completed.args.report);
-    let config = Config::new(&completed).inspect_err(stale)?;
     let subject = subject(args)?;
-    let plain = View::default();
-    let files = || config.outputs.iter().filter(|output| output.is_file());
     let commands = ClientCommands {
         walk: args.walk.clone(),
         adapter: args.adapter.clone(),
+        program: None,
     };
-    output::write(
-        &undone(&config, &subject.name(), commands.clone()),
-        files(),
-        &plain,
-    );
-    let (record, code) = run_through(&config, subject, &commands)?;
+    judged(&completed, &subject.name(), &subject, Some(&commands))
+}
+
+/// Judges a program with sub-commands: the one that is named, or the one that is built in.
+pub(super) fn program(completed: &config::Completed) -> Result<u8, Error> {
+    let args = &completed.args;
+    let given = [
+        ("--target", args.target.is_some() && args.program.is_some()),
+        ("--service", !args.service.is_empty()),
+        ("--watch", args.watch.is_some()),
+    ];
+    refuse(args, &given, "a program is told by its variables where to go")?;
+    let Some(command) = &args.program else {
+        let subject = builtin(PROGRAMS)?;
+        return judged(completed, EMBEDDED, &subject, None);
+    };
+    if command.trim().is_empty() {
+        return Err(Error::Usage(
+            "--program is empty: there is no command to run".to_owned(),
+        ));
+    }
+    let commands = ClientCommands {
+        program: Some(command.clone()),
+        ..ClientCommands::default()
+    };
+    let subject: SharedSubject = Arc::new(Programs {
+        program: Some(command.clone()),
+        ..Programs::default()
+    });
+    judged(completed, &subject.name(), &subject, Some(&commands))
+}
+
+/// Runs the cases with a subject, and writes all reports.
+fn judged(
+    completed: &config::Completed,
+    name: &str,
+    subject: &SharedSubject,
+    commands: Option<&ClientCommands>,
+) -> Result<u8, Error> {
+    let stale = |_: &Error| output::tell_stale(&completed.args.report);
+    let config = Config::new(completed).inspect_err(stale)?;
+    let plain = View::default();
+    let files = || config.outputs.iter().filter(|output| output.is_file());
+    output::write(&undone(&config, name, commands), files(), &plain);
+    let (record, code) = run_through(&config, name, subject, commands)?;
     let sources = config.suite.sources();
     let written = output::deliver(&record, &config.outputs, config.verbosity, sources);
     output::exit_code(code.unwrap_or(exit::of(&record)), written)
@@ -55,22 +94,11 @@ pub(super) fn client(args: &ClientArgs) -> Result<u8, Error> {
 /// The options of a run, of those that mean something for a client.
 fn checked(args: &ClientArgs) -> Result<RunArgs, Error> {
     let run = &args.run;
-    let odd = [
-        ("--idp", run.idp.is_some()),
-        ("--exec", run.exec.is_some()),
-        (
-            "--header",
-            !run.header.is_empty() || !run.idp_header.is_empty() || run.header_file.is_some(),
-        ),
-        ("--proxy", run.proxy.is_some()),
-        ("--rps", run.rps.is_some()),
+    let given = [
         ("--watch", run.watch.is_some()),
+        ("--program", run.program.is_some()),
     ];
-    if let Some((name, _)) = odd.iter().find(|(_, is_given)| *is_given) {
-        return Err(Error::Usage(format!(
-            "{name} is for servers under test: a client is told by AVP_SERVER_URL where to go"
-        )));
-    }
+    refuse(run, &given, "a client is told by AVP_SERVER_URL where to go")?;
     if let Some(named) = run.protocol.protocol
         && !["avp", CLIENTS.name].contains(&named.0.name)
     {
@@ -96,24 +124,48 @@ fn checked(args: &ClientArgs) -> Result<RunArgs, Error> {
     })
 }
 
+/// Refuses options that mean nothing where nobody is asked.
+fn refuse(run: &RunArgs, more: &[(&str, bool)], why: &str) -> Result<(), Error> {
+    let has_headers = !run.header.is_empty() || !run.idp_header.is_empty() || run.header_file.is_some();
+    let odd = [
+        ("--idp", run.idp.is_some()),
+        ("--exec", run.exec.is_some()),
+        ("--header", has_headers),
+        ("--proxy", run.proxy.is_some()),
+        ("--rps", run.rps.is_some()),
+    ];
+    match odd.iter().chain(more).find(|(_, is_given)| *is_given) {
+        Some((name, _)) => Err(Error::Usage(format!("{name} is for servers under test: {why}"))),
+        None => Ok(()),
+    }
+}
+
 /// The client: its commands, or the reference client.
 fn subject(args: &ClientArgs) -> Result<SharedSubject, Error> {
     if args.walk.is_some() || args.adapter.is_some() {
         return Ok(Arc::new(Programs {
             walk: args.walk.clone(),
             adapter: args.adapter.clone(),
+            program: None,
         }));
     }
+    builtin(CLIENTS)
+}
+
+/// The subject of a protocol that is built in.
+fn builtin(protocol: &Protocol) -> Result<SharedSubject, Error> {
     let builtin =
-        (CLIENTS.start)(ServeOptions::default()).map_err(|error| Error::Unreachable(error.to_string()))?;
+        (protocol.start)(ServeOptions::default()).map_err(|error| Error::Unreachable(error.to_string()))?;
     builtin
         .subject()
         .ok_or_else(|| Error::Usage("there is no client to judge".to_owned()))
 }
 
-fn heading(config: &Config, name: &str, commands: ClientCommands) -> RunInfo {
+fn heading(config: &Config, name: &str, commands: Option<&ClientCommands>) -> RunInfo {
     let mut notes = config.notes.clone();
-    match (&commands.walk, &commands.adapter) {
+    match commands.map_or((None, None), |commands| {
+        (commands.walk.as_ref(), commands.adapter.as_ref())
+    }) {
         (Some(_), None) => notes.push("no --adapter: what a walk cannot show is not applicable".to_owned()),
         (None, Some(_)) => {
             notes.push("no --walk: the cases in which a client walks are not applicable".to_owned())
@@ -125,7 +177,7 @@ fn heading(config: &Config, name: &str, commands: ClientCommands) -> RunInfo {
         idp: None,
         services: BTreeMap::new(),
         exec: None,
-        client: Some(commands),
+        client: commands.cloned(),
         strict: config.strict,
         filters: config.filters.iter().map(ToString::to_string).collect(),
         shard: config.shard.map(|shard| shard.to_string()),
@@ -135,7 +187,7 @@ fn heading(config: &Config, name: &str, commands: ClientCommands) -> RunInfo {
 }
 
 /// The record of a run that has not come to its end.
-fn undone(config: &Config, name: &str, commands: ClientCommands) -> Record {
+fn undone(config: &Config, name: &str, commands: Option<&ClientCommands>) -> Record {
     let context = Context {
         spec: config.spec,
         seed: &config.seed,
@@ -154,8 +206,9 @@ fn undone(config: &Config, name: &str, commands: ClientCommands) -> Record {
 
 fn run_through(
     config: &Config,
-    subject: SharedSubject,
-    commands: &ClientCommands,
+    name: &str,
+    subject: &SharedSubject,
+    commands: Option<&ClientCommands>,
 ) -> Result<(Record, Option<u8>), Error> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -166,7 +219,7 @@ fn run_through(
     let halt = Cancel::default();
     let (mut record, interrupt) = runtime.block_on(async {
         let interrupt = signals::listen(&halt, Vec::new())?;
-        Ok::<_, Error>((drive(config, subject, commands, &halt).await?, interrupt))
+        Ok::<_, Error>((drive(config, name, subject, commands, &halt).await?, interrupt))
     })?;
     if halt.reason().as_deref() == Some(signals::INTERRUPTED) {
         record.verdict = RunVerdict::Incomplete;
@@ -179,8 +232,9 @@ fn run_through(
 
 async fn drive(
     config: &Config,
-    subject: SharedSubject,
-    commands: &ClientCommands,
+    name: &str,
+    subject: &SharedSubject,
+    commands: Option<&ClientCommands>,
     halt: &Cancel,
 ) -> Result<Record, Error> {
     let nowhere = Endpoint::parse(NOWHERE).map_err(|error| Error::Usage(error.to_string()))?;
@@ -202,7 +256,7 @@ async fn drive(
             slow: config.slow,
             show_secrets: config.show_secrets,
             keys: Vec::new(),
-            subject: Some(Arc::clone(&subject)),
+            subject: Some(Arc::clone(subject)),
             own_servers: None,
         };
         let run = Run {
@@ -216,7 +270,7 @@ async fn drive(
             },
             races: config.races,
             fail_fast: config.fail_fast,
-            heading: heading(config, &subject.name(), commands.clone()),
+            heading: heading(config, name, commands),
         };
         let limits = RunLimits {
             deadline,

@@ -16,6 +16,7 @@ mod merge;
 mod output;
 mod progress;
 mod reference_client;
+mod reference_relay;
 mod rejudge;
 mod repro;
 mod run;
@@ -66,6 +67,7 @@ pub fn execute(cli: Cli) -> Result<u8, Error> {
         Some(Command::Client(args)) => client::client(&args),
         Some(Command::Walk(args)) => reference_client::walk(&args),
         Some(Command::Adapter(args)) => reference_client::adapter(&args),
+        Some(Command::Relay(args)) => reference_relay::relay(&args),
         Some(Command::List(args)) => list::list(&args),
         Some(Command::Init(args)) => init::init(&args),
         Some(Command::Explain(args)) => explain::explain(&args),

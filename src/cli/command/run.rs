@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use super::output;
 use super::progress::Progress;
-use super::{contact, signals, watch};
+use super::{client, contact, signals, watch};
 use crate::cli::arguments::RunArgs;
 use crate::cli::config::{Config, Exec, ServiceAt};
 use crate::cli::error::Error;
@@ -17,6 +17,7 @@ use crate::cli::{config, console, exit};
 use crate::http::{Cancel, Client, ClientOptions, Endpoint, Service, Timeouts};
 use crate::judge::{Context, Transport};
 use crate::protocol::Suite;
+use crate::protocols::PROGRAMS;
 use crate::record::verdict::RunVerdict;
 use crate::record::{EXEC_TARGET, Record};
 use crate::report::{self, View};
@@ -37,6 +38,15 @@ const MOST_LINES: usize = 20;
 pub(super) fn run(args: &RunArgs) -> Result<u8, Error> {
     heed_environment()?;
     let completed = config::complete(args)?;
+    if std::ptr::eq(completed.args.protocol.get(), PROGRAMS) {
+        return client::program(&completed);
+    }
+    if args.program.is_some() {
+        let name = completed.args.protocol.get().name;
+        return Err(Error::Usage(format!(
+            "--program is for programs with sub-commands: {name} asks for servers, --target or --exec"
+        )));
+    }
     match &args.watch {
         Some(path) => watch::watch(Path::new(path), || once(&completed)),
         None => once(&completed),

@@ -251,6 +251,7 @@ fn beneath(args: RunArgs, source: &Arc<Source>) -> Result<Completed, Box<Problem
         idp: args.idp.or(file.idp),
         service,
         sign_with: secrets(args.sign_with, file.sign_with),
+        program: args.program,
         exec: args.exec.or(exec),
         ready_timeout: args.ready_timeout.or(reader.seconds(file.ready_timeout)?),
         header: secrets(args.header, file.header),

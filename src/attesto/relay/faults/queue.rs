@@ -1,0 +1,162 @@
+//! What goes wrong in the queue.
+
+use std::time::Duration;
+
+use super::super::arguments::Target;
+use super::super::envelope::sha256;
+use super::super::habits::Habits;
+use super::super::rules::Arrival;
+use super::super::settings::Timing;
+use super::super::spool::{Item, Spool};
+
+/// What becomes of an attestation that is enqueued.
+pub(in super::super) enum Kept {
+    /// By the rule.
+    Plain(Arrival),
+    /// As an item of its own, whatever is there.
+    Again,
+    /// In the place of what is there.
+    Replaced,
+    /// What is there is queued once more.
+    Revived,
+}
+
+/// The hash by which a payload is known again.
+pub(in super::super) fn digest(habits: &Habits, plain: String, text: &[u8]) -> String {
+    // The hash of the file instead: it is sent as well, so the judge of payloads sees it where the file is not canonical.
+    match habits.is("order-is-drift") && plain != sha256(text) && habits.has("order-is-drift") {
+        true => sha256(text),
+        false => plain,
+    }
+}
+
+/// The stream in which a reference is looked for; none for any.
+pub(in super::super) fn place<'a>(habits: &Habits, stream: &'a str) -> Option<&'a str> {
+    (!habits.has("reference-of-any-stream")).then_some(stream)
+}
+
+/// What becomes of an attestation by what the rule says.
+pub(in super::super) fn arrival(habits: &Habits, plain: Arrival, there: Option<&Item>) -> Kept {
+    let is_over = there.is_some_and(|item| item.state == "delivered");
+    let is_dead = there.is_some_and(|item| item.state == "dead");
+    match plain {
+        Arrival::Same if habits.has("enqueued-twice") => Kept::Again,
+        Arrival::Same if is_over && habits.has("delivered-queued-again") => Kept::Revived,
+        Arrival::Same if is_dead && habits.has("dead-tried-again") => Kept::Revived,
+        Arrival::Drift if habits.has("drift-replaces") => Kept::Replaced,
+        Arrival::Drift if habits.has("drift-answered-as-the-same") => Kept::Plain(Arrival::Same),
+        Arrival::Drift if is_over && habits.has("drift-after-delivery-taken") => Kept::Replaced,
+        other => Kept::Plain(other),
+    }
+}
+
+/// Which items may be taken, as SQL over the time `?2`.
+pub(in super::super) fn order(habits: &Habits) -> &'static str {
+    if habits.has("failing-item-holds-up-all") {
+        return "number = (SELECT MIN(number) FROM item WHERE state IN ('queued', 'inflight')) AND state = 'queued' AND due_ms <= ?2";
+    }
+    if habits.has("strict-order-in-a-stream") {
+        return "state = 'queued' AND due_ms <= ?2 AND NOT EXISTS (SELECT 1 FROM item AS before WHERE before.stream_id = item.stream_id
+                AND before.number < item.number AND before.state IN ('queued', 'inflight'))";
+    }
+    if habits.has("in-flight-taken-too") {
+        return "state IN ('queued', 'inflight') AND due_ms <= ?2";
+    }
+    "state = 'queued' AND due_ms <= ?2"
+}
+
+/// An item was taken.
+pub(in super::super) fn claimed(habits: &Habits, spool: &Spool, item: &Item) -> Result<(), String> {
+    if habits.has("delivered-when-sent") {
+        spool.settle(&item.event, "delivered", 0, "")?;
+    }
+    if habits.has("taken-out-when-sent") {
+        spool.forget(&item.event)?;
+    }
+    Ok(())
+}
+
+/// An item cannot be decrypted.
+pub(in super::super) fn undecryptable(habits: &Habits, spool: &Spool, item: &Item) -> Result<(), String> {
+    if habits.has("undecryptable-stops-all") {
+        spool.settle(&item.event, "queued", 0, "")?;
+        return Err("an item cannot be decrypted".to_owned());
+    }
+    Ok(())
+}
+
+/// The state of an item that was acknowledged.
+pub(in super::super) fn delivered(habits: &Habits) -> &'static str {
+    match habits.has("delivered-stays-queued") {
+        true => "queued",
+        false => "delivered",
+    }
+}
+
+/// The error that is told.
+pub(in super::super) fn said(habits: &Habits, error: Option<String>) -> Option<String> {
+    match error.is_some() && habits.has("failure-told-as-sent") {
+        true => None,
+        false => error,
+    }
+}
+
+/// What becomes of an item after a failed attempt.
+pub(in super::super) enum Rest {
+    /// It rests.
+    For(Duration),
+    /// It is dead.
+    Dead,
+    /// It is deleted.
+    Forgotten,
+}
+
+/// What becomes of an item after its failed attempt of this number.
+pub(in super::super) fn rest(habits: &Habits, attempt: u32, plain: Option<Duration>) -> Rest {
+    if habits.has("failed-is-dropped") {
+        return Rest::Forgotten;
+    }
+    if habits.has("failed-is-dead") {
+        return Rest::Dead;
+    }
+    if habits.has("no-delay") {
+        return Rest::For(Duration::ZERO);
+    }
+    match plain {
+        _ if habits.is("delays-shrink") && habits.has("delays-shrink") => {
+            Rest::For(Duration::from_millis(1600) / attempt.saturating_mul(attempt).max(1))
+        }
+        Some(_) if habits.has("dead-after-four") && attempt >= 4 => Rest::Dead,
+        Some(delay) => Rest::For(delay),
+        None => Rest::Dead,
+    }
+}
+
+/// Whether the loop knows its endpoint.
+pub(in super::super) fn loop_target(habits: &Habits, target: &Target) -> Result<(), String> {
+    match target.endpoint_url.is_none() && habits.has("loop-heeds-no-variables") {
+        true => Err("drain-loop needs --endpoint-url".to_owned()),
+        false => Ok(()),
+    }
+}
+
+/// Whether the loop ends when nothing is due.
+pub(in super::super) fn ends_when_idle(habits: &Habits) -> bool {
+    habits.has("loop-ends-when-idle")
+}
+
+/// Whether the loop rests after each attempt.
+pub(in super::super) fn rests_after_each(habits: &Habits) -> bool {
+    habits.has("loop-rests-after-each")
+}
+
+/// How long the relay waits for what.
+pub(in super::super) fn timing(habits: &Habits, plain: Timing) -> Timing {
+    Timing {
+        first_delay: match habits.has("longer-delays") {
+            true => plain.first_delay * 4,
+            false => plain.first_delay,
+        },
+        ..plain
+    }
+}
