@@ -26,6 +26,11 @@ pub struct Step {
     pub unlike: Option<String>,
     /// The items that arrive at the receiver in this step, in any order.
     pub delivers: Option<Vec<String>>,
+    /// No item arrives twice in this step.
+    #[serde(default)]
+    pub once: bool,
+    /// The receiver answers so for this item alone, and acknowledges all others.
+    pub only: Option<String>,
     /// What the payload of the last delivery in this step is.
     pub payload: Option<Kind>,
     /// Whether the drain says that it sent something.
@@ -139,9 +144,8 @@ pub struct Retry {
     /// The relay may be slower than an ordinary run waits: that counts for nothing then.
     #[serde(default)]
     pub may_be_late: bool,
-    /// What is looked at is whether anything arrives while a row cannot be sent: nothing else keeps it from that.
-    #[serde(default)]
-    pub stopped_by_a_row: bool,
+    /// It goes on until this item arrives, which is due: nothing but another item may keep it from that.
+    pub until: Option<String>,
     /// It goes on until the item is dead: for many minutes.
     #[serde(default)]
     pub until_dead: bool,

@@ -9,7 +9,9 @@ use jiff::Timestamp;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::cases::{Act, Checkpoint, Drain, Enqueue, HashForm, Loop, Place, Step, WINNER, WitnessRace};
+use super::cases::{
+    Act, Checkpoint, Drain, Enqueue, HashForm, Loop, Place, Retry, Step, WINNER, WitnessRace,
+};
 use super::files::look;
 use super::names::Names;
 use super::receipts::Reply;
@@ -34,6 +36,8 @@ pub(super) const SPOOL: &str = "spool.db";
 pub(super) const GIVE_UP_TIME: Duration = Duration::from_secs(60);
 /// Who is waited for until an item is dead.
 const DEAD_TIME: Duration = Duration::from_secs(25 * 60);
+/// How long a loop is left alone until more is enqueued.
+const IDLE_TIME: Duration = Duration::from_millis(400);
 /// What the variables begin with.
 const PREFIX: &str = "ATTESTO_LOCAL_VAULT_";
 /// Variables that would send a program elsewhere, or tell it what others are to be told.
@@ -49,30 +53,26 @@ const NOT_INHERITED: [&str; 9] = [
     "SSL_CERT_FILE",
 ];
 
-/// Drives a case from its first step to its last: over http, and over https where nothing arrives over http at all.
+/// Drives a case from its first step to its last: over http, and over https where nothing arrives over http.
+///
+/// A relay may refuse plain http even to this machine.
 pub(super) async fn drive(id: &str, steps: &[Step], context: &RunContext) -> (Transcript, LiveSecrets) {
-    let first = drive_over(Place::Http, id, steps, context).await;
-    // A relay may refuse plain http even to this machine.
-    let drains = steps.iter().any(|step| {
-        !matches!(
-            step.act,
-            Act::Enqueue(_) | Act::Look {} | Act::Witness(_) | Act::WitnessRace(_)
-        )
-    });
-    let is_heard = |transcript: &Transcript| transcript.exchanges.iter().any(|it| it.side == Side::Answered);
-    if !drains || is_heard(&first.0) || first.0.stopped.is_some() {
-        return first;
+    match drive_over(Place::Http, id, steps, context).await {
+        Some(driven) => driven,
+        None => {
+            let over_https = drive_over(Place::Https, id, steps, context).await;
+            over_https.unwrap_or_default()
+        }
     }
-    let second = drive_over(Place::Https, id, steps, context).await;
-    if is_heard(&second.0) { second } else { first }
 }
 
+/// Nothing where the case was given up, because nothing had arrived over http.
 async fn drive_over(
     home: Place,
     id: &str,
     steps: &[Step],
     context: &RunContext,
-) -> (Transcript, LiveSecrets) {
+) -> Option<(Transcript, LiveSecrets)> {
     let began = Instant::now();
     let began_ms = Timestamp::now().as_millisecond();
     let names = Names::new(&context.seed, context.generation, id);
@@ -88,7 +88,10 @@ async fn drive_over(
         exchanges = std::mem::take(&mut driver.exchanges);
         ended
     };
-    let stopped = driven.await.err();
+    let stopped = match driven.await {
+        Ok(End::Unheard) => return None,
+        ended => ended.err(),
+    };
     // A command stands before the requests that it led to.
     exchanges.sort_by_key(|exchange| exchange.at_us);
     let mut transcript = Transcript {
@@ -106,7 +109,15 @@ async fn drive_over(
         &[names.encryption_key(false), names.encryption_key(true)],
     );
     secrets.hide(&mut transcript);
-    (transcript, secrets.live(id))
+    Some((transcript, secrets.live(id)))
+}
+
+/// How a case was driven.
+enum End {
+    /// To its last step.
+    Whole,
+    /// Nothing had arrived over http when something was sent for the first time.
+    Unheard,
 }
 
 struct Driver<'a> {
@@ -215,19 +226,27 @@ impl<'a> Driver<'a> {
         }
     }
 
-    async fn run(&mut self, steps: &[Step]) -> Result<(), Stopped> {
+    async fn run(&mut self, steps: &[Step]) -> Result<End, Stopped> {
         for (index, step) in steps.iter().enumerate() {
             self.at = Some(index);
             self.round = 0;
-            self.receivers.begin(self.at, 0, &step.receiver);
+            let only = step.only.as_ref().map(|item| self.names.source(item));
+            self.receivers.begin(self.at, 0, &step.receiver, only);
             self.step(step).await?;
             self.collect();
             if self.receivers.refused() > 0 {
                 let why = format!("the program sent more than {MOST_REQUESTS} requests in one case");
                 return Err(self.stopped(why, Verdict::Blocked));
             }
+            let sends = matches!(
+                step.act,
+                Act::Drain(_) | Act::Loop(_) | Act::Kill {} | Act::Overlap {} | Act::Reject(_)
+            );
+            if sends && self.home == Place::Http && self.receivers.arrived() == 0 {
+                return Ok(End::Unheard);
+            }
         }
-        Ok(())
+        Ok(End::Whole)
     }
 
     async fn step(&mut self, step: &Step) -> Result<(), Stopped> {
@@ -235,7 +254,7 @@ impl<'a> Driver<'a> {
             Act::Enqueue(enqueue) => self.enqueue(enqueue, Role::Step).await,
             Act::Drain(drain) => self.drains(drain).await,
             Act::Retry(retry) if retry.until_dead => self.until_dead().await,
-            Act::Retry(_) => self.retry().await,
+            Act::Retry(retry) => self.retry(retry).await,
             Act::Loop(lasting) => self.lasting(lasting).await,
             Act::Kill {} => self.kill().await,
             Act::Overlap {} => self.overlap().await,
@@ -500,13 +519,16 @@ impl<'a> Driver<'a> {
     }
 
     /// Drains until something arrives, or until it has taken too long. Drains at which nothing was due are not kept but for the last.
-    async fn retry(&mut self) -> Result<(), Stopped> {
+    async fn retry(&mut self, retry: &Retry) -> Result<(), Stopped> {
         let (limit, until) = (self.drain_limit(), Instant::now() + self.rest_limit());
         let before = self.receivers.arrived();
         let mut idle = None;
         loop {
             let (exchange, ran) = self.drain_once(&Drain::default(), Ending::default(), limit).await;
-            let has_arrived = self.receivers.arrived() > before;
+            let has_arrived = match &retry.until {
+                Some(item) => self.receivers.has_come(&self.names.source(item)),
+                None => self.receivers.arrived() > before,
+            };
             let is_late = Instant::now() > until;
             if has_arrived || is_late {
                 self.exchanges.extend(idle);
@@ -581,6 +603,8 @@ impl<'a> Driver<'a> {
         let _late = wait(lasting.deliveries).await;
         let mut enqueued = Vec::new();
         for (at, item) in lasting.meanwhile.iter().enumerate() {
+            // The loop is to find nothing before that.
+            tokio::time::sleep(IDLE_TIME).await;
             let Ok((arguments, text)) = self.enqueue_line(item) else {
                 break;
             };
@@ -671,7 +695,7 @@ impl<'a> Driver<'a> {
     async fn reject(&mut self, replies: &[Reply]) -> Result<(), Stopped> {
         for (round, reply) in replies.iter().enumerate() {
             let item = self.round(round).await?;
-            self.receivers.begin(self.at, round, &[*reply]);
+            self.receivers.begin(self.at, round, &[*reply], None);
             self.drains(&Drain::default()).await?;
             self.enqueue(&item, Role::Audit).await?;
             self.collect();
@@ -682,7 +706,7 @@ impl<'a> Driver<'a> {
     async fn endpoints(&mut self, places: &[Place]) -> Result<(), Stopped> {
         for (round, place) in places.iter().enumerate() {
             let item = self.round(round).await?;
-            self.receivers.begin(self.at, round, &[]);
+            self.receivers.begin(self.at, round, &[], None);
             // What this system cannot have is left out, and the judge sees no drain.
             if self.receivers.url(*place).is_some() {
                 let drain = Drain {

@@ -62,6 +62,10 @@ struct Log {
     step: Option<usize>,
     round: usize,
     replies: Vec<Reply>,
+    /// The reference of the item that they are for; for all where there is none.
+    only: Option<String>,
+    /// The references that have arrived in this step and round.
+    sources: Vec<String>,
     /// So many deliveries were answered in this step and round.
     answered: usize,
     exchanges: Vec<Exchange>,
@@ -180,11 +184,13 @@ impl Receivers {
     }
 
     /// A step begins, or a round of it.
-    pub(super) fn begin(&self, step: Option<usize>, round: usize, replies: &[Reply]) {
+    pub(super) fn begin(&self, step: Option<usize>, round: usize, replies: &[Reply], only: Option<String>) {
         let mut log = lock(&self.shared.log);
         log.step = step;
         log.round = round;
         log.replies = replies.to_vec();
+        log.only = only;
+        log.sources.clear();
         log.answered = 0;
         drop(log);
         self.hold(false);
@@ -193,6 +199,11 @@ impl Receivers {
     /// Whether the next delivery waits for its answer until this is taken back.
     pub(super) fn hold(&self, is_held: bool) {
         self.shared.is_held.send_replace(is_held);
+    }
+
+    /// Whether an item has arrived in this step.
+    pub(super) fn has_come(&self, source: &str) -> bool {
+        lock(&self.shared.log).sources.iter().any(|other| other == source)
     }
 
     /// How many requests have arrived so far.
@@ -382,7 +393,7 @@ impl Shared {
     ) -> bool {
         let at = self.began.elapsed();
         let receipt = self.receipt(asked);
-        let Some((index, reply)) = self.note(asked, service, at) else {
+        let Some((index, reply)) = self.note(asked, service, &receipt, at) else {
             return false;
         };
         self.arrived.send_modify(|arrived| *arrived += 1);
@@ -418,23 +429,31 @@ impl Shared {
     }
 
     /// Writes a request down: its place, and how it is to be answered. None where there were too many.
-    fn note(&self, asked: &Asked, service: &Service, at: Duration) -> Option<(usize, Reply)> {
+    fn note(
+        &self,
+        asked: &Asked,
+        service: &Service,
+        receipt: &Receipt,
+        at: Duration,
+    ) -> Option<(usize, Reply)> {
         let mut log = lock(&self.log);
         if log.exchanges.len() >= MOST_REQUESTS {
             log.refused += 1;
             return None;
         }
         // Others than the receiver itself always acknowledge: nobody is to believe them.
-        let reply = match *service == RECEIVER {
+        let is_meant = log.only.as_ref().is_none_or(|only| *only == receipt.source);
+        let reply = match *service == RECEIVER && is_meant {
             true => {
                 let planned = log.replies.get(log.answered).or(log.replies.last());
                 planned.copied().unwrap_or(Reply::Ack)
             }
             false => Reply::Ack,
         };
-        if *service == RECEIVER {
+        if *service == RECEIVER && is_meant {
             log.answered += 1;
         }
+        log.sources.push(receipt.source.clone());
         let exchange = Exchange {
             step: log.step,
             role: Role::Step,

@@ -18,6 +18,8 @@ const URL_VARIABLE: &str = "AVP_SERVER_URL";
 const MOST_OUTPUT_BYTES: usize = 16 << 20;
 /// A longer line is no answer.
 const LONGEST_LINE_BYTES: u64 = 16 << 20;
+/// The exit code of what ended when it was asked to (SIGTERM), as shells tell it.
+const TERMINATED: i32 = 143;
 /// How long an adapter may take to end once its input is closed, and a pipe until it is read to its end.
 const GRACE_TIME: Duration = Duration::from_secs(1);
 
@@ -244,6 +246,8 @@ async fn run(command: &str, call: &Call, ending: Ending, limit: Duration) -> Ran
     let (code, how) = loop {
         tokio::select! {
             waited = group.0.wait() => break match waited {
+                // A shell that was asked to end tells so of what it ran: its own end is no other.
+                Ok(status) if is_asked => (Some(status.code().unwrap_or(TERMINATED)), said(status)),
                 Ok(status) => (status.code(), said(status)),
                 Err(error) => (None, format!("cannot be waited for: {error}")),
             },
@@ -380,6 +384,45 @@ mod tests {
         assert!(done.how.contains("did not end"), "{}", done.how);
         let left = walked("sleep 300 & echo up", LONG).await;
         assert_eq!(left.code, Some(0));
+    }
+
+    async fn called(command: &str, arguments: &[&str], ending: &Ending) -> Ran {
+        let call = Call {
+            arguments: arguments.iter().map(|it| (*it).to_owned()).collect(),
+            environment: vec![
+                ("TOLD".to_owned(), Some("yes".to_owned())),
+                ("HOME".to_owned(), None),
+            ],
+        };
+        run(command, &call, ending.clone(), LONG).await
+    }
+
+    #[tokio::test]
+    async fn a_call_is_given_its_arguments_as_they_are_and_its_output_is_kept_apart() {
+        let script = "f() { echo \"$1|$2|$TOLD|$HOME\"; echo oops >&2; exit 3; }; f";
+        let done = called(script, &["a b", "$(x)'\""], &Ending::default()).await;
+        assert_eq!(
+            (done.code, done.errors.as_slice()),
+            (Some(3), b"oops\n".as_slice())
+        );
+        assert_eq!(String::from_utf8(done.output).unwrap(), "a b|$(x)'\"|yes|\n");
+    }
+
+    #[tokio::test]
+    async fn a_call_ends_when_it_is_asked_to_and_when_it_is_killed() {
+        let (ending, script) = (
+            Ending::default(),
+            "trap 'echo bye; exit 0' TERM; echo up; while :; do sleep 0.05; done #",
+        );
+        ending.terminate();
+        let done = called(script, &[], &ending).await;
+        assert!(matches!(done.code, Some(0 | 143)), "{done:?}");
+        ending.kill();
+        let done = called("sleep 300 #", &[], &ending).await;
+        assert_eq!(
+            (done.code, done.how.as_str()),
+            (None, "was killed by the harness")
+        );
     }
 
     #[tokio::test]

@@ -11,6 +11,7 @@
     reason = "a test that cannot be set up fails, and one that is skipped says so"
 )]
 
+mod attesto;
 mod baseline;
 mod claim;
 mod cli;

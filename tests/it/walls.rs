@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use regex::Regex;
 
 /// The rooms of protocols; all others are the engine's.
-const PROTOCOLS: [&str; 3] = ["avp", "keypackage", "omp"];
+const PROTOCOLS: [&str; 4] = ["attesto", "avp", "keypackage", "omp"];
 /// The list of protocols, which names them all.
 const LIST: &str = "protocols";
 /// What belongs to no room.
@@ -177,6 +177,27 @@ fn the_reference_client_knows_nothing_of_its_judge_nor_of_who_drives_servers() {
     let others: Vec<&str> = others.iter().map(String::as_str).collect();
     assert_eq!(
         breaches(|file| file.starts_with("avp/client/"), &others),
+        Vec::<String>::new()
+    );
+}
+
+#[test]
+fn the_reference_relay_knows_nothing_of_its_judge() {
+    let others = [
+        "judge",
+        "driver",
+        "cases",
+        "canonical",
+        "receiver",
+        "receipts",
+        "names",
+        "files",
+    ];
+    let others = others.map(|room| format!("attesto::{room}"));
+    let mut others: Vec<&str> = others.iter().map(String::as_str).collect();
+    others.extend(["judge", "session", "run", "record", "http"]);
+    assert_eq!(
+        breaches(|file| file.starts_with("attesto/relay/"), &others),
         Vec::<String>::new()
     );
 }

@@ -143,6 +143,7 @@ fn look(judge: &Judge<'_, '_>, index: usize, step: &Step) -> Vec<Look> {
     if looks.iter().all(|look| look.finding == Finding::Holds) {
         looks.extend(sent(judge, index, step));
         looks.extend(delivered(judge, index, step));
+        looks.extend(once(judge, index, step));
         looks.extend(payload(judge, index, step));
     }
     looks
@@ -303,6 +304,9 @@ fn retried(judge: &Judge<'_, '_>, index: usize, retry: &Retry) -> Vec<Look> {
     if retry.until_dead {
         return vec![dies(judge, index)];
     }
+    if let Some(item) = &retry.until {
+        return vec![goes_on(judge, index, item)];
+    }
     let Some(delivery) = own.first() else {
         let began = judge.deliveries.last().map_or(0, |before| before.answered_us);
         let ended = judge
@@ -314,9 +318,6 @@ fn retried(judge: &Judge<'_, '_>, index: usize, retry: &Retry) -> Vec<Look> {
             .unwrap_or(0);
         let waited = ended.saturating_sub(began);
         let finding = match (retry.may_be_late, waited > LONGEST_REST_US) {
-            _ if retry.stopped_by_a_row => {
-                Finding::broken(format!("nothing was sent for {:.1} s", seconds(waited)))
-            }
             (_, true) => Finding::broken(format!("nothing was sent for {:.0} s", seconds(waited))),
             (true, false) => unknown(
                 format!(
@@ -354,6 +355,29 @@ fn retried(judge: &Judge<'_, '_>, index: usize, retry: &Retry) -> Vec<Look> {
         at: delivery.at,
         finding: rested(judge, index, delivery),
     }]
+}
+
+/// Whether an item arrived that was due, whatever became of others.
+fn goes_on(judge: &Judge<'_, '_>, index: usize, item: &str) -> Look {
+    let of_step = || judge.exchanges.iter().filter(|it| it.step == Some(index));
+    let own = judge.deliveries.iter().filter(|it| it.step == Some(index));
+    let found = own.clone().find(|it| judge.item(&it.place()) == Some(item));
+    let waited = of_step().map(|it| it.at_us + it.took_us).max().unwrap_or(0)
+        - of_step().map(|it| it.at_us).min().unwrap_or(0);
+    let finding = match found {
+        Some(_) => Finding::Holds,
+        None => Finding::broken(format!(
+            "it did not arrive within {:.1} s, in which others were tried {} times",
+            seconds(waited),
+            own.count()
+        )),
+    };
+    Look {
+        name: "retry",
+        expected: format!("{item} arrives, which is due"),
+        at: found.map_or(place(judge, index), |delivery| delivery.at),
+        finding,
+    }
 }
 
 fn rested(judge: &Judge<'_, '_>, index: usize, delivery: &Delivery) -> Finding {
@@ -492,6 +516,33 @@ fn delivered(judge: &Judge<'_, '_>, index: usize, step: &Step) -> Option<Look> {
         name: "delivery",
         expected,
         at,
+        finding,
+    })
+}
+
+/// Whether no item arrived twice.
+fn once(judge: &Judge<'_, '_>, index: usize, step: &Step) -> Option<Look> {
+    let own: Vec<&Delivery> = judge
+        .deliveries
+        .iter()
+        .filter(|it| step.once && it.step == Some(index))
+        .collect();
+    let last = own.last()?;
+    let twice = own
+        .iter()
+        .enumerate()
+        .find(|(at, it)| own[..*at].iter().any(|other| other.place() == it.place()));
+    let finding = match twice {
+        None => Finding::Holds,
+        Some((_, delivery)) => {
+            let item = judge.item(&delivery.place()).unwrap_or("an item").to_owned();
+            Finding::broken(format!("{item} arrived more than once"))
+        }
+    };
+    Some(Look {
+        name: "delivery",
+        expected: "no item arrives twice".to_owned(),
+        at: twice.map_or(last.at, |(_, delivery)| delivery.at),
         finding,
     })
 }

@@ -79,49 +79,73 @@ impl Subject for Builtin {
 
     fn call<'a>(&'a self, call: &'a Call, ending: Ending, limit: Duration) -> Task<'a, Ran> {
         Box::pin(async move {
-            let written = Arc::new(Mutex::new((String::new(), String::new())));
-            let lines: Lines = {
-                let written = Arc::clone(&written);
-                Arc::new(move |stream, line| {
-                    let mut written = written.lock().unwrap_or_else(PoisonError::into_inner);
-                    let text = if stream == Stream::Output {
-                        &mut written.0
-                    } else {
-                        &mut written.1
-                    };
-                    text.push_str(line);
-                    text.push('\n');
-                })
-            };
-            let set = call.environment.iter();
-            let variables = set.filter_map(|(name, value)| Some((name.clone(), value.clone()?)));
-            let environment = Environment::new(variables);
-            let finish = Finish::default();
-            let timing = timing(&self.0, TIMING);
-            let work = run(&call.arguments, &environment, timing, &self.0, &finish, &lines);
-            tokio::pin!(work);
-            let asked = async {
-                ending.terminated().await;
-                finish.ask();
-                std::future::pending::<()>().await;
-            };
-            let ended = tokio::select! {
-                code = &mut work => Ok(code),
-                () = ending.killed() => Err("was killed by the harness".to_owned()),
-                () = tokio::time::sleep(limit) => Err(format!("did not end within {:.0} s, and was ended", limit.as_secs_f64())),
-                () = asked => Err(String::new()),
-            };
-            let (output, errors) =
-                std::mem::take(&mut *written.lock().unwrap_or_else(PoisonError::into_inner));
-            Ran {
-                code: ended.as_ref().ok().map(|code| i32::from(*code)),
-                how: match ended {
-                    Ok(code) => format!("exited with status {code}"),
-                    Err(how) => how,
-                },
-                output: output.into_bytes(),
-                errors: errors.into_bytes(),
-            }
+            let (habits, call, told) = (self.0.clone(), call.clone(), ending.clone());
+            // The spool is waited for without giving way to others: the receivers are not to wait with it.
+            let own_thread = tokio::task::spawn_blocking(move || {
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+                match runtime {
+                    Ok(runtime) => runtime.block_on(called(&habits, &call, &told, limit)),
+                    Err(error) => Ran::none(format!("cannot start: {error}")),
+                }
+            });
+            // Whoever does not wait any more does not leave it behind.
+            let _end = EndOnDrop(ending);
+            own_thread
+                .await
+                .unwrap_or_else(|error| Ran::none(format!("broke off: {error}")))
         })
+    }
+}
+
+/// Ends a run when it is dropped.
+struct EndOnDrop(Ending);
+
+impl Drop for EndOnDrop {
+    fn drop(&mut self) {
+        self.0.kill();
+    }
+}
+
+async fn called(habits: &Habits, call: &Call, ending: &Ending, limit: Duration) -> Ran {
+    let written = Arc::new(Mutex::new((String::new(), String::new())));
+    let lines: Lines = {
+        let written = Arc::clone(&written);
+        Arc::new(move |stream, line| {
+            let mut written = written.lock().unwrap_or_else(PoisonError::into_inner);
+            let text = if stream == Stream::Output {
+                &mut written.0
+            } else {
+                &mut written.1
+            };
+            text.push_str(line);
+            text.push('\n');
+        })
+    };
+    let set = call.environment.iter();
+    let variables = set.filter_map(|(name, value)| Some((name.clone(), value.clone()?)));
+    let environment = Environment::new(variables);
+    let finish = Finish::default();
+    let timing = timing(habits, TIMING);
+    let work = run(&call.arguments, &environment, timing, habits, &finish, &lines);
+    let asked = async {
+        ending.terminated().await;
+        finish.ask();
+        std::future::pending::<()>().await;
+    };
+    let ended = tokio::select! {
+        code = work => Ok(code),
+        () = ending.killed() => Err("was killed by the harness".to_owned()),
+        () = tokio::time::sleep(limit) => Err(format!("did not end within {:.0} s, and was ended", limit.as_secs_f64())),
+        () = asked => Err("ended".to_owned()),
+    };
+    let (output, errors) = std::mem::take(&mut *written.lock().unwrap_or_else(PoisonError::into_inner));
+    Ran {
+        code: ended.as_ref().ok().map(|code| i32::from(*code)),
+        how: match ended {
+            Ok(code) => format!("exited with status {code}"),
+            Err(how) => how,
+        },
+        output: output.into_bytes(),
+        errors: errors.into_bytes(),
     }
 }

@@ -54,7 +54,7 @@ pub(super) async fn send(
             Err(_) if faults::takes_what_came(habits) => break,
             Err(error) => return Err(word(&error)),
         }
-        if body.len() > LONGEST_ANSWER_BYTES {
+        if faults::is_too_long(habits, body.len() > LONGEST_ANSWER_BYTES) {
             return Err("answer-too-long");
         }
     }

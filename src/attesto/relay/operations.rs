@@ -19,7 +19,7 @@ use super::register::{Accepted, Register, Scope};
 use super::rules::{self, Answered, Arrival, Attempt, Checkpoint, Objection, Submission, Unfit};
 use super::sealed;
 use super::settings::{Environment, Timing};
-use super::spool::{Item, Owner, Spool};
+use super::spool::{Item, Owner, Spool, Writing};
 use super::{Lines, Stream};
 use crate::keys::encoding::hex;
 
@@ -82,8 +82,11 @@ pub(super) async fn run(
         lines,
     };
     match &command.act {
-        Act::EnqueueJson(enqueue) => relay.enqueue(enqueue),
-        Act::DrainOnce(target) => relay.drain_once(target).await.map(drop),
+        Act::EnqueueJson(enqueue) => relay.enqueue(enqueue).await,
+        Act::DrainOnce(target) => {
+            let drained = relay.drain_once(target).await?;
+            queue::exit(habits, drained == Iteration::Failed)
+        }
         Act::DrainLoop(drain) => relay.drain_loop(drain).await,
         Act::WitnessCheckpoint(checkpoint) => relay.witness(checkpoint).await,
     }
@@ -100,6 +103,17 @@ struct Setting {
     signing_key: [u8; 32],
     encryption_key: [u8; 32],
     spool: PathBuf,
+}
+
+/// What an iteration came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Iteration {
+    /// An item was delivered.
+    Sent,
+    /// An attempt failed.
+    Failed,
+    /// Nothing was due.
+    Idle,
 }
 
 /// How an iteration ended.
@@ -123,7 +137,7 @@ impl Relay<'_> {
         Spool::open(path, secrets::is_private(self.habits))
     }
 
-    fn enqueue(&self, enqueue: &Enqueue) -> Result<(), String> {
+    async fn enqueue(&self, enqueue: &Enqueue) -> Result<(), String> {
         let path = self.spool()?;
         let key = self.environment.encryption_key()?;
         let text = std::fs::read(&enqueue.payload_file)
@@ -148,8 +162,17 @@ impl Relay<'_> {
             hashes: Vec::new(),
         };
         secrets::note(self.habits, &path, &text);
+        let find = |spool: &Writing<'_>| spool.find(queue::place(self.habits, &item.stream), &item.source);
+        let mut beforehand = None;
+        if queue::looks_beforehand(self.habits) {
+            beforehand = Some(self.open(&path)?.at_once(find)?);
+            queue::dawdles().await;
+        }
         let kept = self.open(&path)?.at_once(|spool| {
-            let there = spool.find(queue::place(self.habits, &item.stream), &item.source)?;
+            let there = match beforehand {
+                Some(there) => there,
+                None => find(spool)?,
+            };
             let arrival = rules::arrival(
                 there.as_ref().map(|it| it.payload_sha256.as_str()),
                 &item.payload_sha256,
@@ -191,6 +214,7 @@ impl Relay<'_> {
 
     /// What a drain is configured with. Nothing is opened before the endpoint was looked at.
     fn setting(&self, target: &Target) -> Result<Setting, String> {
+        let target = &queue::options(self.habits, target);
         let environment = self.environment;
         let endpoint = environment.value(target.endpoint_url.as_ref(), "RELAY_URL")?;
         let endpoint: Url = endpoint
@@ -214,7 +238,7 @@ impl Relay<'_> {
         })
     }
 
-    async fn drain_once(&self, target: &Target) -> Result<bool, String> {
+    async fn drain_once(&self, target: &Target) -> Result<Iteration, String> {
         let setting = self.setting(target)?;
         secrets::tell(
             self.habits,
@@ -229,7 +253,11 @@ impl Relay<'_> {
             "statusCode": drained.status,
             "error": drained.error,
         }));
-        Ok(drained.event.is_some())
+        Ok(match (drained.sent, drained.event) {
+            (true, _) => Iteration::Sent,
+            (false, Some(_)) => Iteration::Failed,
+            (false, None) => Iteration::Idle,
+        })
     }
 
     async fn drain_loop(&self, drain: &Loop) -> Result<(), String> {
@@ -238,8 +266,12 @@ impl Relay<'_> {
             Duration::try_from_secs_f64(drain.idle_sleep_seconds).map_err(|error| error.to_string())?;
         let mut iterations = 0;
         while !self.finish.is_asked() && drain.max_iterations.is_none_or(|most| iterations < most) {
-            let was_due = self.drain_once(&drain.target).await?;
+            let iteration = self.drain_once(&drain.target).await?;
             iterations += 1;
+            if drain.stop_on_error && iteration == Iteration::Failed {
+                return Err("an attempt failed".to_owned());
+            }
+            let was_due = iteration != Iteration::Idle;
             if was_due && !queue::rests_after_each(self.habits) {
                 continue;
             }
@@ -258,7 +290,8 @@ impl Relay<'_> {
     async fn attempt(&self, setting: &Setting) -> Result<Drained, String> {
         let mut spool = self.open(&setting.spool)?;
         let owner = Owner::new(&setting.spool)?;
-        spool.recover()?;
+        let recovered = spool.recover(queue::crash_counts(self.habits))?;
+        queue::taken_back(self.habits, recovered);
         let claimed = spool.claim(&owner.name, now_ms(), queue::order(self.habits))?;
         let Some(item) = claimed else {
             return Ok(Drained {
@@ -274,7 +307,7 @@ impl Relay<'_> {
         });
         let Some(payload) = opened else {
             queue::undecryptable(self.habits, &spool, &item)?;
-            self.failed(&spool, &item, "")?;
+            self.failed(&spool, &item, None)?;
             return Ok(Drained {
                 sent: false,
                 event: Some(item.event),
@@ -283,19 +316,15 @@ impl Relay<'_> {
             });
         };
         let (posted, attempt) = self.request(setting, &item, &payload);
+        spool.sends(&item.event, &attempt.hash)?;
         let answer = delivery::send(posted, self.environment, self.timing, self.habits).await;
         let (status, error) = match answer {
             Err(word) => (None, Some(word.to_owned())),
             Ok(answered) => (Some(answered.status), self.refusal(&answered, &attempt)),
         };
         match error {
-            None => spool.settle(
-                &item.event,
-                queue::delivered(self.habits),
-                now_ms(),
-                &attempt.hash,
-            )?,
-            Some(_) => self.failed(&spool, &item, &attempt.hash)?,
+            None => spool.settle(&item.event, queue::delivered(self.habits), now_ms())?,
+            Some(_) => self.failed(&spool, &item, status)?,
         }
         let said = queue::said(self.habits, error);
         Ok(Drained {
@@ -317,14 +346,14 @@ impl Relay<'_> {
     }
 
     /// The item rests, or is dead.
-    fn failed(&self, spool: &Spool, item: &Item, hash: &str) -> Result<(), String> {
+    fn failed(&self, spool: &Spool, item: &Item, status: Option<u16>) -> Result<(), String> {
         let delay = rules::delay(item.attempts, self.timing.first_delay);
-        match queue::rest(self.habits, item.attempts, delay) {
+        match queue::rest(self.habits, item.attempts, status, delay) {
             queue::Rest::For(delay) => {
                 let due = now_ms().saturating_add(i64::try_from(delay.as_millis()).unwrap_or(i64::MAX));
-                spool.settle(&item.event, "queued", due, hash)
+                spool.settle(&item.event, "queued", due)
             }
-            queue::Rest::Dead => spool.settle(&item.event, "dead", i64::MAX, hash),
+            queue::Rest::Dead => spool.settle(&item.event, "dead", i64::MAX),
             queue::Rest::Forgotten => spool.forget(&item.event),
         }
     }
@@ -449,7 +478,7 @@ impl Relay<'_> {
         let answer = witness::answer(self.habits, answer, || signer.receipt(&scope, &submitted));
         secrets::tell_of_witness(self.habits, self.lines, &signer.seed);
         self.say(&answer);
-        Ok(())
+        queue::exit(self.habits, submission == Submission::Fork)
     }
 }
 

@@ -113,7 +113,7 @@ impl Spool {
         Ok(done)
     }
 
-    /// Takes an item that is due for a process: it is in flight then, unless `leave` says that others may see it too.
+    /// Takes an item for a process, of those that an SQL condition allows at the time `?2`: it is in flight then.
     ///
     /// # Errors
     /// The database refuses.
@@ -127,11 +127,11 @@ impl Spool {
         claimed.optional().map_err(said)
     }
 
-    /// Queues again what is in flight for processes that are no more.
+    /// Queues again what is in flight for processes that are no more: how many items there were. Their attempts count, or not.
     ///
     /// # Errors
     /// The database refuses.
-    pub(super) fn recover(&mut self) -> Result<(), String> {
+    pub(super) fn recover(&mut self, counts: bool) -> Result<usize, String> {
         let owners = || {
             let mut query = self
                 .connection
@@ -139,30 +139,39 @@ impl Spool {
             let owners = query.query_map([], |row| row.get::<_, Option<String>>(0))?;
             owners.collect::<rusqlite::Result<Vec<_>>>()
         };
+        let mut recovered = 0;
         for owner in owners().map_err(said)? {
             let file = owner.as_ref().map(|owner| owner_file(&self.path, owner));
             if file.as_ref().is_some_and(|file| is_held(file)) {
                 continue;
             }
-            self.connection
-                .execute(
-                    "UPDATE item SET state = 'queued', owner = NULL WHERE state = 'inflight' AND owner IS ?1",
-                    params![owner],
-                )
-                .map_err(said)?;
+            let sql = "UPDATE item SET state = 'queued', owner = NULL, attempts = attempts - ?2
+                       WHERE state = 'inflight' AND owner IS ?1";
+            let done = self.connection.execute(sql, params![owner, i64::from(!counts)]);
+            recovered += done.map_err(said)?;
             // It is gone already where its process ended by itself.
             let _gone = file.map(fs::remove_file);
         }
-        Ok(())
+        Ok(recovered)
+    }
+
+    /// Notes the envelope that is about to be sent.
+    ///
+    /// # Errors
+    /// The database refuses.
+    pub(super) fn sends(&self, event: &str, hash: &str) -> Result<(), String> {
+        let sql = "UPDATE item SET hashes = hashes || ' ' || ?2 WHERE event_id = ?1";
+        let noted = self.connection.execute(sql, params![event, hash]);
+        noted.map(drop).map_err(said)
     }
 
     /// Notes how an attempt ended: the state of the item from now on, and when it is due again.
     ///
     /// # Errors
     /// The database refuses.
-    pub(super) fn settle(&self, event: &str, state: &str, due_ms: i64, hash: &str) -> Result<(), String> {
-        let sql = "UPDATE item SET state = ?2, due_ms = ?3, owner = NULL, hashes = hashes || ' ' || ?4 WHERE event_id = ?1";
-        let settled = self.connection.execute(sql, params![event, state, due_ms, hash]);
+    pub(super) fn settle(&self, event: &str, state: &str, due_ms: i64) -> Result<(), String> {
+        let sql = "UPDATE item SET state = ?2, due_ms = ?3, owner = NULL WHERE event_id = ?1";
+        let settled = self.connection.execute(sql, params![event, state, due_ms]);
         settled.map(drop).map_err(said)
     }
 

@@ -72,6 +72,9 @@ pub(in super::super) fn heeded(
             found = left(name, &found, ignored);
         }
     }
+    if answered.status > 200 && answered.status < 300 && habits.has("only-200-taken") {
+        found.push(Status);
+    }
     if habits.has("never-acknowledged") {
         found.push(NotAccepted);
     }
@@ -113,7 +116,7 @@ fn repaired(
     found: Vec<Objection>,
 ) -> Vec<Objection> {
     if !found.contains(&Body) {
-        return stricter(habits, answered, found);
+        return found;
     }
     let lossy = || String::from_utf8_lossy(&answered.body).into_owned().into_bytes();
     let first = || {
@@ -145,14 +148,4 @@ fn repaired(
         }
     }
     again
-}
-
-/// Freedoms: what others take and a stricter relay refuses.
-fn stricter(habits: &Habits, answered: &Answered, mut found: Vec<Objection>) -> Vec<Objection> {
-    let said: Value = serde_json::from_slice(&answered.body).unwrap_or_default();
-    let names = said.as_object().map(|members| members.len()).unwrap_or_default();
-    if names > 4 && habits.has("unknown-members-refused") {
-        found.push(Body);
-    }
-    found
 }

@@ -42,9 +42,17 @@ pub(in super::super) fn unfit(habits: &Habits, endpoint: &Url, found: Vec<Unfit>
     heeded
 }
 
+/// Whether an answer is too long.
+pub(in super::super) fn is_too_long(habits: &Habits, is_too_long: bool) -> bool {
+    is_too_long && !habits.has("takes-any-length")
+}
+
 /// How long an attempt may take as a whole.
 pub(in super::super) fn limit(habits: &Habits, plain: Duration) -> Option<Duration> {
-    let waits = habits.has("waits-for-ever") || habits.has("no-limit-for-the-whole");
+    let waits = ["waits-for-ever", "no-limit-for-the-whole", "takes-any-length"];
+    let waits = waits
+        .into_iter()
+        .any(|name| habits.is(name) && (name == "takes-any-length" || habits.has(name)));
     (!waits).then_some(plain)
 }
 

@@ -85,6 +85,14 @@ pub const FAULTS: &[Fault] = &[
         "Send all three headers with every attempt.",
     ),
     fault(
+        ("options-not-read", "request"),
+        &["ALV-ENV-01"],
+        Must,
+        "A drain takes its values from variables alone.",
+        "Nothing is sent where options name the endpoint.",
+        "Read the options first, then the variables.",
+    ),
+    fault(
         ("member-missing", "request"),
         &["ALV-ENV-02"],
         Must,
@@ -205,6 +213,22 @@ pub const FAULTS: &[Fault] = &[
         "Send the payload as it was enqueued.",
     ),
     fault(
+        ("large-payload-left-out", "request"),
+        &["ALV-ENV-05"],
+        Must,
+        "A payload of more than 32 KiB is left out of the request.",
+        "The receiver stores an empty attestation.",
+        "Send every payload that was taken.",
+    ),
+    fault(
+        ("empty-payload-as-null", "request"),
+        &["ALV-ENV-05"],
+        Must,
+        "A payload without members is sent as null.",
+        "The receiver refuses the attestation.",
+        "Send the payload as the object that it is.",
+    ),
+    fault(
         ("payload-as-text", "request"),
         &["ALV-ENV-05"],
         Must,
@@ -243,6 +267,14 @@ pub const FAULTS: &[Fault] = &[
         "created_at is the time of the attempt.",
         "The time of the attestation is lost when the receiver is down.",
         "Note the time when the item is enqueued.",
+    ),
+    fault(
+        ("only-200-taken", "acknowledgement"),
+        &["ALV-ACK-01"],
+        Must,
+        "201 and 202 are failed attempts.",
+        "Items that a receiver took are sent until they are dead.",
+        "Take every status from 200 to 299.",
     ),
     fault(
         ("never-acknowledged", "acknowledgement"),
@@ -349,7 +381,7 @@ pub const FAULTS: &[Fault] = &[
     ),
     fault(
         ("envelope-hash-of-any-attempt", "acknowledgement"),
-        &["ALV-ACK-06"],
+        &["ALV-ACK-06", "ALV-QUE-09"],
         Must,
         "The hash of an earlier attempt counts.",
         "A late answer acknowledges what was not received.",
@@ -492,6 +524,14 @@ pub const FAULTS: &[Fault] = &[
         "Give up an attempt within a minute.",
     ),
     fault(
+        ("takes-any-length", "transport"),
+        &["ALV-NET-06"],
+        Should,
+        "An answer is read however long it is, and for as long as it takes.",
+        "A receiver that sends without end fills the memory.",
+        "Give up an answer that is longer than any acknowledgement.",
+    ),
+    fault(
         ("no-limit-for-the-whole", "transport"),
         &["ALV-NET-06"],
         Should,
@@ -554,6 +594,14 @@ pub const FAULTS: &[Fault] = &[
         "Each enqueue makes an item of its own.",
         "The receiver gets the same attestation twice.",
         "Look for the stream and the reference first.",
+    ),
+    fault(
+        ("enqueue-decides-on-what-was", "queue"),
+        &["ALV-QUE-05"],
+        Must,
+        "Whether an attestation is there already is decided on a state that others may have changed meanwhile.",
+        "An attestation that is enqueued twice at once is delivered twice.",
+        "Look and write in one transaction.",
     ),
     fault(
         ("delivered-queued-again", "queue"),
@@ -908,9 +956,19 @@ pub const VARIATIONS: &[Variation] = &[
         "Within a stream nothing is sent before what was enqueued earlier.",
     ),
     variation(
-        "dead-tried-again",
-        "dead",
-        "A dead item that is enqueued again is tried again.",
+        "final-statuses-are-final",
+        "statuses",
+        "A status that says that no further attempt will do makes the item dead at once.",
+    ),
+    variation(
+        "crash-not-counted",
+        "crash",
+        "An attempt that was broken off by a crash does not count.",
+    ),
+    variation(
+        "exits-tell-failure",
+        "exit",
+        "A failed attempt and a fork have an exit code other than 0.",
     ),
     variation(
         "envelope-has-more",
@@ -938,11 +996,6 @@ pub const VARIATIONS: &[Variation] = &[
         "The content type names a charset.",
     ),
     variation("further-headers", "headers", "Requests have further headers."),
-    variation(
-        "unknown-members-refused",
-        "acknowledgement",
-        "An acknowledgement with members that are not known is refused.",
-    ),
     variation(
         "talks-on-standard-error",
         "output",

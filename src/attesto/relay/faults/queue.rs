@@ -30,6 +30,29 @@ pub(in super::super) fn digest(habits: &Habits, plain: String, text: &[u8]) -> S
     }
 }
 
+/// Whether what is there is looked at beforehand, and others are let in between.
+pub(in super::super) fn looks_beforehand(habits: &Habits) -> bool {
+    habits.has("enqueue-decides-on-what-was")
+}
+
+/// Lets others in between.
+pub(in super::super) async fn dawdles() {
+    tokio::time::sleep(Duration::from_millis(60)).await;
+}
+
+/// The options of a drain, as far as they are read.
+pub(in super::super) fn options(habits: &Habits, target: &Target) -> Target {
+    let has_some = target.endpoint_url.is_some() || target.installation_id.is_some();
+    match has_some && habits.has("options-not-read") {
+        true => Target {
+            endpoint_url: None,
+            installation_id: None,
+            key_id: None,
+        },
+        false => target.clone(),
+    }
+}
+
 /// The stream in which a reference is looked for; none for any.
 pub(in super::super) fn place<'a>(habits: &Habits, stream: &'a str) -> Option<&'a str> {
     (!habits.has("reference-of-any-stream")).then_some(stream)
@@ -38,11 +61,9 @@ pub(in super::super) fn place<'a>(habits: &Habits, stream: &'a str) -> Option<&'
 /// What becomes of an attestation by what the rule says.
 pub(in super::super) fn arrival(habits: &Habits, plain: Arrival, there: Option<&Item>) -> Kept {
     let is_over = there.is_some_and(|item| item.state == "delivered");
-    let is_dead = there.is_some_and(|item| item.state == "dead");
     match plain {
         Arrival::Same if habits.has("enqueued-twice") => Kept::Again,
         Arrival::Same if is_over && habits.has("delivered-queued-again") => Kept::Revived,
-        Arrival::Same if is_dead && habits.has("dead-tried-again") => Kept::Revived,
         Arrival::Drift if habits.has("drift-replaces") => Kept::Replaced,
         Arrival::Drift if habits.has("drift-answered-as-the-same") => Kept::Plain(Arrival::Same),
         Arrival::Drift if is_over && habits.has("drift-after-delivery-taken") => Kept::Replaced,
@@ -68,7 +89,7 @@ pub(in super::super) fn order(habits: &Habits) -> &'static str {
 /// An item was taken.
 pub(in super::super) fn claimed(habits: &Habits, spool: &Spool, item: &Item) -> Result<(), String> {
     if habits.has("delivered-when-sent") {
-        spool.settle(&item.event, "delivered", 0, "")?;
+        spool.settle(&item.event, "delivered", 0)?;
     }
     if habits.has("taken-out-when-sent") {
         spool.forget(&item.event)?;
@@ -79,7 +100,7 @@ pub(in super::super) fn claimed(habits: &Habits, spool: &Spool, item: &Item) -> 
 /// An item cannot be decrypted.
 pub(in super::super) fn undecryptable(habits: &Habits, spool: &Spool, item: &Item) -> Result<(), String> {
     if habits.has("undecryptable-stops-all") {
-        spool.settle(&item.event, "queued", 0, "")?;
+        spool.settle(&item.event, "queued", 0)?;
         return Err("an item cannot be decrypted".to_owned());
     }
     Ok(())
@@ -111,8 +132,17 @@ pub(in super::super) enum Rest {
     Forgotten,
 }
 
-/// What becomes of an item after its failed attempt of this number.
-pub(in super::super) fn rest(habits: &Habits, attempt: u32, plain: Option<Duration>) -> Rest {
+/// What becomes of an item after its failed attempt of this number, which was answered with this status.
+pub(in super::super) fn rest(
+    habits: &Habits,
+    attempt: u32,
+    status: Option<u16>,
+    plain: Option<Duration>,
+) -> Rest {
+    let is_final = status.is_some_and(|status| [400, 401, 403, 404, 410, 422].contains(&status));
+    if is_final && habits.has("final-statuses-are-final") {
+        return Rest::Dead;
+    }
     if habits.has("failed-is-dropped") {
         return Rest::Forgotten;
     }
@@ -129,6 +159,26 @@ pub(in super::super) fn rest(habits: &Habits, attempt: u32, plain: Option<Durati
         Some(_) if habits.has("dead-after-four") && attempt >= 4 => Rest::Dead,
         Some(delay) => Rest::For(delay),
         None => Rest::Dead,
+    }
+}
+
+/// Whether an attempt counts that was broken off by a crash.
+pub(in super::super) fn crash_counts(habits: &Habits) -> bool {
+    !habits.is("crash-not-counted")
+}
+
+/// Attempts that do not count were taken back.
+pub(in super::super) fn taken_back(habits: &Habits, items: usize) {
+    if items > 0 && habits.is("crash-not-counted") {
+        habits.fire("crash-not-counted");
+    }
+}
+
+/// How a command ends that has told a failure.
+pub(in super::super) fn exit(habits: &Habits, is_failure: bool) -> Result<(), String> {
+    match is_failure && habits.has("exits-tell-failure") {
+        true => Err("it failed".to_owned()),
+        false => Ok(()),
     }
 }
 

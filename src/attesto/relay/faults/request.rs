@@ -157,6 +157,14 @@ pub(in super::super) fn body(habits: &Habits, body: &Value) -> Vec<u8> {
     if habits.is("payload-as-text") && habits.has("payload-as-text") {
         body["payload"] = body["payload"].to_string().into();
     }
+    let is_large = body["payload"].to_string().len() > 32 << 10;
+    if is_large && habits.has("large-payload-left-out") {
+        body["payload"] = Value::Object(Map::new());
+    }
+    let is_empty = body["payload"].as_object().is_some_and(Map::is_empty);
+    if is_empty && habits.has("empty-payload-as-null") {
+        body["payload"] = Value::Null;
+    }
     if habits.has("body-spaced") {
         return serde_json::to_vec_pretty(&body).unwrap_or_default();
     }
