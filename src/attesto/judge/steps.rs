@@ -496,7 +496,7 @@ fn delivered(judge: &Judge<'_, '_>, index: usize, step: &Step) -> Option<Look> {
     let mut got: Vec<String> = own.clone().map(name).collect();
     let at = own
         .clone()
-        .last()
+        .next_back()
         .map_or(place(judge, index), |delivery| delivery.at);
     wanted.sort();
     got.sort();
@@ -794,7 +794,7 @@ fn raced(judge: &Judge<'_, '_>, index: usize) -> Look {
     let won = said
         .iter()
         .filter(|(_, said)| matches!(said, Witnessed::Accepted { .. }));
-    let at = won.clone().last().map_or(place(judge, index), |(at, _)| *at);
+    let at = won.clone().next_back().map_or(place(judge, index), |(at, _)| *at);
     let finding = match won.count() {
         1 => Finding::Holds,
         0 => unknown("no checkpoint of the race was accepted", Verdict::Blocked),

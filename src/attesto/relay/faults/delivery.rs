@@ -34,7 +34,7 @@ pub(in super::super) fn unfit(habits: &Habits, endpoint: &Url, found: Vec<Unfit>
     let mut heeded = found.clone();
     heeded.retain(|unfit| match unfit {
         Unfit::Scheme => !takes_scheme,
-        Unfit::Extras => !takes_extras && !(takes_scheme && endpoint.username() != ""),
+        Unfit::Extras => !(takes_extras || takes_scheme && endpoint.username() != ""),
     });
     if endpoint.scheme() == "http" && habits.has("loopback-refused") {
         heeded.push(Unfit::Scheme);
@@ -115,22 +115,19 @@ impl ServerCertVerifier for Lax {
         let strict =
             self.strict
                 .verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
-        let passes = match (&strict, self.name) {
-            (Err(_), "certificate-unchecked") => true,
-            (
-                Err(Error::InvalidCertificate(
-                    CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
-                )),
-                "certificate-name-unchecked",
-            ) => true,
-            (
-                Err(Error::InvalidCertificate(
-                    CertificateError::Expired | CertificateError::ExpiredContext { .. },
-                )),
-                "certificate-age-unchecked",
-            ) => true,
+        let is_forgiven = |error: &Error| match (self.name, error) {
+            ("certificate-unchecked", _) => true,
+            ("certificate-name-unchecked", Error::InvalidCertificate(why)) => matches!(
+                why,
+                CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. }
+            ),
+            ("certificate-age-unchecked", Error::InvalidCertificate(why)) => matches!(
+                why,
+                CertificateError::Expired | CertificateError::ExpiredContext { .. }
+            ),
             _ => false,
         };
+        let passes = strict.as_ref().err().is_some_and(is_forgiven);
         if passes {
             self.habits.fire(self.name);
             return Ok(ServerCertVerified::assertion());
