@@ -128,7 +128,7 @@ impl Names {
                 "none": null, "nested": {"z": {}, "y": [], "x": [[1], {"ß": "ẞ"}, null]},
             }),
             Kind::Changed => json!({"type": "invoice", "note": mark, "item": item, "amount": 1201}),
-            Kind::Large => json!({"note": mark, "item": item, "filling": mark.repeat(2100)}),
+            Kind::Large => json!({"note": mark, "item": item, "filling": mark.repeat(2200)}),
             Kind::Empty => json!({}),
         }
     }

@@ -23,6 +23,8 @@ use crate::http::{
 
 /// The path of the endpoint.
 pub(super) const PATH: &str = "/v2/local-vault/relay";
+/// The header with the hash of the envelope.
+pub(super) const HASH_HEADER: &str = "x-attesto-local-vault-envelope-hash";
 /// The service that deliveries are meant for.
 pub(super) const RECEIVER: Service = Service::new("receiver");
 /// No head of a request is longer.
@@ -417,7 +419,13 @@ impl Shared {
     fn receipt(&self, asked: &Asked) -> Receipt {
         let body: Value = serde_json::from_slice(&asked.body).unwrap_or_default();
         let envelope = &body["envelope"];
-        let mut receipt = Receipt::of(envelope, hash(RELAY_TAG, envelope));
+        // The hash that the relay names, right or wrong: what else it does is to be seen.
+        let named = asked
+            .headers
+            .iter()
+            .find(|(name, _)| name.eq_ignore_ascii_case(HASH_HEADER));
+        let named = named.map(|(_, value)| value.clone());
+        let mut receipt = Receipt::of(envelope, named.unwrap_or_else(|| hash(RELAY_TAG, envelope)));
         let mut log = lock(&self.log);
         let hashes = log
             .hashes

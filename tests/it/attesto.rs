@@ -165,7 +165,7 @@ fn the_reference_relay_is_judged_as_a_program_too_and_its_faults_are_seen() {
             "transport/certificates",
             "ALV-NET-03",
         ),
-        ("fork-moves-the-state", "witness/other-hash", "ALV-WIT-04"),
+        ("previous-hash-unchecked", "witness/other-previous", "ALV-WIT-03"),
     ] {
         let done = run(&own(&format!("--fault {fault}")), &[filter]);
         assert_eq!(

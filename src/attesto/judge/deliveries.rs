@@ -5,14 +5,12 @@ use serde_json::{Map, Value};
 use super::Judge;
 use crate::attesto::canonical::{RELAY_TAG, canonical, from_hex, hash, preimage, sha256};
 use crate::attesto::cases::Act;
-use crate::attesto::receiver::{PATH, RECEIVER};
+use crate::attesto::receiver::{HASH_HEADER as HASH, PATH, RECEIVER};
 use crate::judge::Finding;
 use crate::keys::primitives::ed25519_verify;
 use crate::record::{Body, Exchange, Side};
 use crate::text::visible_cut;
 
-/// The header with the envelope's hash.
-const HASH: &str = "x-attesto-local-vault-envelope-hash";
 /// The header with its signature.
 const SIGNATURE: &str = "x-attesto-local-vault-signature";
 /// The header with the public key.

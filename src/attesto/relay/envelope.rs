@@ -105,11 +105,10 @@ mod tests {
             done.hash,
             "cbffba779715dc0d68d5f0fa50aecdcca5105d3a09a35c9d49882d57e851a051"
         );
-        assert!(
-            done.signature.starts_with("fa393b46ba788")
-                && done
-                    .signature
-                    .ends_with("0a90e70c72a9e60f".trim_start_matches("0a90"))
+        assert_eq!(
+            done.signature,
+            "fa393b46ba7884b9b3dbd3f9b6be48c48c9bc2d2303048dbba4769bee80695ce\
+             80b337200bae508f28c6c8d796f4ac267746dc4a0b90dcfab070e90c72a9e60f"
         );
         assert_eq!(
             done.public_key,
