@@ -182,6 +182,23 @@ pub fn encode_segment(segment: &str) -> String {
     out
 }
 
+/// A segment of a path without its percent escapes; none where one is broken, or they are no UTF-8.
+pub fn decode_segment(segment: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(segment.len());
+    let mut rest = segment.as_bytes();
+    while let [first, after @ ..] = rest {
+        rest = after;
+        if *first != b'%' {
+            bytes.push(*first);
+            continue;
+        }
+        let (digits, after) = rest.split_at_checked(2)?;
+        bytes.push(u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?);
+        rest = after;
+    }
+    String::from_utf8(bytes).ok()
+}
+
 /// The path that stands for standard input.
 pub const STDIN: &str = "-";
 const BYTE_ORDER_MARK: char = '\u{feff}';

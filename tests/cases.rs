@@ -1,11 +1,13 @@
 //! Every case against the embedded reference server, one test each.
 
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use avp_conform::avp::server::{Options, Server};
+use avp_conform::http::Client;
 use avp_conform::judge::{Context, Transport};
 use avp_conform::keys::Seed;
+use avp_conform::protocol::{Suite, Transports};
 use avp_conform::record::CaseRecord;
 use avp_conform::record::verdict::Verdict;
 use avp_conform::session::RunContext;
@@ -17,16 +19,24 @@ mod support {
     pub(crate) mod suite;
 }
 
-use support::suite::{SUITE, context};
+use support::suite::{ALL, context, with_grpc};
+
+/// Each case over both transports.
+static CASES: LazyLock<Arc<Suite>> = LazyLock::new(|| {
+    ALL.over(Transports {
+        http: true,
+        grpc: true,
+    })
+});
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let bench = Arc::new(Bench::new());
     let trial = |index: usize| {
         let bench = Arc::clone(&bench);
-        Trial::ignorable_test(SUITE.cases[index].id.clone(), move || bench.run(index))
+        Trial::ignorable_test(CASES.cases[index].name(), move || bench.run(index))
     };
-    let trials = (0..SUITE.cases.len()).map(trial).collect();
+    let trials = (0..CASES.cases.len()).map(trial).collect();
     libtest_mimic::run(&arguments, trials).exit_code()
 }
 
@@ -42,6 +52,7 @@ impl Bench {
         let servers = [0; 2].map(|_| Server::start(Options::default()).expect("a loopback port is free"));
         let target = RunContext {
             seed: Seed::random(),
+            client: Client::new(with_grpc(&servers[0])).expect("its address is one"),
             ..context(&servers[0].url(), &servers[1])
         };
         let runtime = Runtime::new().expect("a runtime");
@@ -53,11 +64,11 @@ impl Bench {
     }
 
     fn run(&self, index: usize) -> Result<Completion, Failed> {
-        let case = &SUITE.cases[index];
+        let case = &CASES.cases[index];
         if case.slow {
             return Ok(Completion::ignored_with("takes minutes: run with --slow"));
         }
-        let meaning = SUITE.meaning();
+        let meaning = CASES.meaning();
         let (transcript, _) = self.runtime.block_on(meaning.drive(index, &self.target, None));
         let context = Context {
             spec: self.target.spec,

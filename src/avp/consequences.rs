@@ -330,6 +330,7 @@ mod tests {
     fn case(id: &str, operation: Operation, check: CheckRecord) -> CaseRecord {
         CaseRecord {
             id: id.to_owned(),
+            transport: crate::http::Over::Http,
             title: String::new(),
             topic: id.split('/').next().unwrap_or_default().to_owned(),
             file: String::new(),

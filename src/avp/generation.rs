@@ -6,8 +6,8 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::avp::driver::marker;
-use crate::avp::{IDP, VAULT};
-use crate::http::{Body, Client, Connections, Outcome, Request, Service};
+use crate::avp::{IDP, Operation, VAULT};
+use crate::http::{Body, Client, Connections, Outcome, Request, Service, Wire};
 use crate::keys::{Identity, Seed, SignatureForm, sign_nonce};
 use crate::session::throttle_wait;
 
@@ -34,14 +34,25 @@ async fn mark(client: &Client, seed: &Seed, generation: u32) -> Option<u16> {
     let mut caller = Caller::new(client);
     let token = caller.login(&identity).await?;
     let marker = marker(seed, generation, &identity);
-    let made = caller.post(VAULT, "/v1/repos", Some(&token), &marker).await;
+    let made = caller.post(Operation::CreateRepo, Some(&token), &marker).await;
     made.map(|(status, _)| status)
 }
 
 /// Somebody who calls the target.
 pub struct Caller {
     lane: Connections,
+    /// Over what tokens are asked for, and repositories.
+    login: Wire,
+    vault: Wire,
     timeout: Duration,
+}
+
+/// Over what a service is asked: HTTP, where it can be.
+fn wire(client: &Client, service: &Service) -> Wire {
+    match client.speaks_http(service) {
+        true => Wire::Http,
+        false => Wire::Grpc,
+    }
 }
 
 impl Caller {
@@ -49,6 +60,8 @@ impl Caller {
     pub fn new(client: &Client) -> Caller {
         Caller {
             lane: client.lane(),
+            login: wire(client, &IDP),
+            vault: wire(client, &VAULT),
             timeout: client.timeout(),
         }
     }
@@ -56,33 +69,45 @@ impl Caller {
     /// A token for a member, if one is to be had.
     pub async fn login(&mut self, identity: &Identity) -> Option<String> {
         let key = json!({ "ed25519PublicKey": identity.member_id() });
-        let (_, challenge) = self.post(IDP, "/api/auth/keypair/challenge", None, &key).await?;
+        let (_, challenge) = self.post(Operation::Challenge, None, &key).await?;
         let nonce = challenge.get("nonce")?.as_str()?;
         let signature = sign_nonce(identity, nonce, SignatureForm::Valid).ok()?;
         let redeem =
             json!({ "ed25519PublicKey": identity.member_id(), "nonce": nonce, "signature": signature });
-        let (_, granted) = self.post(IDP, "/api/auth/keypair/token", None, &redeem).await?;
+        let (_, granted) = self.post(Operation::Token, None, &redeem).await?;
         Some(granted.get("token")?.as_str()?.to_owned())
     }
 
     /// Asks for a document.
     pub async fn get(&mut self, path: &str) -> Option<(u16, Value)> {
+        if self.vault != Wire::Http {
+            return None;
+        }
+        self.lane.over(Wire::Http);
         self.send(request(VAULT, "GET", path)).await
     }
 
     async fn post(
         &mut self,
-        service: Service,
-        path: &str,
+        operation: Operation,
         token: Option<&str>,
         body: &Value,
     ) -> Option<(u16, Value)> {
+        let (service, wire) = match operation.is_auth() {
+            true => (IDP, self.login),
+            false => (VAULT, self.vault),
+        };
+        let path = match wire {
+            Wire::Grpc => operation.rpc()?.to_owned(),
+            _ => operation.path("", ""),
+        };
+        self.lane.over(wire);
         let mut headers = vec![("content-type".to_owned(), "application/json".to_owned())];
         headers.extend(token.map(|token| ("authorization".to_owned(), format!("Bearer {token}"))));
         self.send(Request {
             headers,
             body: Some(Body::from(body.to_string())),
-            ..request(service, "POST", path)
+            ..request(service, "POST", &path)
         })
         .await
     }

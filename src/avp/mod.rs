@@ -11,6 +11,7 @@ pub mod consequences;
 pub mod crypto;
 pub mod driver;
 pub mod generation;
+pub mod grpc;
 mod issuer_keys;
 pub mod judge;
 mod messages;

@@ -106,6 +106,21 @@ impl Operation {
         }
     }
 
+    /// The path of its call over gRPC; none where that profile does not have it.
+    pub fn rpc(self) -> Option<&'static str> {
+        Some(match self {
+            Operation::Challenge => "/avp.Auth/Challenge",
+            Operation::Token => "/avp.Auth/Token",
+            Operation::CreateRepo => "/avp.Vault/CreateRepo",
+            Operation::Pull => "/avp.Vault/Pull",
+            Operation::Push => "/avp.Vault/Push",
+            Operation::AddMember => "/avp.Vault/AddMember",
+            Operation::RemoveMember => "/avp.Vault/RemoveMember",
+            Operation::FetchMemberKey => "/avp.Vault/FetchMemberKey",
+            Operation::Discovery => return None,
+        })
+    }
+
     /// The HTTP method of the route.
     pub fn method(self) -> &'static str {
         match self {

@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::avp::cases::ExpectedAnswer;
 use crate::avp::{Operation, schema};
 use crate::record::transcript::{JsonBody, json_body};
-use crate::record::{Failure, Outcome};
+use crate::record::{Failure, FailureKind, Outcome};
 
 /// An answer, read.
 #[derive(Debug, Clone, PartialEq)]
@@ -85,6 +85,11 @@ impl AnswerClass {
             (ExpectedAnswer::Unchanged, AnswerClass::Granted(body)) => unchanged(body) == Some(true),
             (ExpectedAnswer::Changed, AnswerClass::Granted(body)) => unchanged(body) == Some(false),
             (ExpectedAnswer::Refused, AnswerClass::Status(status)) => (400..500).contains(status),
+            (ExpectedAnswer::Error, AnswerClass::Status(status)) => (400..600).contains(status),
+            (ExpectedAnswer::Cancelled, AnswerClass::Status(status)) => matches!(status, 499 | 504),
+            (ExpectedAnswer::Cancelled, AnswerClass::Failed(failure)) => {
+                failure.kind == FailureKind::Cancelled
+            }
             (ExpectedAnswer::Status(wanted), AnswerClass::Status(status)) => wanted == *status,
             _ => false,
         }

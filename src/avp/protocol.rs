@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use super::cases::{LoadedCase, LoadedCases, embedded_sources, rules};
 use super::judge::jwt_claims;
-use super::{consequences, driver, generation, issuer_keys, judge, recognise, repro, server};
+use super::{consequences, driver, generation, grpc, issuer_keys, judge, recognise, repro, server};
 use crate::case::{CaseHead, Problem, Source};
+use crate::http::Over;
 use crate::judge::Context;
-use crate::protocol::{Cases, Protocol, ServiceInfo, Suite, Task};
+use crate::protocol::{Cases, Protocol, ServiceInfo, Suite, Task, Transports};
 use crate::record::CaseRecord;
 use crate::record::transcript::Transcript;
 use crate::session::{LiveSecrets, RunContext};
@@ -33,6 +34,7 @@ pub static AVP: Protocol = Protocol {
     fingerprints: include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/reports/fingerprints.json")),
     variations: server::variations,
     start: server::start,
+    grpc: Some(grpc::CODEC),
     probe: "/.well-known/avp",
     generation: Some(|client, seed| Box::pin(generation::of(client, seed))),
     stranger: Some(|client, seed| Box::pin(recognise::stranger(client, seed))),
@@ -61,12 +63,36 @@ impl Cases for AvpCases {
         context: &'a RunContext,
         races: Option<Duration>,
     ) -> Task<'a, (Transcript, LiveSecrets)> {
-        Box::pin(driver::drive_within(&self.0[case].0, context, races))
+        Box::pin(driver::drive_within(
+            &self.0[case].0,
+            self.0[case].1.over,
+            context,
+            races,
+        ))
     }
 
     fn judge(&self, case: usize, transcript: Transcript, context: &Context<'_>) -> CaseRecord {
         let (case, head) = &self.0[case];
         judge::judge(case, head, transcript, context)
+    }
+
+    fn over(&self, wanted: Transports) -> Option<(Vec<CaseHead>, Box<dyn Cases>)> {
+        let as_it_is = |(case, head): &(LoadedCase, CaseHead)| (case.clone(), head.clone());
+        let is_wanted = |(_, head): &&(LoadedCase, CaseHead)| match head.over {
+            Over::Http => wanted.http,
+            Over::Grpc => wanted.grpc,
+            Over::Both => wanted.http && wanted.grpc,
+        };
+        let mut cases: Vec<_> = self.0.iter().filter(is_wanted).map(as_it_is).collect();
+        if wanted.grpc {
+            let ordinary = self.0.iter().filter(|(_, head)| head.over == Over::Http);
+            cases.extend(ordinary.map(|(case, head)| {
+                let over = Over::Grpc;
+                (case.clone(), CaseHead { over, ..head.clone() })
+            }));
+        }
+        let heads = cases.iter().map(|(_, head)| head.clone()).collect();
+        Some((heads, Box::new(AvpCases(cases))))
     }
 
     fn take_back_what_follows(&self, cases: &mut [CaseRecord]) {

@@ -175,6 +175,7 @@ fn head<S>(source: &Arc<Source>, case: &Case<S>, steps: &[(usize, StepFacts)], r
     };
     CaseHead {
         id: case.id.get_ref().clone(),
+        over: crate::http::Over::Http,
         title: case.title.clone(),
         why: case.why.clone(),
         since: case.since.unwrap_or(rules.catalogue.versions[0]),

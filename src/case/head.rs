@@ -7,13 +7,15 @@ use std::sync::Arc;
 
 use super::source::Source;
 use crate::catalogue::{Catalogue, OperationInfo, OperationName, Version};
-use crate::http::Exchange;
+use crate::http::{Exchange, Over};
 
 /// One case, as the engine knows it.
 #[derive(Debug, Clone)]
 pub struct CaseHead {
     /// `topic/what-it-shows`
     pub id: String,
+    /// Over what it is run.
+    pub over: Over,
     /// What a conformant target does, in one sentence.
     pub title: String,
     /// Why it matters and how to mend it.
@@ -67,6 +69,11 @@ pub struct Demands {
 }
 
 impl CaseHead {
+    /// The id, and over what it is run.
+    pub fn name(&self) -> String {
+        format!("{}{}", self.id, self.over.suffix())
+    }
+
     /// The part of the id before the slash.
     pub fn topic(&self) -> &str {
         self.id.split('/').next().unwrap_or_default()

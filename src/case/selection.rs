@@ -281,6 +281,7 @@ mod tests {
     fn case(id: &str, since: Version, check: &str, demands: Demands) -> CaseHead {
         CaseHead {
             id: format!("demo/{id}"),
+            over: crate::http::Over::Http,
             title: "x".to_owned(),
             why: None,
             since,

@@ -64,6 +64,9 @@ pub struct Requirement {
     /// Whether it is checked on every exchange of every case: no case need name it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub everywhere: bool,
+    /// Whether it speaks of what HTTP alone has, so that no other transport can keep or break it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub http_only: bool,
     /// What did not happen where nothing showed it: it is not applicable then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub applies_only_if: Option<String>,

@@ -166,6 +166,17 @@ impl ProtocolArg {
     }
 }
 
+/// Over what cases are run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum TransportArg {
+    /// HTTP.
+    Http,
+    /// gRPC.
+    Grpc,
+    /// Each case over both.
+    Both,
+}
+
 /// Options of a run.
 #[derive(Debug, Clone, Default, Args)]
 pub struct RunArgs {
@@ -178,6 +189,12 @@ pub struct RunArgs {
     /// URL of the identity provider, if it differs from --target.
     #[arg(long, value_name = "URL", env = "AVP_IDP", hide_env_values = true)]
     pub idp: Option<String>,
+    /// Where the target speaks gRPC: grpc://HOST:PORT, or grpcs:// for TLS. Beside --target or alone.
+    #[arg(long, value_name = "URL", env = "AVP_GRPC", hide_env_values = true)]
+    pub grpc: Option<String>,
+    /// Over what the cases are run: http, grpc or both [default: whatever was given an address].
+    #[arg(long, value_name = "NAME")]
+    pub transport: Option<TransportArg>,
     /// Where one of the protocol's services is: for AVP vault (the same as --target) and idp (--idp), for OMP strict,
     /// permissive and off.
     #[arg(long, value_name = "NAME=URL")]
@@ -357,6 +374,9 @@ fn public_key(text: &str) -> Result<(String, String), String> {
 /// Options of the reference server.
 #[derive(Debug, Args)]
 pub struct ServeArgs {
+    /// Speak HTTP alone, where the protocol has a gRPC profile too.
+    #[arg(long)]
+    pub no_grpc: bool,
     /// Keep what is stored in this file, where the protocol's server can; in memory unless told.
     #[arg(long, value_name = "FILE")]
     pub db: Option<PathBuf>,

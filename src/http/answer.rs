@@ -5,7 +5,7 @@ use hyper::body::{Body as _, Incoming};
 use hyper::http::HeaderMap;
 use hyper::{Response, StatusCode};
 use serde::de::IgnoredAny;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::connection::Connection;
 use super::errors::Phase;
@@ -29,6 +29,27 @@ impl Caps {
             max_body,
             large: Semaphore::new(1),
         }
+    }
+
+    /// Makes room for so many more bytes of a body. The permit is kept until the body was read.
+    ///
+    /// # Errors
+    /// The body is larger than is taken.
+    pub(super) async fn make_room<'a>(
+        &'a self,
+        got: &mut Vec<u8>,
+        more: usize,
+        permit: &mut Option<SemaphorePermit<'a>>,
+    ) -> Result<(), Failure> {
+        if got.len() + more > self.max_body {
+            return Err(self.too_large());
+        }
+        if got.len() + more > SMALL_BODY_BYTES && permit.is_none() {
+            *permit = self.large.acquire().await.ok();
+            // All at once: what is not touched costs nothing, and growing by steps leaves holes behind.
+            got.reserve_exact(self.max_body - got.len());
+        }
+        Ok(())
     }
 
     fn too_large(&self) -> Failure {
@@ -93,14 +114,7 @@ async fn collect_body(
             Err(error) => return Err(link.trouble(&error, phase)),
         };
         let Ok(data) = frame.into_data() else { continue };
-        if got.len() + data.len() > caps.max_body {
-            return Err(caps.too_large());
-        }
-        if got.len() + data.len() > SMALL_BODY_BYTES && permit.is_none() {
-            permit = caps.large.acquire().await.ok();
-            // All at once: what is not touched costs nothing, and growing by steps leaves holes behind.
-            got.reserve_exact(caps.max_body - got.len());
-        }
+        caps.make_room(&mut got, data.len(), &mut permit).await?;
         got.extend_from_slice(&data);
     }
     Ok(got)

@@ -52,11 +52,18 @@ impl Clock {
         }
     }
 
-    fn deadline(self) -> Instant {
+    /// How long the exchange may take.
+    pub(super) fn limit(self) -> Duration {
+        self.limit
+    }
+
+    /// When its time is up.
+    pub(super) fn deadline(self) -> Instant {
         self.started + self.limit
     }
 
-    fn left(self) -> Duration {
+    /// What is left of its time.
+    pub(super) fn left(self) -> Duration {
         self.deadline().saturating_duration_since(Instant::now())
     }
 

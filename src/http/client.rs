@@ -12,7 +12,7 @@ use super::connect::Site;
 use super::connections::Connections;
 use super::head::is_sendable;
 use super::rate_limit::RateLimit;
-use super::{ClientError, ClientOptions, Endpoint, Headers, Service, tls};
+use super::{ClientError, ClientOptions, Endpoint, GrpcCodec, Headers, Service, tls};
 
 /// An HTTP client for one target and its services. It follows no redirects, uses no proxy that it is not told of, keeps no cookies and decodes no bodies: what
 /// is asked goes out as written, and what comes is handed on as it came, within bounds.
@@ -24,6 +24,10 @@ struct Shared {
     /// Services that are elsewhere or have headers of their own, each with the number of its origin; that of the target is 0.
     services: Vec<(Service, Site, usize)>,
     origins: usize,
+    /// Where gRPC is spoken, if it is, and how.
+    grpc: Option<(Site, GrpcCodec)>,
+    /// Whether the target is asked over gRPC alone.
+    grpc_alone: bool,
     timeout: Duration,
     connect_timeout: Duration,
     caps: Caps,
@@ -41,7 +45,7 @@ impl Client {
         check_headers(&options.headers)?;
         let places = || options.services.iter().map(|service| &service.endpoint);
         let trust = match options.target.is_tls() || places().any(Endpoint::is_tls) {
-            true => Some(tls::config(&options.tls)?),
+            true => Some(tls::config(&options.tls, "http/1.1")?),
             false => None,
         };
         let through = |site: Site| Site {
@@ -65,7 +69,18 @@ impl Client {
             let site = site(&service.endpoint, trust.as_ref(), headers)?;
             services.push((service.name.clone(), through(site), origin));
         }
+        let grpc = match &options.grpc {
+            None => None,
+            Some(grpc) => {
+                let trust = grpc.endpoint.is_tls().then(|| tls::config(&options.tls, "h2"));
+                let trust = trust.transpose()?;
+                let site = site(&grpc.endpoint, trust.as_ref(), &[&options.headers])?;
+                Some((through(site), grpc.codec))
+            }
+        };
         Ok(Client(Arc::new(Shared {
+            grpc,
+            grpc_alone: options.grpc.as_ref().is_some_and(|grpc| grpc.alone),
             target: through(site(&options.target, trust.as_ref(), &[&options.headers])?),
             services,
             origins: origins.len(),
@@ -95,6 +110,21 @@ impl Client {
     /// Whether a service was named.
     pub fn names(&self, service: &Service) -> bool {
         self.0.services.iter().any(|(name, ..)| name == service)
+    }
+
+    /// Where gRPC is spoken, if it is.
+    pub fn grpc(&self) -> Option<&Endpoint> {
+        self.0.grpc.as_ref().map(|(site, _)| &site.endpoint)
+    }
+
+    /// Whether a service can be asked over HTTP: it was named, or the target speaks more than gRPC.
+    pub fn speaks_http(&self, service: &Service) -> bool {
+        !self.0.grpc_alone || self.names(service)
+    }
+
+    /// How calls are made, if they are.
+    pub(super) fn grpc_site(&self) -> Option<(&Site, GrpcCodec)> {
+        self.0.grpc.as_ref().map(|(site, codec)| (site, *codec))
     }
 
     /// The services that were named.

@@ -4,6 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use rustix::fd::OwnedFd;
 use rustls_pki_types::ServerName;
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::{Instant, timeout_at};
@@ -13,6 +14,7 @@ use super::connection::Connection;
 use super::endpoint::{Endpoint, Host};
 use super::phrases::{failure, spoken};
 use super::prompt::Prompt;
+use super::raw_stream::Stream;
 use super::{Failure, FailureKind, Headers, Proxy, tls};
 
 /// A service, and how to get there.
@@ -27,6 +29,19 @@ pub(super) struct Site {
 
 /// Opens a connection to `site` that is ready for a request.
 pub(super) async fn connect(site: &Site, limit: Duration) -> Result<Connection, Failure> {
+    let reached = reach(site, limit).await?;
+    Connection::open(reached.stream, reached.watch, site.tls.is_some()).await
+}
+
+/// A byte stream to a site, through TLS where the site wants it.
+pub(super) struct Reached {
+    pub(super) stream: Box<dyn Stream>,
+    /// Another handle of the same socket.
+    pub(super) watch: OwnedFd,
+}
+
+/// Opens a byte stream to `site`.
+pub(super) async fn reach(site: &Site, limit: Duration) -> Result<Reached, Failure> {
     let deadline = Instant::now() + limit;
     let reached = async {
         match &site.proxy {
@@ -44,13 +59,19 @@ pub(super) async fn connect(site: &Site, limit: Duration) -> Result<Connection, 
     };
     let tcp = Socket::new(socket).map_err(|error| no_connection(&site.endpoint, &error))?;
     match &site.tls {
-        None => Connection::open(Box::new(tcp.stream), tcp.watch, false).await,
+        None => Ok(Reached {
+            stream: Box::new(tcp.stream),
+            watch: tcp.watch,
+        }),
         Some(tls) => {
             let shaken = timeout_at(deadline, tls.0.connect(tls.1.clone(), tcp.stream)).await;
             let stream = shaken
                 .map_err(|_| slow_handshake(limit))?
                 .map_err(|error| no_tls(&error))?;
-            Connection::open(Box::new(stream), tcp.watch, true).await
+            Ok(Reached {
+                stream: Box::new(stream),
+                watch: tcp.watch,
+            })
         }
     }
 }
@@ -58,7 +79,7 @@ pub(super) async fn connect(site: &Site, limit: Duration) -> Result<Connection, 
 /// A connected socket, and a second handle to look at it with.
 struct Socket {
     stream: Prompt,
-    watch: rustix::fd::OwnedFd,
+    watch: OwnedFd,
 }
 
 impl Socket {

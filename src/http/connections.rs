@@ -6,8 +6,9 @@ use std::time::Duration;
 use super::attempt::{Attempt, Clock, Sent, Slots};
 use super::client::Client;
 use super::connection::{Connection, Held, Idle};
+use super::grpc::{GrpcSlot, LoadedCall, PrimedCall};
 use super::head::Message;
-use super::{Failure, FailureKind, Request, Service};
+use super::{Failure, FailureKind, Request, Service, Wire};
 
 /// One actor's connections within one case: at most one idle connection per origin, shared with nobody.
 pub struct Connections {
@@ -15,16 +16,25 @@ pub struct Connections {
     slots: Slots,
     keep_after_error: bool,
     once: bool,
+    /// Over what it speaks.
+    wire: Wire,
+    /// The idle connection for calls.
+    calls: GrpcSlot,
     /// How long it has waited for the rate that the target grants.
     waited: Duration,
 }
 
 /// A request with a connection of its own, ready to go: for races.
-pub struct Primed {
-    trip: Attempt,
-    message: Message,
-    link: Connection,
-    reused: bool,
+pub struct Primed(PrimedOver);
+
+enum PrimedOver {
+    Http {
+        trip: Attempt,
+        message: Message,
+        link: Connection,
+        reused: bool,
+    },
+    Grpc(PrimedCall),
 }
 
 impl Connections {
@@ -34,14 +44,24 @@ impl Connections {
             slots: Slots::default(),
             keep_after_error: false,
             once: false,
+            wire: Wire::Http,
+            calls: GrpcSlot::default(),
             waited: Duration::ZERO,
         }
+    }
+
+    /// Speaks over this from now on.
+    pub fn over(&mut self, wire: Wire) {
+        self.wire = wire;
     }
 
     /// Sends a request and waits for its answer, no longer than `timeout`.
     pub async fn send(&mut self, request: &Request, timeout: Duration) -> Sent {
         self.waited += self.client.pace().turn().await;
         let clock = Clock::start(timeout);
+        if self.wire == Wire::Grpc {
+            return self.calls.send(&self.client, request, clock).await;
+        }
         let trip = self.trip(&request.service);
         let message = match trip.message(request) {
             Ok(message) => message,
@@ -70,6 +90,10 @@ impl Connections {
     /// No connection can be made.
     pub async fn prime(&mut self, request: &Request) -> Result<Primed, Failure> {
         self.waited += self.client.pace().turn().await;
+        if self.wire == Wire::Grpc {
+            let primed = self.calls.prime(&self.client, request).await?;
+            return Ok(Primed(PrimedOver::Grpc(primed)));
+        }
         let trip = self.trip(&request.service);
         let message = trip.message(request)?;
         let idle = trip.idle().await?;
@@ -78,12 +102,12 @@ impl Connections {
             Some(link) => link,
             None => trip.open(self.client.timeout()).await?,
         };
-        Ok(Primed {
+        Ok(Primed(PrimedOver::Http {
             trip,
             message,
             link,
             reused,
-        })
+        }))
     }
 
     /// How long it has waited for the rate that the target grants since this was last asked.
@@ -94,6 +118,7 @@ impl Connections {
     /// Closes the idle connections.
     pub fn forget(&mut self) {
         *self.slots.lock().unwrap_or_else(PoisonError::into_inner) = Vec::new();
+        self.calls = GrpcSlot::default();
     }
 
     /// Whether connections are kept even after a refusal of a request that had a body, as a case may want to see what
@@ -128,7 +153,14 @@ impl Connections {
 }
 
 /// A request whose end is held back, and goes out when it is told to.
-pub struct Loaded {
+pub struct Loaded(LoadedOver);
+
+enum LoadedOver {
+    Http(Box<LoadedMessage>),
+    Grpc(LoadedCall),
+}
+
+struct LoadedMessage {
     trip: Attempt,
     message: Message,
     link: Connection,
@@ -147,8 +179,7 @@ impl Primed {
     /// # Errors
     /// The connection ends, or takes none of it, before all but the last byte is sent.
     pub async fn load(self) -> Result<Loaded, Failure> {
-        let last = self.message.bytes.len().saturating_sub(1);
-        self.load_up_to(last).await
+        self.load_up_to(|message| message.bytes.len()).await
     }
 
     /// Sends the head, and so many bytes of the body.
@@ -156,18 +187,21 @@ impl Primed {
     /// # Errors
     /// The connection ends, or takes none of it, before so much is sent.
     pub async fn load_head(self, bytes: usize) -> Result<Loaded, Failure> {
-        let whole = self.message.bytes.len();
-        let at = self.message.head + bytes;
-        self.load_up_to(at.min(whole.saturating_sub(1))).await
+        self.load_up_to(|message| message.head + bytes).await
     }
 
-    async fn load_up_to(self, at: usize) -> Result<Loaded, Failure> {
-        let Primed {
-            trip,
-            message,
-            mut link,
-            reused,
-        } = self;
+    /// Sends up to a byte, which is not the last. Of a call goes out all but the last byte in any event.
+    async fn load_up_to(self, at: impl FnOnce(&Message) -> usize) -> Result<Loaded, Failure> {
+        let (trip, message, mut link, reused) = match self.0 {
+            PrimedOver::Grpc(call) => return Ok(Loaded(LoadedOver::Grpc(call.load().await?))),
+            PrimedOver::Http {
+                trip,
+                message,
+                link,
+                reused,
+            } => (trip, message, link, reused),
+        };
+        let at = at(&message).min(message.bytes.len().saturating_sub(1));
         match link.idle().await {
             Idle::Usable => {}
             Idle::Gone => {
@@ -184,34 +218,42 @@ impl Primed {
             }
             held => held?,
         };
-        Ok(Loaded {
+        Ok(Loaded(LoadedOver::Http(Box::new(LoadedMessage {
             trip,
             message,
             link,
             reused,
             held,
             clock: None,
-        })
+        }))))
     }
 }
 
 impl Loaded {
     /// Lets the rest go, at once; from now on the answer may take `limit`.
     pub fn let_go(&mut self, limit: Duration) {
-        self.clock = Some(Clock::start(limit));
-        self.link.let_go();
+        match &mut self.0 {
+            LoadedOver::Http(loaded) => {
+                loaded.clock = Some(Clock::start(limit));
+                loaded.link.let_go();
+            }
+            LoadedOver::Grpc(call) => call.let_go(Clock::start(limit)),
+        }
     }
 
     /// Waits for the answer.
     pub async fn answer(self) -> Sent {
-        let Loaded {
+        let LoadedMessage {
             trip,
             message,
             link,
             reused,
             held,
             clock,
-        } = self;
+        } = match self.0 {
+            LoadedOver::Http(loaded) => *loaded,
+            LoadedOver::Grpc(call) => return call.answer().await,
+        };
         let clock = clock.unwrap_or_else(|| Clock::start(trip.client.timeout()));
         trip.complete(link, held, &message, clock, reused).await
     }

@@ -34,6 +34,10 @@ pub struct EndpointError {
 enum Why {
     #[error("it does not begin with http:// or https://")]
     NoScheme,
+    #[error("it does not begin with grpc:// or grpcs://")]
+    NoGrpcScheme,
+    #[error("it has a path, and methods of gRPC have none that theirs could be joined to")]
+    GrpcPath,
     #[error("the scheme {0:?} is neither http nor https")]
     Scheme(String),
     #[error("it holds a user name or password, which belong into a header (see --header-file)")]
@@ -60,6 +64,34 @@ impl Endpoint {
             text: hide_user_info(text),
             why,
         })
+    }
+
+    /// Checks and takes apart `grpc[s]://host:port`.
+    ///
+    /// # Errors
+    /// It is no such address, has no port, or has a path.
+    pub fn parse_grpc(text: &str) -> Result<Endpoint, EndpointError> {
+        let wrong = |why| EndpointError {
+            text: hide_user_info(text),
+            why,
+        };
+        let (scheme, rest) = text.split_once("://").ok_or_else(|| wrong(Why::NoGrpcScheme))?;
+        let http = match scheme.to_ascii_lowercase().as_str() {
+            "grpc" => "http",
+            "grpcs" => "https",
+            _ => return Err(wrong(Why::NoGrpcScheme)),
+        };
+        let endpoint = parse(&format!("{http}://{rest}")).map_err(wrong)?;
+        match endpoint.base.is_empty() {
+            true => Ok(endpoint),
+            false => Err(wrong(Why::GrpcPath)),
+        }
+    }
+
+    /// The address as gRPC is told it: `grpc://127.0.0.1:50051`.
+    pub fn grpc_url(&self) -> String {
+        let scheme = if self.tls { "grpcs" } else { "grpc" };
+        format!("{scheme}://{}", self.host_and_port())
     }
 
     /// Whether it is reached over TLS.

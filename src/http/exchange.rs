@@ -178,6 +178,8 @@ pub enum FailureKind {
     Malformed,
     /// The answer is larger than the harness takes.
     TooLarge,
+    /// The harness gave the call up, as its case wants.
+    Cancelled,
 }
 
 /// Why no answer came, with the detail.
@@ -253,8 +255,41 @@ pub enum Wire {
     /// HTTP.
     #[default]
     Http,
+    /// gRPC. Bodies stand as JSON, but for those that a case broke; the status is the HTTP one that the gRPC status stands for.
+    Grpc,
     /// A program: a command line and its exit code and output, or a line of its standard input and one of its standard output.
     Command,
+}
+
+/// Over what a case is run.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum Over {
+    /// HTTP, or whatever else a protocol has that has no gRPC.
+    #[default]
+    Http,
+    /// gRPC.
+    Grpc,
+    /// Now the one, now the other: whether they agree.
+    Both,
+}
+
+impl Over {
+    /// Whether it is plain HTTP, which goes without saying.
+    pub fn is_http(&self) -> bool {
+        *self == Over::Http
+    }
+
+    /// What stands behind the id of a case: nothing for HTTP.
+    pub fn suffix(self) -> &'static str {
+        match self {
+            Over::Http => "",
+            Over::Grpc => " over gRPC",
+            Over::Both => " over both",
+        }
+    }
 }
 
 impl Wire {

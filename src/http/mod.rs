@@ -13,6 +13,7 @@ mod connections;
 mod endpoint;
 mod errors;
 mod exchange;
+mod grpc;
 mod head;
 mod options;
 mod phrases;
@@ -31,8 +32,11 @@ pub use concurrency::{Away, Concurrency};
 pub use connections::{Connections, Loaded, Primed};
 pub use endpoint::{Endpoint, EndpointError};
 pub use exchange::{
-    Answer, Body, Exchange, Failure, FailureKind, Headers, Jwt, Outcome, Request, Role, Service, Side, Wire,
+    Answer, Body, Exchange, Failure, FailureKind, Headers, Jwt, Outcome, Over, Request, Role, Service, Side,
+    Wire,
 };
+pub use grpc::frame as grpc_frame;
+pub use grpc::{CANCEL, GRPC_CONTENT_TYPE, GrpcCodec, GrpcOptions};
 pub use options::{ClientError, ClientOptions, DEFAULT_MAX_BODY, ServiceOptions, TlsOptions};
 pub use proxy::{Proxy, ProxyError};
 pub use rate_limit::RateLimit;

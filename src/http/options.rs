@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use super::{Endpoint, Headers, Proxy, Service};
+use super::{Endpoint, GrpcOptions, Headers, Proxy, Service};
 
 /// The body size beyond which an answer is given up, unless told otherwise.
 pub const DEFAULT_MAX_BODY: usize = 4 << 20;
@@ -32,6 +32,8 @@ pub struct ClientOptions {
     pub max_body: usize,
     /// At most so many requests a second, over all lanes.
     pub rps: Option<f64>,
+    /// Where the target speaks gRPC, if it does.
+    pub grpc: Option<GrpcOptions>,
 }
 
 /// Where a service is that is not simply at the target.
@@ -84,6 +86,7 @@ impl ClientOptions {
             headers: Headers::new(),
             max_body: DEFAULT_MAX_BODY,
             rps: None,
+            grpc: None,
         }
     }
 }
@@ -100,6 +103,7 @@ impl fmt::Debug for ClientOptions {
             .field("headers", &names(&self.headers))
             .field("max_body", &self.max_body)
             .field("rps", &self.rps)
+            .field("grpc", &self.grpc)
             .finish()
     }
 }

@@ -17,8 +17,8 @@ use super::endpoint::Host;
 use super::phrases::{failure, shown};
 use super::{ClientError, Endpoint, Failure, FailureKind, TlsOptions};
 
-/// The TLS settings for every connection.
-pub(super) fn config(options: &TlsOptions) -> Result<Arc<ClientConfig>, ClientError> {
+/// The TLS settings for every connection over which `protocol` is spoken (ALPN).
+pub(super) fn config(options: &TlsOptions, protocol: &str) -> Result<Arc<ClientConfig>, ClientError> {
     let provider = Arc::new(ring::default_provider());
     let builder = ClientConfig::builder_with_provider(provider.clone())
         .with_safe_default_protocol_versions()
@@ -30,7 +30,7 @@ pub(super) fn config(options: &TlsOptions) -> Result<Arc<ClientConfig>, ClientEr
         false => builder.with_root_certificates(roots(options.cacert.as_deref())?),
     };
     let mut config = with_identity(builder, options.client_cert.as_ref())?;
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    config.alpn_protocols = vec![protocol.as_bytes().to_vec()];
     Ok(Arc::new(config))
 }
 

@@ -75,6 +75,7 @@ pub fn case_record(head: &CaseHead, transcript: Transcript, checks: Vec<CheckRec
     requirements.dedup();
     CaseRecord {
         id: head.id.clone(),
+        transport: head.over,
         title: head.title.clone(),
         topic: head.topic().to_owned(),
         file: head.source.name.clone(),

@@ -34,6 +34,7 @@ pub static KEYPACKAGE: Protocol = Protocol {
     )),
     variations: server::variations,
     start: server::start,
+    grpc: None,
     probe: "/v0/keypackage/0000000000000000000000000000000000000000000000000000000000000000",
     // Devices are made from the seed and the generation; what an earlier run left behind under the same seed is met again.
     generation: None,

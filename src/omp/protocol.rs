@@ -52,6 +52,7 @@ pub static OMP: Protocol = Protocol {
     faults: server::faults,
     variations: server::variations,
     start: server::start,
+    grpc: None,
     probe: "/objects",
     // Namespaces are made from the seed and the generation.
     generation: None,

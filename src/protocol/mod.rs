@@ -8,11 +8,12 @@ use std::future::Future;
 use std::ops::Deref;
 use std::path::PathBuf;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::case::{Heads, Problem, Rules, Source};
+use crate::case::{CaseHead, Heads, Problem, Rules, Source};
 use crate::catalogue::Catalogue;
-use crate::http::{Client, ClientOptions, Service};
+use crate::http::{Client, ClientOptions, GrpcCodec, Service};
 use crate::judge::Context;
 use crate::keys::{NamedKey, Seed};
 use crate::record::diagnosis::{Dictionary, Fingerprint, Fingerprints, diagnose};
@@ -106,6 +107,8 @@ pub struct Protocol {
     pub variations: fn() -> &'static [Variation],
     /// Starts its reference server.
     pub start: fn(ServeOptions) -> Result<Box<dyn Reference>, StartError>,
+    /// How calls are read, where it has a gRPC profile.
+    pub grpc: Option<GrpcCodec>,
     /// A path that a target answers in some way or other: whether it can be reached is tried with it.
     pub probe: &'static str,
     /// Which use of a seed this is against a target that keeps its data; none where ids cannot clash.
@@ -200,6 +203,15 @@ impl Protocol {
     }
 }
 
+/// Over what cases are run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Transports {
+    /// HTTP.
+    pub http: bool,
+    /// gRPC.
+    pub grpc: bool,
+}
+
 /// What the steps of cases mean. The engine calls cases by their index in the suite.
 pub trait Cases: Send + Sync {
     /// Drives a case from set-up to last step. Its races end when their time is over, but not before a few rounds were run.
@@ -213,6 +225,11 @@ pub trait Cases: Send + Sync {
 
     /// Judges a case by its transcript. No clock, no network: the same transcript is always judged alike.
     fn judge(&self, case: usize, transcript: Transcript, context: &Context<'_>) -> CaseRecord;
+
+    /// The cases that run over these transports, one that runs over each of them twice. None where the protocol has one alone.
+    fn over(&self, _wanted: Transports) -> Option<(Vec<CaseHead>, Box<dyn Cases>)> {
+        None
+    }
 
     /// Takes back, in the judged cases of a run, what only follows from something else that was found.
     fn take_back_what_follows(&self, _cases: &mut [CaseRecord]) {}
@@ -233,6 +250,21 @@ impl Suite {
             protocol,
             heads,
             meaning,
+        }
+    }
+
+    /// The cases that run over these transports; all as they are, where the protocol has one alone.
+    pub fn over(self: &Arc<Self>, wanted: Transports) -> Arc<Suite> {
+        match self.meaning.over(wanted) {
+            Some((cases, meaning)) => Arc::new(Suite {
+                protocol: self.protocol,
+                heads: Heads {
+                    cases,
+                    ..self.heads.clone()
+                },
+                meaning,
+            }),
+            None => Arc::clone(self),
         }
     }
 

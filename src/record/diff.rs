@@ -61,15 +61,20 @@ pub fn diff(old: &Record, new: &Record) -> Diff {
         notes: notes(old, new),
         regressions: false,
     };
-    let before: HashMap<&str, Verdict> = verdicts(old).collect();
+    let before: HashMap<String, Verdict> = verdicts(old).collect();
     for case in &new.cases {
-        sort_in(&mut diff, before.get(case.id.as_str()).copied(), case, new.strict);
+        sort_in(
+            &mut diff,
+            before.get(case.name().as_ref()).copied(),
+            case,
+            new.strict,
+        );
     }
-    let after: HashMap<&str, Verdict> = verdicts(new).collect();
+    let after: HashMap<String, Verdict> = verdicts(new).collect();
     let gone = verdicts(old).filter(|(id, _)| !after.contains_key(id));
     diff.gone = gone
         .map(|(id, old)| Change {
-            id: id.to_owned(),
+            id,
             old: Some(old),
             new: None,
             why: String::new(),
@@ -79,8 +84,11 @@ pub fn diff(old: &Record, new: &Record) -> Diff {
     diff
 }
 
-fn verdicts(record: &Record) -> impl Iterator<Item = (&str, Verdict)> {
-    record.cases.iter().map(|case| (case.id.as_str(), case.verdict))
+fn verdicts(record: &Record) -> impl Iterator<Item = (String, Verdict)> {
+    record
+        .cases
+        .iter()
+        .map(|case| (case.name().into_owned(), case.verdict))
 }
 
 fn sort_in(diff: &mut Diff, old: Option<Verdict>, case: &CaseRecord, strict: bool) {
@@ -91,7 +99,7 @@ fn sort_in(diff: &mut Diff, old: Option<Verdict>, case: &CaseRecord, strict: boo
         matter(case)
     };
     let change = Change {
-        id: case.id.clone(),
+        id: case.name().into_owned(),
         old,
         new: Some(case.verdict),
         why,

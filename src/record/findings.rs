@@ -35,7 +35,7 @@ impl<'a> Finding<'a> {
             .min_by_key(|(case, check)| plainness(case, check))?;
         let mut others: Vec<&CaseRecord> = seen.iter().map(|(other, _)| *other).collect();
         others.dedup_by_key(|other| &other.id);
-        others.retain(|other| other.id != case.id);
+        others.retain(|other| other.name() != case.name());
         Some(Finding {
             check,
             case,

@@ -19,10 +19,14 @@ pub fn merge(records: Vec<Record>, tally: impl FnOnce(&mut Record)) -> Result<Re
     let Some(mut whole) = records.next() else {
         return Err("there are no reports to merge".to_owned());
     };
-    let mut known: HashSet<String> = whole.cases.iter().map(|case| case.id.clone()).collect();
+    let mut known: HashSet<String> = whole.cases.iter().map(|case| case.name().into_owned()).collect();
     for (index, part) in records.enumerate() {
         agree(&whole, &part, index + 2)?;
-        if let Some(twice) = part.cases.iter().find(|case| !known.insert(case.id.clone())) {
+        if let Some(twice) = part
+            .cases
+            .iter()
+            .find(|case| !known.insert(case.name().into_owned()))
+        {
             return Err(format!("case {} is in more than one report", visible(&twice.id)));
         }
         join(&mut whole, part);

@@ -15,12 +15,14 @@ pub mod transcript;
 pub mod verdict;
 
 pub use crate::http::{
-    Answer, Body, Exchange, Failure, FailureKind, Headers, Jwt, Outcome, Request, Role, Service, Side, Wire,
+    Answer, Body, Exchange, Failure, FailureKind, Headers, Jwt, Outcome, Over, Request, Role, Service, Side,
+    Wire,
 };
 pub use diff::{Change, Diff, diff};
 pub use load::{LoadError, Stored, load};
 pub use merge::merge;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
@@ -55,6 +57,9 @@ pub struct Record {
     /// The URL of the identity provider, where it is not the target.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub idp: Option<String>,
+    /// The URL at which it was asked over gRPC, where it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grpc: Option<String>,
     /// The URLs of the services by their names, where each is a server of its own.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub services: BTreeMap<String, String>,
@@ -321,6 +326,9 @@ pub struct RequirementRecord {
 pub struct CaseRecord {
     /// `push/stale-is-a-conflict`.
     pub id: String,
+    /// Over what it was run, where it was not HTTP alone.
+    #[serde(default, skip_serializing_if = "Over::is_http")]
+    pub transport: Over,
     /// One sentence.
     pub title: String,
     /// The part of the id before the slash.
@@ -359,6 +367,14 @@ pub struct CaseRecord {
     pub exchanges: Vec<Exchange>,
 }
 
+/// The id of a case and over what it was run, by its name.
+pub fn split_name(name: &str) -> (&str, Over) {
+    let of = |over: Over| Some((name.strip_suffix(over.suffix())?, over));
+    of(Over::Grpc)
+        .or_else(|| of(Over::Both))
+        .unwrap_or((name, Over::Http))
+}
+
 /// Why driving a case ended early.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -394,6 +410,14 @@ impl CheckRecord {
 }
 
 impl CaseRecord {
+    /// The id, and over what it was run: `push/stale-is-a-conflict over gRPC`. No two cases of a record share it.
+    pub fn name(&self) -> Cow<'_, str> {
+        match self.transport {
+            Over::Http => Cow::Borrowed(&self.id),
+            other => Cow::Owned(format!("{}{}", self.id, other.suffix())),
+        }
+    }
+
     /// The worst of the checks; or why driving ended, where that is worse.
     pub fn worst(checks: &[CheckRecord], stopped: Option<&Stopped>) -> Verdict {
         let of_checks = checks.iter().map(|check| check.verdict).max();

@@ -15,7 +15,12 @@ const NEEDS_SLOW: &str = "it takes minutes to see: run with --slow";
 /// A record of the whole suite concerns every requirement in force, named by a case or not; what only cases verify that take
 /// minutes and did not run is not applicable. A filtered one, or a shard, concerns what its cases name.
 pub fn summarize(record: &mut Record, heads: &Heads) {
-    let ran = |case: &&CaseHead| record.cases.iter().any(|other| other.id == case.id);
+    let ran = |case: &&CaseHead| {
+        record
+            .cases
+            .iter()
+            .any(|other| other.id == case.id && other.transport == case.over)
+    };
     let named = |case: &'_ CaseHead| case.requirements.clone();
     let selected: Vec<String> = heads.cases.iter().filter(ran).flat_map(named).collect();
     let mut slow: Vec<String> = Vec::new();
@@ -75,7 +80,7 @@ fn one(requirement: &Requirement, cases: &[CaseRecord], slow: &[String]) -> Requ
             .map(|check| (of_check(check, requirement.level), check))
             .max_by_key(|(verdict, check)| (rank(*verdict), check.name != ADVICE));
         let Some((worst, check)) = worst else { continue };
-        concerned.push(case.id.clone());
+        concerned.push(case.name().into_owned());
         if verdict.is_none_or(|known| rank(worst) > rank(known)) {
             verdict = Some(worst);
             let got = Some(check.got.clone()).filter(|got| !got.is_empty());
@@ -106,8 +111,8 @@ fn one(requirement: &Requirement, cases: &[CaseRecord], slow: &[String]) -> Requ
 /// Where something was to be shown: `push/applied, step 2`.
 fn place(case: &CaseRecord, check: &CheckRecord) -> String {
     match check.step {
-        Some(step) => format!("{}, step {}", case.id, step + 1),
-        None => case.id.clone(),
+        Some(step) => format!("{}, step {}", case.name(), step + 1),
+        None => case.name().into_owned(),
     }
 }
 
@@ -250,6 +255,7 @@ mod tests {
     fn case(checks: Vec<CheckRecord>) -> CaseRecord {
         CaseRecord {
             id: "demo/case".to_owned(),
+            transport: crate::record::Over::Http,
             title: String::new(),
             topic: "demo".to_owned(),
             file: String::new(),

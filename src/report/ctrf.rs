@@ -70,7 +70,7 @@ fn summary(record: &Record, start: i64) -> Value {
 
 fn test(record: &Record, case: &CaseRecord) -> Value {
     let mut test = json!({
-        "name": visible(&case.id),
+        "name": visible(&case.name()),
         "status": status_of(record, case),
         "duration": case.duration_ms.round() as u64,
         "suite": ["avp", case.topic],

@@ -7,7 +7,9 @@ use crate::catalogue::Level;
 use crate::record::sentences::{got, is_told_by_command, protocol, sentence, split_id, target};
 use crate::record::summarize::nothing_was_judged;
 use crate::record::verdict::{RunVerdict, Verdict};
-use crate::record::{ADVICE, Baseline, CaseRecord, FIRST_PROTOCOL, Latency, Record, RequirementRecord};
+use crate::record::{
+    ADVICE, Baseline, CaseRecord, FIRST_PROTOCOL, Latency, Over, Record, RequirementRecord, split_name,
+};
 use crate::text::{count, hide_passwords, thousands, visible};
 
 /// A section of the specification and its requirements in the record.
@@ -196,8 +198,9 @@ pub(super) fn verdict_meaning(record: &Record) -> &'static str {
     }
 }
 
-/// The command that runs one case again under the same conditions.
+/// The command that runs one case again under the same conditions; the case by its name in the record.
 pub(super) fn again(record: &Record, case: &str) -> String {
+    let (case, over) = split_name(case);
     let mut command = vec!["avp-conform".to_owned()];
     let program = record.client.as_ref().and_then(|client| client.program.as_ref());
     if let Some(program) = program {
@@ -219,7 +222,8 @@ pub(super) fn again(record: &Record, case: &str) -> String {
         command.push(format!("--exec {}", quoted(&hide_passwords(exec))));
     }
     let is_told = is_told_by_command(record) || record.client.is_some();
-    if record.target != "embedded" && record.services.is_empty() && !is_told {
+    let is_grpc_alone = record.grpc.as_ref() == Some(&record.target);
+    if record.target != "embedded" && !is_grpc_alone && record.services.is_empty() && !is_told {
         command.push(format!("--target {}", quoted(&record.target)));
     }
     if !is_told_by_command(record) {
@@ -228,6 +232,12 @@ pub(super) fn again(record: &Record, case: &str) -> String {
     }
     if let Some(idp) = &record.idp {
         command.push(format!("--idp {}", quoted(idp)));
+    }
+    if let Some(grpc) = &record.grpc {
+        command.push(format!("--grpc {}", quoted(grpc)));
+    }
+    if over == Over::Grpc {
+        command.push("--transport grpc".to_owned());
     }
     if record.protocol.newest.is_some_and(|newest| record.spec != newest) {
         command.push(format!("--spec {}", record.spec));

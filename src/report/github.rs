@@ -63,7 +63,7 @@ fn of_baseline(out: &mut String, record: &Record, baseline: &Baseline) {
     if !known.is_empty() {
         let lines = known
             .iter()
-            .map(|case| format!("{}: {}", visible(&case.id), reason(case)));
+            .map(|case| format!("{}: {}", visible(&case.name()), reason(case)));
         let lines = some(lines.collect());
         let title = count(known.len(), "known failure");
         _ = writeln!(out, "::notice title={title}::{}", data(&lines.join("\n")));
@@ -102,7 +102,7 @@ fn of_cause(record: &Record, cause: &Cause) -> Annotation {
 
 fn of_hindrance(record: &Record, hindrance: &Hindrance<'_>) -> Annotation {
     let first = hindrance.cases.first();
-    let id = first.map(|case| visible(&case.id)).unwrap_or_default();
+    let id = first.map(|case| visible(&case.name())).unwrap_or_default();
     let cases = count(hindrance.cases.len(), "case");
     Annotation {
         title: format!("{cases} {}", hindrance.verdict),

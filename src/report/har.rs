@@ -31,7 +31,7 @@ pub(super) fn render(record: &Record) -> Vec<u8> {
 fn page(case: &CaseRecord) -> Value {
     json!({
         "startedDateTime": moment(case, 0),
-        "id": case.id,
+        "id": case.name(),
         "title": format!("{}: {}", case.verdict, sentence(&case.title)),
         "pageTimings": {},
     })
@@ -49,7 +49,7 @@ fn entry(record: &Record, case: &CaseRecord, exchange: &Exchange) -> Value {
     let actor = exchange.actor.as_deref().unwrap_or("nobody");
     let spoiled = exchange.spoiled.as_ref().map(|how| format!(", {how}"));
     json!({
-        "pageref": case.id,
+        "pageref": case.name(),
         "startedDateTime": moment(case, exchange.at_us),
         "time": took,
         "request": request(record, exchange),

@@ -66,7 +66,7 @@ fn suite(record: &Record, name: &str) -> TestSuite {
 
 fn test_case(record: &Record, case: &CaseRecord) -> TestCase {
     // The id alone: a title may be reworded, and a test's history hangs on its name.
-    let mut test = TestCase::new(visible(&case.id), status(record, case));
+    let mut test = TestCase::new(visible(&case.name()), status(record, case));
     test.set_classname(class(case));
     test.set_time(Duration::try_from_secs_f64(case.duration_ms / 1000.0).unwrap_or_default());
     if case.verdict == Verdict::Warn && !record.strict && case.known.is_none() {

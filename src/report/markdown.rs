@@ -158,7 +158,7 @@ fn hindered(out: &mut String, record: &Record) {
             .cases
             .iter()
             .take(5)
-            .map(|case| escaped(&case.id))
+            .map(|case| escaped(&case.name()))
             .collect();
         let more = if hindrance.cases.len() > ids.len() {
             ", …"
@@ -188,7 +188,7 @@ fn known(out: &mut String, record: &Record) {
             _ = writeln!(
                 out,
                 "- {}: {} ({})",
-                escaped(&case.id),
+                escaped(&case.name()),
                 entry(&known_sentence(known)),
                 case.verdict
             );

@@ -30,7 +30,7 @@ fn point(out: &mut String, record: &Record, case: &CaseRecord, number: usize) {
     _ = write!(
         out,
         "{ok} {number} - {}: {}",
-        escaped(&case.id),
+        escaped(&case.name()),
         escaped(&sentence(&case.title))
     );
     match case_status {

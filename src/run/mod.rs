@@ -91,6 +91,8 @@ pub struct RunInfo {
     pub target: String,
     /// The identity provider's, if it is another.
     pub idp: Option<String>,
+    /// The address at which it is asked over gRPC, if it is.
+    pub grpc: Option<String>,
     /// The addresses of other services, by their names.
     pub services: BTreeMap<String, String>,
     /// The command that started the target, if the run did.
@@ -404,7 +406,7 @@ impl<F: Fn(Event<'_>)> Crew<'_, F> {
             let (record, death) = self.again(turn).await;
             if let Some(how) = death {
                 self.restart(&how).await;
-                self.remark(&format!("; {} ended it", record.id));
+                self.remark(&format!("; {} ended it", record.name()));
             }
             self.finish(turn.index, record);
         }
@@ -431,9 +433,9 @@ impl<F: Fn(Event<'_>)> Crew<'_, F> {
             }
             let (record, death) = self.again(*turn).await;
             if let Some(how) = death {
-                killers.push(record.id.clone());
+                killers.push(record.name().into_owned());
                 up = self.restart(&how).await;
-                self.remark(&format!("; {} ended it", record.id));
+                self.remark(&format!("; {} ended it", record.name()));
             }
             self.finish(turn.index, record);
         }
@@ -446,7 +448,7 @@ impl<F: Fn(Event<'_>)> Crew<'_, F> {
     /// Drives a case with nothing beside it, and where that goes wrong a second time. Says how the server ended, if it did.
     async fn again(&mut self, turn: Turn) -> (CaseRecord, Option<String>) {
         let case = case(self.run, turn.index);
-        self.again.push(case.id.clone());
+        self.again.push(case.name());
         let turn = turn.next();
         let (record, death) = self.alone(turn, 1).await;
         let first = troubles(&self.run.suite, case, &record);
@@ -728,6 +730,7 @@ fn record(
         },
         target: heading.target,
         idp: heading.idp,
+        grpc: heading.grpc,
         services: heading.services,
         exec: heading.exec,
         client: heading.client,

@@ -1,21 +1,27 @@
 //! Judges a stored run again: the exchanges as they were, the suite as it is now. Nothing is sent.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::http::Endpoint;
 use crate::judge::{Context, Transport};
 use crate::keys::Seed;
-use crate::protocol::Suite;
+use crate::protocol::{Suite, Transports};
 use crate::record::rejudged::{CheckChange, Rejudged};
 use crate::record::transcript::Transcript;
 use crate::record::verdict::Verdict;
-use crate::record::{CaseRecord, Record, diff};
+use crate::record::{CaseRecord, Over, Record, diff};
 
 /// Judges the exchanges of a record with a suite.
 ///
 /// # Errors
 /// The seed or the target of the record cannot be read: a fragment that says which.
-pub fn rejudge(record: &Record, suite: &Suite) -> Result<Rejudged, String> {
+pub fn rejudge(record: &Record, suite: &Arc<Suite>) -> Result<Rejudged, String> {
+    let is_over = |over: Over| record.cases.iter().any(|case| case.transport == over);
+    let suite = &*suite.over(Transports {
+        http: is_over(Over::Http) || is_over(Over::Both),
+        grpc: is_over(Over::Grpc) || is_over(Over::Both),
+    });
     let seed: Seed = record
         .seed
         .parse()
@@ -28,7 +34,11 @@ pub fn rejudge(record: &Record, suite: &Suite) -> Result<Rejudged, String> {
     };
     let (mut old, mut new, mut unknown) = (Vec::new(), Vec::new(), Vec::new());
     for case in &record.cases {
-        match suite.cases.iter().position(|known| known.id == case.id) {
+        match suite
+            .cases
+            .iter()
+            .position(|known| (known.id.as_str(), known.over) == (case.id.as_str(), case.transport))
+        {
             Some(found) => {
                 // A case of a merged or repeated report, or of a later heat, ran with a generation of its own.
                 let generation = case.generation.unwrap_or(record.generation);
@@ -42,7 +52,7 @@ pub fn rejudge(record: &Record, suite: &Suite) -> Result<Rejudged, String> {
                 });
                 old.push(case.clone());
             }
-            None => unknown.push(case.id.clone()),
+            None => unknown.push(case.name().into_owned()),
         }
     }
     let checks = old
@@ -68,7 +78,9 @@ fn transport(record: &Record) -> Result<Transport, String> {
         return Ok(Transport::Loopback);
     }
     // Where the run chose the port it stands for any.
-    let endpoint = Endpoint::parse(&target.replace("{port}", "1"))
+    let filled = target.replace("{port}", "1");
+    let endpoint = Endpoint::parse(&filled)
+        .or_else(|http| Endpoint::parse_grpc(&filled).map_err(|_| http))
         .map_err(|error| format!("the target {target:?} cannot be read: {error}"))?;
     Ok(Transport::of(&endpoint))
 }
@@ -96,7 +108,7 @@ fn check_changes(old: &CaseRecord, new: &CaseRecord) -> Vec<CheckChange> {
     let changed = keys.into_iter().filter(|key| before.get(*key) != after.get(*key));
     changed
         .map(|key| CheckChange {
-            case: old.id.clone(),
+            case: old.name().into_owned(),
             step: key.0,
             expected: key.2.to_owned(),
             old: before.get(key).copied(),

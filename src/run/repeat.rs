@@ -105,7 +105,7 @@ fn difference(case: &CaseRecord, seen: &BTreeMap<Verdict, usize>) -> String {
         .collect();
     format!(
         "{} did not come to the same each time: {}",
-        case.id,
+        case.name(),
         counts.join(", ")
     )
 }

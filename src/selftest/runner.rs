@@ -12,10 +12,10 @@ use tokio::task::JoinSet;
 
 use crate::case::selection;
 use crate::catalogue::{Catalogue, Level};
-use crate::http::{Client, ClientError, ClientOptions, Endpoint, ServiceOptions, Timeouts};
+use crate::http::{Client, ClientError, ClientOptions, Endpoint, GrpcOptions, ServiceOptions, Timeouts};
 use crate::judge::Transport;
 use crate::keys::Seed;
-use crate::protocol::Suite;
+use crate::protocol::{Protocol, Suite};
 use crate::record::findings;
 use crate::record::verdict::{RunVerdict, Verdict};
 use crate::record::{Body, CaseRecord, CheckRecord, Outcome, Record};
@@ -197,7 +197,7 @@ impl Selftest {
         let foreign = (suite.protocol.start)(ServeOptions::default())?;
         Ok(Selftest {
             selected: selection::plan(&suite, &[], suite.rules.catalogue.newest(), false),
-            foreign: client(&*foreign, settings.patient)?,
+            foreign: client(suite.protocol, &*foreign, settings.patient)?,
             _foreign: foreign,
             suite,
             settings,
@@ -318,7 +318,7 @@ impl Selftest {
         ));
         let server = (self.suite.protocol.start)(options)?;
         let target = RunContext {
-            client: client(&*server, timeout)?,
+            client: client(self.suite.protocol, &*server, timeout)?,
             foreign: Some(self.foreign.clone()),
             patience: Timeouts::new(timeout),
             seed: Seed::from_bytes(SEED),
@@ -431,14 +431,24 @@ fn parties(behaviours: &[Behaviour], alone: bool) -> Vec<Vec<usize>> {
     [limited, shared, others].concat()
 }
 
-fn client(server: &dyn Reference, timeout: Duration) -> Result<Client, SelftestError> {
+fn client(protocol: &Protocol, server: &dyn Reference, timeout: Duration) -> Result<Client, SelftestError> {
     let place = |url: &str| Endpoint::parse(url).map_err(|error| SelftestError::Address(error.to_string()));
     let endpoint = place(&server.url())?;
     let mut services = Vec::new();
     for (name, url) in server.services() {
         services.push(ServiceOptions::new(name, place(&url)?));
     }
+    let grpc = match (server.grpc(), protocol.grpc) {
+        (Some(url), Some(codec)) => Some(GrpcOptions {
+            endpoint: Endpoint::parse_grpc(&url)
+                .map_err(|error| SelftestError::Address(error.to_string()))?,
+            codec,
+            alone: false,
+        }),
+        _ => None,
+    };
     Ok(Client::new(ClientOptions {
+        grpc,
         services,
         timeout,
         connect_timeout: timeout.max(Duration::from_secs(5)),

@@ -89,7 +89,11 @@ impl Listener {
     /// # Errors
     /// The address cannot be listened on, or the certificate cannot be served.
     pub fn start(options: &ServeOptions, handler: Arc<dyn Handler>) -> Result<Listener, StartError> {
-        let acceptor = options.tls.as_ref().map(|tls| tls.acceptor()).transpose();
+        let acceptor = options
+            .tls
+            .as_ref()
+            .map(|tls| tls.acceptor(&["http/1.1"]))
+            .transpose();
         let acceptor = acceptor.map_err(|error| StartError(Box::new(error)))?;
         let started = bind(options.bind);
         let (runtime, listener) = started

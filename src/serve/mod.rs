@@ -84,6 +84,8 @@ pub struct ServeOptions {
     pub freedoms: Vec<&'static Variation>,
     /// The certificate to serve https with; http without.
     pub tls: Option<Tls>,
+    /// Whether it speaks HTTP alone, where the protocol has a gRPC profile.
+    pub no_grpc: bool,
     /// Which of the protocol's services it is, where each is a server of its own; as its environment says, else all of them,
     /// unless told.
     pub mode: Option<String>,
@@ -111,6 +113,7 @@ impl Default for ServeOptions {
             faults: Vec::new(),
             freedoms: Vec::new(),
             tls: None,
+            no_grpc: false,
             mode: None,
             keys: Vec::new(),
             environment: Vec::new(),
@@ -162,6 +165,11 @@ pub struct StartError(pub Box<dyn Error + Send + Sync>);
 pub trait Reference: Send + Sync {
     /// Where it is: `http://127.0.0.1:4711`.
     fn url(&self) -> String;
+
+    /// Where it speaks gRPC, if it does: `grpc://127.0.0.1:4711`.
+    fn grpc(&self) -> Option<String> {
+        None
+    }
 
     /// Where each service is, where each is a server of its own; the first is at `url`.
     fn services(&self) -> Vec<(Service, String)> {

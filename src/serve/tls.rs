@@ -51,18 +51,18 @@ impl Tls {
         })
     }
 
-    /// What accepts TLS connections under this certificate.
+    /// What accepts TLS connections under this certificate, and speaks these protocols (ALPN), the preferred one first.
     ///
     /// # Errors
     /// The PEM is none, or certificate and key do not go together.
-    pub fn acceptor(&self) -> Result<TlsAcceptor, TlsError> {
+    pub fn acceptor(&self, protocols: &[&str]) -> Result<TlsAcceptor, TlsError> {
         let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(self.cert_pem.as_bytes()).collect();
         let key = PrivateKeyDer::from_pem_slice(self.key_pem.as_bytes())?;
         let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()?
             .with_no_client_auth()
             .with_single_cert(chain?, key)?;
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        config.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
         Ok(TlsAcceptor::from(Arc::new(config)))
     }
 }
@@ -73,7 +73,7 @@ mod tests {
 
     #[test]
     fn a_self_signed_certificate_can_be_served() {
-        assert!(Tls::self_signed().unwrap().acceptor().is_ok());
+        assert!(Tls::self_signed().unwrap().acceptor(&["http/1.1"]).is_ok());
     }
 
     #[test]
@@ -82,11 +82,11 @@ mod tests {
             cert_pem: "x".to_owned(),
             key_pem: "y".to_owned(),
         };
-        assert!(no_pem.acceptor().is_err());
+        assert!(no_pem.acceptor(&["http/1.1"]).is_err());
         let keyless = Tls {
             cert_pem: String::new(),
             ..Tls::self_signed().unwrap()
         };
-        assert!(keyless.acceptor().is_err());
+        assert!(keyless.acceptor(&["http/1.1"]).is_err());
     }
 }

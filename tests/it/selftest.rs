@@ -13,7 +13,7 @@ use avp_conform::serve::Behaviour;
 
 use crate::support::program::ran;
 use crate::support::servers::{fault, variation};
-use crate::support::suite::SUITE;
+use crate::support::suite::ALL;
 
 const REMEDY: &str = "the published matrix is out of date: run `cargo run --release -- selftest --accept`";
 
@@ -38,7 +38,7 @@ fn a_few_faults_are_caught_and_conformant_servers_are_not() {
         .chain(varied)
         .chain(faulty)
         .collect();
-    let bench = Selftest::new(Arc::clone(&SUITE), Settings::default()).expect("a server starts");
+    let bench = Selftest::new(Arc::clone(&ALL), Settings::default()).expect("a server starts");
     let bench = Arc::new(bench);
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let observations = runtime
@@ -91,7 +91,7 @@ fn of_variations_that_share_a_server_the_right_one_is_named() {
 #[test]
 fn the_published_matrix_is_that_of_this_suite_and_this_server() {
     let matrix = published();
-    assert_eq!(matrix.suite, SUITE.hash, "{REMEDY}");
+    assert_eq!(matrix.suite, ALL.hash, "{REMEDY}");
     let row = |name: &str, breaks: &str, level| format!("{name} {breaks} {level}");
     let known = faults()
         .iter()
@@ -110,7 +110,7 @@ fn the_published_matrix_is_that_of_this_suite_and_this_server() {
 fn the_published_files_are_written_by_the_program() {
     assert_eq!(selftest::json(published()), PUBLISHED_JSON, "{REMEDY}");
     assert_eq!(selftest::markdown(published()), PUBLISHED_MARKDOWN, "{REMEDY}");
-    assert_eq!(selftest::kill_rate(&SUITE.hash), Some(published().kill_rate));
+    assert_eq!(selftest::kill_rate(&ALL.hash), Some(published().kill_rate));
     assert_eq!(selftest::kill_rate("another suite"), None);
 }
 

@@ -37,6 +37,7 @@ fn head(case: &LoadedCase) -> CaseHead {
     };
     CaseHead {
         id: case.id().to_owned(),
+        over: case.case.over.unwrap_or_default(),
         title: case.case.title.clone(),
         why: case.case.why.clone(),
         since: case.case.since,
@@ -81,7 +82,7 @@ fn length(step: &Step) -> usize {
             FieldMutation::Mistyped => 4 * fields(),
             _ => fields(),
         });
-        fields.sum::<usize>() + with.form.len() + with.token.len() + with.member.len()
+        fields.sum::<usize>() + with.form.len() + with.token.len() + with.member.len() + with.call.len()
     });
     let forms = step.redeem.as_ref().map_or(1, |redeem| redeem.sign.len().max(1));
     // A large payload travels, and is held in memory, several times.

@@ -16,6 +16,11 @@ use crate::case::{Problem, Source, embedded, hash};
 
 include!(concat!(env!("OUT_DIR"), "/embedded_avp_cases.rs"));
 
+/// The cases of the gRPC profile alone.
+mod grpc {
+    include!(concat!(env!("OUT_DIR"), "/embedded_avp_grpc_cases.rs"));
+}
+
 /// A case with the place it was read from.
 #[derive(Debug, Clone)]
 pub struct LoadedCase {
@@ -122,6 +127,8 @@ fn rule(step: &Step) -> Option<&'static str> {
         (ExpectedAnswer::Status(400), _) => "AVP-6-20",
         (ExpectedAnswer::Status(_), _) => "AVP-7-01",
         (ExpectedAnswer::Refused, _) => "AVP-6-21",
+        (ExpectedAnswer::Error, _) => "AVP-11-08",
+        (ExpectedAnswer::Cancelled, _) => "AVP-11-10",
         (ExpectedAnswer::Conflict, _) => "AVP-6-08",
         (ExpectedAnswer::Unchanged, _) => "AVP-6-04",
         (ExpectedAnswer::Granted | ExpectedAnswer::Changed, operation) => operation?.rule(),
@@ -174,6 +181,9 @@ impl LoadedCases {
 /// The case files that are built in.
 pub fn embedded_sources() -> Vec<Source> {
     embedded(EMBEDDED_CASES)
+        .into_iter()
+        .chain(embedded(grpc::EMBEDDED_CASES))
+        .collect()
 }
 
 /// The cases of one file: those that can be read, those that can be read in part, and what is wrong with these.

@@ -24,6 +24,7 @@ use toml::Spanned;
 
 use super::words::{Counter, ExpectedAnswer, NonceSource, OneOrMany, TokenForm};
 use crate::catalogue::Version;
+use crate::http::{Over, Wire};
 use crate::keys::SignatureForm;
 
 /// A case file.
@@ -56,6 +57,9 @@ pub struct Case {
     /// The protocol version that brought what the case looks at.
     #[serde(default = "first_version")]
     pub since: Version,
+    /// Over what the case is run: `grpc`, or `both`, where its steps say over which of the two each goes. Other cases are run over
+    /// HTTP, and over gRPC as well where that is spoken.
+    pub over: Option<Over>,
     /// Whether the case takes minutes and runs only under `--slow`.
     #[serde(default)]
     pub slow: bool,
@@ -136,6 +140,10 @@ pub struct Step {
     pub wait: Option<Wait>,
     /// Look at how the target is reached; sends nothing.
     pub transport: Option<Transport>,
+
+    /// Over which transport it goes, in a case that goes over both: `http` unless told. What is stored is then looked at over both,
+    /// and in a race the actors come over either in turn.
+    pub over: Option<Wire>,
 
     /// What is changed against the valid request.
     pub with: Option<Changes>,
@@ -447,6 +455,49 @@ pub struct Changes {
     /// Another token, or none; several are tried one after the other.
     #[serde(default)]
     pub token: OneOrMany<TokenForm>,
+    /// The call itself in one of these forms, over gRPC; several are tried one after the other.
+    #[serde(default)]
+    pub call: OneOrMany<CallForm>,
+    /// The path of another method, over gRPC.
+    pub rpc: Option<String>,
+}
+
+/// Forms of a call over gRPC that no client sends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum CallForm {
+    /// No message at all.
+    NoMessage,
+    /// The message twice, each in a frame of its own.
+    TwoMessages,
+    /// Bytes that are no protobuf.
+    Garbage,
+    /// Half of the message, in a frame of its own length.
+    HalfAMessage,
+    /// The stream ends in the middle of the message.
+    Truncated,
+    /// Three of the five bytes of the frame.
+    HalfAFrame,
+    /// The frame says that the message is one byte shorter than it is.
+    TooShort,
+    /// The frame says that the message is four gigabytes long.
+    HugeLength,
+    /// The first field is a number where the message has text.
+    WrongWireType,
+    /// The first text is not UTF-8.
+    InvalidUtf8,
+    /// A field that nobody knows stands behind the message (legal).
+    UnknownField,
+    /// Compressed with gzip (legal; a server may not speak it).
+    Gzip,
+    /// Said to be compressed in a way that nobody knows.
+    UnknownCompression,
+    /// Marked as compressed, without a word on how.
+    Marked,
+    /// Whole, and cancelled when it has gone out.
+    Cancelled,
+    /// Whole, with a deadline that is over at once.
+    NoTime,
 }
 
 impl Changes {

@@ -166,20 +166,33 @@ pub enum ExpectedAnswer {
     Changed,
     /// Any 4xx.
     Refused,
+    /// Any error status: over gRPC a framework may refuse what is no message before any method of the server's looks at it.
+    Error,
+    /// No answer, or one that says that the call was given up: the harness cancelled it, or its deadline passed.
+    Cancelled,
     /// This status.
     Status(u16),
 }
 
-const ANSWER_WORDS: [&str; 5] = ["granted", "conflict", "unchanged", "changed", "refused"];
+const ANSWER_WORDS: [&str; 7] = [
+    "granted",
+    "conflict",
+    "unchanged",
+    "changed",
+    "refused",
+    "error",
+    "cancelled",
+];
 
 impl ExpectedAnswer {
     /// Whether it says that the request was not granted.
     pub fn is_refusal(self) -> bool {
         match self {
-            ExpectedAnswer::Refused => true,
+            ExpectedAnswer::Refused | ExpectedAnswer::Error => true,
             ExpectedAnswer::Status(status) => !(200..300).contains(&status),
             ExpectedAnswer::Granted
             | ExpectedAnswer::Conflict
+            | ExpectedAnswer::Cancelled
             | ExpectedAnswer::Unchanged
             | ExpectedAnswer::Changed => false,
         }
@@ -196,6 +209,8 @@ impl FromStr for ExpectedAnswer {
             "unchanged" => Ok(ExpectedAnswer::Unchanged),
             "changed" => Ok(ExpectedAnswer::Changed),
             "refused" | "4xx" => Ok(ExpectedAnswer::Refused),
+            "error" => Ok(ExpectedAnswer::Error),
+            "cancelled" => Ok(ExpectedAnswer::Cancelled),
             _ => match text.parse() {
                 Ok(status @ 100..=599) => Ok(ExpectedAnswer::Status(status)),
                 Ok(other) => Err(format!("{other} is no HTTP status")),
@@ -213,6 +228,8 @@ impl fmt::Display for ExpectedAnswer {
             ExpectedAnswer::Unchanged => f.write_str("unchanged (200, `unchanged: true`)"),
             ExpectedAnswer::Changed => f.write_str("the current envelope (200, `unchanged: false`)"),
             ExpectedAnswer::Refused => f.write_str("refused (4xx)"),
+            ExpectedAnswer::Error => f.write_str("refused (any error status)"),
+            ExpectedAnswer::Cancelled => f.write_str("given up (no answer)"),
             ExpectedAnswer::Status(status) => write!(f, "{status}"),
         }
     }
@@ -221,7 +238,7 @@ impl fmt::Display for ExpectedAnswer {
 read_from_text!(
     ExpectedAnswer,
     "Answer",
-    "granted, conflict, unchanged, changed, refused, or a status"
+    "granted, conflict, unchanged, changed, refused, error, cancelled, or a status"
 );
 
 /// Which token a request carries instead of the actor's own.
@@ -253,6 +270,8 @@ pub enum TokenForm {
     NoScheme,
     /// The actor's own in the query string, with no header.
     InQuery,
+    /// The actor's own in other metadata of a call, with no `authorization`.
+    InMetadata,
     /// The actor's own with a word behind it.
     Trailed,
     /// The actor's member id.
@@ -474,6 +493,7 @@ impl FromStr for TokenForm {
             "basic" => TokenForm::Basic,
             "no-scheme" => TokenForm::NoScheme,
             "in-query" => TokenForm::InQuery,
+            "in-metadata" => TokenForm::InMetadata,
             "trailed" => TokenForm::Trailed,
             "member-id" => TokenForm::MemberId,
             "unsigned" => TokenForm::Unsigned,
@@ -506,6 +526,7 @@ impl fmt::Display for TokenForm {
             TokenForm::Basic => "the token under the Basic scheme",
             TokenForm::NoScheme => "the token without a scheme",
             TokenForm::InQuery => "the token in the query string",
+            TokenForm::InMetadata => "the token in metadata of another name",
             TokenForm::Trailed => "the token with a word behind it",
             TokenForm::MemberId => "the member id as a token",
             TokenForm::Unsigned => "a JWT of the algorithm none for the member",

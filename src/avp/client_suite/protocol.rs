@@ -35,6 +35,7 @@ pub static AVP_CLIENT: Protocol = Protocol {
     variations: builtin::variations,
     start: builtin::start,
     // Nobody is asked: a client asks.
+    grpc: None,
     probe: "/",
     // Each case has a server of its own.
     generation: None,

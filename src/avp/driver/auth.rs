@@ -85,7 +85,8 @@ impl Driver<'_> {
             role: Role::Setup,
             round: 0,
         };
-        self.transact(errand, draft.request(None), Mask::Nothing).await
+        self.transact(errand, self.finished(draft, None), Mask::Nothing)
+            .await
     }
 
     /// Remembers the token of an answer. False where there is none.

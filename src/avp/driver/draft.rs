@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::world::World;
 use crate::avp::cases::TokenForm;
 use crate::avp::{IDP, Operation, VAULT};
-use crate::http::{Body, Headers, Request};
+use crate::http::{Body, Headers, Request, Wire};
 
 /// A request in the making.
 #[derive(Debug, Clone)]
@@ -15,6 +15,12 @@ pub(super) struct Draft {
     pub(super) operation: Option<Operation>,
     pub(super) method: String,
     pub(super) path: String,
+    /// The path of its call over gRPC, where it is another than that of the operation.
+    pub(super) rpc: Option<String>,
+    /// What goes out over gRPC in place of the message in its frame.
+    pub(super) frames: Option<Vec<u8>>,
+    /// Over what it goes, where that is not for its case and step to say.
+    pub(super) wire: Option<Wire>,
     pub(super) headers: Headers,
     pub(super) content: Option<Content>,
     /// `None`: no token at all. `Some(None)`: the actor's own.
@@ -81,6 +87,9 @@ impl Draft {
             operation: Some(operation),
             method: operation.method().to_owned(),
             path,
+            rpc: None,
+            frames: None,
+            wire: None,
             headers: body.iter().map(|_| json_type()).collect(),
             content: body.map(Content::Json),
             token: operation.needs_token().then_some(None),

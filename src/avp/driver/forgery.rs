@@ -81,6 +81,10 @@ impl Driver<'_> {
     /// A public document of the target's, if it is JSON. What is not served as such is no exchange to judge: none of them is
     /// the protocol's, but discovery, which other cases look at.
     async fn document(&mut self, path: String, service: Service, who: &str) -> CaseResult<Option<Value>> {
+        if !self.target.client.speaks_http(&VAULT) {
+            let reason = "the run knows no HTTP address at which the issuer's keys could be published";
+            return Err(not_applicable(self.step, reason));
+        }
         let mut draft = Draft::new(Operation::Discovery, path, None);
         draft.operation = None;
         let kept = self.transcript.exchanges.len();

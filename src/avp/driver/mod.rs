@@ -5,8 +5,10 @@
 //! give; the transcript then says what is missing.
 
 mod auth;
+mod calls;
 mod draft;
 mod forgery;
+mod grpc;
 mod held;
 mod jwt;
 mod lifetime;
@@ -35,7 +37,7 @@ use crate::avp::cases::{LoadedCase, TokenForm};
 use crate::avp::outcome::AnswerClass;
 use crate::avp::repo_state::RepoState;
 use crate::catalogue::OperationName;
-use crate::http::{Connections, Exchange, FailureKind, Outcome, Request, Role, Sent};
+use crate::http::{Connections, Exchange, FailureKind, Outcome, Over, Request, Role, Sent, Wire};
 use crate::record::Stopped;
 use crate::record::transcript::{Read, Transcript};
 use crate::record::verdict::Verdict;
@@ -46,26 +48,36 @@ use world::World;
 
 /// So often an operation may time out in one case.
 const MOST_TIMEOUTS: u32 = 3;
+/// Metadata that carries no token by the protocol.
+const OTHER_METADATA: &str = "x-authorization";
 /// What connecting is called where patience is kept.
 const CONNECTING: &str = "connecting";
 
 /// Drives one case from set-up to last step.
 pub async fn drive(case: &LoadedCase, target: &RunContext) -> Transcript {
-    drive_within(case, target, None).await.0
+    drive_within(case, Over::Http, target, None).await.0
 }
 
 /// Drives one case; its races end when their time is over, but not before a few rounds were run. Beside the transcript stands
 /// what of it no other case may be seen to be served.
 pub async fn drive_within(
     case: &LoadedCase,
+    over: Over,
     target: &RunContext,
     races: Option<Duration>,
 ) -> (Transcript, LiveSecrets) {
     let began = Instant::now();
     let mut driver = Driver {
         case,
+        over,
+        step_wire: Wire::Http,
+        is_about_login: grpc::is_about_login(case),
         target,
-        world: World::new(&target.seed, scope(target.generation, case.id()), target.spec),
+        world: World::new(
+            &target.seed,
+            scope(target.generation, &format!("{}{}", case.id(), over.suffix())),
+            target.spec,
+        ),
         lane: target.client.lane(),
         began,
         transcript: Transcript {
@@ -100,6 +112,12 @@ type CaseResult<T> = Result<T, Stopped>;
 /// One case being driven.
 struct Driver<'a> {
     case: &'a LoadedCase,
+    /// Over what the case is run.
+    over: Over,
+    /// Over what the current step goes, in a case that goes over both.
+    step_wire: Wire,
+    /// Whether the case is about logging in.
+    is_about_login: bool,
     target: &'a RunContext,
     world: World<'a>,
     lane: Connections,
@@ -126,6 +144,7 @@ struct Driver<'a> {
 
 impl Driver<'_> {
     async fn run(&mut self) -> CaseResult<()> {
+        self.check_sayable_case()?;
         self.set_up().await?;
         for index in 0..self.case.case.steps.len() {
             self.step = Some(index);
@@ -151,7 +170,9 @@ impl Driver<'_> {
         self.secrets.hide(&mut self.transcript);
         self.transcript.exchanges.shrink_to_fit();
         self.transcript.took = self.began.elapsed().saturating_sub(self.transcript.throttled);
-        let live = self.secrets.live(self.case.id());
+        let live = self
+            .secrets
+            .live(&format!("{}{}", self.case.id(), self.over.suffix()));
         (self.transcript, live)
     }
 
@@ -202,9 +223,11 @@ impl Driver<'_> {
             let at = self.began.elapsed();
             self.lane
                 .send_once(draft.operation.is_none_or(Operation::is_spent_by_use));
-            let sent = self.lane.send(&request, limit).await;
+            self.lane.over(self.wire(draft));
+            let sent = self.lane.send(&self.on_wire(draft, &request), limit).await;
             self.excused += self.lane.take_waited();
             let status = sent.outcome.answer().map(|answer| answer.status);
+            self.heed_no_auth_service(draft, status)?;
             let asks = draft.operation.is_none_or(Operation::writes) || errand.role == Role::Step;
             let throttled = status == Some(429) && !(asks && self.is_final_429(attempt));
             let Some(refusal) = sent.outcome.answer().filter(|_| throttled).cloned() else {
@@ -413,10 +436,11 @@ impl Driver<'_> {
             jwt,
             resent: sent.resent,
             side: crate::record::Side::default(),
-            wire: crate::record::Wire::default(),
+            wire: self.wire(errand.draft),
             omitted: None,
         };
         let request = match &errand.draft.content {
+            _ if errand.draft.operation == Some(Operation::FetchMemberKey) => None,
             Some(Content::Json(request)) => Some(Arc::clone(request)),
             _ => None,
         };
@@ -465,7 +489,7 @@ impl Driver<'_> {
     /// The request with its token as it goes out, and what is shown in the token's place.
     async fn with_token(&mut self, draft: &Draft, who: &str) -> CaseResult<(Request, Mask)> {
         let Some(form) = &draft.token else {
-            return Ok((draft.request(None), Mask::Nothing));
+            return Ok((self.finished(draft, None), Mask::Nothing));
         };
         let (value, shown) = match form {
             None => self.own_token(who).await?,
@@ -495,6 +519,17 @@ impl Driver<'_> {
             };
             return Ok((request, mask));
         }
+        if form == &Some(TokenForm::InMetadata) {
+            let mut request = self.finished(draft, None);
+            request
+                .headers
+                .push((OTHER_METADATA.to_owned(), format!("Bearer {value}")));
+            let mask = match self.target.show_secrets {
+                true => Mask::Nothing,
+                false => Mask::Authorization(format!("Bearer {}", self.secrets.placeholder(&value))),
+            };
+            return Ok((request, mask));
+        }
         // A member id is no secret: it stands in every roster.
         let secret = header
             .as_deref()
@@ -507,7 +542,7 @@ impl Driver<'_> {
             true => Mask::Nothing,
             false => Mask::Authorization(format!("Bearer {shown}")),
         };
-        Ok((draft.request(header), mask))
+        Ok((self.finished(draft, header), mask))
     }
 
     async fn own_token(&mut self, name: &str) -> CaseResult<(String, String)> {

@@ -36,6 +36,15 @@ pub(super) fn variants(
             vec![with_form(draft.clone(), *form)]
         });
     }
+    if let Some(rpc) = &changes.rpc {
+        let other = |draft| super::calls::of_method(draft, rpc);
+        drafts = drafts.into_iter().map(other).collect();
+    }
+    if !changes.call.is_empty() {
+        drafts = each(&drafts, &changes.call, |draft, form| {
+            vec![super::calls::with_form(draft.clone(), *form)]
+        });
+    }
     if !changes.member.is_empty() {
         drafts = each(&drafts, &changes.member, |draft, form| {
             vec![with_member(draft.clone(), *form)]

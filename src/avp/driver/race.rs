@@ -17,7 +17,9 @@ use crate::avp::Operation;
 use crate::avp::cases::Action;
 use crate::avp::cases::model::{AddMember, Create, Step};
 use crate::avp::outcome::AnswerClass;
-use crate::http::{Answer, Connections, Failure, FailureKind, Loaded, Outcome, Request, Role, Sent};
+use crate::http::{
+    Answer, Connections, Failure, FailureKind, Loaded, Outcome, Over, Request, Role, Sent, Wire,
+};
 use crate::keys::SignatureForm;
 
 /// So many rounds of a case are run even where there is no time for them; of each of its forms, as many as that makes.
@@ -245,9 +247,15 @@ impl Driver<'_> {
                 }
             }
         }
-        for ((name, draft), lane) in drafts.into_iter().zip(lanes) {
+        for (index, ((name, mut draft), lane)) in drafts.into_iter().zip(lanes).enumerate() {
+            // Where both transports lead to one vault, who meets comes over either.
+            if self.over == Over::Both && draft.operation.is_some_and(Operation::needs_token) {
+                let first = index.is_multiple_of(2) == (self.step_wire == Wire::Http);
+                draft.wire = Some(if first { Wire::Http } else { Wire::Grpc });
+            }
             let (request, mask) = self.with_token(&draft, &name).await?;
             let limit = self.limit(CONNECTING, 1)?;
+            lane.over(self.wire(&draft));
             lane.send_once(draft.operation.is_none_or(Operation::is_spent_by_use));
             let began = Instant::now();
             let loading = async { lane.prime(&request).await?.load().await };

@@ -7,7 +7,7 @@ use crate::avp::cases::model::Pull;
 use crate::avp::cases::{Action, Counter};
 use crate::avp::outcome::AnswerClass;
 use crate::avp::repo_state::{RepoState, member_id};
-use crate::http::Role;
+use crate::http::{Over, Role, Wire};
 
 /// Whose eyes an audit looks through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,10 +57,18 @@ impl Driver<'_> {
         let members = self.eyes(repo, actor, eyes);
         let mut first = Sight::AsKnown;
         for (index, name) in members.iter().enumerate() {
-            let reading = self.pull_as(repo, name, round).await?;
+            let reading = self.pull_as(repo, name, round, None).await?;
             if index == 0 {
                 first = self.take_as_truth(repo, &reading);
             }
+        }
+        // What is written over one transport is served over the other, at once.
+        if let (Over::Both, Some(name)) = (self.over, members.first()) {
+            let other = match self.step_wire {
+                Wire::Grpc => Wire::Http,
+                _ => Wire::Grpc,
+            };
+            self.pull_as(repo, name, round, Some(other)).await?;
         }
         Ok(first)
     }
@@ -103,7 +111,13 @@ impl Driver<'_> {
         }
     }
 
-    async fn pull_as(&mut self, repo: &str, name: &str, round: usize) -> CaseResult<AnswerClass> {
+    async fn pull_as(
+        &mut self,
+        repo: &str,
+        name: &str,
+        round: usize,
+        wire: Option<Wire>,
+    ) -> CaseResult<AnswerClass> {
         let version = self.world.stored(repo).map_or(1, |stored| stored.version);
         // Any version but the current one is answered with the envelope; versions are not negative.
         let known = if version > 0 { version - 1 } else { version + 1 };
@@ -111,11 +125,11 @@ impl Driver<'_> {
             known: Some(Counter::Is(known)),
         };
         let body = super::requests::body(&mut self.world, name, repo, Action::Pull(&pull));
-        let draft = Draft::new(
-            Operation::Pull,
-            path(&mut self.world, Operation::Pull, repo, None),
-            body,
-        );
+        let path = path(&mut self.world, Operation::Pull, repo, None);
+        let draft = Draft {
+            wire,
+            ..Draft::new(Operation::Pull, path, body)
+        };
         self.exchange(&draft, name, Some(repo), Role::Audit, round).await
     }
 

@@ -13,7 +13,7 @@ use crate::avp::cases::model::{Create, Repo, Step, Stored as StoredWords, Wait};
 use crate::avp::cases::{Action, NonceSource, TokenForm};
 use crate::avp::outcome::AnswerClass;
 use crate::avp::repo_state::{RepoState, member_id};
-use crate::http::{Answer, Role};
+use crate::http::{Answer, Over, Role};
 use crate::json;
 use crate::keys::SignatureForm;
 use crate::record::Stopped;
@@ -104,6 +104,7 @@ impl Driver<'_> {
     pub(super) async fn run_step(&mut self, index: usize) -> CaseResult<()> {
         let step = self.case.step(index);
         self.lane.keep_after_error(step.keep_connection);
+        self.step_wire = step.over.unwrap_or_default();
         match step.action() {
             Action::Wait(wait) => return self.wait(step, wait).await,
             Action::Transport(_) => return Ok(()),
@@ -122,6 +123,7 @@ impl Driver<'_> {
                     while at < count {
                         let draft = self.redeem_draft(name, redeem, form).await?;
                         let drafts = mutate::variants(&mut self.world, step.with.as_ref(), &step.repo, draft);
+                        let drafts = self.sayable(drafts)?;
                         count = drafts.len();
                         if let Some(draft) = drafts.into_iter().nth(at) {
                             self.run_variant(step, index, name, &step.repo, draft, round + at, false)
@@ -136,7 +138,8 @@ impl Driver<'_> {
         }
         let name = step.actor_names()[0].to_owned();
         let mut repo = self.good_repo(&step.repo).await?;
-        let mut drafts = self.drafts(step, &name, &repo).into_iter();
+        let drafts = self.drafts(step, &name, &repo);
+        let mut drafts = self.sayable(drafts)?.into_iter();
         let mut round = 0;
         while let Some(draft) = drafts.next() {
             let is_last = drafts.len() == 0;
@@ -147,7 +150,8 @@ impl Driver<'_> {
             // The other requests were made for another version, or for a repository that is of no use any more.
             if changed && !is_last {
                 repo = self.good_repo(&step.repo).await?;
-                drafts = self.drafts(step, &name, &repo).into_iter();
+                let again = self.drafts(step, &name, &repo);
+                drafts = self.sayable(again)?.into_iter();
                 drafts.by_ref().take(round).for_each(drop);
             }
         }
@@ -483,12 +487,14 @@ impl Driver<'_> {
             return Err(error(self.step, "no second server to get a token from"));
         };
         let lane = std::mem::replace(&mut self.lane, foreign.lane());
+        let over = std::mem::replace(&mut self.over, Over::Http);
         let own = self.world.actor(name).token.take();
         let kept = self.transcript.exchanges.len();
         let result = self.own_token(name).await;
         // What passed between the harness and its own second server is no exchange with the target.
         self.transcript.truncate(kept);
         self.lane = lane;
+        self.over = over;
         self.world.actor(name).token = own;
         result
     }
@@ -515,7 +521,7 @@ pub(super) fn authorization(form: &TokenForm, own: &str, member_id: &str) -> Opt
     let half = own.len() / 2;
     let flip = |c: char| if c == 'x' { 'y' } else { 'x' };
     let token = match form {
-        TokenForm::None | TokenForm::InQuery => return None,
+        TokenForm::None | TokenForm::InQuery | TokenForm::InMetadata => return None,
         TokenForm::Empty => return Some("Bearer ".to_owned()),
         TokenForm::Basic => return Some(format!("Basic {own}")),
         TokenForm::NoScheme => own.to_owned(),

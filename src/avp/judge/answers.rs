@@ -490,7 +490,7 @@ fn current(body: &Value) -> Option<i64> {
 
 /// Whether an entry is that of the member whom the path names.
 fn is_asked_for(frame: &ParsedExchange<'_>, entry: &Value) -> bool {
-    let path = &frame.exchange.request.path;
+    let path = frame.path();
     member_id(entry).is_some_and(|id| {
         path.ends_with(&crate::text::encode_segment(id)) || path.ends_with(&loosely_encoded(id))
     })

@@ -291,8 +291,9 @@ pub(super) fn is_no_http(reading: &AnswerClass) -> bool {
 
 /// Whether the repository's id is percent-encoded in the path.
 pub(super) fn is_escaped(frame: &ParsedExchange<'_>) -> bool {
-    let path = frame.exchange.request.path.strip_prefix("/v1/repos/");
-    path.and_then(|path| path.split('/').next())
+    let path = frame.path();
+    path.strip_prefix("/v1/repos/")
+        .and_then(|path| path.split('/').next())
         .is_some_and(|id| id.contains('%'))
 }
 

@@ -12,6 +12,7 @@ mod every_exchange;
 mod hitches;
 pub mod jwt_claims;
 mod parsed;
+mod profile;
 mod race;
 mod sent;
 mod steps;
@@ -22,8 +23,8 @@ use crate::avp::cases::LoadedCase;
 use crate::avp::{Operation, catalogue};
 use crate::case::{CaseHead, is_doubtful};
 use crate::judge::{Checks, Context, case_record};
-use crate::record::CaseRecord;
 use crate::record::transcript::Transcript;
+use crate::record::{CaseRecord, Over};
 
 /// Judges one case. What was written down becomes part of the record.
 pub fn judge(
@@ -38,7 +39,7 @@ pub fn judge(
         .iter()
         .position(|exchange| is_doubtful(Operation::infos(), exchange));
     let mut checks = Checks::new(head, catalogue(), context.spec, doubt);
-    let cast = actors::Actors::new(context, case.id());
+    let cast = actors::Actors::new(context, &head.name());
     let tainted = steps::walk(
         case,
         &frames,
@@ -56,6 +57,9 @@ pub fn judge(
         context.transport,
     );
     let mut records = checks.records();
+    if head.over != Over::Http {
+        profile::of_grpc(&mut records, &transcript);
+    }
     witness::require_witness(case, &frames, &cast, transcript.stopped.as_ref(), &mut records);
     case_record(head, transcript, records)
 }

@@ -1,6 +1,7 @@
 //! A transcript, read once: every answer and every request of ours as JSON, with what it says.
 
 use crate::record::transcript::{JsonBody, json_body};
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -10,7 +11,7 @@ use crate::avp::outcome::AnswerClass;
 use crate::avp::{Operation, schema};
 use crate::json;
 use crate::record::transcript::{Read, SIGNATURE_MARK, Transcript};
-use crate::record::{Answer, Exchange};
+use crate::record::{Answer, Exchange, Wire};
 
 /// One exchange, read.
 pub(super) struct ParsedExchange<'a> {
@@ -32,6 +33,21 @@ impl<'a> ParsedExchange<'a> {
 
     pub(super) fn actor(&self) -> &str {
         self.exchange.actor.as_deref().unwrap_or("nobody")
+    }
+
+    /// Whether it went over gRPC.
+    pub(super) fn is_grpc(&self) -> bool {
+        self.exchange.wire == Wire::Grpc
+    }
+
+    /// The path of the request; of a call, that which would say the same over HTTP.
+    pub(super) fn path(&self) -> Cow<'_, str> {
+        let (true, Some(operation)) = (self.is_grpc(), self.operation) else {
+            return Cow::Borrowed(&self.exchange.request.path);
+        };
+        let named = |name: &str| self.request.as_ref().and_then(|body| body.get(name)?.as_str());
+        let id = |name: &str| named(name).unwrap_or_default();
+        Cow::Owned(operation.path(id("repoId"), id("memberId")))
     }
 
     /// The version that the client of a pull says it holds.
@@ -64,6 +80,7 @@ impl<'a> ParsedExchange<'a> {
             TokenForm::Basic,
             TokenForm::NoScheme,
             TokenForm::InQuery,
+            TokenForm::InMetadata,
         ];
         let how = self.exchange.spoiled.as_deref().unwrap_or_default();
         !none.iter().any(|form| how.contains(&form.to_string()))

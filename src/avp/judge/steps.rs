@@ -480,6 +480,22 @@ impl Walk<'_, '_> {
         });
     }
 
+    /// What may be stored after a call that was given up: all of it, or nothing.
+    fn whole_or_not_at_all(
+        &self,
+        frame: &ParsedExchange<'_>,
+        operation: Operation,
+        before: Option<&RepoState>,
+    ) -> Expected {
+        let request = frame.request.as_ref();
+        let after = request.and_then(|request| RepoState::after(operation, before, request));
+        Expected {
+            states: [after, before.cloned()].to_vec(),
+            above: None,
+            anything: false,
+        }
+    }
+
     /// What must be stored after a request of a step.
     fn expected(&self, frame: &ParsedExchange<'_>, step: &Step, before: Option<&RepoState>) -> Expected {
         let Some(operation) = frame.operation else {
@@ -487,6 +503,9 @@ impl Walk<'_, '_> {
         };
         let AnswerClass::Granted(_) = &frame.reading else {
             // Whether it was executed, nobody knows where no answer came. What was to be refused must not have been.
+            if !step.stored.is_empty() && frame.reading.is(ExpectedAnswer::Cancelled) {
+                return self.whole_or_not_at_all(frame, operation, before);
+            }
             let may_apply = !step.words().iter().all(|word| word.is_refusal());
             return Expected {
                 anything: may_apply && matches!(frame.reading, AnswerClass::Failed(_)),

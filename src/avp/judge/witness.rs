@@ -54,7 +54,7 @@ fn shows_memory(frame: &ParsedExchange<'_>, cast: &Actors<'_>) -> bool {
     };
     let id = body.pointer("/manifest/repoId").and_then(Value::as_str);
     let path = id.map(|id| Operation::Pull.path(id, ""));
-    if path.as_deref() != Some(&frame.exchange.request.path) {
+    if path.as_deref() != Some(&*frame.path()) {
         return false;
     }
     let caller = cast.identity(frame.actor());

@@ -31,6 +31,7 @@ pub(super) fn authorization(form: &TokenForm, token: &str) -> Option<String> {
         TokenForm::Trailed => format!("\"Bearer ${{{token}}} and-more\""),
         TokenForm::None
         | TokenForm::InQuery
+        | TokenForm::InMetadata
         | TokenForm::OtherServer
         | TokenForm::MemberId
         | TokenForm::Forged(_)

@@ -27,7 +27,7 @@ use super::request::{Body, Request};
 use super::response::{self, Pieces};
 use super::state::State;
 use super::variations::transport;
-use super::{access, core};
+use super::{access, core, grpc};
 use crate::serve::Log;
 
 /// How long a client may take for the head of a request, the wait for a next one included.
@@ -62,7 +62,7 @@ pub(super) struct Site {
 
 impl Site {
     /// Tells that a request was answered so.
-    fn tell(&self, method: &str, path: &str, answered: &dyn fmt::Display) {
+    pub(super) fn tell(&self, method: &str, path: &str, answered: &dyn fmt::Display) {
         if let Some(log) = &self.log {
             log.request(method, path, answered, &|name| self.state.fired(name));
         }
@@ -70,8 +70,20 @@ impl Site {
 }
 
 /// Serves one connection to its end.
-pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(site: Arc<Site>, stream: S) {
-    let mut stream = Rewound::new(Bytes::new(), stream);
+pub(super) async fn serve<S>(site: Arc<Site>, mut stream: S)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let mut first = Bytes::new();
+    if site.state.speaks_grpc {
+        let begins = tokio::time::timeout(HEAD_TIME, grpc::begins_http2(&mut stream)).await;
+        let Ok((read, is_http2)) = begins else { return };
+        first = read.into();
+        if is_http2 {
+            return grpc::serve(site, Rewound::new(first, stream)).await;
+        }
+    }
+    let mut stream = Rewound::new(first, stream);
     while let Some((next, script)) = converse(&site, stream).await {
         stream = next;
         if !raw_response::play(&mut stream, script).await {

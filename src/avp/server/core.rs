@@ -35,6 +35,40 @@ pub(super) struct Call {
 pub(super) fn handle(state: &State, request: &Request) -> Answer {
     let mut place = None;
     let granted = grant(state, request, &mut place);
+    finish(state, request, place, granted)
+}
+
+/// Answers a call of an operation that names its repository and member in another place than the path. A faulty server may take
+/// a caller without a good token for somebody.
+pub(super) fn call(
+    state: &State,
+    request: &Request,
+    operation: Operation,
+    repo_id: &str,
+    member_id: &str,
+    stand_in: Option<String>,
+) -> Answer {
+    let mut place = None;
+    let granted = limits::check_rate(state)
+        .and_then(|()| match operation.needs_token() {
+            true => access::caller(state, request).or_else(|refusal| stand_in.ok_or(refusal)),
+            false => Ok(String::new()),
+        })
+        .and_then(|caller| {
+            let place = place.insert(Call {
+                operation,
+                repo_id: repo_id.to_owned(),
+                member_id: member_id.to_owned(),
+                caller,
+                admitted: request.admitted,
+            });
+            perform(state, place, request)
+        });
+    finish(state, request, place, granted)
+}
+
+/// The answer, as this server gives it.
+fn finish(state: &State, request: &Request, place: Option<Call>, granted: Result<Value, Refusal>) -> Answer {
     let mut answer = granted.map_or_else(Answer::from, Answer::ok);
     let scene = AnswerContext {
         state,
@@ -99,7 +133,7 @@ fn perform(state: &State, call: &Call, request: &Request) -> Result<Value, Refus
         Operation::AddMember => access::as_member(state, call, body, members::add),
         Operation::RemoveMember => access::as_member(state, call, body, removal::remove),
         Operation::FetchMemberKey => access::as_member(state, call, body, members::fetch),
-        Operation::Discovery => Ok(discovery::document()),
+        Operation::Discovery => Ok(discovery::document(state.speaks_grpc)),
     }
 }
 

@@ -55,7 +55,13 @@ impl Server {
     /// # Errors
     /// The address cannot be listened on, the certificate cannot be served, or the system gives no threads.
     pub fn start(options: Options) -> Result<Server, StartError> {
-        let acceptor = options.tls.as_ref().map(|tls| tls.acceptor()).transpose()?;
+        let protocols: &[&str] = if options.grpc {
+            &["h2", "http/1.1"]
+        } else {
+            &["http/1.1"]
+        };
+        let acceptor = options.tls.as_ref().map(|tls| tls.acceptor(protocols));
+        let acceptor = acceptor.transpose()?;
         let runtime = runtime().map_err(StartError::Runtime)?;
         let listener = bind(&runtime, options.bind).map_err(|source| StartError::Bind {
             address: options.bind,
@@ -85,6 +91,13 @@ impl Server {
     /// Its base URL, `http://127.0.0.1:8787`.
     pub fn url(&self) -> String {
         format!("{}://{}", self.scheme, self.address)
+    }
+
+    /// Where it speaks gRPC, if it does: `grpc://127.0.0.1:8787`.
+    pub fn grpc(&self) -> Option<String> {
+        let scheme = if self.scheme == "https" { "grpcs" } else { "grpc" };
+        let speaks = self.site.state.speaks_grpc;
+        speaks.then(|| format!("{scheme}://{}", self.address))
     }
 
     /// How often the deviation of this name took effect; never, if it was not started with it.
@@ -136,7 +149,8 @@ pub(super) fn state(options: &Options) -> State {
         nonce: millis(options.nonce_lifetime),
         token: millis(options.token_lifetime),
     };
-    State::new(options.behaviour, &options.faults, &options.freedoms, lifetimes)
+    let state = State::new(options.behaviour, &options.faults, &options.freedoms, lifetimes);
+    state.speaking_grpc(options.grpc)
 }
 
 async fn accept(listener: TcpListener, acceptor: Option<TlsAcceptor>, site: Arc<Site>) {

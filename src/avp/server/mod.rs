@@ -10,7 +10,10 @@
 //! To write a server of your own, read `operations`, a file for each: they ask the plain functions of `rules` one after
 //! the other, and write. What `faults` and `variations` make of a decision stands beside their tables.
 //!
-//! What it does not do: it keeps nothing on disk, has no accounts, and speaks HTTP/1.1 alone.
+//! It speaks both profiles at one port: HTTP/JSON over HTTP/1.1, and gRPC over HTTP/2 (`grpc`), where the same operations
+//! answer.
+//!
+//! What it does not do: it keeps nothing on disk, and has no accounts.
 
 mod access;
 mod answer;
@@ -21,6 +24,7 @@ mod core;
 mod decision;
 mod deviation;
 mod faults;
+mod grpc;
 mod inside;
 mod json;
 mod limits;
@@ -68,6 +72,10 @@ impl Reference for Server {
         Server::url(self)
     }
 
+    fn grpc(&self) -> Option<String> {
+        Server::grpc(self)
+    }
+
     fn fired(&self, name: &str) -> u64 {
         Server::fired(self, name)
     }
@@ -81,6 +89,7 @@ impl From<ServeOptions> for Options {
             faults: options.faults,
             freedoms: options.freedoms,
             tls: options.tls,
+            grpc: !options.no_grpc,
             log: options.log,
             ..Options::default()
         }

@@ -18,6 +18,8 @@ pub struct Options {
     pub freedoms: Vec<&'static Variation>,
     /// The certificate to serve https with; http without.
     pub tls: Option<Tls>,
+    /// Whether it speaks the gRPC profile at the same port.
+    pub grpc: bool,
     /// The largest request body it takes, in bytes.
     pub body_limit: usize,
     /// How long a nonce lives: two minutes at most, says the protocol.
@@ -36,6 +38,7 @@ impl Default for Options {
             faults: Vec::new(),
             freedoms: Vec::new(),
             tls: None,
+            grpc: true,
             body_limit: 16 * 1024 * 1024,
             nonce_lifetime: Duration::from_secs(120),
             token_lifetime: Duration::from_secs(3600),

@@ -41,6 +41,8 @@ impl Default for Lifetimes {
 pub(super) struct State {
     /// How long nonces and tokens live.
     pub(super) lifetimes: Lifetimes,
+    /// Whether the server speaks the gRPC profile beside HTTP.
+    pub(super) speaks_grpc: bool,
     faults: Vec<Deviation>,
     freedoms: Vec<Deviation>,
     requests: AtomicU64,
@@ -85,6 +87,12 @@ impl State {
         }
         state.nonces().keep_used(!state.is_faultless());
         state
+    }
+
+    /// The same server, which speaks gRPC beside HTTP or does not.
+    pub(super) fn speaking_grpc(mut self, speaks: bool) -> State {
+        self.speaks_grpc = speaks;
+        self
     }
 
     /// Whether the server deviates here in the way of this name. Asked only where that changes what happens, and

@@ -95,6 +95,7 @@ fn judged(
 fn checked(args: &ClientArgs) -> Result<RunArgs, Error> {
     let run = &args.run;
     let given = [
+        ("--grpc", run.grpc.is_some() || run.transport.is_some()),
         ("--watch", run.watch.is_some()),
         ("--program", run.program.is_some()),
     ];
@@ -175,6 +176,7 @@ fn heading(config: &Config, name: &str, commands: Option<&ClientCommands>) -> Ru
     RunInfo {
         target: hide_passwords(name),
         idp: None,
+        grpc: None,
         services: BTreeMap::new(),
         exec: None,
         client: commands.cloned(),

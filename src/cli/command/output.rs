@@ -55,10 +55,10 @@ fn scripts(record: &Record, outputs: &[Output]) -> BTreeMap<String, String> {
         return BTreeMap::new();
     };
     let causes = record.diagnosis.iter().flatten();
-    let cases = causes.filter_map(|cause| record.cases.iter().find(|case| case.id == cause.shown_by));
+    let cases = causes.filter_map(|cause| record.cases.iter().find(|case| case.name() == cause.shown_by));
     let script = |case: &CaseRecord| repro(record, case, None, &Reach::default()).ok();
     cases
-        .filter_map(|case| Some((case.id.clone(), script(case)?)))
+        .filter_map(|case| Some((case.name().into_owned(), script(case)?)))
         .collect()
 }
 

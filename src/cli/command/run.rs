@@ -14,7 +14,7 @@ use crate::cli::arguments::RunArgs;
 use crate::cli::config::{Config, Exec, ServiceAt};
 use crate::cli::error::Error;
 use crate::cli::{config, console, exit};
-use crate::http::{Cancel, Client, ClientOptions, Endpoint, Service, Timeouts};
+use crate::http::{Cancel, Client, ClientOptions, Endpoint, GrpcOptions, Service, Timeouts};
 use crate::judge::{Context, Transport};
 use crate::protocol::Suite;
 use crate::protocols::PROGRAMS;
@@ -195,7 +195,10 @@ impl Stage {
             (None, Some(server)) if config.suite.protocol.apart.is_some() => {
                 config.client_of(address(&server.url())?, &services(&**server)?)
             }
-            (None, Some(server)) => config.client(address(&server.url())?),
+            (None, Some(server)) => ClientOptions {
+                grpc: grpc_of(config, &**server)?,
+                ..config.client(address(&server.url())?)
+            },
             (None, None) => return Err(Error::Usage("there is no target".to_owned())),
         };
         client(options)
@@ -220,6 +223,19 @@ fn own_servers(config: &Config, client: &Client) -> Option<Arc<dyn OwnServers>> 
         ))),
         (None, Some(_)) => None,
     }
+}
+
+/// Where a server of our own speaks gRPC.
+fn grpc_of(config: &Config, server: &dyn Reference) -> Result<Option<GrpcOptions>, Error> {
+    let (Some(url), Some(codec)) = (server.grpc(), config.suite.protocol.grpc) else {
+        return Ok(None);
+    };
+    let endpoint = Endpoint::parse_grpc(&url).map_err(|error| Error::Usage(error.to_string()))?;
+    Ok(Some(GrpcOptions {
+        endpoint,
+        codec,
+        alone: false,
+    }))
 }
 
 /// Where the services of a server of our own are.
@@ -356,7 +372,10 @@ async fn drive(
 /// It is none.
 async fn meet(config: &Config, client: &Client, halt: &Cancel) -> Result<(), Error> {
     let protocol = config.suite.protocol;
-    let (Some(stranger), true) = (protocol.stranger, config.target.is_some()) else {
+    let (Some(stranger), true) = (
+        protocol.stranger,
+        config.target.is_some() && !is_grpc_alone(config),
+    ) else {
         return Ok(());
     };
     let Some(said) = or_halt(halt, stranger(client, &config.seed)).await? else {
@@ -395,6 +414,11 @@ async fn find_out(
     let shown = BTreeMap::from([(found.name.to_string(), found.shown.clone())]);
     *client = self::client(config.client_of(target.clone(), &[found]))?;
     Ok(Some(shown))
+}
+
+/// Whether no HTTP address of the target is known.
+fn is_grpc_alone(config: &Config) -> bool {
+    config.grpc.as_ref().is_some_and(|grpc| grpc.options.alone)
 }
 
 /// The addresses of services that a record names.
@@ -441,6 +465,10 @@ fn heading(config: &Config) -> RunInfo {
         notes.push(format!("the target was reached through the proxy {proxy}"));
     }
     let url = |target: &Endpoint| match (&config.exec, &config.target_shown) {
+        _ if is_grpc_alone(config) => config
+            .grpc
+            .as_ref()
+            .map_or(String::new(), |grpc| grpc.shown.clone()),
         (Some(_), Some(typed)) => typed.clone(),
         (Some(_), None) => EXEC_TARGET.to_owned(),
         (None, _) => target.to_string(),
@@ -452,6 +480,7 @@ fn heading(config: &Config) -> RunInfo {
             .iter()
             .find(|service| service.name.as_str() == IDP)
             .map(|service| service.shown.clone()),
+        grpc: config.grpc.as_ref().map(|grpc| grpc.shown.clone()),
         services: services_shown(config),
         exec: config.exec.as_ref().map(|exec| hide_passwords(&exec.command)),
         client: None,
@@ -475,6 +504,7 @@ fn client_of_server(config: &Config, server: &dyn Reference) -> Result<Client, E
     let options = config.client_of(address(&server.url())?, &services(server)?);
     client(ClientOptions {
         proxy: None,
+        grpc: None,
         ..options
     })
 }

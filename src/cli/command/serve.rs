@@ -27,6 +27,7 @@ pub(super) fn serve(args: &ServeArgs) -> Result<u8, Error> {
         faults: faults(protocol, args)?,
         freedoms: freedoms(protocol, args)?,
         tls: tls(args)?,
+        no_grpc: args.no_grpc,
         db: args.db.clone(),
         single: args.mode.as_deref() != Some(ALL),
         mode: mode(protocol, args)?,

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
 
+use clap::ValueEnum as _;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
@@ -12,7 +13,7 @@ use toml::Spanned;
 
 use crate::case::selection::Filter;
 use crate::case::{Problem, Source, toml_problem};
-use crate::cli::arguments::{ProtocolArg, RunArgs, Secret};
+use crate::cli::arguments::{ProtocolArg, RunArgs, Secret, TransportArg};
 use crate::cli::error::Error;
 use crate::report::Destination;
 
@@ -40,6 +41,11 @@ struct File {
     target: Option<String>,
     /// `--idp`
     idp: Option<String>,
+    /// `--grpc`
+    grpc: Option<String>,
+    /// `--transport`
+    #[schemars(with = "Option<String>")]
+    transport: Option<Spanned<String>>,
     /// `--service`
     #[schemars(with = "Vec<String>")]
     service: Vec<Spanned<String>>,
@@ -249,6 +255,10 @@ fn beneath(args: RunArgs, source: &Arc<Source>) -> Result<Completed, Box<Problem
     let args = RunArgs {
         target: args.target.or(file.target),
         idp: args.idp.or(file.idp),
+        grpc: args.grpc.or(file.grpc),
+        transport: args
+            .transport
+            .or(reader.one(file.transport, |text| TransportArg::from_str(text, false))?),
         service,
         sign_with: secrets(args.sign_with, file.sign_with),
         program: args.program,

@@ -4,6 +4,7 @@ mod environment;
 mod file;
 mod headers;
 mod services;
+mod transport;
 
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -30,6 +31,7 @@ use crate::text::visible;
 pub use environment::unread;
 pub use file::{Completed, complete, schema};
 pub use headers::headers;
+pub use transport::GrpcAt;
 
 /// The most cases that run at once unless told: by measurement (`cargo bench`) nearly as fast against a target 10 ms away as
 /// more of them, and large answers to all of them still fit into 128 MiB.
@@ -79,6 +81,8 @@ pub struct Config {
     pub target: Option<Endpoint>,
     /// The target as it was typed, where the run starts it.
     pub target_shown: Option<String>,
+    /// Where it is asked over gRPC, if it is.
+    pub grpc: Option<GrpcAt>,
     /// The services that are named beside it; where each is a server of its own, all that are known.
     pub services: Vec<ServiceAt>,
     /// The keys that the target was told of beforehand.
@@ -151,7 +155,13 @@ impl Config {
     pub fn new(completed: &Completed) -> Result<Config, Error> {
         let args = &completed.args;
         let protocol = args.protocol.get();
-        let suite = load_suite(protocol, &args.cases)?;
+        let typed = services::typed(protocol, args)?;
+        let keys = keys(protocol, args)?;
+        let exec = exec(completed, protocol, &typed, &keys)?;
+        let grpc = transport::grpc(protocol, args, &typed, exec.as_ref())?;
+        let is_embedded = typed.is_empty() && exec.is_none() && grpc.is_none();
+        let transports = transport::transports(protocol, args, is_embedded, grpc.as_ref())?;
+        let suite = Arc::new(load_suite(protocol, &args.cases)?).over(transports);
         let spec = version(protocol, args.spec)?;
         let filters = match &args.failed {
             Some(report) => failed_in(report, &suite)?,
@@ -173,14 +183,16 @@ impl Config {
                 notes.push(format!("no case of the selection is in shard {shard}"));
             }
         }
-        let keys = keys(protocol, args)?;
-        let typed = services::typed(protocol, args)?;
-        let exec = exec(completed, protocol, &typed, &keys)?;
-        let services::Places { target, services } = services::places(protocol, &typed, exec.as_ref())?;
+        let services::Places { mut target, services } = services::places(protocol, &typed, exec.as_ref())?;
+        if let Some(alone) = grpc.as_ref().filter(|grpc| grpc.options.alone) {
+            // Nothing is asked of it over HTTP.
+            target = Some(alone.options.endpoint.clone());
+        }
         let (vault_headers, idp_headers) = headers::headers(args)?;
         Ok(Config {
             target,
             target_shown: typed.target.clone().filter(|_| exec.is_some()),
+            grpc,
             services,
             keys,
             keys_given: !args.sign_with.is_empty() || exec.is_some(),
@@ -213,7 +225,7 @@ impl Config {
             notes,
             proxy: proxy(args)?,
             outputs: Destination::open_all(&args.report, &inputs(args)?)?,
-            suite: Arc::new(suite),
+            suite,
         })
     }
 
@@ -248,6 +260,7 @@ impl Config {
             tls: self.tls.clone(),
             headers: self.vault_headers.clone(),
             rps: self.rps,
+            grpc: self.grpc.as_ref().map(|grpc| grpc.options.clone()),
             ..ClientOptions::new(target)
         }
     }

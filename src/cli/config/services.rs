@@ -21,6 +21,11 @@ pub(super) struct Typed {
 }
 
 impl Typed {
+    /// Whether no address was typed at all.
+    pub(super) fn is_empty(&self) -> bool {
+        self.target.is_none() && self.services.is_empty()
+    }
+
     /// The address of a service.
     pub(super) fn of(&self, name: &str) -> Option<&str> {
         let own = self.services.iter().find(|(known, ..)| *known == name);

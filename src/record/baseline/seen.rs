@@ -146,6 +146,7 @@ fn word(kind: FailureKind) -> &'static str {
         FailureKind::Closed => "closed",
         FailureKind::Malformed => "no HTTP",
         FailureKind::TooLarge => "too large",
+        FailureKind::Cancelled => "cancelled",
     }
 }
 

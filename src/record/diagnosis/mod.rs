@@ -241,8 +241,8 @@ fn cause(
     let (shown_by, place, check) = *at_home.min_by_key(|(case, _, check)| plainness(case, check))?;
     let found = record.requirements.iter().find(|it| it.id == requirement);
     let exact = like.filter(|(it, _)| it.exact && it.alone);
-    let concerned: BTreeSet<&str> = checks.iter().map(|(case, _, _)| case.id.as_str()).collect();
-    let in_order = record.cases.iter().map(|case| case.id.as_str());
+    let concerned: BTreeSet<_> = checks.iter().map(|(case, _, _)| case.name()).collect();
+    let in_order = record.cases.iter().map(CaseRecord::name);
     let by_rule = || found.map_or(String::new(), |it| format!("Make this hold: {}", it.text));
     Some(Cause {
         level: found.map_or(Level::Must, |it| it.level),
@@ -253,10 +253,10 @@ fn cause(
         },
         findings: checks.len(),
         cases: in_order
-            .filter(|id| concerned.contains(id))
-            .map(str::to_owned)
+            .filter(|name| concerned.contains(name))
+            .map(Cow::into_owned)
             .collect(),
-        shown_by: shown_by.id.clone(),
+        shown_by: shown_by.name().into_owned(),
         check: place,
         like: like.map(|(_, it)| it.fault.clone()),
         fits: match exact {

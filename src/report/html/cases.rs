@@ -61,7 +61,9 @@ fn groups(record: &Record, causes: &[Cause]) -> Vec<(String, Vec<usize>)> {
     let mut of_causes: Vec<(String, Vec<usize>)> = causes.iter().map(heading).collect();
     let mut topics: Vec<(String, Vec<usize>)> = Vec::new();
     for (index, case) in record.cases.iter().enumerate() {
-        let cause = causes.iter().position(|cause| cause.cases.contains(&case.id));
+        let cause = causes
+            .iter()
+            .position(|cause| cause.cases.iter().any(|name| *name == case.name()));
         match (cause, topics.iter_mut().find(|(topic, _)| *topic == case.topic)) {
             (Some(place), _) => of_causes[place].1.push(index),
             (None, Some((_, members))) => members.push(index),
@@ -104,7 +106,7 @@ fn tools(record: &Record) -> Markup {
 }
 
 fn case(record: &Record, case: &CaseRecord, inside: &Markup, causes: &[Cause]) -> Markup {
-    let shows = causes.iter().any(|cause| cause.shown_by == case.id);
+    let shows = causes.iter().any(|cause| cause.shown_by == case.name());
     let requirements: Vec<_> = case
         .requirements
         .iter()
@@ -116,7 +118,7 @@ fn case(record: &Record, case: &CaseRecord, inside: &Markup, causes: &[Cause]) -
         None => case.verdict.as_str(),
     };
     html! {
-        details.case data-shows[shows] data-verdict=(case_status) data-id=(visible_cut(&case.id, 200))
+        details.case data-shows[shows] data-verdict=(case_status) data-id=(visible_cut(&case.name(), 200))
             data-rules=(requirements.join(" ")) data-file=(visible_cut(&case.file, 200)) {
             summary {
                 span.labels {
@@ -124,7 +126,7 @@ fn case(record: &Record, case: &CaseRecord, inside: &Markup, causes: &[Cause]) -
                     @if case.known.is_some() { " " span.label.known { "≈ known" } }
                 }
                 span.what {
-                    span.id { (visible_cut(&case.id, 200)) }
+                    span.id { (visible_cut(&case.name(), 200)) }
                     span.title { (visible_cut(&case.title, 300)) }
                     @if case.verdict != Verdict::Pass { span.short { (matter(case)) } }
                 }

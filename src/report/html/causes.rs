@@ -72,7 +72,9 @@ fn one(record: &Record, cause: &Cause, number: usize, view: &View) -> Markup {
 
 /// Links to the other cases of a cause, as many as are named.
 fn others(record: &Record, cause: &Cause) -> Markup {
-    let is_other = |case: &&CaseRecord| case.id != cause.shown_by && cause.cases.contains(&case.id);
+    let is_other = |case: &&CaseRecord| {
+        case.name() != cause.shown_by && cause.cases.iter().any(|name| *name == case.name())
+    };
     let others: Vec<&CaseRecord> = record.cases.iter().filter(is_other).collect();
     html! {
         @for case in others.iter().take(MOST_OTHER_CASES) { ", " (link(case)) }
@@ -83,6 +85,6 @@ fn others(record: &Record, cause: &Cause) -> Markup {
 /// A link that opens a case below.
 fn link(case: &CaseRecord) -> Markup {
     html! {
-        a href=(format!("#case={}", crate::text::encode_segment(&case.id))) { (visible_cut(&case.id, 200)) }
+        a href=(format!("#case={}", crate::text::encode_segment(&case.name()))) { (visible_cut(&case.name(), 200)) }
     }
 }

@@ -67,7 +67,7 @@ pub(super) fn write(
 }
 
 fn heading(page: &mut Page, case: &CaseRecord, verdict: Verdict) {
-    let id = page.paint.tone(Tone::Strong, visible_cut(&case.id, 200));
+    let id = page.paint.tone(Tone::Strong, visible_cut(&case.name(), 200));
     let label = page.paint.tone(Tone::of(verdict), super::label(verdict));
     page.line(format!("{label} {id}"));
     page.wrapped(2, &sentence(&case.title));

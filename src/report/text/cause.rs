@@ -62,7 +62,7 @@ pub(in crate::report) fn shown_by<'a>(
     record: &'a Record,
     cause: &Cause,
 ) -> Option<(&'a CaseRecord, &'a CheckRecord)> {
-    let case = record.cases.iter().find(|case| case.id == cause.shown_by)?;
+    let case = record.cases.iter().find(|case| case.name() == cause.shown_by)?;
     Some((case, case.checks.get(cause.check)?))
 }
 
@@ -73,7 +73,7 @@ fn seen_in(record: &Record, cause: &Cause, case: &CaseRecord, check: &CheckRecor
         .map_or(String::new(), |step| format!(", step {}", step + 1));
     let place = format!(
         "{}{step} ({}:{})",
-        visible(&case.id),
+        visible(&case.name()),
         visible_cut(&case.file, 200),
         check.line
     );

@@ -111,7 +111,9 @@ pub(super) fn cause_details(record: &Record, cause: &Cause) -> String {
 /// The causes of what is broken in a case, a line each.
 pub(super) fn causes_of_case(record: &Record, case: &CaseRecord) -> String {
     let all = causes(record);
-    let own = all.iter().filter(|cause| cause.cases.contains(&case.id));
+    let own = all
+        .iter()
+        .filter(|cause| cause.cases.iter().any(|name| *name == case.name()));
     own.map(|cause| {
         let (id, what) = (visible(&cause.requirement), sentence(&cause.cause));
         format!("cause: {id} {what} ({})\n", count(cause.cases.len(), "case"))
@@ -147,7 +149,7 @@ fn overview(page: &mut Page, found: &[Finding<'_>], hindered: &[Hindrance<'_>]) 
             visible(&finding.check.name),
             some_ids(&finding.requirements)
         );
-        let heading = heading(&finding.case.id, finding.others.len());
+        let heading = heading(&finding.case.name(), finding.others.len());
         if said.insert((heading.clone(), what.clone())) {
             page.verdict(finding.check.verdict, &heading, &what);
         }
@@ -188,7 +190,7 @@ fn heading(id: &str, others: usize) -> String {
 fn ids(cases: &[&CaseRecord]) -> String {
     cases
         .iter()
-        .map(|case| visible(&case.id))
+        .map(|case| visible(&case.name()))
         .collect::<Vec<_>>()
         .join(", ")
 }
@@ -208,7 +210,7 @@ fn by_case<'a, 'b>(found: &'b [Finding<'a>]) -> Vec<Vec<&'b Finding<'a>>> {
     let mut places = BTreeMap::new();
     let mut blocks: Vec<Vec<&Finding<'_>>> = Vec::new();
     for finding in found {
-        let place = *places.entry(finding.case.id.as_str()).or_insert(blocks.len());
+        let place = *places.entry(finding.case.name()).or_insert(blocks.len());
         match blocks.get_mut(place) {
             Some(block) => block.push(finding),
             None => blocks.push(vec![finding]),

@@ -161,7 +161,7 @@ fn known(page: &mut Page, record: &Record) {
                 &format!(
                     "{} {}: {}",
                     case.verdict,
-                    visible(&case.id),
+                    visible(&case.name()),
                     known_sentence(known)
                 ),
             );

@@ -7,7 +7,7 @@ use avp_conform::catalogue::{Level, Requirement};
 use avp_conform::http::{Answer, Body, Exchange, Failure, FailureKind, Outcome, Request, Role};
 use avp_conform::record::verdict::{RunVerdict, Verdict};
 use avp_conform::record::{
-    CaseRecord, CheckRecord, FORMAT, Record, RequirementRecord, Stopped, Suite, Summary, Tool,
+    CaseRecord, CheckRecord, FORMAT, Over, Record, RequirementRecord, Stopped, Suite, Summary, Tool,
 };
 
 const REPO: &str = "avp%2F5f3a%2Bpush";
@@ -48,6 +48,7 @@ pub(crate) fn conformant() -> Record {
         },
         target: "http://localhost:8787".into(),
         idp: None,
+        grpc: None,
         services: std::collections::BTreeMap::new(),
         exec: None,
         client: None,
@@ -287,6 +288,7 @@ fn case(requirement: &Requirement, variant: &str) -> CaseRecord {
     let line = 11 + number.parse::<usize>().unwrap() * 9 + place;
     CaseRecord {
         id: format!("{topic}/{section}-{number}-{variant}"),
+        transport: Over::Http,
         title: format!("{} ({})", text.trim_end_matches('.'), variant.replace('-', " ")),
         topic: topic.into(),
         file: format!("cases/{topic}.toml"),

@@ -337,7 +337,7 @@ impl Judge<'_, '_> {
                 }
                 _ => return,
             },
-            Wire::Http => {
+            Wire::Http | Wire::Grpc => {
                 let writes = Operation::of(exchange).is_some_and(|operation| {
                     matches!(
                         operation,

@@ -4,6 +4,7 @@
 mod base64;
 mod content_type;
 mod errors;
+mod grpc_status;
 mod leaks;
 mod nonces;
 mod own_request;
@@ -64,6 +65,7 @@ pub(super) fn check(
             continue;
         }
         status::check(checks, frame);
+        grpc_status::check(checks, frame);
         match serves_tainted(frame, tainted) {
             true => stored::check(checks, frame),
             // What was to be refused has no body that could be of the wrong form.
@@ -118,12 +120,13 @@ mod tests {
     use super::*;
 
     /// Every rule of these files.
-    const RULES: [&Rule; 17] = [
+    const RULES: [&Rule; 18] = [
         &base64::RULE,
         &content_type::RULE,
         &errors::ERROR_OBJECT,
         &errors::NO_ERROR_IN_SUCCESS,
         &errors::ERROR_CODE,
+        &grpc_status::RULE,
         &leaks::RULE,
         &nonces::LENGTH,
         &nonces::FRESHNESS,

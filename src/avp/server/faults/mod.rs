@@ -11,6 +11,7 @@ pub(super) mod bodies;
 pub(super) mod create;
 pub(super) mod errors;
 pub(super) mod fidelity;
+pub(super) mod grpc;
 pub(super) mod jwts;
 pub(super) mod malformed;
 pub(super) mod members;
@@ -47,6 +48,7 @@ pub(super) fn all() -> Vec<(Fault, &'static [Hook])> {
         errors::ALL,
         transport::ALL,
         races::ALL,
+        grpc::ALL,
     ]
     .concat()
 }

@@ -1,0 +1,212 @@
+//! Which requests of a case go over gRPC, how they look there, and what of them it has no words for.
+
+use std::borrow::Cow;
+
+use serde_json::{Value, json};
+
+use super::draft::{Content, Draft, json_type};
+use super::{CaseResult, Driver, error, not_applicable};
+use crate::avp::cases::{Action, LoadedCase, TokenForm};
+use crate::avp::{IDP, Operation, grpc};
+use crate::http::{Body, GRPC_CONTENT_TYPE, Over, Request, Wire};
+use crate::text::decode_segment;
+
+/// Why a case cannot be run over gRPC at all, where it cannot: it is about what HTTP alone has.
+pub(super) fn http_alone(case: &LoadedCase) -> Option<&'static str> {
+    (0..case.case.steps.len()).find_map(|index| {
+        let step = case.step(index);
+        let with = step.with.as_ref();
+        let of_action = match step.action() {
+            Action::Request(_) => Some("a request outside the route table"),
+            Action::Transport(_) => Some("how HTTP is reached"),
+            Action::Discover(_) => Some("the discovery document"),
+            _ => None,
+        };
+        let of_changes = with.and_then(|with| {
+            let path = with.path.is_some() || with.path_repo.is_some() || with.raw_segments;
+            [
+                (path, "a path"),
+                (with.method.is_some(), "a method"),
+                (!with.headers.is_empty(), "a header field"),
+                (with.raw.is_some() || !with.form.is_empty(), "a form of JSON"),
+            ]
+            .into_iter()
+            .find_map(|(is_there, what)| is_there.then_some(what))
+        });
+        let of_connection = [
+            (step.keep_connection, "a connection that is kept"),
+            (step.meanwhile.is_some(), "a body that is held back"),
+        ];
+        let of_connection = of_connection.into_iter().find(|(is_there, _)| *is_there);
+        of_action.or(of_changes).or(of_connection.map(|(_, what)| what))
+    })
+}
+
+impl Driver<'_> {
+    /// Ends a case that has nothing to do over gRPC.
+    pub(super) fn check_sayable_case(&self) -> CaseResult<()> {
+        if self.over != Over::Grpc || self.case.case.over.is_some() {
+            return Ok(());
+        }
+        match http_alone(self.case) {
+            Some(what) => Err(not_applicable(
+                None,
+                format!("it is about {what}, which HTTP alone has: over gRPC there is nothing to ask"),
+            )),
+            None => Ok(()),
+        }
+    }
+
+    /// Over what a request goes. Logins go over HTTP where that is spoken, but for those that a case is about.
+    pub(super) fn wire(&self, draft: &Draft) -> Wire {
+        let own = match self.over {
+            Over::Http => return Wire::Http,
+            Over::Grpc => Wire::Grpc,
+            Over::Both => self.step_wire,
+        };
+        if let Some(wire) = draft.wire {
+            return wire;
+        }
+        match draft.operation {
+            None | Some(Operation::Discovery) => Wire::Http,
+            Some(operation) if operation.is_auth() => {
+                match self.is_about_login || !self.target.client.speaks_http(&IDP) {
+                    true => own,
+                    false => Wire::Http,
+                }
+            }
+            Some(_) => own,
+        }
+    }
+
+    /// The request as it goes out. `authorization` is the whole value, if one is sent.
+    pub(super) fn finished(&self, draft: &Draft, authorization: Option<String>) -> Request {
+        let request = draft.request(authorization);
+        match (self.wire(draft), draft.operation) {
+            (Wire::Grpc, Some(operation)) => over_grpc(draft, operation, request),
+            _ => request,
+        }
+    }
+
+    /// The request as it goes on the wire, where that is not what is written down of it.
+    pub(super) fn on_wire<'a>(&self, draft: &Draft, request: &'a Request) -> Cow<'a, Request> {
+        let Some(frames) = draft.frames.as_ref().filter(|_| self.wire(draft) == Wire::Grpc) else {
+            return Cow::Borrowed(request);
+        };
+        let mut request = request.clone();
+        request.body = Some(Body::from(frames.clone()));
+        if !is_framed(draft) {
+            request
+                .headers
+                .push(("content-type".to_owned(), GRPC_CONTENT_TYPE.to_owned()));
+        }
+        Cow::Owned(request)
+    }
+
+    /// Those of a step's requests that can be said over what they go; the case ends where that is none of them.
+    pub(super) fn sayable(&self, drafts: Vec<Draft>) -> CaseResult<Vec<Draft>> {
+        let mut why = None;
+        let (any, mut kept) = (!drafts.is_empty(), drafts);
+        kept.retain(|draft| match self.wire(draft) {
+            Wire::Grpc => can_say(draft)
+                .map_err(|reason| why.get_or_insert(reason).clone())
+                .is_ok(),
+            _ => true,
+        });
+        match why {
+            Some(why) if any && kept.is_empty() => Err(not_applicable(self.step, why)),
+            _ => Ok(kept),
+        }
+    }
+
+    /// Ends a case whose call of the service `Auth` was answered that there is none.
+    pub(super) fn heed_no_auth_service(&self, draft: &Draft, status: Option<u16>) -> CaseResult<()> {
+        let is_auth = draft.operation.is_some_and(Operation::is_auth) && self.wire(draft) == Wire::Grpc;
+        if !is_auth || status != Some(grpc::NOT_OFFERED) {
+            return Ok(());
+        }
+        match self.is_about_login {
+            true => Err(not_applicable(
+                self.step,
+                "the target does not offer the service avp.Auth over gRPC",
+            )),
+            false => Err(error(
+                self.step,
+                "the target does not offer avp.Auth, so nobody gets a token over gRPC: name the identity provider with --idp",
+            )),
+        }
+    }
+}
+
+/// Whether the case is about logging in, so that its logins go over what it is run over.
+pub(super) fn is_about_login(case: &LoadedCase) -> bool {
+    (0..case.case.steps.len()).any(|index| {
+        matches!(
+            case.step(index).action(),
+            Action::Challenge(_) | Action::Redeem(_)
+        )
+    })
+}
+
+fn over_grpc(draft: &Draft, operation: Operation, request: Request) -> Request {
+    let message = || message(draft, operation).map(|message| Body::from(message.to_string()));
+    let headers = request
+        .headers
+        .into_iter()
+        .filter(|header| *header != json_type());
+    Request {
+        method: "POST".to_owned(),
+        path: draft
+            .rpc
+            .clone()
+            .or(operation.rpc().map(str::to_owned))
+            .unwrap_or(request.path),
+        headers: headers.collect(),
+        body: match is_framed(draft) {
+            true => request.body,
+            false => message(),
+        },
+        ..request
+    }
+}
+
+fn is_framed(draft: &Draft) -> bool {
+    let framed =
+        |(name, value): &(String, String)| name == "content-type" && value.starts_with(GRPC_CONTENT_TYPE);
+    draft.headers.iter().any(framed)
+}
+
+/// The message of a request. That of fetchMemberKey, which has no body over HTTP, holds the ids of the path.
+pub(super) fn message(draft: &Draft, operation: Operation) -> Option<Value> {
+    if operation != Operation::FetchMemberKey {
+        return draft.json().cloned();
+    }
+    let mut segments = draft.path.split('/').skip(3);
+    let (repo, member) = (segments.next()?, segments.nth(1)?);
+    Some(json!({ "repoId": decode_segment(repo)?, "memberId": decode_segment(member)? }))
+}
+
+/// Whether a request can be said over gRPC. The error says what of it cannot.
+fn can_say(draft: &Draft) -> Result<(), String> {
+    let Some(operation) = draft.operation else {
+        return Err("gRPC has no requests outside its methods".to_owned());
+    };
+    if is_framed(draft) {
+        return Ok(());
+    }
+    if draft.token == Some(Some(TokenForm::InQuery)) {
+        return Err("gRPC has no query that could carry a token".to_owned());
+    }
+    if let Some(Content::Bytes(_)) = &draft.content {
+        return Err("protobuf has no such form of a body".to_owned());
+    }
+    let Some(message) = message(draft, operation) else {
+        return Err("the ids of its path cannot be read".to_owned());
+    };
+    let in_path = draft.path.split('/').nth(3).and_then(decode_segment);
+    let in_message = message.get("repoId").and_then(Value::as_str);
+    if operation.needs_token() && operation != Operation::CreateRepo && in_path.as_deref() != in_message {
+        return Err("gRPC has no path that could name another repository than the message".to_owned());
+    }
+    grpc::can_say(operation, &message)
+}

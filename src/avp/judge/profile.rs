@@ -1,0 +1,30 @@
+//! What of the checks of a case means nothing for its calls over gRPC: rules about paths, error objects and content types say
+//! nothing there, and what is no HTTP is no gRPC.
+
+use crate::avp::catalogue;
+use crate::record::transcript::Transcript;
+use crate::record::{CheckRecord, Wire};
+
+/// The rule that what comes is HTTP, and the one that it is gRPC.
+const HTTP: &str = "AVP-12-02";
+const GRPC: &str = "AVP-11-01";
+
+/// Takes the rules of HTTP alone out of the checks that rest on calls alone, and with them the checks that have no other.
+pub(super) fn of_grpc(records: &mut Vec<CheckRecord>, transcript: &Transcript) {
+    let is_call = |at: &usize| {
+        transcript
+            .exchanges
+            .get(*at)
+            .is_some_and(|it| it.wire == Wire::Grpc)
+    };
+    let is_http_only = |id: &String| catalogue().get(id).is_some_and(|it| it.http_only);
+    let is_of_calls =
+        |record: &CheckRecord| !record.exchanges.is_empty() && record.exchanges.iter().all(is_call);
+    for record in records.iter_mut().filter(|record| is_of_calls(record)) {
+        for id in record.requirements.iter_mut().filter(|id| *id == HTTP) {
+            GRPC.clone_into(id);
+        }
+        record.requirements.retain(|id| !is_http_only(id));
+    }
+    records.retain(|record| !record.requirements.is_empty());
+}
