@@ -2,9 +2,13 @@
 
 use std::process::ExitCode;
 use std::sync::{Arc, LazyLock};
+use std::time::Duration;
 
+use avp_conform::avp::cases::embedded_sources;
+use avp_conform::avp::grpc::CODEC;
 use avp_conform::avp::server::{Options, Server};
-use avp_conform::http::Client;
+use avp_conform::avp::{AVP, catalogue};
+use avp_conform::http::{Client, ClientOptions, Endpoint, GrpcOptions, Timeouts};
 use avp_conform::judge::{Context, Transport};
 use avp_conform::keys::Seed;
 use avp_conform::protocol::{Suite, Transports};
@@ -14,20 +18,33 @@ use avp_conform::session::RunContext;
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use tokio::runtime::Runtime;
 
-#[path = "it/support"]
-mod support {
-    pub(crate) mod suite;
-}
-
-use support::suite::{ALL, context, with_grpc};
-
 /// Each case over both transports.
 static CASES: LazyLock<Arc<Suite>> = LazyLock::new(|| {
-    ALL.over(Transports {
+    suite().over(Transports {
         http: true,
         grpc: true,
     })
 });
+
+/// All cases that are built in.
+fn suite() -> Arc<Suite> {
+    Arc::new((AVP.load)(embedded_sources()).unwrap_or_else(|problems| panic!("{problems:?}")))
+}
+
+/// A client of a server that speaks both transports.
+fn client(server: &Server) -> Client {
+    let http = Endpoint::parse(&server.url()).unwrap_or_else(|error| panic!("{error}"));
+    let grpc = server.grpc().map(|url| GrpcOptions {
+        endpoint: Endpoint::parse_grpc(&url).unwrap_or_else(|error| panic!("{url}: {error}")),
+        codec: CODEC,
+        alone: false,
+    });
+    let options = ClientOptions {
+        grpc,
+        ..ClientOptions::new(http)
+    };
+    Client::new(options).unwrap_or_else(|error| panic!("{error}"))
+}
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
@@ -51,9 +68,17 @@ impl Bench {
     fn new() -> Bench {
         let servers = [0; 2].map(|_| Server::start(Options::default()).expect("a loopback port is free"));
         let target = RunContext {
+            client: client(&servers[0]),
+            foreign: Some(client(&servers[1])),
+            own_servers: None,
+            patience: Timeouts::new(Duration::from_secs(5)),
             seed: Seed::random(),
-            client: Client::new(with_grpc(&servers[0])).expect("its address is one"),
-            ..context(&servers[0].url(), &servers[1])
+            keys: Vec::new(),
+            generation: 0,
+            spec: catalogue().newest(),
+            slow: false,
+            show_secrets: false,
+            subject: None,
         };
         let runtime = Runtime::new().expect("a runtime");
         Bench {

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::avp::Operation;
 use crate::record::verdict::Verdict;
-use crate::record::{CaseRecord, CheckRecord, Role};
+use crate::record::{CaseRecord, CheckRecord, Over, Role};
 
 /// An operation is broken in itself where it breaks in so many cases without a race.
 const LEAST_BROKEN_CASES: usize = 2;
@@ -39,6 +39,44 @@ pub fn take_back_what_follows(cases: &mut [CaseRecord]) {
     paths(cases);
     logins(cases);
     alike(cases);
+    agreement(cases);
+}
+
+/// The rule that both transports agree.
+const AGREEMENT: &str = "AVP-11-09";
+
+/// Cases that go over both transports ask whether the two agree. What no case over one of them alone shows broken is a
+/// disagreement; what one does is that, and says nothing of the other.
+fn agreement(cases: &mut [CaseRecord]) {
+    let alone = cases.iter().filter(|case| case.transport != Over::Both);
+    let broken = alone.flat_map(|case| case.checks.iter().filter(|check| check.is_broken()));
+    let broken: BTreeSet<String> = broken.flat_map(|check| check.requirements.clone()).collect();
+    for case in cases.iter_mut().filter(|case| case.transport == Over::Both) {
+        for at in 0..case.checks.len() {
+            if !case.checks[at].is_broken() {
+                continue;
+            }
+            let counterpart = counterpart(case, at);
+            let check = &mut case.checks[at];
+            if check.requirements.iter().any(|id| broken.contains(id)) {
+                take_back(case, at, "which is seen over one transport alone as well");
+            } else {
+                check.requirements = vec![AGREEMENT.to_owned()];
+                check.verdict = Verdict::Fail;
+                check.exchanges.extend(counterpart);
+            }
+        }
+        case.verdict = CaseRecord::worst(&case.checks, case.stopped.as_ref());
+    }
+}
+
+/// The last exchange before that of a check which went over the other transport.
+fn counterpart(case: &CaseRecord, at: usize) -> Option<usize> {
+    let decisive = *case.checks[at].exchanges.first()?;
+    let wire = case.exchanges.get(decisive)?.wire;
+    (0..decisive)
+        .rev()
+        .find(|index| case.exchanges[*index].wire != wire && case.exchanges[*index].role == Role::Step)
 }
 
 /// Takes a finding back, for a reason; the verdict of its case follows.

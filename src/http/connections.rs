@@ -28,13 +28,15 @@ pub struct Connections {
 pub struct Primed(PrimedOver);
 
 enum PrimedOver {
-    Http {
-        trip: Attempt,
-        message: Message,
-        link: Connection,
-        reused: bool,
-    },
-    Grpc(PrimedCall),
+    Http(Box<PrimedMessage>),
+    Grpc(Box<PrimedCall>),
+}
+
+struct PrimedMessage {
+    trip: Attempt,
+    message: Message,
+    link: Connection,
+    reused: bool,
 }
 
 impl Connections {
@@ -92,7 +94,7 @@ impl Connections {
         self.waited += self.client.pace().turn().await;
         if self.wire == Wire::Grpc {
             let primed = self.calls.prime(&self.client, request).await?;
-            return Ok(Primed(PrimedOver::Grpc(primed)));
+            return Ok(Primed(PrimedOver::Grpc(Box::new(primed))));
         }
         let trip = self.trip(&request.service);
         let message = trip.message(request)?;
@@ -102,12 +104,12 @@ impl Connections {
             Some(link) => link,
             None => trip.open(self.client.timeout()).await?,
         };
-        Ok(Primed(PrimedOver::Http {
+        Ok(Primed(PrimedOver::Http(Box::new(PrimedMessage {
             trip,
             message,
             link,
             reused,
-        }))
+        }))))
     }
 
     /// How long it has waited for the rate that the target grants since this was last asked.
@@ -157,7 +159,7 @@ pub struct Loaded(LoadedOver);
 
 enum LoadedOver {
     Http(Box<LoadedMessage>),
-    Grpc(LoadedCall),
+    Grpc(Box<LoadedCall>),
 }
 
 struct LoadedMessage {
@@ -192,14 +194,14 @@ impl Primed {
 
     /// Sends up to a byte, which is not the last. Of a call goes out all but the last byte in any event.
     async fn load_up_to(self, at: impl FnOnce(&Message) -> usize) -> Result<Loaded, Failure> {
-        let (trip, message, mut link, reused) = match self.0 {
-            PrimedOver::Grpc(call) => return Ok(Loaded(LoadedOver::Grpc(call.load().await?))),
-            PrimedOver::Http {
-                trip,
-                message,
-                link,
-                reused,
-            } => (trip, message, link, reused),
+        let PrimedMessage {
+            trip,
+            message,
+            mut link,
+            reused,
+        } = match self.0 {
+            PrimedOver::Grpc(call) => return Ok(Loaded(LoadedOver::Grpc(Box::new(call.load().await?)))),
+            PrimedOver::Http(primed) => *primed,
         };
         let at = at(&message).min(message.bytes.len().saturating_sub(1));
         match link.idle().await {

@@ -17,11 +17,7 @@ use crate::record::{CaseRecord, Over, Record, diff};
 /// # Errors
 /// The seed or the target of the record cannot be read: a fragment that says which.
 pub fn rejudge(record: &Record, suite: &Arc<Suite>) -> Result<Rejudged, String> {
-    let is_over = |over: Over| record.cases.iter().any(|case| case.transport == over);
-    let suite = &*suite.over(Transports {
-        http: is_over(Over::Http) || is_over(Over::Both),
-        grpc: is_over(Over::Grpc) || is_over(Over::Both),
-    });
+    let suite = &*as_run(record, suite);
     let seed: Seed = record
         .seed
         .parse()
@@ -69,6 +65,15 @@ pub fn rejudge(record: &Record, suite: &Arc<Suite>) -> Result<Rejudged, String> 
         record: after,
         checks,
         unknown,
+    })
+}
+
+/// The suite over the transports that a record has cases of.
+pub(super) fn as_run(record: &Record, suite: &Arc<Suite>) -> Arc<Suite> {
+    let is_over = |over: Over| record.cases.iter().any(|case| case.transport == over);
+    suite.over(Transports {
+        http: is_over(Over::Http) || is_over(Over::Both),
+        grpc: is_over(Over::Grpc) || is_over(Over::Both),
     })
 }
 

@@ -1,8 +1,9 @@
 //! Holds a stored report against what its own exchanges show: what a reader may believe of a claim.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
-use super::rejudge::rejudge;
+use super::rejudge::{as_run, rejudge};
 use crate::case::selection::{Filter, plan};
 use crate::protocol::Suite;
 use crate::record::Record;
@@ -17,7 +18,7 @@ const MOST_NAMED: usize = 3;
 ///
 /// # Errors
 /// The seed, the target or a filter of the report cannot be read: a fragment that says which.
-pub fn objections(record: &Record, suite: &Suite) -> Result<Vec<String>, String> {
+pub fn objections(record: &Record, suite: &Arc<Suite>) -> Result<Vec<String>, String> {
     let again = rejudge(record, suite)?;
     let mut objections = Vec::new();
     if record.suite.hash != suite.hash {
@@ -30,7 +31,7 @@ pub fn objections(record: &Record, suite: &Suite) -> Result<Vec<String>, String>
     if !again.unknown.is_empty() {
         objections.push(named("not in this suite", "case", &again.unknown));
     }
-    let missing = missing(record, suite)?;
+    let missing = missing(record, &as_run(record, suite))?;
     if !missing.is_empty() {
         objections.push(named("missing", "case", &missing));
     }
@@ -57,15 +58,15 @@ fn contradictions(record: &Record, again: &Rejudged) -> Vec<String> {
         let ids: Vec<String> = requirements.into_iter().cloned().collect();
         found.push(named("otherwise than its exchanges show", "requirement", &ids));
     }
-    let mut cases: BTreeSet<&String> = again.checks.iter().map(|change| &change.case).collect();
+    let mut cases: BTreeSet<String> = again.checks.iter().map(|change| change.case.clone()).collect();
     for old in &record.cases {
-        let new = again.record.cases.iter().find(|new| new.id == old.id);
+        let new = again.record.cases.iter().find(|new| new.name() == old.name());
         if new.is_some_and(|new| new.verdict != old.verdict) {
-            cases.insert(&old.id);
+            cases.insert(old.name().into_owned());
         }
     }
     if !cases.is_empty() {
-        let ids: Vec<String> = cases.into_iter().cloned().collect();
+        let ids: Vec<String> = cases.into_iter().collect();
         found.push(named("judged otherwise by this program", "case", &ids));
     }
     found
@@ -75,9 +76,9 @@ fn contradictions(record: &Record, again: &Rejudged) -> Vec<String> {
 fn missing(record: &Record, suite: &Suite) -> Result<Vec<String>, String> {
     let filters: Result<Vec<Filter>, String> =
         record.filters.iter().map(|text| Filter::parse(text)).collect();
-    let has: BTreeSet<&str> = record.cases.iter().map(|case| case.id.as_str()).collect();
+    let has: BTreeSet<_> = record.cases.iter().map(|case| case.name()).collect();
     let planned = plan(suite, &filters?, record.spec, false);
-    let ids = planned.into_iter().map(|index| suite.cases[index].id.clone());
+    let ids = planned.into_iter().map(|index| suite.cases[index].name());
     Ok(ids.filter(|id| !has.contains(id.as_str())).collect())
 }
 

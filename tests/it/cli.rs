@@ -282,7 +282,8 @@ fn reports_go_where_they_are_sent_and_nowhere_else() {
     let (code, out, err) = said(&output);
     assert_eq!((code, err.as_str()), (0, ""));
     let record: Record = serde_json::from_str(&out).unwrap();
-    assert_eq!(record.cases.len(), 1);
+    let names: Vec<_> = record.cases.iter().map(|case| case.name()).collect();
+    assert_eq!(names, ["push/applied", "push/applied over gRPC"]);
     assert!(fs::read_to_string(junit).unwrap().starts_with("<?xml"));
     assert!(fs::read_to_string(page).unwrap().starts_with("<!DOCTYPE html>"));
     let left = |name: &str| fs::read_dir(home.path().join(name)).unwrap().count();

@@ -39,7 +39,7 @@ pub(super) fn handle(state: &State, request: &Request) -> Answer {
 }
 
 /// Answers a call of an operation that names its repository and member in another place than the path. A faulty server may take
-/// a caller without a good token for somebody.
+/// its caller for somebody else.
 pub(super) fn call(
     state: &State,
     request: &Request,
@@ -51,7 +51,7 @@ pub(super) fn call(
     let mut place = None;
     let granted = limits::check_rate(state)
         .and_then(|()| match operation.needs_token() {
-            true => access::caller(state, request).or_else(|refusal| stand_in.ok_or(refusal)),
+            true => stand_in.map_or_else(|| access::caller(state, request), Ok),
             false => Ok(String::new()),
         })
         .and_then(|caller| {

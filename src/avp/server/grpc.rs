@@ -37,7 +37,11 @@ use generated::{
     VaultManifest,
 };
 
-#[expect(unreachable_pub, reason = "generated from schema/avp.proto")]
+#[expect(
+    unreachable_pub,
+    clippy::allow_attributes,
+    reason = "generated from schema/avp.proto"
+)]
 mod generated {
     tonic::include_proto!("avp");
 }

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use std::sync::Arc;
+
 use crate::cli::arguments::{SignArgs, VerifyArgs};
 use crate::cli::error::Error;
 use crate::cli::{config, console, exit};
@@ -95,7 +97,7 @@ fn verified(path: &Path, wanted: &[Signer], cases: &[PathBuf]) -> Result<Verifie
         return Err(not_verified(&format!("another key signed it: {key}")));
     }
     let suite = config::load_suite(config::protocol_of(&record)?, cases)?;
-    let found = objections(&record, &suite).map_err(|why| not_verified(&why))?;
+    let found = objections(&record, &Arc::new(suite)).map_err(|why| not_verified(&why))?;
     match found.is_empty() {
         true => Ok(Verified { record, signer }),
         false => Err(not_verified(&found.join("; "))),

@@ -1,7 +1,7 @@
 //! Over what cases are run, and where gRPC is spoken.
 
+use super::Exec;
 use super::services::Typed;
-use super::{Exec, PORT_PLACEHOLDER};
 use crate::cli::arguments::{RunArgs, TransportArg};
 use crate::cli::error::Error;
 use crate::http::{Endpoint, GrpcOptions};
@@ -51,7 +51,7 @@ pub(super) fn grpc(
     let filled = exec.map_or(url.clone(), |exec| exec.fill(None, url));
     let endpoint = Endpoint::parse_grpc(&filled).map_err(|error| Error::Usage(format!("--grpc: {error}")))?;
     Ok(Some(GrpcAt {
-        shown: match exec.is_some() && url.contains(PORT_PLACEHOLDER) {
+        shown: match exec.is_some() && url.contains("{port}") {
             true => url.clone(),
             false => endpoint.grpc_url(),
         },

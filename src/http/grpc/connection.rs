@@ -25,6 +25,9 @@ const WINDOW_BYTES: u32 = 1 << 20;
 /// How long it is waited until the system has taken what was written.
 const FLUSH_TIME: Duration = Duration::from_millis(250);
 
+/// So long a server has to begin with a call that is cancelled then.
+const TIME_BEFORE_CANCELLING: Duration = Duration::from_millis(8);
+
 /// A connection, ready for a call.
 pub(crate) struct GrpcConnection {
     sender: SendRequest<Bytes>,
@@ -143,6 +146,7 @@ impl GrpcConnection {
         if let Ok(mut stream) = sending.await {
             // What is not flushed in time is given up as well: that is a cancelled call too.
             let _late = timeout(FLUSH_TIME, self.seen.sent(before + 1)).await;
+            tokio::time::sleep(TIME_BEFORE_CANCELLING).await;
             stream.send_reset(Reason::CANCEL);
         }
         drop(response);

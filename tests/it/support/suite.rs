@@ -4,10 +4,9 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use avp_conform::avp::cases::embedded_sources;
-use avp_conform::avp::grpc::CODEC;
 use avp_conform::avp::server::Server;
 use avp_conform::avp::{AVP, catalogue};
-use avp_conform::http::{Client, ClientOptions, Endpoint, GrpcOptions, Timeouts};
+use avp_conform::http::{Client, ClientOptions, Endpoint, Timeouts};
 use avp_conform::keys::Seed;
 use avp_conform::protocol::{Suite, Transports};
 use avp_conform::session::RunContext;
@@ -24,20 +23,6 @@ pub(crate) static SUITE: LazyLock<Arc<Suite>> = LazyLock::new(|| {
 pub(crate) static ALL: LazyLock<Arc<Suite>> = LazyLock::new(|| {
     Arc::new((AVP.load)(embedded_sources()).unwrap_or_else(|problems| panic!("{problems:?}")))
 });
-
-/// The options of a client of a server that speaks both transports.
-pub(crate) fn with_grpc(server: &Server) -> ClientOptions {
-    let http = Endpoint::parse(&server.url()).unwrap_or_else(|error| panic!("{error}"));
-    let grpc = server.grpc().map(|url| GrpcOptions {
-        endpoint: Endpoint::parse_grpc(&url).unwrap_or_else(|error| panic!("{url}: {error}")),
-        codec: CODEC,
-        alone: false,
-    });
-    ClientOptions {
-        grpc,
-        ..ClientOptions::new(http)
-    }
-}
 
 /// How cases are driven against a server; `foreign` is the one whose tokens are not its own. The keys are the same each time.
 pub(crate) fn context(url: &str, foreign: &Server) -> RunContext {
