@@ -91,6 +91,8 @@ impl Cases for AvpCases {
                 (case.clone(), CaseHead { over, ..head.clone() })
             }));
         }
+        // As reports are merged: what ran over HTTP first.
+        cases.sort_by_cached_key(|(_, head)| (head.over, head.source.name.clone(), head.line));
         let heads = cases.iter().map(|(_, head)| head.clone()).collect();
         Some((heads, Box::new(AvpCases(cases))))
     }

@@ -149,9 +149,9 @@ fn time(whole: &mut Record, part: &Record) {
 
 /// Cases as they stand in the files, requirements as they stand in the catalogue, and the counts.
 fn arrange(whole: &mut Record) {
-    whole
-        .cases
-        .sort_by(|one, other| (&one.file, one.line).cmp(&(&other.file, other.line)));
+    whole.cases.sort_by(|one, other| {
+        (one.transport, &one.file, one.line).cmp(&(other.transport, &other.file, other.line))
+    });
     whole.requirements.sort_by_key(|found| place(&found.id));
     whole.summary = Summary::of(whole.cases.iter().map(|case| case.verdict));
     if whole.cases.len() == whole.suite.cases {

@@ -473,7 +473,7 @@ fn shards_join_into_the_whole() {
         .output()
         .unwrap();
     let merged = Done::of(&output, Path::new(&at("whole")), Duration::ZERO);
-    let plain = reported(&["--filter", "push"]);
+    let plain = reported(&["--filter", "push", "--transport", "http"]);
     let ids = |done: &Done| {
         done.record
             .cases
@@ -542,6 +542,8 @@ fn a_shard_without_a_case_is_a_part_as_well() {
             SEED,
             "--filter",
             "push/applied",
+            "--transport",
+            "http",
             "--report",
             &report,
         ];

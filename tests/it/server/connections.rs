@@ -21,7 +21,7 @@ fn a_connection_survives_an_early_error() {
     }
     assert_eq!(
         line.ask("GET", "/.well-known/avp", "", b"").json()["profiles"],
-        json!(["http-json"])
+        json!(["http-json", "grpc"])
     );
 }
 
@@ -32,7 +32,7 @@ fn an_offer_to_upgrade_is_ignored() {
     let offer = "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n";
     for _ in 0..2 {
         let reply = line.ask("GET", "/.well-known/avp", offer, b"");
-        assert_eq!(reply.json()["profiles"], json!(["http-json"]));
+        assert_eq!(reply.json()["profiles"], json!(["http-json", "grpc"]));
         line.ask("POST", "/api/auth/keypair/challenge", offer, b"{}")
             .refused(400, "bad_request");
     }

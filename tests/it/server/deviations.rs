@@ -51,7 +51,7 @@ fn a_body_that_is_left_unread_is_taken_for_the_next_request() {
         b"GET /.well-known/avp HTTP/1.1\r\nHost: x\r\n\r\n",
     )
     .refused(401, "unauthorized");
-    assert_eq!(line.read().json()["profiles"], json!(["http-json"]));
+    assert_eq!(line.read().json()["profiles"], json!(["http-json", "grpc"]));
     assert_eq!(server.fired("unread-body-after-401"), 1);
 }
 
