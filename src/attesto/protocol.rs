@@ -36,6 +36,7 @@ pub static ATTESTO: Protocol = Protocol {
     variations,
     start: relay::start,
     // Nobody is asked: the program asks.
+    grpc: None,
     probe: "/",
     // Each case has keys and files of its own.
     generation: None,

@@ -126,7 +126,7 @@ impl Receivers {
             ] {
                 let tls = authority
                     .certify(certificate)
-                    .and_then(|tls| tls.acceptor())
+                    .and_then(|tls| tls.acceptor(&["http/1.1"]))
                     .map_err(said)?;
                 receivers.listen(name, loopback, Some(tls)).await?;
             }
