@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use crate::case::{CaseHead, Heads, Rules};
 use crate::catalogue::{Catalogue, Level, OperationInfo, OperationName, Requirement, Version};
 use crate::record::verdict::{RunVerdict, Verdict};
-use crate::record::{ADVICE, CaseRecord, CheckRecord, Latency, Record, RequirementRecord, Summary};
+use crate::record::{ADVICE, CaseRecord, CheckRecord, Latency, Over, Record, RequirementRecord, Summary};
 
 /// Why a requirement was not looked at that only cases concern which take minutes.
 const NEEDS_SLOW: &str = "it takes minutes to see: run with --slow";
@@ -93,7 +93,10 @@ fn one(requirement: &Requirement, cases: &[CaseRecord], slow: &[String]) -> Requ
     let (verdict, reason) = match verdict {
         Some(verdict) => (verdict, reason),
         None => {
-            let (verdict, why) = unseen(requirement, slow);
+            let (verdict, why) = match requirement.http_only && is_of_calls(cases) {
+                true => (Verdict::NotApplicable, HTTP_ALONE),
+                false => unseen(requirement, slow),
+            };
             (verdict, Some(why.to_owned()))
         }
     };
@@ -106,6 +109,14 @@ fn one(requirement: &Requirement, cases: &[CaseRecord], slow: &[String]) -> Requ
         known: None,
         cases: concerned,
     }
+}
+
+/// What is said of a rule that only HTTP can keep or break, where nothing was asked over it.
+const HTTP_ALONE: &str = "HTTP alone has it, and all was asked over gRPC";
+
+/// Whether no case was run over HTTP.
+fn is_of_calls(cases: &[CaseRecord]) -> bool {
+    !cases.is_empty() && cases.iter().all(|case| case.transport == Over::Grpc)
 }
 
 /// Where something was to be shown: `push/applied, step 2`.

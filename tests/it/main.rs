@@ -19,6 +19,7 @@ mod client;
 mod crypto_vectors;
 mod delivery;
 mod docs;
+mod grpc;
 mod hostile;
 mod hostile_client;
 mod html;

@@ -60,6 +60,9 @@ pub fn judge(
     if head.over != Over::Http {
         profile::of_grpc(&mut records, &transcript);
     }
+    if head.over == Over::Grpc {
+        profile::of_its_own(&mut records, head);
+    }
     witness::require_witness(case, &frames, &cast, transcript.stopped.as_ref(), &mut records);
     case_record(head, transcript, records)
 }

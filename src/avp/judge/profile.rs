@@ -2,12 +2,15 @@
 //! nothing there, and what is no HTTP is no gRPC.
 
 use crate::avp::catalogue;
+use crate::case::CaseHead;
 use crate::record::transcript::Transcript;
 use crate::record::{CheckRecord, Wire};
 
 /// The rule that what comes is HTTP, and the one that it is gRPC.
 const HTTP: &str = "AVP-12-02";
 const GRPC: &str = "AVP-11-01";
+/// What the ids of the profile's rules begin with.
+const PROFILE: &str = "AVP-11-";
 
 /// Takes the rules of HTTP alone out of the checks that rest on calls alone, and with them the checks that have no other.
 pub(super) fn of_grpc(records: &mut Vec<CheckRecord>, transcript: &Transcript) {
@@ -27,4 +30,19 @@ pub(super) fn of_grpc(records: &mut Vec<CheckRecord>, transcript: &Transcript) {
         record.requirements.retain(|id| !is_http_only(id));
     }
     records.retain(|record| !record.requirements.is_empty());
+}
+
+/// Gives what a case of the profile's own shows broken at its deciding steps to the rule of the profile that it is about: whether the
+/// operations keep their own rules, the other cases tell, which run over both.
+pub(super) fn of_its_own(records: &mut [CheckRecord], head: &CaseHead) {
+    let is_of_profile = |id: &&String| id.starts_with(PROFILE);
+    let own: Vec<&String> = head.requirements.iter().filter(is_of_profile).collect();
+    let [own] = own.as_slice() else { return };
+    for record in records.iter_mut().filter(|record| record.is_broken()) {
+        let decides = |step: usize| head.steps.get(step).is_some_and(|step| step.decides);
+        let is_told = record.requirements.iter().any(|id| id.starts_with(PROFILE));
+        if !is_told && record.step.is_some_and(decides) {
+            record.requirements = vec![(*own).clone()];
+        }
+    }
 }

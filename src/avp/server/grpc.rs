@@ -285,8 +285,16 @@ impl Desk {
 
 /// The answer as a message, or as a status by the profile's table.
 fn reply<A: DeserializeOwned>(answer: &Answer) -> Result<Response<A>, Status> {
-    let answer::Body::Json(value) = &answer.body else {
-        return Err(Status::internal("the answer is no message"));
+    let read;
+    let value = match &answer.body {
+        answer::Body::Json(value) => value,
+        // Written as JSON already, in a form of the server's own.
+        _ => {
+            let (_, bytes) = answer.content();
+            read = serde_json::from_slice::<serde_json::Value>(&bytes)
+                .map_err(|_| Status::internal("the answer is no message"))?;
+            &read
+        }
     };
     if answer.status < 300 {
         let message = A::deserialize(value).map_err(|_| Status::internal("the answer is no message"))?;

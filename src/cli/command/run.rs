@@ -381,6 +381,7 @@ async fn meet(config: &Config, client: &Client, halt: &Cancel) -> Result<(), Err
     let Some(said) = or_halt(halt, stranger(client, &config.seed)).await? else {
         return Ok(());
     };
+    contact::no_port_for_calls(client).await?;
     Err(Error::NotTheProtocol(format!(
         "this is no server of the {}: {}\n{said}\nIs the path of --target right? Nothing else was asked.",
         protocol.catalogue().title,

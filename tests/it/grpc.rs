@@ -1,0 +1,99 @@
+//! The gRPC profile from outside: which transports a run goes over, and what it says of each.
+
+use std::io::{Read as _, Write as _};
+
+use avp_conform::avp::server::{Options, Server};
+use avp_conform::record::Over;
+use avp_conform::record::verdict::{RunVerdict, Verdict};
+
+use crate::support::program::{ran, reported};
+use crate::support::servers::plain;
+
+/// The address of a server for calls.
+fn calls_at(url: &str) -> String {
+    url.replace("http://", "grpc://")
+}
+
+#[test]
+fn a_server_is_judged_over_each_transport_and_over_both() {
+    let server = plain();
+    let (http, calls) = (server.url(), calls_at(&server.url()));
+    for (options, over) in [
+        (vec!["--target", http.as_str()], vec![Over::Http]),
+        (vec!["--grpc", calls.as_str()], vec![Over::Grpc]),
+        (
+            vec!["--target", http.as_str(), "--grpc", calls.as_str()],
+            vec![Over::Http, Over::Grpc, Over::Both],
+        ),
+        (
+            vec![
+                "--target",
+                http.as_str(),
+                "--grpc",
+                calls.as_str(),
+                "--transport",
+                "grpc",
+            ],
+            vec![Over::Grpc],
+        ),
+    ] {
+        let done = reported(&options);
+        assert_eq!(
+            (done.code, done.record.verdict),
+            (0, RunVerdict::Conformant),
+            "{options:?}: {}",
+            done.out
+        );
+        let open = done
+            .record
+            .requirements
+            .iter()
+            .filter(|it| it.verdict == Verdict::Blocked);
+        assert_eq!(
+            open.map(|it| it.id.as_str()).collect::<Vec<_>>(),
+            Vec::<&str>::new()
+        );
+        let mut seen: Vec<Over> = Vec::new();
+        for case in &done.record.cases {
+            if !seen.contains(&case.transport) {
+                seen.push(case.transport);
+            }
+        }
+        assert_eq!(seen.len(), over.len(), "{options:?}: {seen:?}");
+        assert!(over.iter().all(|it| seen.contains(it)), "{options:?}: {seen:?}");
+    }
+}
+
+#[test]
+fn an_address_of_the_other_kind_is_told_what_to_type() {
+    let (code, _, err) = ran(&["--target", "grpc://127.0.0.1:1"]);
+    assert_eq!(code, 2, "{err}");
+    assert!(err.contains("--grpc grpc://127.0.0.1:1"), "{err}");
+    let (code, _, err) = ran(&["--grpc", "http://127.0.0.1:1"]);
+    assert_eq!(code, 2, "{err}");
+    assert!(err.contains("grpc://"), "{err}");
+    let (code, _, err) = ran(&["--grpc", "grpc://127.0.0.1:9", "--timeout", "2"]);
+    assert_eq!(code, 3, "{err}");
+    // A port that takes calls alone says its settings, whatever comes.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let place = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let Ok(mut stream) = stream else { return };
+            let _ = stream.write_all(&[0, 0, 0, 4, 0, 0, 0, 0, 0]);
+            let _ = stream.read(&mut [0; 4096]);
+        }
+    });
+    let (code, _, err) = ran(&["--target", &format!("http://{place}"), "--timeout", "2"]);
+    assert_eq!(code, 3, "{err}");
+    assert!(err.contains(&format!("--grpc grpc://{place}")), "{err}");
+    // It speaks HTTP alone.
+    let server = Server::start(Options {
+        grpc: false,
+        ..Options::default()
+    })
+    .unwrap();
+    let (code, _, err) = ran(&["--grpc", &calls_at(&server.url()), "--timeout", "2"]);
+    assert_eq!(code, 3, "{err}");
+    assert!(err.contains("--target http://"), "{err}");
+}
