@@ -59,8 +59,6 @@ pub fn judge(
     let mut records = checks.records();
     if head.over != Over::Http {
         profile::of_grpc(&mut records, &transcript);
-    }
-    if head.over == Over::Grpc {
         profile::of_its_own(&mut records, head);
     }
     witness::require_witness(case, &frames, &cast, transcript.stopped.as_ref(), &mut records);

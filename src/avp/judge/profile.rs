@@ -4,7 +4,7 @@
 use crate::avp::catalogue;
 use crate::case::CaseHead;
 use crate::record::transcript::Transcript;
-use crate::record::{CheckRecord, Wire};
+use crate::record::{CheckRecord, Over, Wire};
 
 /// The rule that what comes is HTTP, and the one that it is gRPC.
 const HTTP: &str = "AVP-12-02";
@@ -32,17 +32,19 @@ pub(super) fn of_grpc(records: &mut Vec<CheckRecord>, transcript: &Transcript) {
     records.retain(|record| !record.requirements.is_empty());
 }
 
-/// Gives what a case of the profile's own shows broken at its deciding steps to the rule of the profile that it is about: whether the
-/// operations keep their own rules, the other cases tell, which run over both.
+/// Gives what a case of the profile's own shows at its deciding steps to the rule of the profile that it is about: whether the
+/// operations keep their own rules, the other cases tell, which run over both. What is broken where both are asked is told already.
 pub(super) fn of_its_own(records: &mut [CheckRecord], head: &CaseHead) {
-    let is_of_profile = |id: &&String| id.starts_with(PROFILE);
-    let own: Vec<&String> = head.requirements.iter().filter(is_of_profile).collect();
+    let is_of_profile = |id: &String| id.starts_with(PROFILE);
+    let own: Vec<&String> = head.requirements.iter().filter(|id| is_of_profile(id)).collect();
     let [own] = own.as_slice() else { return };
-    for record in records.iter_mut().filter(|record| record.is_broken()) {
-        let decides = |step: usize| head.steps.get(step).is_some_and(|step| step.decides);
-        let is_told = record.requirements.iter().any(|id| id.starts_with(PROFILE));
-        if !is_told && record.step.is_some_and(decides) {
-            record.requirements = vec![(*own).clone()];
+    let decides = |step: usize| head.steps.get(step).is_some_and(|step| step.decides);
+    for record in records.iter_mut().filter(|record| record.step.is_some_and(decides)) {
+        let is_told = record.requirements.iter().any(is_of_profile);
+        match (record.is_broken(), is_told) {
+            (true, false) if head.over == Over::Grpc => record.requirements = vec![(*own).clone()],
+            (true, _) | (false, false) => {}
+            (false, true) => record.requirements.retain(is_of_profile),
         }
     }
 }
