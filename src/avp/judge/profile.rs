@@ -39,7 +39,10 @@ pub(super) fn of_its_own(records: &mut [CheckRecord], head: &CaseHead) {
     let own: Vec<&String> = head.requirements.iter().filter(|id| is_of_profile(id)).collect();
     let [own] = own.as_slice() else { return };
     let decides = |step: usize| head.steps.get(step).is_some_and(|step| step.decides);
-    for record in records.iter_mut().filter(|record| record.step.is_some_and(decides)) {
+    for record in records
+        .iter_mut()
+        .filter(|record| record.step.is_some_and(decides))
+    {
         let is_told = record.requirements.iter().any(is_of_profile);
         match (record.is_broken(), is_told) {
             (true, false) if head.over == Over::Grpc => record.requirements = vec![(*own).clone()],
