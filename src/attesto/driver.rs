@@ -36,6 +36,8 @@ pub(super) const SPOOL: &str = "spool.db";
 pub(super) const GIVE_UP_TIME: Duration = Duration::from_secs(60);
 /// Who is waited for until an item is dead.
 const DEAD_TIME: Duration = Duration::from_secs(25 * 60);
+/// How long the second of two drains may take: it may wait for the first, whose answer waits for it.
+const OVERLAP_TIME: Duration = Duration::from_secs(4);
 /// How long a loop is left alone until more is enqueued.
 const IDLE_TIME: Duration = Duration::from_millis(400);
 /// What the variables begin with.
@@ -651,7 +653,7 @@ impl<'a> Driver<'a> {
             let came = tokio::time::timeout(limit / 4, self.receivers.more_than(before)).await;
             let other = match came {
                 Ok(()) => {
-                    let other = self.drain_once(&drain, Ending::default(), limit / 4);
+                    let other = self.drain_once(&drain, Ending::default(), OVERLAP_TIME.min(limit / 4));
                     let third = self.receivers.more_than(before + 1);
                     // A second delivery waits for its answer as the first does: it is let go.
                     tokio::pin!(other);

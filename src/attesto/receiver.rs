@@ -71,6 +71,8 @@ struct Log {
     /// So many deliveries were answered in this step and round.
     answered: usize,
     exchanges: Vec<Exchange>,
+    /// So many exchanges were taken over by the driver: they are not altered any more.
+    taken: usize,
     /// The hashes of envelopes that were seen, by stream and reference.
     hashes: BTreeMap<(String, String), Vec<String>>,
     refused: usize,
@@ -222,7 +224,9 @@ impl Receivers {
 
     /// What was asked so far, in the order in which it came.
     pub(super) fn take(&self) -> Vec<Exchange> {
-        std::mem::take(&mut lock(&self.shared.log).exchanges)
+        let mut log = lock(&self.shared.log);
+        log.taken += log.exchanges.len();
+        std::mem::take(&mut log.exchanges)
     }
 
     /// How many requests were not taken any more.
@@ -408,7 +412,10 @@ impl Shared {
             return false;
         }
         let (outcome, goes_on) = self.play(stream, reply, &receipt).await;
-        if let Some(exchange) = lock(&self.log).exchanges.get_mut(index) {
+        let mut log = lock(&self.log);
+        // Whoever is answered when the driver has gone on is not written down as answered.
+        let place = index.checked_sub(log.taken);
+        if let Some(exchange) = place.and_then(|place| log.exchanges.get_mut(place)) {
             exchange.outcome = outcome;
             exchange.took_us = micros(self.began.elapsed().saturating_sub(at));
         }
@@ -445,7 +452,7 @@ impl Shared {
         at: Duration,
     ) -> Option<(usize, Reply)> {
         let mut log = lock(&self.log);
-        if log.exchanges.len() >= MOST_REQUESTS {
+        if log.taken + log.exchanges.len() >= MOST_REQUESTS {
             log.refused += 1;
             return None;
         }
@@ -491,7 +498,7 @@ impl Shared {
             omitted: None,
         };
         log.exchanges.push(exchange);
-        Some((log.exchanges.len() - 1, reply))
+        Some((log.taken + log.exchanges.len() - 1, reply))
     }
 
     /// Answers as told: what was answered, and whether the connection may go on.

@@ -161,18 +161,19 @@ fn place(judge: &Judge<'_, '_>, index: usize) -> usize {
 fn enqueued(judge: &Judge<'_, '_>, index: usize, step: &Step, enqueue: &Enqueue) -> Look {
     let runs = judge.runs(index, 0, Role::Step);
     let expected = step.expected();
-    let first = judge
+    let enqueues = judge
         .exchanges
         .iter()
-        .enumerate()
-        .find(|(_, exchange)| is_enqueue_of(judge, exchange, enqueue));
-    let first = first
-        .map(|(_, exchange)| Output::of(exchange))
-        .and_then(|output| output.event());
+        .filter(|exchange| is_enqueue_of(judge, exchange, enqueue));
+    let first = enqueues.map(Output::of).find_map(|output| output.event());
     let other = step.unlike.as_ref().and_then(|item| first_event(judge, item));
     let mut finding = Finding::Holds;
     let mut at = place(judge, index);
-    for (place, output) in &runs {
+    // Of several at once some may be turned away, as long as one is taken.
+    let is_turned_away = |output: &Output| output.code != Some(0) && output.event().is_none();
+    let all_are = runs.iter().all(|(_, output)| is_turned_away(output));
+    let counts = |output: &Output| enqueue.at_once == 1 || all_are || !is_turned_away(output);
+    for (place, output) in runs.iter().filter(|(_, output)| counts(output)) {
         at = *place;
         finding = match (output.code, output.event()) {
             (None, _) => unknown("the command did not end by itself", Verdict::Blocked),
