@@ -32,22 +32,25 @@ pub(super) fn of_grpc(records: &mut Vec<CheckRecord>, transcript: &Transcript) {
     records.retain(|record| !record.requirements.is_empty());
 }
 
-/// Gives what a case of the profile's own shows at its deciding steps to the rule of the profile that it is about: whether the
-/// operations keep their own rules, the other cases tell, which run over both. What is broken where both are asked is told already.
+/// Gives what a case of the profile's own shows at its deciding steps, and what breaks in it at no step, to the rule of the profile
+/// that it is about: whether the operations keep their own rules, the other cases tell, which run over both. What is broken where
+/// both are asked is told already.
 pub(super) fn of_its_own(records: &mut [CheckRecord], head: &CaseHead) {
     let is_of_profile = |id: &String| id.starts_with(PROFILE);
     let own: Vec<&String> = head.requirements.iter().filter(|id| is_of_profile(id)).collect();
     let [own] = own.as_slice() else { return };
-    let decides = |step: usize| head.steps.get(step).is_some_and(|step| step.decides);
-    for record in records
-        .iter_mut()
-        .filter(|record| record.step.is_some_and(decides))
-    {
+    for record in records.iter_mut() {
+        let decides = record
+            .step
+            .map(|step| head.steps.get(step).is_some_and(|step| step.decides));
         let is_told = record.requirements.iter().any(is_of_profile);
-        match (record.is_broken(), is_told) {
-            (true, false) if head.over == Over::Grpc => record.requirements = vec![(*own).clone()],
-            (true, _) | (false, false) => {}
-            (false, true) => record.requirements.retain(is_of_profile),
+        let is_of_it = match (record.is_broken(), decides) {
+            (true, _) if is_told || head.over == Over::Both => false,
+            (true, decides) => decides.unwrap_or(true),
+            (false, decides) => decides == Some(true),
+        };
+        if is_of_it {
+            record.requirements = vec![(*own).clone()];
         }
     }
 }
