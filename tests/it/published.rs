@@ -97,6 +97,10 @@ fn the_published_results_are_in_step() {
 fn fingerprints_are_those_of_this_suite() {
     for protocol in protocols::ALL {
         let learned: Fingerprints = serde_json::from_str(protocol.fingerprints).unwrap();
+        // Of a protocol whose faults were not learned yet, causes are told by what was seen.
+        if learned.suite.is_empty() {
+            continue;
+        }
         let suite = (protocol.load)((protocol.sources)()).unwrap();
         let again = "selftest --full --accept makes them anew";
         let gone = learned.cases().iter().find(|id| suite.get(id).is_none());
