@@ -15,13 +15,13 @@ use super::cases::{
 use super::files::look;
 use super::names::Names;
 use super::receipts::Reply;
-use super::receiver::{MOST_REQUESTS, Receivers, micros};
+use super::receiver::{MOST_REQUESTS, Receivers};
 use crate::http::{
-    Answer, Body, Exchange, Failure, FailureKind, Outcome, Request, Role, Service, Side, Wire,
+    Answer, Body, Exchange, Failure, FailureKind, Outcome, Request, Role, Service, Side, Wire, micros,
 };
 use crate::keys::encoding::hex;
 use crate::record::Stopped;
-use crate::record::transcript::{Read, Transcript};
+use crate::record::transcript::Transcript;
 use crate::record::verdict::Verdict;
 use crate::session::{LiveSecrets, RunContext, Secrets};
 use crate::subject::{Call, Ending, Ran, Subject};
@@ -96,14 +96,7 @@ async fn drive_over(
     };
     // A command stands before the requests that it led to.
     exchanges.sort_by_key(|exchange| exchange.at_us);
-    let mut transcript = Transcript {
-        began_ms,
-        read: exchanges.iter().map(|_| Read::default()).collect(),
-        exchanges,
-        stopped,
-        took: began.elapsed(),
-        throttled: Duration::ZERO,
-    };
+    let mut transcript = Transcript::unread(began_ms, exchanges, stopped, began.elapsed());
     let mut secrets = Secrets::default();
     secrets.private_keys("signing", &[names.signing_key()]);
     secrets.private_keys(

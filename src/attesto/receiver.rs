@@ -18,7 +18,7 @@ use super::canonical::{RELAY_TAG, hash};
 use super::cases::Place;
 use super::receipts::{Receipt, Reply};
 use crate::http::{
-    Answer, Body, Exchange, Failure, FailureKind, Outcome, Request, Role, Service, Side, Wire,
+    Answer, Body, Exchange, Failure, FailureKind, Outcome, Request, Role, Service, Side, Wire, micros,
 };
 
 /// The path of the endpoint.
@@ -653,8 +653,4 @@ fn fields(headers: &[(String, String)]) -> Vec<(String, String)> {
         .iter()
         .map(|(name, value)| (name.to_ascii_lowercase(), value.clone()));
     own.filter(|(name, _)| !needed.contains(&name.as_str())).collect()
-}
-
-pub(super) fn micros(time: Duration) -> u64 {
-    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use schemars::JsonSchema;
@@ -129,6 +130,18 @@ pub struct Request {
     /// The body, if any was sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub body: Option<Body>,
+}
+
+/// A time as exchanges tell it: microseconds.
+pub fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+}
+
+impl Request {
+    /// The bytes of its body; none where it has none.
+    pub fn body_bytes(&self) -> &[u8] {
+        self.body.as_ref().map(Body::as_bytes).unwrap_or_default()
+    }
 }
 
 /// An answer as it came back.

@@ -1,18 +1,13 @@
 //! The key-package registry as the engine knows it.
 
 use std::sync::LazyLock;
-use std::time::Duration;
 
-use super::cases::{Step, facts};
+use super::cases::facts;
 use super::{driver, judge, server};
-use crate::case::file::{ReadCase, heads, read_cases};
-use crate::case::{Problem, Rules, Source, embedded, hash};
+use crate::case::{Problem, Rules, Source, embedded};
 use crate::catalogue::{Catalogue, OperationInfo};
-use crate::judge::Context;
-use crate::protocol::{Cases, Protocol, ServiceInfo, Suite, Task};
-use crate::record::CaseRecord;
-use crate::record::transcript::Transcript;
-use crate::session::{LiveSecrets, RunContext};
+use crate::protocol::{Meaning, Protocol, ServiceInfo, Suite};
+use crate::session::LiveSecrets;
 
 include!(concat!(env!("OUT_DIR"), "/embedded_keypackage_cases.rs"));
 
@@ -85,36 +80,19 @@ fn sources() -> Vec<Source> {
 }
 
 fn load(sources: Vec<Source>) -> Result<Suite, Vec<Problem>> {
-    let faults: Vec<&str> = server::faults().iter().map(|fault| fault.name).collect();
-    let hash = hash(catalogue(), &sources);
-    let cases: Vec<ReadCase<Step>> = read_cases(sources, &rules(), &faults, facts)?;
-    Ok(Suite::new(
-        &KEYPACKAGE,
-        heads(rules(), hash, &cases),
-        Box::new(Meaning(cases)),
-    ))
-}
-
-struct Meaning(Vec<ReadCase<Step>>);
-
-impl Cases for Meaning {
-    fn drive<'a>(
-        &'a self,
-        case: usize,
-        context: &'a RunContext,
-        _races: Option<Duration>,
-    ) -> Task<'a, (Transcript, LiveSecrets)> {
-        let case = &self.0[case];
+    let meaning = Meaning {
+        facts,
+        mistakes: |_| Vec::new(),
         // Nothing of it is secret: whoever asks is served every bundle.
-        Box::pin(async move {
-            let transcript = driver::drive(&case.head.id, &case.steps, context).await;
-            (transcript, LiveSecrets::default())
-        })
-    }
-
-    fn judge(&self, case: usize, transcript: Transcript, context: &Context<'_>) -> CaseRecord {
-        judge::judge(&self.0[case], transcript, context)
-    }
+        drive: |case, context| {
+            Box::pin(async {
+                let transcript = driver::drive(&case.head.id, &case.steps, context).await;
+                (transcript, LiveSecrets::default())
+            })
+        },
+        judge: judge::judge,
+    };
+    Suite::read(&KEYPACKAGE, sources, meaning)
 }
 
 #[cfg(test)]

@@ -1,22 +1,19 @@
 //! The objects API as the engine knows it.
 
 use std::sync::LazyLock;
-use std::time::Duration;
 
 use super::sign::{Form, sign};
 use super::{advice, environment, judge, keys, server};
-use crate::case::file::{ReadCase, heads, read_cases};
-use crate::case::http_steps::{HttpProtocol, HttpStep, facts, mistakes};
-use crate::case::{Problem, Rules, Source, embedded, hash};
+use crate::case::http_steps::{HttpProtocol, facts, mistakes};
+use crate::case::{Problem, Rules, Source, embedded};
 use crate::catalogue::{Catalogue, OperationInfo, Subject};
 use crate::http::{Answer, Client, Outcome, Request, Service};
 use crate::json;
-use crate::judge::{Context, http_steps as judging};
+use crate::judge::http_steps as judging;
 use crate::keys::NamedKey;
-use crate::protocol::{Apart, Cases, Protocol, ServiceInfo, Suite, Task};
-use crate::record::CaseRecord;
+use crate::protocol::{Apart, Meaning, Protocol, ServiceInfo, Suite};
 use crate::record::transcript::Transcript;
-use crate::session::{LiveSecrets, RunContext, http_steps as driving};
+use crate::session::http_steps as driving;
 
 include!(concat!(env!("OUT_DIR"), "/embedded_omp_cases.rs"));
 
@@ -123,54 +120,29 @@ fn sources() -> Vec<Source> {
 }
 
 fn load(sources: Vec<Source>) -> Result<Suite, Vec<Problem>> {
-    let faults: Vec<&str> = server::faults().iter().map(|fault| fault.name).collect();
-    let hash = hash(catalogue(), &sources);
-    let cases: Vec<ReadCase<HttpStep<Form>>> = read_cases(sources, &rules(), &faults, facts)?;
-    let is_requirement = |id: &str| {
-        catalogue()
-            .get(id)
-            .is_some_and(|requirement| requirement.subject == Subject::Server)
+    let meaning = Meaning {
+        facts,
+        mistakes: |cases| {
+            mistakes(cases, &HTTP, |id| {
+                let requirement = catalogue().get(id);
+                requirement.is_some_and(|requirement| requirement.subject == Subject::Server)
+            })
+        },
+        drive: |case, context| {
+            Box::pin(async {
+                let (mut transcript, secrets) =
+                    driving::drive(&case.head.id, &case.steps, &HTTP, context).await;
+                if !context.show_secrets {
+                    hide_signatures(&mut transcript);
+                }
+                (transcript, secrets)
+            })
+        },
+        judge: |case, transcript, context| {
+            judging::judge(case, transcript, context, catalogue(), &HTTP, judge::every)
+        },
     };
-    let problems = mistakes(&cases, &HTTP, is_requirement);
-    if !problems.is_empty() {
-        return Err(problems);
-    }
-    Ok(Suite::new(
-        &OMP,
-        heads(rules(), hash, &cases),
-        Box::new(Meaning(cases)),
-    ))
-}
-
-struct Meaning(Vec<ReadCase<HttpStep<Form>>>);
-
-impl Cases for Meaning {
-    fn drive<'a>(
-        &'a self,
-        case: usize,
-        context: &'a RunContext,
-        _races: Option<Duration>,
-    ) -> Task<'a, (Transcript, LiveSecrets)> {
-        let case = &self.0[case];
-        Box::pin(async move {
-            let (mut transcript, secrets) = driving::drive(&case.head.id, &case.steps, &HTTP, context).await;
-            if !context.show_secrets {
-                hide_signatures(&mut transcript);
-            }
-            (transcript, secrets)
-        })
-    }
-
-    fn judge(&self, case: usize, transcript: Transcript, context: &Context<'_>) -> CaseRecord {
-        judging::judge(
-            &self.0[case],
-            transcript,
-            context,
-            catalogue(),
-            &HTTP,
-            judge::every,
-        )
-    }
+    Suite::read(&OMP, sources, meaning)
 }
 
 /// Takes signatures out that were taken: whoever has one may use it again.

@@ -3,6 +3,8 @@
 //! The engine turns cases into a record and a record into reports; it knows HTTP, processes, keys, checks and faults, and no
 //! protocol. A protocol is one value of type [`Protocol`], and a [`Suite`] is its cases, read.
 
+mod plain_cases;
+
 use std::fmt;
 use std::future::Future;
 use std::ops::Deref;
@@ -22,6 +24,7 @@ use crate::record::transcript::Transcript;
 use crate::record::{CaseRecord, ProtocolInfo, Record, summarize};
 use crate::serve::{Fault, Reference, ServeOptions, StartError, Variation};
 use crate::session::{LiveSecrets, RunContext};
+pub use plain_cases::Meaning;
 
 /// Work that is waited for.
 pub type Task<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;

@@ -35,6 +35,25 @@ pub struct Transcript {
     pub throttled: Duration,
 }
 
+impl Transcript {
+    /// One of exchanges of which nothing is read yet, and in which nobody asked to be left alone for a time.
+    pub fn unread(
+        began_ms: i64,
+        exchanges: Vec<Exchange>,
+        stopped: Option<Stopped>,
+        took: Duration,
+    ) -> Transcript {
+        Transcript {
+            began_ms,
+            read: exchanges.iter().map(|_| Read::default()).collect(),
+            exchanges,
+            stopped,
+            took,
+            throttled: Duration::ZERO,
+        }
+    }
+}
+
 /// The bodies of an exchange as JSON, as far as they are known. What is none here is yet to be read.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Read {

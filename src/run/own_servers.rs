@@ -111,7 +111,7 @@ impl OwnServer for Command {
             self.process.ender().end();
             let failed = |error: ProcessError| NoServer::Failed(error.to_string());
             self.process.leave_nobody(&self.client).await.map_err(failed)?;
-            self.process.set_flags([self.place.clone(), flags].concat());
+            self.process.set_flags([&self.place[..], &flags].concat());
             self.process.restart().map_err(failed)?;
             self.answers().await
         })
@@ -124,17 +124,18 @@ impl OwnServer for Command {
 
 /// Starts a protocol's reference server once more for each case that wants it.
 pub struct References {
-    /// Starts one.
-    pub start: fn(ServeOptions) -> Result<Box<dyn Reference>, StartError>,
     /// What all of them are started with.
-    pub options: ServeOptions,
-    /// Makes the client of one.
-    pub client_of: ClientOf,
-    /// How often the deviations of those that have ended took effect.
-    fired: Fired,
+    options: ServeOptions,
+    maker: Arc<Maker>,
 }
 
-type Fired = Arc<Mutex<BTreeMap<&'static str, u64>>>;
+/// What makes reference servers and their clients, and counts what became of them.
+struct Maker {
+    start: fn(ServeOptions) -> Result<Box<dyn Reference>, StartError>,
+    client_of: ClientOf,
+    /// How often the deviations of those that have ended took effect.
+    fired: Mutex<BTreeMap<&'static str, u64>>,
+}
 
 impl References {
     /// Those of a protocol, started with these options and what the case wants.
@@ -143,61 +144,66 @@ impl References {
         options: ServeOptions,
         client_of: ClientOf,
     ) -> References {
-        References {
+        let maker = Maker {
             start,
-            options,
             client_of,
-            fired: Fired::default(),
+            fired: Mutex::default(),
+        };
+        References {
+            options,
+            maker: Arc::new(maker),
         }
     }
 
     /// How often a deviation took effect in those that have ended.
     pub fn fired(&self, name: &str) -> u64 {
-        let fired = self.fired.lock().unwrap_or_else(PoisonError::into_inner);
+        let fired = self.maker.fired.lock().unwrap_or_else(PoisonError::into_inner);
         fired.get(name).copied().unwrap_or_default()
     }
 
     fn started(&self, wish: Wish) -> Result<Own, NoServer> {
         let data = tempfile::tempdir()
             .map_err(|error| NoServer::Failed(format!("cannot make a directory: {error}")))?;
-        let words = [wish.place.clone(), wish.flags].concat();
+        let set = wish.environment.into_iter();
         let options = ServeOptions {
-            flags: in_place(&words, data.path()),
-            environment: wish
-                .environment
-                .into_iter()
-                .filter_map(|(name, value)| Some((name, value?)))
-                .collect(),
+            flags: in_place(&[&wish.place[..], &wish.flags].concat(), data.path()),
+            environment: set.filter_map(|(name, value)| Some((name, value?))).collect(),
             second: QUICK_SECOND,
             single: true,
             ..self.options.clone()
         };
-        let server = self.run(&options)?;
+        let (server, client) = self.maker.make(&options)?;
         Ok(Own {
-            start: self.start,
-            client: self.client(&*server)?,
-            client_of: Arc::clone(&self.client_of),
+            maker: Arc::clone(&self.maker),
             server: Some(server),
+            client,
             options,
-            fired: Arc::clone(&self.fired),
             place: wish.place,
             data,
         })
     }
+}
 
-    fn run(&self, options: &ServeOptions) -> Result<Box<dyn Reference>, NoServer> {
-        (self.start)(options.clone()).map_err(|error| {
+impl Maker {
+    /// Starts a server, and makes its client.
+    fn make(&self, options: &ServeOptions) -> Result<(Box<dyn Reference>, Client), NoServer> {
+        let failed = |error: &dyn std::error::Error| NoServer::Failed(error.to_string());
+        let server = (self.start)(options.clone()).map_err(|error| {
             // One that does not start has no count to be asked for.
-            let mut fired = self.fired.lock().unwrap_or_else(PoisonError::into_inner);
-            for name in options.deviations() {
-                *fired.entry(name).or_default() += 1;
-            }
+            self.count(options, |_| 1);
             NoServer::Refused(error.to_string())
-        })
+        })?;
+        let endpoint = Endpoint::parse(&server.url()).map_err(|error| failed(&error))?;
+        let client = (self.client_of)(endpoint).map_err(|error| failed(&error))?;
+        Ok((server, client))
     }
 
-    fn client(&self, server: &dyn Reference) -> Result<Client, NoServer> {
-        client(&self.client_of, server)
+    /// Counts so many effects of each deviation more.
+    fn count(&self, options: &ServeOptions, effects: impl Fn(&str) -> u64) {
+        let mut fired = self.fired.lock().unwrap_or_else(PoisonError::into_inner);
+        for name in options.deviations() {
+            *fired.entry(name).or_default() += effects(name);
+        }
     }
 }
 
@@ -205,11 +211,6 @@ impl References {
 fn in_place(words: &[String], data: &Path) -> Vec<String> {
     let data = data.display().to_string();
     words.iter().map(|word| word.replace(DIR, &data)).collect()
-}
-
-fn client(client_of: &ClientOf, server: &dyn Reference) -> Result<Client, NoServer> {
-    let endpoint = Endpoint::parse(&server.url()).map_err(|error| NoServer::Failed(error.to_string()))?;
-    client_of(endpoint).map_err(|error| NoServer::Failed(error.to_string()))
 }
 
 impl OwnServers for References {
@@ -220,12 +221,10 @@ impl OwnServers for References {
 
 /// A reference server that belongs to one case.
 struct Own {
-    start: fn(ServeOptions) -> Result<Box<dyn Reference>, StartError>,
+    maker: Arc<Maker>,
     server: Option<Box<dyn Reference>>,
     client: Client,
-    client_of: ClientOf,
     options: ServeOptions,
-    fired: Fired,
     /// The flags that say where it keeps its data.
     place: Vec<String>,
     /// Removed when the server has ended.
@@ -235,10 +234,8 @@ struct Own {
 impl Own {
     /// Ends the server, and keeps what it has counted.
     fn end(&mut self) {
-        let Some(server) = self.server.take() else { return };
-        let mut fired = self.fired.lock().unwrap_or_else(PoisonError::into_inner);
-        for name in self.options.deviations() {
-            *fired.entry(name).or_default() += server.fired(name);
+        if let Some(server) = self.server.take() {
+            self.maker.count(&self.options, |name| server.fired(name));
         }
     }
 }
@@ -251,11 +248,9 @@ impl OwnServer for Own {
     fn restart(&mut self, flags: Vec<String>) -> Task<'_, Result<(), NoServer>> {
         Box::pin(async move {
             self.end();
-            self.options.flags = in_place(&[self.place.clone(), flags].concat(), self.data.path());
-            let started = (self.start)(self.options.clone());
-            let server = started.map_err(|error| NoServer::Refused(error.to_string()))?;
-            self.client = client(&self.client_of, &*server)?;
-            self.server = Some(server);
+            self.options.flags = in_place(&[&self.place[..], &flags].concat(), self.data.path());
+            let (server, client) = self.maker.make(&self.options)?;
+            (self.server, self.client) = (Some(server), client);
             Ok(())
         })
     }

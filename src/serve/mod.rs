@@ -1,6 +1,7 @@
 //! Reference servers, as the engine knows them: what they can be told to get wrong, how they are started, and how often a
 //! deviation took effect.
 
+mod habits;
 mod listen;
 mod log;
 mod tls;
@@ -14,6 +15,7 @@ use std::time::Duration;
 use crate::catalogue::Level;
 use crate::http::Service;
 use crate::subject::Subject;
+pub use habits::{Habits, Tables};
 pub use listen::{Asked, Handler, Listener, Reply};
 pub use log::{Log, LogLine};
 pub use tls::{Tls, TlsError};
@@ -60,6 +62,27 @@ pub struct Fault {
     pub fix: &'static str,
 }
 
+/// A fault, as a row of a table says it.
+pub const fn fault(
+    name: &'static str,
+    area: &'static str,
+    breaks: &'static [&'static str],
+    level: Level,
+    about: &'static str,
+    notice: &'static str,
+    fix: &'static str,
+) -> Fault {
+    Fault {
+        name,
+        area,
+        about,
+        breaks,
+        level,
+        notice,
+        fix,
+    }
+}
+
 /// One freedom that conformant servers use.
 #[derive(Debug, Clone, Copy)]
 pub struct Variation {
@@ -69,6 +92,11 @@ pub struct Variation {
     pub area: &'static str,
     /// What the server does, in one sentence.
     pub about: &'static str,
+}
+
+/// A variation, as a row of a table says it.
+pub const fn variation(name: &'static str, area: &'static str, about: &'static str) -> Variation {
+    Variation { name, area, about }
 }
 
 /// How to start a reference server. The default is a plain server on a free loopback port.

@@ -13,6 +13,7 @@ use super::{
 use crate::catalogue::OperationName;
 use crate::http::{
     Answer, Body, Client, Connections, Exchange, FailureKind, Outcome, Request, Role, Sent, Service, Wire,
+    micros,
 };
 use crate::record::Stopped;
 use crate::record::transcript::{Read, Transcript, json_body};
@@ -440,8 +441,4 @@ fn key(message: &Message) -> &str {
         .operation
         .as_ref()
         .map_or(OTHER_REQUESTS, OperationName::as_str)
-}
-
-fn micros(duration: Duration) -> u64 {
-    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }

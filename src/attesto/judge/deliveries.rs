@@ -8,7 +8,7 @@ use crate::attesto::cases::Act;
 use crate::attesto::receiver::{HASH_HEADER as HASH, PATH, RECEIVER};
 use crate::judge::Finding;
 use crate::keys::primitives::ed25519_verify;
-use crate::record::{Body, Exchange, Side};
+use crate::record::{Exchange, Side};
 use crate::text::visible_cut;
 
 /// The header with its signature.
@@ -48,12 +48,7 @@ fn is_request(exchange: &Exchange) -> bool {
 }
 
 fn read(at: usize, exchange: &Exchange) -> Option<Delivery> {
-    let body = exchange
-        .request
-        .body
-        .as_ref()
-        .map(Body::as_bytes)
-        .unwrap_or_default();
+    let body = exchange.request.body_bytes();
     let body = crate::json::parse(body).ok()?;
     let header = |wanted: &str| {
         let found = exchange.request.headers.iter().find(|(name, _)| name == wanted);
@@ -185,7 +180,7 @@ fn request(exchange: &Exchange) -> Finding {
     {
         return Finding::broken(format!("there is no header {missing}"));
     }
-    let body = request.body.as_ref().map(Body::as_bytes).unwrap_or_default();
+    let body = request.body_bytes();
     match crate::json::parse(body) {
         Err(why) => Finding::broken(format!("the body is no JSON: {why}")),
         Ok(body) => match ["envelope", "payload"]

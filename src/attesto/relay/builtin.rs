@@ -3,8 +3,8 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use super::Habits;
 use super::faults::timing;
-use super::habits::Habits;
 use super::operations::Finish;
 use super::settings::{Environment, Timing};
 use super::{Lines, Stream, run};

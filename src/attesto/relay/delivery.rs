@@ -9,8 +9,8 @@ use rustls::RootCertStore;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
 
+use super::Habits;
 use super::faults::delivery as faults;
-use super::habits::Habits;
 use super::rules::Answered;
 use super::settings::{Environment, Timing};
 

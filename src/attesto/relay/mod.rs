@@ -8,7 +8,6 @@ mod builtin;
 mod delivery;
 mod envelope;
 mod faults;
-mod habits;
 mod operations;
 mod register;
 mod rules;
@@ -20,10 +19,12 @@ use std::sync::Arc;
 
 pub use arguments::RelayCommand;
 pub(super) use builtin::start;
-pub use faults::{FAULTS, VARIATIONS};
-pub use habits::Habits;
+pub use faults::{FAULTS, RelayTables, VARIATIONS};
 pub use operations::Finish;
 pub use settings::{Environment, Timing};
+
+/// What one relay does otherwise.
+pub type Habits = crate::serve::Habits<RelayTables>;
 
 /// Where a command writes: a line to standard output or to standard error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

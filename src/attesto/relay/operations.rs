@@ -10,11 +10,11 @@ use reqwest::{Method, Url};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
+use super::Habits;
 use super::arguments::{Act, Checkpoint as CheckpointArgs, Enqueue, Loop, RelayCommand, Target};
 use super::delivery::{self, Posted};
 use super::envelope::{FORK_TAG, RELAY_TAG, Signed, WITNESS_TAG, canonical, preimage, sha256, sign, time};
 use super::faults::{acknowledgement, delivery as transport, queue, request, secrets, witness};
-use super::habits::Habits;
 use super::register::{Accepted, Register, Scope};
 use super::rules::{self, Answered, Arrival, Attempt, Checkpoint, Objection, Submission, Unfit};
 use super::sealed;

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use super::Habits;
 use super::address::{Address, Invite, Locator, read_token, write_token};
 use super::error::ClientError;
-use super::habits::Habits;
 use super::http::{Server, Watch};
 use super::vault::{Log, Member, Pulled};
 use crate::avp::adapter_contract::{Act, Command, ErrorKind, Reply, ReplyError};

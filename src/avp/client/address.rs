@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::habits::Habits;
+use super::Habits;
 
 const SCHEME: &str = "avp://";
 

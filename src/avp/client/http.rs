@@ -9,8 +9,8 @@ use reqwest::{Method, Url};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::Habits;
 use super::error::ClientError;
-use super::habits::Habits;
 use super::messages::ErrorBody;
 
 /// How long one request may take, its answer included.

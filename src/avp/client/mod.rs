@@ -10,20 +10,21 @@
 //! - `address` are `avp://` addresses and join tokens.
 //! - `walk` is one lifecycle, a line a step; `adapter` takes commands from somebody else.
 //!
-//! `habits` and `faults` hold what the client can be told to do otherwise: they serve to try the suite that judges clients.
+//! `faults` holds what the client can be told to do otherwise: it serves to try the suite that judges clients.
 
 pub mod adapter;
 mod address;
 mod crypto;
 mod error;
 mod faults;
-mod habits;
 mod http;
 mod messages;
 mod payload;
 mod vault;
 pub mod walk;
 
-pub use faults::{FAULTS, VARIATIONS};
-pub use habits::Habits;
+pub use faults::{ClientTables, FAULTS, VARIATIONS};
 pub use vault::Log;
+
+/// What one client does otherwise.
+pub type Habits = crate::serve::Habits<ClientTables>;

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use serde::de::DeserializeOwned;
 
+use super::Habits;
 use super::crypto;
 use super::error::ClientError;
 use super::faults::crypto as bent;
-use super::habits::Habits;
 use super::http::{Ask, Http, Server, Watch, json, segment};
 use super::messages::{
     AddRequest, Challenge, ChallengeRequest, CreateRequest, Entry, Envelope, Manifest, PullRequest,

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
+use super::Habits;
 use super::adapter::{invite, locator};
 use super::address::{Address, Invite, Locator, read_token, write_token};
 use super::error::ClientError;
-use super::habits::Habits;
 use super::http::{Seen, Server, Watch};
 use super::payload::Alt;
 use super::vault::{Log, Member, Pulled, Read};

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::alts;
 use super::cases::{Act, Expected, Spelling, Step};
 use super::forge::Forger;
-use super::host::{Host, MOST_REQUESTS, micros, no_answer};
+use super::host::{Host, MOST_REQUESTS, no_answer};
 use super::marks::{INTRUDER, OVER_BYTES, RUN, TELL, bearer, weak_key, word};
 use crate::avp::VAULT;
 use crate::avp::actors::{identity, scope, unique};
@@ -19,12 +19,12 @@ use crate::avp::adapter_contract::{Act as Command, Command as Line, ErrorKind, R
 use crate::avp::crypto::{DataKey, open_payload, sign_binding};
 use crate::avp::{DEFAULT_SCHEME, EncryptedEnvelope, MemberEntry};
 use crate::catalogue::OperationName;
-use crate::http::{Answer, Body, Exchange, FailureKind, Outcome, Request, Role, Side, Wire};
+use crate::http::{Answer, Body, Exchange, FailureKind, Outcome, Request, Role, Side, Wire, micros};
 use crate::keys::Identity;
 use crate::keys::encoding::encode;
 use crate::keys::primitives::{ed25519_key_pair, ed25519_public_key, ed25519_verify, x25519_public_key};
 use crate::record::Stopped;
-use crate::record::transcript::{Read, SIGNATURE_MARK, Transcript};
+use crate::record::transcript::{SIGNATURE_MARK, Transcript};
 use crate::record::verdict::Verdict;
 use crate::session::{LiveSecrets, RunContext, Secrets};
 use crate::subject::{Adapter, Silence, Subject};
@@ -46,14 +46,7 @@ pub(super) async fn drive(id: &str, steps: &[Step], context: &RunContext) -> (Tr
         ended = driver.run(steps) => ended,
     };
     let (exchanges, stopped) = driver.finish(ended.err()).await;
-    let mut transcript = Transcript {
-        began_ms,
-        read: exchanges.iter().map(|_| Read::default()).collect(),
-        exchanges,
-        stopped,
-        took: began.elapsed(),
-        throttled: Duration::ZERO,
-    };
+    let mut transcript = Transcript::unread(began_ms, exchanges, stopped, began.elapsed());
     let secrets = driver.secrets(&mut transcript);
     secrets.hide(&mut transcript);
     (transcript, secrets.live(id))
@@ -573,12 +566,7 @@ fn name_actors(members: &BTreeMap<String, Identity>, exchanges: &mut [Exchange],
     let mut tokens: BTreeMap<String, String> = BTreeMap::new();
     let mut nonces: BTreeSet<String> = BTreeSet::new();
     for exchange in exchanges.iter_mut().filter(|it| it.wire == Wire::Http) {
-        let body = exchange
-            .request
-            .body
-            .as_ref()
-            .map(Body::as_bytes)
-            .unwrap_or_default();
+        let body = exchange.request.body_bytes();
         let body: Value = serde_json::from_slice(body).unwrap_or_default();
         let answer = exchange.outcome.answer();
         let answer: Value = answer
@@ -659,12 +647,7 @@ impl Opened {
             envelopes: Vec::new(),
         };
         for exchange in exchanges.iter().filter(|it| it.wire == Wire::Http) {
-            let body = exchange
-                .request
-                .body
-                .as_ref()
-                .map(Body::as_bytes)
-                .unwrap_or_default();
+            let body = exchange.request.body_bytes();
             let body: Value = serde_json::from_slice(body).unwrap_or_default();
             for pointer in ["/initialEnvelope", "/envelope", "/rotatedEnvelope"] {
                 let envelope = body.pointer(pointer).cloned();

@@ -24,7 +24,7 @@ use crate::avp::VAULT;
 use crate::avp::server::{Answered, Inside, Options, find_variation};
 use crate::catalogue::OperationName;
 use crate::http::{
-    Answer, Body, Exchange, Failure, FailureKind, Headers, Outcome, Request, Role, Side, Wire,
+    Answer, Body, Exchange, Failure, FailureKind, Headers, Outcome, Request, Role, Side, Wire, micros,
 };
 
 /// How long a client may take for the head of a request.
@@ -417,10 +417,6 @@ fn fields(headers: &HeaderMap) -> Headers {
             )
         })
         .collect()
-}
-
-pub(super) fn micros(time: Duration) -> u64 {
-    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
 
 /// The operation of a request, by its path.

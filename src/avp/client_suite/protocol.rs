@@ -1,18 +1,12 @@
 //! Clients of AVP as the engine knows them.
 
 use std::sync::LazyLock;
-use std::time::Duration;
 
-use super::cases::{Step, facts};
+use super::cases::facts;
 use super::{builtin, driver, judge};
-use crate::case::file::{ReadCase, heads, read_cases};
-use crate::case::{Problem, Rules, Source, embedded, hash};
+use crate::case::{Problem, Rules, Source, embedded};
 use crate::catalogue::Catalogue;
-use crate::judge::Context;
-use crate::protocol::{Cases, Protocol, ServiceInfo, Suite, Task};
-use crate::record::CaseRecord;
-use crate::record::transcript::Transcript;
-use crate::session::{LiveSecrets, RunContext};
+use crate::protocol::{Meaning, Protocol, ServiceInfo, Suite};
 
 include!(concat!(env!("OUT_DIR"), "/embedded_avp_client_cases.rs"));
 
@@ -65,32 +59,13 @@ fn sources() -> Vec<Source> {
 }
 
 fn load(sources: Vec<Source>) -> Result<Suite, Vec<Problem>> {
-    let faults: Vec<&str> = builtin::faults().iter().map(|fault| fault.name).collect();
-    let hash = hash(catalogue(), &sources);
-    let cases: Vec<ReadCase<Step>> = read_cases(sources, &rules(), &faults, facts)?;
-    Ok(Suite::new(
-        &AVP_CLIENT,
-        heads(rules(), hash, &cases),
-        Box::new(Meaning(cases)),
-    ))
-}
-
-struct Meaning(Vec<ReadCase<Step>>);
-
-impl Cases for Meaning {
-    fn drive<'a>(
-        &'a self,
-        case: usize,
-        context: &'a RunContext,
-        _races: Option<Duration>,
-    ) -> Task<'a, (Transcript, LiveSecrets)> {
-        let case = &self.0[case];
-        Box::pin(driver::drive(&case.head.id, &case.steps, context))
-    }
-
-    fn judge(&self, case: usize, transcript: Transcript, context: &Context<'_>) -> CaseRecord {
-        judge::judge(&self.0[case], transcript, context)
-    }
+    let meaning = Meaning {
+        facts,
+        mistakes: |_| Vec::new(),
+        drive: |case, context| Box::pin(driver::drive(&case.head.id, &case.steps, context)),
+        judge: judge::judge,
+    };
+    Suite::read(&AVP_CLIENT, sources, meaning)
 }
 
 #[cfg(test)]

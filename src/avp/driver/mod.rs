@@ -37,7 +37,7 @@ use crate::avp::cases::{LoadedCase, TokenForm};
 use crate::avp::outcome::AnswerClass;
 use crate::avp::repo_state::RepoState;
 use crate::catalogue::OperationName;
-use crate::http::{Connections, Exchange, FailureKind, Outcome, Over, Request, Role, Sent, Wire};
+use crate::http::{Connections, Exchange, FailureKind, Outcome, Over, Request, Role, Sent, Wire, micros};
 use crate::record::Stopped;
 use crate::record::transcript::{Read, Transcript};
 use crate::record::verdict::Verdict;
@@ -618,8 +618,4 @@ fn error(step: Option<usize>, reason: impl Into<String>) -> Stopped {
 
 fn now_ms() -> i64 {
     Timestamp::now().as_millisecond()
-}
-
-fn micros(duration: Duration) -> u64 {
-    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }

@@ -3,7 +3,7 @@
 use std::io::{BufRead as _, Read as _};
 use std::sync::Arc;
 
-use super::serve::{list_of_faults, list_of_variations, unknown};
+use super::serve::{habits, list_of_faults, list_of_variations};
 use crate::cli::arguments::{AdapterArgs, HabitArgs, WalkArgs};
 use crate::cli::error::Error;
 use crate::cli::{console, exit};
@@ -16,7 +16,7 @@ use crate::text::visible;
 const LONGEST_LINE_BYTES: u64 = 16 << 20;
 
 pub(super) fn walk(args: &WalkArgs) -> Result<u8, Error> {
-    let Some(habits) = habits(&args.habits)? else {
+    let Some(habits) = asked_for(&args.habits)? else {
         return Ok(exit::OK);
     };
     let options = Options {
@@ -45,7 +45,7 @@ pub(super) fn walk(args: &WalkArgs) -> Result<u8, Error> {
 }
 
 pub(super) fn adapter(args: &AdapterArgs) -> Result<u8, Error> {
-    let Some(habits) = habits(&args.habits)? else {
+    let Some(habits) = asked_for(&args.habits)? else {
         return Ok(exit::OK);
     };
     let runtime = runtime()?;
@@ -63,7 +63,7 @@ pub(super) fn adapter(args: &AdapterArgs) -> Result<u8, Error> {
 }
 
 /// What was asked for; none where a list was, which is told then.
-fn habits(args: &HabitArgs) -> Result<Option<Habits>, Error> {
+fn asked_for(args: &HabitArgs) -> Result<Option<Habits>, Error> {
     if args.list_faults {
         console::out(&list_of_faults(FAULTS))?;
         return Ok(None);
@@ -72,26 +72,7 @@ fn habits(args: &HabitArgs) -> Result<Option<Habits>, Error> {
         console::out(&list_of_variations(VARIATIONS))?;
         return Ok(None);
     }
-    let mut names = Vec::new();
-    if let Some(name) = &args.fault {
-        let found = FAULTS.iter().find(|fault| fault.name == *name);
-        let all = || FAULTS.iter().map(|fault| fault.name);
-        names.push(
-            found
-                .ok_or_else(|| unknown("fault", name, all(), "--list-faults"))?
-                .name,
-        );
-    }
-    for name in &args.vary {
-        let found = VARIATIONS.iter().find(|variation| variation.name == *name);
-        let all = || VARIATIONS.iter().map(|variation| variation.name);
-        names.push(
-            found
-                .ok_or_else(|| unknown("variation", name, all(), "--list-variations"))?
-                .name,
-        );
-    }
-    Ok(Some(Habits::new(names)))
+    habits(args.fault.as_slice(), &args.vary, "").map(Some)
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime, Error> {

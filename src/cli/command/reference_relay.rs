@@ -2,16 +2,14 @@
 
 use std::sync::Arc;
 
-use super::serve::unknown;
+use super::serve::habits;
 use crate::cli::arguments::RelayArgs;
 use crate::cli::console;
 use crate::cli::error::Error;
-use crate::protocols::reference_relay::{
-    Environment, FAULTS, Finish, Habits, Lines, Stream, Timing, VARIATIONS, execute,
-};
+use crate::protocols::reference_relay::{Environment, Finish, Habits, Lines, Stream, Timing, execute};
 
 pub(super) fn relay(args: &RelayArgs) -> Result<u8, Error> {
-    let habits = habits(args)?;
+    let habits: Habits = habits(&args.fault, &args.vary, "serve --protocol attesto ")?;
     let variables = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
     let environment = Environment::new(variables);
@@ -51,34 +49,4 @@ async fn asked_to_end(finish: Finish) {
     if tokio::signal::ctrl_c().await.is_ok() {
         finish.ask();
     }
-}
-
-fn habits(args: &RelayArgs) -> Result<Habits, Error> {
-    let mut names = Vec::new();
-    for name in &args.fault {
-        let found = FAULTS.iter().find(|fault| fault.name == *name);
-        let all = || FAULTS.iter().map(|fault| fault.name);
-        names.push(
-            found
-                .ok_or_else(|| unknown("fault", name, all(), "serve --protocol attesto --list-faults"))?
-                .name,
-        );
-    }
-    for name in &args.vary {
-        let found = VARIATIONS.iter().find(|variation| variation.name == *name);
-        let all = || VARIATIONS.iter().map(|variation| variation.name);
-        names.push(
-            found
-                .ok_or_else(|| {
-                    unknown(
-                        "variation",
-                        name,
-                        all(),
-                        "serve --protocol attesto --list-variations",
-                    )
-                })?
-                .name,
-        );
-    }
-    Ok(Habits::new(names))
 }

@@ -10,7 +10,7 @@ use crate::cli::arguments::ServeArgs;
 use crate::cli::error::Error;
 use crate::cli::{console, exit};
 use crate::protocol::Protocol;
-use crate::serve::{Fault, ServeOptions, Tls, Variation};
+use crate::serve::{Fault, Habits, ServeOptions, Tables, Tls, Variation};
 
 pub(super) fn serve(args: &ServeArgs) -> Result<u8, Error> {
     let protocol = args.protocol.get();
@@ -101,31 +101,51 @@ pub(super) fn list_of_variations(variations: &[Variation]) -> String {
 }
 
 fn faults(protocol: &Protocol, args: &ServeArgs) -> Result<Vec<&'static Fault>, Error> {
-    let known = || (protocol.faults)().iter().map(|fault| fault.name);
-    let find = |name: &String| {
-        protocol
-            .find_fault(name)
-            .ok_or_else(|| unknown("fault", name, known(), "--list-faults"))
-    };
-    args.fault.iter().map(find).collect()
+    let table = (protocol.faults)();
+    args.fault
+        .iter()
+        .map(|name| fault_named(table, name, ""))
+        .collect()
 }
 
 fn freedoms(protocol: &Protocol, args: &ServeArgs) -> Result<Vec<&'static Variation>, Error> {
-    let known = || (protocol.variations)().iter().map(|variation| variation.name);
-    let find = |name: &String| {
-        protocol
-            .find_variation(name)
-            .ok_or_else(|| unknown("variation", name, known(), "--list-variations"))
-    };
-    args.vary.iter().map(find).collect()
+    let table = (protocol.variations)();
+    args.vary
+        .iter()
+        .map(|name| variation_named(table, name, ""))
+        .collect()
 }
 
-pub(super) fn unknown(
-    what: &str,
+/// The deviations of these names. What lists them begins with `lister`.
+pub(super) fn habits<T: Tables>(
+    faults: &[String],
+    variations: &[String],
+    lister: &str,
+) -> Result<Habits<T>, Error> {
+    let fault = |name: &String| fault_named(T::faults(), name, lister).map(|fault| fault.name);
+    let variation =
+        |name: &String| variation_named(T::variations(), name, lister).map(|variation| variation.name);
+    let names = faults.iter().map(fault).chain(variations.iter().map(variation));
+    names.collect::<Result<_, _>>().map(Habits::new)
+}
+
+fn fault_named(table: &'static [Fault], name: &str, lister: &str) -> Result<&'static Fault, Error> {
+    let known = || table.iter().map(|fault| fault.name);
+    let found = table.iter().find(|fault| fault.name == name);
+    found.ok_or_else(|| unknown("fault", name, known(), &format!("{lister}--list-faults")))
+}
+
+fn variation_named(
+    table: &'static [Variation],
     name: &str,
-    known: impl Iterator<Item = &'static str>,
-    list: &str,
-) -> Error {
+    lister: &str,
+) -> Result<&'static Variation, Error> {
+    let known = || table.iter().map(|variation| variation.name);
+    let found = table.iter().find(|variation| variation.name == name);
+    found.ok_or_else(|| unknown("variation", name, known(), &format!("{lister}--list-variations")))
+}
+
+fn unknown(what: &str, name: &str, known: impl Iterator<Item = &'static str>, list: &str) -> Error {
     let near = nearest(name, known).map(|near| format!("did you mean {near:?}? "));
     Error::Usage(format!(
         "there is no {what} {name:?}; {}{list} lists them",

@@ -1,32 +1,8 @@
 //! What the server can be told to get wrong, and the freedoms that it can use: tables alone. Where each takes hold stands
 //! beside the rule that it bends.
 
-use crate::catalogue::Level::{self, Must, Should};
-use crate::serve::{Fault, Variation};
-
-const fn fault(
-    name: &'static str,
-    area: &'static str,
-    breaks: &'static [&'static str],
-    level: Level,
-    about: &'static str,
-    notice: &'static str,
-    fix: &'static str,
-) -> Fault {
-    Fault {
-        name,
-        area,
-        about,
-        breaks,
-        level,
-        notice,
-        fix,
-    }
-}
-
-const fn variation(name: &'static str, area: &'static str, about: &'static str) -> Variation {
-    Variation { name, area, about }
-}
+use crate::catalogue::Level::{Must, Should};
+use crate::serve::{Fault, Variation, fault, variation};
 
 /// Every fault.
 pub(super) const FAULTS: &[Fault] = &[

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::super::habits::Habits;
+use super::super::Habits;
 use super::super::rules::{Answered, Attempt, Objection, objections};
 
 use Objection::{

@@ -12,7 +12,7 @@ use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{CertificateError, DigitallySignedStruct, Error, SignatureScheme};
 
-use super::super::habits::Habits;
+use super::super::Habits;
 use super::super::rules::Unfit;
 
 /// What of an endpoint's faults is heeded.

@@ -11,41 +11,28 @@ pub(super) mod witness;
 
 pub(super) use queue::timing;
 
-use crate::catalogue::Level::{self, Must, Should};
-use crate::serve::{Fault, Variation};
+use crate::catalogue::Level::{Must, Should};
+use crate::serve::{Fault, Tables, Variation, fault, variation};
 
-const fn fault(
-    (name, area): (&'static str, &'static str),
-    breaks: &'static [&'static str],
-    level: Level,
-    about: &'static str,
-    notice: &'static str,
-    fix: &'static str,
-) -> Fault {
-    Fault {
-        name,
-        area,
-        about,
-        breaks,
-        level,
-        notice,
-        fix,
+/// The tables of the relay.
+#[derive(Debug)]
+pub enum RelayTables {}
+
+impl Tables for RelayTables {
+    fn faults() -> &'static [Fault] {
+        FAULTS
     }
-}
 
-const fn variation(name: &'static str, area: &'static str, about: &'static str) -> Variation {
-    Variation { name, area, about }
-}
-
-/// Whether a table has a deviation of that name.
-pub(super) fn is_known(name: &str) -> bool {
-    FAULTS.iter().any(|fault| fault.name == name) || VARIATIONS.iter().any(|other| other.name == name)
+    fn variations() -> &'static [Variation] {
+        VARIATIONS
+    }
 }
 
 /// Every fault.
 pub const FAULTS: &[Fault] = &[
     fault(
-        ("canary", "request"),
+        "canary",
+        "request",
         &["ALV-ENV-04"],
         Must,
         "The signature of every envelope is 128 zeros.",
@@ -53,7 +40,8 @@ pub const FAULTS: &[Fault] = &[
         "Sign the tagged canonical envelope.",
     ),
     fault(
-        ("method-put", "request"),
+        "method-put",
+        "request",
         &["ALV-ENV-01"],
         Must,
         "Attempts are made with PUT.",
@@ -61,7 +49,8 @@ pub const FAULTS: &[Fault] = &[
         "Send attempts with POST.",
     ),
     fault(
-        ("path-dropped", "request"),
+        "path-dropped",
+        "request",
         &["ALV-ENV-01"],
         Must,
         "Attempts go to the root of the endpoint's host.",
@@ -69,7 +58,8 @@ pub const FAULTS: &[Fault] = &[
         "Send to the endpoint as it is configured, with its path.",
     ),
     fault(
-        ("content-type-text", "request"),
+        "content-type-text",
+        "request",
         &["ALV-ENV-01"],
         Must,
         "The content type of an attempt is text/plain.",
@@ -77,7 +67,8 @@ pub const FAULTS: &[Fault] = &[
         "Say application/json.",
     ),
     fault(
-        ("public-key-left-out", "request"),
+        "public-key-left-out",
+        "request",
         &["ALV-ENV-01"],
         Must,
         "The header with the public key is missing.",
@@ -85,7 +76,8 @@ pub const FAULTS: &[Fault] = &[
         "Send all three headers with every attempt.",
     ),
     fault(
-        ("options-not-read", "request"),
+        "options-not-read",
+        "request",
         &["ALV-ENV-01"],
         Must,
         "A drain takes its values from variables alone.",
@@ -93,7 +85,8 @@ pub const FAULTS: &[Fault] = &[
         "Read the options first, then the variables.",
     ),
     fault(
-        ("member-missing", "request"),
+        "member-missing",
+        "request",
         &["ALV-ENV-02"],
         Must,
         "The envelope has no payload_size.",
@@ -101,7 +94,8 @@ pub const FAULTS: &[Fault] = &[
         "Write every member of the table.",
     ),
     fault(
-        ("protocol-version-wrong", "request"),
+        "protocol-version-wrong",
+        "request",
         &["ALV-ENV-02"],
         Must,
         "The envelope names protocol version 0.2.",
@@ -109,7 +103,8 @@ pub const FAULTS: &[Fault] = &[
         "Write protocol_version 0.1.",
     ),
     fault(
-        ("stream-is-the-reference", "request"),
+        "stream-is-the-reference",
+        "request",
         &["ALV-ENV-02"],
         Must,
         "The envelope has the source reference in the place of the stream.",
@@ -117,7 +112,8 @@ pub const FAULTS: &[Fault] = &[
         "Write the stream and the reference as they were enqueued.",
     ),
     fault(
-        ("installation-left-out", "request"),
+        "installation-left-out",
+        "request",
         &["ALV-ENV-02"],
         Must,
         "The installation id of the envelope is empty.",
@@ -125,7 +121,8 @@ pub const FAULTS: &[Fault] = &[
         "Write the installation id as it is configured.",
     ),
     fault(
-        ("times-without-milliseconds", "request"),
+        "times-without-milliseconds",
+        "request",
         &["ALV-ENV-02"],
         Must,
         "Times in the envelope have no milliseconds.",
@@ -133,7 +130,8 @@ pub const FAULTS: &[Fault] = &[
         "Write times as YYYY-MM-DDTHH:MM:SS.mmmZ.",
     ),
     fault(
-        ("hash-without-tag", "request"),
+        "hash-without-tag",
+        "request",
         &["ALV-ENV-03"],
         Must,
         "The hash is of the canonical envelope without the tag.",
@@ -141,7 +139,8 @@ pub const FAULTS: &[Fault] = &[
         "Hash the tag, a zero byte and the canonical envelope.",
     ),
     fault(
-        ("hash-of-the-body", "request"),
+        "hash-of-the-body",
+        "request",
         &["ALV-ENV-03"],
         Must,
         "The hash is of the envelope as it stands in the body.",
@@ -149,7 +148,8 @@ pub const FAULTS: &[Fault] = &[
         "Sort the members before the envelope is hashed.",
     ),
     fault(
-        ("hash-in-upper-case", "request"),
+        "hash-in-upper-case",
+        "request",
         &["ALV-ENV-03"],
         Must,
         "The hash header is in upper case.",
@@ -157,7 +157,8 @@ pub const FAULTS: &[Fault] = &[
         "Write hashes in lower case.",
     ),
     fault(
-        ("signature-over-the-hash", "request"),
+        "signature-over-the-hash",
+        "request",
         &["ALV-ENV-04"],
         Must,
         "The hash is signed, and not what was hashed.",
@@ -165,7 +166,8 @@ pub const FAULTS: &[Fault] = &[
         "Sign the tagged canonical envelope itself.",
     ),
     fault(
-        ("signature-under-another-tag", "request"),
+        "signature-under-another-tag",
+        "request",
         &["ALV-ENV-04"],
         Must,
         "The envelope is signed under the tag of the witness.",
@@ -173,7 +175,8 @@ pub const FAULTS: &[Fault] = &[
         "Sign under attesto.local_vault.relay.",
     ),
     fault(
-        ("signature-over-unsorted-json", "request"),
+        "signature-over-unsorted-json",
+        "request",
         &["ALV-ENV-04"],
         Must,
         "The envelope is signed as it stands in the body, and hashed in its canonical form.",
@@ -181,7 +184,8 @@ pub const FAULTS: &[Fault] = &[
         "Sign what is hashed.",
     ),
     fault(
-        ("signing-key-made-up", "request"),
+        "signing-key-made-up",
+        "request",
         &["ALV-ENV-04"],
         Must,
         "Each attempt is signed by a key made up for it.",
@@ -189,7 +193,8 @@ pub const FAULTS: &[Fault] = &[
         "Sign by the configured key.",
     ),
     fault(
-        ("payload-escaped", "request"),
+        "payload-escaped",
+        "request",
         &["ALV-ENV-05"],
         Must,
         "The payload's hash and size are those of a form in which everything beyond ASCII is escaped.",
@@ -197,7 +202,8 @@ pub const FAULTS: &[Fault] = &[
         "Write every character as itself in the canonical form.",
     ),
     fault(
-        ("payload-size-in-characters", "request"),
+        "payload-size-in-characters",
+        "request",
         &["ALV-ENV-05"],
         Must,
         "payload_size counts characters.",
@@ -205,7 +211,8 @@ pub const FAULTS: &[Fault] = &[
         "Count the bytes of the canonical form.",
     ),
     fault(
-        ("payload-without-nulls", "request"),
+        "payload-without-nulls",
+        "request",
         &["ALV-ENV-05"],
         Must,
         "Members that are null are left out of the payload.",
@@ -213,7 +220,8 @@ pub const FAULTS: &[Fault] = &[
         "Send the payload as it was enqueued.",
     ),
     fault(
-        ("large-payload-left-out", "request"),
+        "large-payload-left-out",
+        "request",
         &["ALV-ENV-05"],
         Must,
         "A payload of more than 32 KiB is left out of the request.",
@@ -221,7 +229,8 @@ pub const FAULTS: &[Fault] = &[
         "Send every payload that was taken.",
     ),
     fault(
-        ("empty-payload-as-null", "request"),
+        "empty-payload-as-null",
+        "request",
         &["ALV-ENV-05"],
         Must,
         "A payload without members is sent as null.",
@@ -229,7 +238,8 @@ pub const FAULTS: &[Fault] = &[
         "Send the payload as the object that it is.",
     ),
     fault(
-        ("payload-as-text", "request"),
+        "payload-as-text",
+        "request",
         &["ALV-ENV-05"],
         Must,
         "The payload is sent as a string that holds JSON.",
@@ -237,7 +247,8 @@ pub const FAULTS: &[Fault] = &[
         "Send the payload as an object.",
     ),
     fault(
-        ("envelope-sent-again", "request"),
+        "envelope-sent-again",
+        "request",
         &["ALV-ENV-06"],
         Should,
         "Further attempts send the envelope of the first.",
@@ -245,7 +256,8 @@ pub const FAULTS: &[Fault] = &[
         "Sign an envelope of its own for each attempt.",
     ),
     fault(
-        ("attempt-not-counted", "request"),
+        "attempt-not-counted",
+        "request",
         &["ALV-ENV-06"],
         Should,
         "attempt is 1 in every attempt.",
@@ -253,7 +265,8 @@ pub const FAULTS: &[Fault] = &[
         "Count attempts up from 1.",
     ),
     fault(
-        ("event-id-of-each-attempt", "request"),
+        "event-id-of-each-attempt",
+        "request",
         &["ALV-ENV-06"],
         Should,
         "Each attempt has an event id of its own.",
@@ -261,7 +274,8 @@ pub const FAULTS: &[Fault] = &[
         "Make the event id when the item is enqueued, and keep it.",
     ),
     fault(
-        ("created-at-of-each-attempt", "request"),
+        "created-at-of-each-attempt",
+        "request",
         &["ALV-ENV-06"],
         Should,
         "created_at is the time of the attempt.",
@@ -269,7 +283,8 @@ pub const FAULTS: &[Fault] = &[
         "Note the time when the item is enqueued.",
     ),
     fault(
-        ("only-200-taken", "acknowledgement"),
+        "only-200-taken",
+        "acknowledgement",
         &["ALV-ACK-01"],
         Must,
         "201 and 202 are failed attempts.",
@@ -277,7 +292,8 @@ pub const FAULTS: &[Fault] = &[
         "Take every status from 200 to 299.",
     ),
     fault(
-        ("never-acknowledged", "acknowledgement"),
+        "never-acknowledged",
+        "acknowledgement",
         &["ALV-ACK-01"],
         Must,
         "No acknowledgement is believed.",
@@ -285,7 +301,8 @@ pub const FAULTS: &[Fault] = &[
         "Take an acknowledgement that fits.",
     ),
     fault(
-        ("delivered-stays-queued", "acknowledgement"),
+        "delivered-stays-queued",
+        "acknowledgement",
         &["ALV-ACK-01"],
         Must,
         "An item that was acknowledged is queued again.",
@@ -293,7 +310,8 @@ pub const FAULTS: &[Fault] = &[
         "Mark an item as delivered.",
     ),
     fault(
-        ("status-ignored", "acknowledgement"),
+        "status-ignored",
+        "acknowledgement",
         &["ALV-ACK-02"],
         Must,
         "The status of an answer is not looked at.",
@@ -301,7 +319,8 @@ pub const FAULTS: &[Fault] = &[
         "Take a status from 200 to 299 alone.",
     ),
     fault(
-        ("status-below-400-taken", "acknowledgement"),
+        "status-below-400-taken",
+        "acknowledgement",
         &["ALV-ACK-02"],
         Must,
         "A redirect with an acknowledgement in its body counts.",
@@ -309,7 +328,8 @@ pub const FAULTS: &[Fault] = &[
         "Take a status from 200 to 299 alone.",
     ),
     fault(
-        ("any-success-taken", "acknowledgement"),
+        "any-success-taken",
+        "acknowledgement",
         &[
             "ALV-ACK-03",
             "ALV-ACK-04",
@@ -324,7 +344,8 @@ pub const FAULTS: &[Fault] = &[
         "Look for an acknowledgement that fits.",
     ),
     fault(
-        ("broken-utf8-repaired", "acknowledgement"),
+        "broken-utf8-repaired",
+        "acknowledgement",
         &["ALV-ACK-03"],
         Must,
         "Bytes that are no UTF-8 are replaced before an answer is read.",
@@ -332,7 +353,8 @@ pub const FAULTS: &[Fault] = &[
         "Refuse a body that is no UTF-8.",
     ),
     fault(
-        ("rest-of-the-body-ignored", "acknowledgement"),
+        "rest-of-the-body-ignored",
+        "acknowledgement",
         &["ALV-ACK-03"],
         Must,
         "What follows the first JSON value of an answer is not looked at.",
@@ -340,7 +362,8 @@ pub const FAULTS: &[Fault] = &[
         "Read the body as one JSON object.",
     ),
     fault(
-        ("acknowledgement-optional", "acknowledgement"),
+        "acknowledgement-optional",
+        "acknowledgement",
         &["ALV-ACK-04"],
         Must,
         "A receipt without localVaultAck counts.",
@@ -348,7 +371,8 @@ pub const FAULTS: &[Fault] = &[
         "Ask for localVaultAck.",
     ),
     fault(
-        ("accepted-unchecked", "acknowledgement"),
+        "accepted-unchecked",
+        "acknowledgement",
         &["ALV-ACK-04"],
         Must,
         "accepted is not looked at.",
@@ -356,7 +380,8 @@ pub const FAULTS: &[Fault] = &[
         "Ask for accepted to be true.",
     ),
     fault(
-        ("accepted-truthy", "acknowledgement"),
+        "accepted-truthy",
+        "acknowledgement",
         &["ALV-ACK-05"],
         Should,
         "accepted counts where it is 1 or a text.",
@@ -364,7 +389,8 @@ pub const FAULTS: &[Fault] = &[
         "Compare with the JSON value true.",
     ),
     fault(
-        ("envelope-hash-unchecked", "acknowledgement"),
+        "envelope-hash-unchecked",
+        "acknowledgement",
         &["ALV-ACK-06"],
         Must,
         "envelopeHash is not looked at.",
@@ -372,7 +398,8 @@ pub const FAULTS: &[Fault] = &[
         "Compare it with the hash of the envelope that was sent.",
     ),
     fault(
-        ("envelope-hash-cut-taken", "acknowledgement"),
+        "envelope-hash-cut-taken",
+        "acknowledgement",
         &["ALV-ACK-06"],
         Must,
         "An envelopeHash counts that is the beginning of the right one.",
@@ -380,7 +407,8 @@ pub const FAULTS: &[Fault] = &[
         "Compare the whole hash.",
     ),
     fault(
-        ("envelope-hash-of-any-attempt", "acknowledgement"),
+        "envelope-hash-of-any-attempt",
+        "acknowledgement",
         &["ALV-ACK-06", "ALV-QUE-09"],
         Must,
         "The hash of an earlier attempt counts.",
@@ -388,7 +416,8 @@ pub const FAULTS: &[Fault] = &[
         "Compare with the envelope of this attempt.",
     ),
     fault(
-        ("stream-unchecked", "acknowledgement"),
+        "stream-unchecked",
+        "acknowledgement",
         &["ALV-ACK-07"],
         Must,
         "streamId is not looked at.",
@@ -396,7 +425,8 @@ pub const FAULTS: &[Fault] = &[
         "Compare it with the stream of the envelope.",
     ),
     fault(
-        ("canonical-id-unchecked", "acknowledgement"),
+        "canonical-id-unchecked",
+        "acknowledgement",
         &["ALV-ACK-08"],
         Must,
         "The event id of the receipt is not looked at.",
@@ -404,7 +434,8 @@ pub const FAULTS: &[Fault] = &[
         "Compare it with local-vault:{installation_id}:{source_ref}.",
     ),
     fault(
-        ("receipt-optional", "acknowledgement"),
+        "receipt-optional",
+        "acknowledgement",
         &["ALV-ACK-08"],
         Must,
         "An acknowledgement without a receipt counts.",
@@ -412,7 +443,8 @@ pub const FAULTS: &[Fault] = &[
         "Ask for the receipt and its payload.",
     ),
     fault(
-        ("receipt-stream-unchecked", "acknowledgement"),
+        "receipt-stream-unchecked",
+        "acknowledgement",
         &["ALV-ACK-09"],
         Must,
         "The stream in the receipt's payload is not looked at.",
@@ -420,7 +452,8 @@ pub const FAULTS: &[Fault] = &[
         "Compare it with the stream of the envelope.",
     ),
     fault(
-        ("copies-unchecked", "acknowledgement"),
+        "copies-unchecked",
+        "acknowledgement",
         &["ALV-ACK-10"],
         Should,
         "installationId, eventId and sourceRef of an acknowledgement are not looked at.",
@@ -428,7 +461,8 @@ pub const FAULTS: &[Fault] = &[
         "Compare them with the envelope.",
     ),
     fault(
-        ("event-hash-unchecked", "acknowledgement"),
+        "event-hash-unchecked",
+        "acknowledgement",
         &["ALV-ACK-11"],
         Should,
         "eventHash is not looked at.",
@@ -436,7 +470,8 @@ pub const FAULTS: &[Fault] = &[
         "Compare it with the receipt's event_hash.",
     ),
     fault(
-        ("receipt-hash-unchecked", "acknowledgement"),
+        "receipt-hash-unchecked",
+        "acknowledgement",
         &["ALV-ACK-11"],
         Should,
         "receiptHash is not looked at.",
@@ -444,7 +479,8 @@ pub const FAULTS: &[Fault] = &[
         "Ask for 64 hexadecimal digits.",
     ),
     fault(
-        ("cut-answer-taken", "transport"),
+        "cut-answer-taken",
+        "transport",
         &["ALV-NET-01"],
         Must,
         "An answer that breaks off counts as far as it came.",
@@ -452,7 +488,8 @@ pub const FAULTS: &[Fault] = &[
         "Take a whole answer alone.",
     ),
     fault(
-        ("failure-told-as-sent", "transport"),
+        "failure-told-as-sent",
+        "transport",
         &["ALV-NET-01"],
         Must,
         "A drain says that it sent an item whose attempt failed.",
@@ -460,7 +497,8 @@ pub const FAULTS: &[Fault] = &[
         "Say sent: true after an acknowledgement alone.",
     ),
     fault(
-        ("redirect-followed", "transport"),
+        "redirect-followed",
+        "transport",
         &["ALV-NET-02"],
         Must,
         "Redirects are followed wherever they lead.",
@@ -468,7 +506,8 @@ pub const FAULTS: &[Fault] = &[
         "Do not follow redirects.",
     ),
     fault(
-        ("certificate-unchecked", "transport"),
+        "certificate-unchecked",
+        "transport",
         &["ALV-NET-03"],
         Must,
         "Certificates are not verified.",
@@ -476,7 +515,8 @@ pub const FAULTS: &[Fault] = &[
         "Verify the certificate.",
     ),
     fault(
-        ("certificate-name-unchecked", "transport"),
+        "certificate-name-unchecked",
+        "transport",
         &["ALV-NET-03"],
         Must,
         "A certificate counts that was made for another host.",
@@ -484,7 +524,8 @@ pub const FAULTS: &[Fault] = &[
         "Verify the name in the certificate.",
     ),
     fault(
-        ("certificate-age-unchecked", "transport"),
+        "certificate-age-unchecked",
+        "transport",
         &["ALV-NET-03"],
         Must,
         "A certificate counts that has expired.",
@@ -492,7 +533,8 @@ pub const FAULTS: &[Fault] = &[
         "Verify the dates of the certificate.",
     ),
     fault(
-        ("plain-http-taken", "transport"),
+        "plain-http-taken",
+        "transport",
         &["ALV-NET-04"],
         Must,
         "Plain http endpoints are spoken to, wherever they are.",
@@ -500,7 +542,8 @@ pub const FAULTS: &[Fault] = &[
         "Refuse everything but https.",
     ),
     fault(
-        ("look-alike-taken", "transport"),
+        "look-alike-taken",
+        "transport",
         &["ALV-NET-04"],
         Must,
         "A plain http endpoint counts as this machine by the beginning of its name.",
@@ -508,7 +551,8 @@ pub const FAULTS: &[Fault] = &[
         "Compare the whole host.",
     ),
     fault(
-        ("endpoint-extras-taken", "transport"),
+        "endpoint-extras-taken",
+        "transport",
         &["ALV-NET-05"],
         Should,
         "Endpoints with credentials, query or fragment are spoken to.",
@@ -516,7 +560,8 @@ pub const FAULTS: &[Fault] = &[
         "Refuse such endpoints.",
     ),
     fault(
-        ("waits-for-ever", "transport"),
+        "waits-for-ever",
+        "transport",
         &["ALV-NET-06"],
         Should,
         "An attempt has no time limit.",
@@ -524,7 +569,8 @@ pub const FAULTS: &[Fault] = &[
         "Give up an attempt within a minute.",
     ),
     fault(
-        ("takes-any-length", "transport"),
+        "takes-any-length",
+        "transport",
         &["ALV-NET-06"],
         Should,
         "An answer is read however long it is, and for as long as it takes.",
@@ -532,7 +578,8 @@ pub const FAULTS: &[Fault] = &[
         "Give up an answer that is longer than any acknowledgement.",
     ),
     fault(
-        ("no-limit-for-the-whole", "transport"),
+        "no-limit-for-the-whole",
+        "transport",
         &["ALV-NET-06"],
         Should,
         "Each piece of an answer has a time limit, and the whole has none.",
@@ -540,7 +587,8 @@ pub const FAULTS: &[Fault] = &[
         "Limit the attempt as a whole.",
     ),
     fault(
-        ("failed-is-dropped", "queue"),
+        "failed-is-dropped",
+        "queue",
         &["ALV-QUE-01"],
         Must,
         "An item is deleted after a failed attempt.",
@@ -548,7 +596,8 @@ pub const FAULTS: &[Fault] = &[
         "Keep the item until it is acknowledged.",
     ),
     fault(
-        ("failed-is-dead", "queue"),
+        "failed-is-dead",
+        "queue",
         &["ALV-QUE-01"],
         Must,
         "An item is dead after its first failed attempt.",
@@ -556,7 +605,8 @@ pub const FAULTS: &[Fault] = &[
         "Try again later.",
     ),
     fault(
-        ("no-delay", "queue"),
+        "no-delay",
+        "queue",
         &["ALV-QUE-02"],
         Should,
         "A failed item is tried again at once.",
@@ -564,7 +614,8 @@ pub const FAULTS: &[Fault] = &[
         "Let an item rest, longer each time.",
     ),
     fault(
-        ("delays-shrink", "queue"),
+        "delays-shrink",
+        "queue",
         &["ALV-QUE-02"],
         Should,
         "Each delay is shorter than the one before.",
@@ -572,7 +623,8 @@ pub const FAULTS: &[Fault] = &[
         "Let an item rest longer each time.",
     ),
     fault(
-        ("failing-item-holds-up-all", "queue"),
+        "failing-item-holds-up-all",
+        "queue",
         &["ALV-QUE-04"],
         Should,
         "Nothing is sent while an older item is not delivered.",
@@ -580,7 +632,8 @@ pub const FAULTS: &[Fault] = &[
         "Take whatever is due.",
     ),
     fault(
-        ("undecryptable-stops-all", "queue"),
+        "undecryptable-stops-all",
+        "queue",
         &["ALV-QUE-04"],
         Should,
         "An item that cannot be decrypted ends every drain.",
@@ -588,7 +641,8 @@ pub const FAULTS: &[Fault] = &[
         "Set the item aside and go on.",
     ),
     fault(
-        ("enqueued-twice", "queue"),
+        "enqueued-twice",
+        "queue",
         &["ALV-QUE-05"],
         Must,
         "Each enqueue makes an item of its own.",
@@ -596,7 +650,8 @@ pub const FAULTS: &[Fault] = &[
         "Look for the stream and the reference first.",
     ),
     fault(
-        ("enqueue-decides-on-what-was", "queue"),
+        "enqueue-decides-on-what-was",
+        "queue",
         &["ALV-QUE-05"],
         Must,
         "Whether an attestation is there already is decided on a state that others may have changed meanwhile.",
@@ -604,7 +659,8 @@ pub const FAULTS: &[Fault] = &[
         "Look and write in one transaction.",
     ),
     fault(
-        ("delivered-queued-again", "queue"),
+        "delivered-queued-again",
+        "queue",
         &["ALV-QUE-05"],
         Must,
         "What was delivered is sent again when it is enqueued again.",
@@ -612,7 +668,8 @@ pub const FAULTS: &[Fault] = &[
         "Answer with the event that is there.",
     ),
     fault(
-        ("drift-replaces", "queue"),
+        "drift-replaces",
+        "queue",
         &["ALV-QUE-06"],
         Must,
         "Another payload under a used reference takes the place of the first.",
@@ -620,7 +677,8 @@ pub const FAULTS: &[Fault] = &[
         "Refuse another payload.",
     ),
     fault(
-        ("drift-answered-as-the-same", "queue"),
+        "drift-answered-as-the-same",
+        "queue",
         &["ALV-QUE-06"],
         Must,
         "Another payload under a used reference is answered with the first event.",
@@ -628,7 +686,8 @@ pub const FAULTS: &[Fault] = &[
         "Refuse with an exit other than 0.",
     ),
     fault(
-        ("drift-after-delivery-taken", "queue"),
+        "drift-after-delivery-taken",
+        "queue",
         &["ALV-QUE-06"],
         Must,
         "Another payload is taken once the first was delivered.",
@@ -636,7 +695,8 @@ pub const FAULTS: &[Fault] = &[
         "Keep what was delivered, and refuse another payload.",
     ),
     fault(
-        ("reference-of-any-stream", "queue"),
+        "reference-of-any-stream",
+        "queue",
         &["ALV-QUE-07"],
         Must,
         "A reference that was used in one stream is used in all.",
@@ -644,7 +704,8 @@ pub const FAULTS: &[Fault] = &[
         "Look for stream and reference together.",
     ),
     fault(
-        ("order-is-drift", "queue"),
+        "order-is-drift",
+        "queue",
         &["ALV-QUE-08"],
         Should,
         "The same payload with its members in another order is refused.",
@@ -652,7 +713,8 @@ pub const FAULTS: &[Fault] = &[
         "Compare canonical forms.",
     ),
     fault(
-        ("delivered-when-sent", "queue"),
+        "delivered-when-sent",
+        "queue",
         &["ALV-QUE-09"],
         Must,
         "An item counts as delivered as soon as it is sent.",
@@ -660,7 +722,8 @@ pub const FAULTS: &[Fault] = &[
         "Mark an item as delivered after its acknowledgement.",
     ),
     fault(
-        ("taken-out-when-sent", "queue"),
+        "taken-out-when-sent",
+        "queue",
         &["ALV-QUE-09"],
         Must,
         "An item is taken out of the spool while it is in flight.",
@@ -668,7 +731,8 @@ pub const FAULTS: &[Fault] = &[
         "Keep the item until it is acknowledged.",
     ),
     fault(
-        ("in-flight-taken-too", "queue"),
+        "in-flight-taken-too",
+        "queue",
         &["ALV-QUE-10"],
         Should,
         "A drain takes what is in flight for another.",
@@ -676,7 +740,8 @@ pub const FAULTS: &[Fault] = &[
         "Take items in one transaction.",
     ),
     fault(
-        ("loop-heeds-no-variables", "queue"),
+        "loop-heeds-no-variables",
+        "queue",
         &["ALV-QUE-11"],
         Must,
         "drain-loop takes its endpoint from its options alone.",
@@ -684,7 +749,8 @@ pub const FAULTS: &[Fault] = &[
         "Read the variables where an option is missing.",
     ),
     fault(
-        ("loop-ends-when-idle", "queue"),
+        "loop-ends-when-idle",
+        "queue",
         &["ALV-QUE-11"],
         Must,
         "drain-loop ends when nothing is due.",
@@ -692,7 +758,8 @@ pub const FAULTS: &[Fault] = &[
         "Sleep and look again.",
     ),
     fault(
-        ("signing-key-told", "secrets"),
+        "signing-key-told",
+        "secrets",
         &["ALV-SEC-01"],
         Must,
         "A drain writes the signing seed to standard error.",
@@ -700,7 +767,8 @@ pub const FAULTS: &[Fault] = &[
         "Write no key.",
     ),
     fault(
-        ("encryption-key-told", "secrets"),
+        "encryption-key-told",
+        "secrets",
         &["ALV-SEC-01"],
         Must,
         "A drain writes the encryption key to standard output.",
@@ -708,7 +776,8 @@ pub const FAULTS: &[Fault] = &[
         "Write no key.",
     ),
     fault(
-        ("signing-key-in-a-header", "secrets"),
+        "signing-key-in-a-header",
+        "secrets",
         &["ALV-SEC-01"],
         Must,
         "The signing seed is sent in a header.",
@@ -716,7 +785,8 @@ pub const FAULTS: &[Fault] = &[
         "Send public keys alone.",
     ),
     fault(
-        ("payload-kept-in-the-clear", "secrets"),
+        "payload-kept-in-the-clear",
+        "secrets",
         &["ALV-SEC-02"],
         Must,
         "Payloads are kept in the spool as they are.",
@@ -724,7 +794,8 @@ pub const FAULTS: &[Fault] = &[
         "Encrypt payloads before they are stored.",
     ),
     fault(
-        ("payload-kept-as-base64", "secrets"),
+        "payload-kept-as-base64",
+        "secrets",
         &["ALV-SEC-02"],
         Must,
         "Payloads are kept in the spool as base64.",
@@ -732,7 +803,8 @@ pub const FAULTS: &[Fault] = &[
         "Encrypt payloads before they are stored.",
     ),
     fault(
-        ("payload-logged", "secrets"),
+        "payload-logged",
+        "secrets",
         &["ALV-SEC-02"],
         Must,
         "Payloads are written to a log beside the spool.",
@@ -740,7 +812,8 @@ pub const FAULTS: &[Fault] = &[
         "Write no payload into logs.",
     ),
     fault(
-        ("spool-for-everybody", "secrets"),
+        "spool-for-everybody",
+        "secrets",
         &["ALV-SEC-03"],
         Should,
         "Everybody on the machine may read the spool file.",
@@ -748,7 +821,8 @@ pub const FAULTS: &[Fault] = &[
         "Make the file with mode 600.",
     ),
     fault(
-        ("progress-taken-for-a-fork", "witness"),
+        "progress-taken-for-a-fork",
+        "witness",
         &["ALV-WIT-01"],
         Must,
         "The successor of the last checkpoint gets fork evidence.",
@@ -756,7 +830,8 @@ pub const FAULTS: &[Fault] = &[
         "Accept a higher number whose previous hash is that of the last.",
     ),
     fault(
-        ("other-hash-of-the-last-accepted", "witness"),
+        "other-hash-of-the-last-accepted",
+        "witness",
         &["ALV-WIT-02"],
         Must,
         "Another hash under the last number is accepted.",
@@ -764,7 +839,8 @@ pub const FAULTS: &[Fault] = &[
         "Compare the hash with the one that was accepted.",
     ),
     fault(
-        ("witness-decides-on-what-was", "witness"),
+        "witness-decides-on-what-was",
+        "witness",
         &["ALV-WIT-02"],
         Must,
         "A submission is decided on a state that others may have moved meanwhile.",
@@ -772,7 +848,8 @@ pub const FAULTS: &[Fault] = &[
         "Decide and store in one transaction.",
     ),
     fault(
-        ("receipt-beside-evidence", "witness"),
+        "receipt-beside-evidence",
+        "witness",
         &["ALV-WIT-02", "ALV-WIT-03"],
         Must,
         "Evidence comes with a receipt for the same submission.",
@@ -780,7 +857,8 @@ pub const FAULTS: &[Fault] = &[
         "Sign either a receipt or evidence.",
     ),
     fault(
-        ("lower-number-accepted", "witness"),
+        "lower-number-accepted",
+        "witness",
         &["ALV-WIT-02"],
         Must,
         "A number that is known is accepted again where its previous hash is that of the last.",
@@ -788,7 +866,8 @@ pub const FAULTS: &[Fault] = &[
         "Ask for a number above the last.",
     ),
     fault(
-        ("previous-hash-unchecked", "witness"),
+        "previous-hash-unchecked",
+        "witness",
         &["ALV-WIT-03"],
         Must,
         "A higher number is accepted whatever its previous hash.",
@@ -796,7 +875,8 @@ pub const FAULTS: &[Fault] = &[
         "Compare the previous hash with that of the last.",
     ),
     fault(
-        ("fork-moves-the-state", "witness"),
+        "fork-moves-the-state",
+        "witness",
         &["ALV-WIT-04"],
         Must,
         "A fork becomes the last checkpoint.",
@@ -804,7 +884,8 @@ pub const FAULTS: &[Fault] = &[
         "Change nothing where evidence is signed.",
     ),
     fault(
-        ("statement-without-previous", "witness"),
+        "statement-without-previous",
+        "witness",
         &["ALV-WIT-05"],
         Must,
         "The statement leaves out the previous hash.",
@@ -812,7 +893,8 @@ pub const FAULTS: &[Fault] = &[
         "Write what was submitted.",
     ),
     fault(
-        ("statement-hash-of-the-signature", "witness"),
+        "statement-hash-of-the-signature",
+        "witness",
         &["ALV-WIT-05"],
         Must,
         "statement_hash is a hash of the signature.",
@@ -820,7 +902,8 @@ pub const FAULTS: &[Fault] = &[
         "Hash the tagged canonical statement.",
     ),
     fault(
-        ("canonical-form-unsorted", "witness"),
+        "canonical-form-unsorted",
+        "witness",
         &["ALV-WIT-05"],
         Must,
         "canonical_json_hex is the statement as it stands.",
@@ -828,7 +911,8 @@ pub const FAULTS: &[Fault] = &[
         "Show the canonical form that was signed.",
     ),
     fault(
-        ("receipt-under-another-tag", "witness"),
+        "receipt-under-another-tag",
+        "witness",
         &["ALV-WIT-05"],
         Must,
         "Receipts are signed under the tag of the relay.",
@@ -836,7 +920,8 @@ pub const FAULTS: &[Fault] = &[
         "Sign under attesto.v2.witness.",
     ),
     fault(
-        ("evidence-not-signed", "witness"),
+        "evidence-not-signed",
+        "witness",
         &["ALV-WIT-06"],
         Must,
         "The signature of evidence is 128 zeros.",
@@ -844,7 +929,8 @@ pub const FAULTS: &[Fault] = &[
         "Sign the tagged canonical evidence.",
     ),
     fault(
-        ("evidence-under-another-tag", "witness"),
+        "evidence-under-another-tag",
+        "witness",
         &["ALV-WIT-06"],
         Must,
         "Evidence is signed under the tag of receipts.",
@@ -852,7 +938,8 @@ pub const FAULTS: &[Fault] = &[
         "Sign under attesto.v2.fork.",
     ),
     fault(
-        ("evidence-of-the-submitted-alone", "witness"),
+        "evidence-of-the-submitted-alone",
+        "witness",
         &["ALV-WIT-06"],
         Must,
         "Evidence names the submitted checkpoint as the last one.",
@@ -860,7 +947,8 @@ pub const FAULTS: &[Fault] = &[
         "Name the last checkpoint that was accepted.",
     ),
     fault(
-        ("scope-without-witness", "witness"),
+        "scope-without-witness",
+        "witness",
         &["ALV-WIT-07"],
         Must,
         "Two witnesses share their state.",
@@ -868,7 +956,8 @@ pub const FAULTS: &[Fault] = &[
         "Keep the state for each witness, tenant and stream.",
     ),
     fault(
-        ("scope-without-tenant", "witness"),
+        "scope-without-tenant",
+        "witness",
         &["ALV-WIT-07"],
         Must,
         "Tenants share their state.",
@@ -876,7 +965,8 @@ pub const FAULTS: &[Fault] = &[
         "Keep the state for each witness, tenant and stream.",
     ),
     fault(
-        ("scope-without-stream", "witness"),
+        "scope-without-stream",
+        "witness",
         &["ALV-WIT-07"],
         Must,
         "Streams share their state.",
@@ -884,7 +974,8 @@ pub const FAULTS: &[Fault] = &[
         "Keep the state for each witness, tenant and stream.",
     ),
     fault(
-        ("witness-key-told", "witness"),
+        "witness-key-told",
+        "witness",
         &["ALV-WIT-08"],
         Must,
         "The witness writes its signing seed to standard error.",
@@ -892,7 +983,8 @@ pub const FAULTS: &[Fault] = &[
         "Write no key.",
     ),
     fault(
-        ("replay-signed-again", "witness"),
+        "replay-signed-again",
+        "witness",
         &["ALV-WIT-09"],
         Should,
         "The last checkpoint again gets another receipt.",
@@ -900,7 +992,8 @@ pub const FAULTS: &[Fault] = &[
         "Answer with the receipt that was given.",
     ),
     fault(
-        ("number-unchecked", "witness"),
+        "number-unchecked",
+        "witness",
         &["ALV-WIT-10"],
         Should,
         "A checkpoint with number 0 is signed.",
@@ -908,7 +1001,8 @@ pub const FAULTS: &[Fault] = &[
         "Refuse numbers below 1.",
     ),
     fault(
-        ("hash-form-unchecked", "witness"),
+        "hash-form-unchecked",
+        "witness",
         &["ALV-WIT-10"],
         Should,
         "A checkpoint is signed whose hash is none.",
@@ -916,7 +1010,8 @@ pub const FAULTS: &[Fault] = &[
         "Ask for 64 lower-case hexadecimal digits.",
     ),
     fault(
-        ("evidence-names-the-last-alone", "witness"),
+        "evidence-names-the-last-alone",
+        "witness",
         &["ALV-WIT-11"],
         Should,
         "Evidence against an older number does not name the hash that was witnessed there.",
@@ -924,7 +1019,8 @@ pub const FAULTS: &[Fault] = &[
         "Name the checkpoint that was witnessed at the submitted number.",
     ),
     fault(
-        ("replay-whatever-came-before", "witness"),
+        "replay-whatever-came-before",
+        "witness",
         &["ALV-WIT-12"],
         Should,
         "The last number and hash with another previous hash is a replay.",

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use super::super::Habits;
 use super::super::arguments::Target;
 use super::super::envelope::sha256;
-use super::super::habits::Habits;
 use super::super::rules::Arrival;
 use super::super::settings::Timing;
 use super::super::spool::{Item, Spool};

@@ -3,9 +3,9 @@
 use reqwest::Method;
 use serde_json::{Map, Value};
 
+use super::super::Habits;
 use super::super::delivery::Posted;
 use super::super::envelope::{Signed, WITNESS_TAG, canonical, preimage, sha256, time};
-use super::super::habits::Habits;
 use super::super::spool::Item;
 use crate::keys::encoding::hex;
 

@@ -8,7 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 use serde_json::Value;
 
-use super::super::habits::Habits;
+use super::super::Habits;
 use super::super::{Lines, Stream};
 use crate::keys::encoding::hex;
 

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use super::super::Habits;
 use super::super::envelope::{FORK_TAG, RELAY_TAG, Signed, WITNESS_TAG};
-use super::super::habits::Habits;
 use super::super::register::{Accepted, Scope};
 use super::super::rules::{Checkpoint, Submission};
 

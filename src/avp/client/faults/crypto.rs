@@ -7,8 +7,8 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
+use super::super::Habits;
 use super::super::crypto::{self, SCHEME, WRAP_INFO};
-use super::super::habits::Habits;
 use super::super::messages::{Entry, Envelope, Manifest, WrappedKey};
 use super::super::payload::Alt;
 use crate::keys::Identity;

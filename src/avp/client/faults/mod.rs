@@ -8,15 +8,25 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
 
+use super::Habits;
 use super::error::ClientError;
-use super::habits::Habits;
 use super::payload::Alt;
+use crate::serve::{Fault, Tables, Variation};
 pub use table::FAULTS;
 pub use variations::VARIATIONS;
 
-/// Whether a table has a deviation of that name.
-pub(super) fn is_known(name: &str) -> bool {
-    FAULTS.iter().any(|fault| fault.name == name) || VARIATIONS.iter().any(|other| other.name == name)
+/// The tables of the client.
+#[derive(Debug)]
+pub enum ClientTables {}
+
+impl Tables for ClientTables {
+    fn faults() -> &'static [Fault] {
+        FAULTS
+    }
+
+    fn variations() -> &'static [Variation] {
+        VARIATIONS
+    }
 }
 
 /// Looks into a token, which is nobody's business but the server's.

@@ -19,7 +19,7 @@ use crate::judge::{Checks, Context, Finding, Subject, case_record, without_witne
 use crate::keys::Identity;
 use crate::record::transcript::Transcript;
 use crate::record::verdict::Verdict;
-use crate::record::{Body, CaseRecord, Exchange, Outcome, Role, Side, Stopped};
+use crate::record::{CaseRecord, Exchange, Outcome, Role, Side, Stopped};
 
 use super::protocol::catalogue;
 
@@ -91,12 +91,7 @@ fn id(id: &str) -> Option<&'static str> {
 
 /// The body of a request as JSON; null where it is none.
 fn asked(exchange: &Exchange) -> Value {
-    let body = exchange
-        .request
-        .body
-        .as_ref()
-        .map(Body::as_bytes)
-        .unwrap_or_default();
+    let body = exchange.request.body_bytes();
     serde_json::from_slice(body).unwrap_or_default()
 }
 

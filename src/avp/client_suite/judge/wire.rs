@@ -15,7 +15,7 @@ use crate::json;
 use crate::judge::Finding;
 use crate::keys::encoding::hex;
 use crate::record::transcript::{PRIVATE_KEY_MARK, SIGNATURE_MARK, TOKEN_MARK};
-use crate::record::{Body, Exchange, Outcome, Side, Wire};
+use crate::record::{Exchange, Outcome, Side, Wire};
 use crate::text::encode_segment;
 
 /// A client that waits by another clock may be so much early, milliseconds.
@@ -50,12 +50,7 @@ impl Judge<'_, '_> {
         let Some(message) = Operation::of(exchange).and_then(Operation::request_message) else {
             return;
         };
-        let body = exchange
-            .request
-            .body
-            .as_ref()
-            .map(Body::as_bytes)
-            .unwrap_or_default();
+        let body = exchange.request.body_bytes();
         let finding = match json::parse(body) {
             Err(error) => Finding::broken(format!("the body is no JSON: {error}")),
             Ok(body) => {

@@ -13,7 +13,7 @@ mod retention;
 pub(super) use publish::GROUP_ORDER;
 
 use crate::catalogue::Level::{self, Must, Should};
-use crate::serve::{Fault, Variation};
+use crate::serve::{Fault, Variation, variation};
 
 const fn fault(
     name: &'static str,
@@ -23,15 +23,7 @@ const fn fault(
     notice: &'static str,
     fix: &'static str,
 ) -> Fault {
-    Fault {
-        name,
-        area: "registry",
-        about,
-        breaks,
-        level,
-        notice,
-        fix,
-    }
+    crate::serve::fault(name, "registry", breaks, level, about, notice, fix)
 }
 
 /// Every fault.
@@ -477,10 +469,6 @@ pub(super) const FAULTS: &[Fault] = &[
         "Take the flags of the table by their names.",
     ),
 ];
-
-const fn variation(name: &'static str, area: &'static str, about: &'static str) -> Variation {
-    Variation { name, area, about }
-}
 
 /// Every variation.
 pub(super) const VARIATIONS: &[Variation] = &[
