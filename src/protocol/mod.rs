@@ -24,7 +24,7 @@ use crate::record::transcript::Transcript;
 use crate::record::{CaseRecord, ProtocolInfo, Record, summarize};
 use crate::serve::{Fault, Reference, ServeOptions, StartError, Variation};
 use crate::session::{LiveSecrets, RunContext};
-pub use plain_cases::Meaning;
+pub use plain_cases::{Drive, Meaning};
 
 /// Work that is waited for.
 pub type Task<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;

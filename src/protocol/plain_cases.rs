@@ -12,15 +12,18 @@ use crate::record::CaseRecord;
 use crate::record::transcript::Transcript;
 use crate::session::{LiveSecrets, RunContext};
 
+/// Drives a case from its first step to its last.
+pub type Drive<S> = for<'a> fn(&'a ReadCase<S>, &'a RunContext) -> Task<'a, (Transcript, LiveSecrets)>;
+
 /// What steps of type `S` mean.
 pub struct Meaning<S: 'static> {
     /// What the engine is told of a step.
     pub facts: fn(&Case<S>, &S) -> StepFacts,
     /// What is wrong with the steps of cases, beside what the engine finds.
     pub mistakes: fn(&[ReadCase<S>]) -> Vec<Problem>,
-    /// Drives a case: see [`Cases::drive`].
-    pub drive: for<'a> fn(&'a ReadCase<S>, &'a RunContext) -> Task<'a, (Transcript, LiveSecrets)>,
-    /// Judges a case: see [`Cases::judge`].
+    /// What drives a case: see [`Cases::drive`].
+    pub drive: Drive<S>,
+    /// What judges a case: see [`Cases::judge`].
     pub judge: fn(&ReadCase<S>, Transcript, &Context<'_>) -> CaseRecord,
 }
 

@@ -1,5 +1,6 @@
 //! Clients that are programs: started by the shell, in a process group of their own that is ended as a whole.
 
+use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -32,6 +33,8 @@ pub struct Programs {
     pub adapter: Option<String>,
     /// The command that takes sub-commands.
     pub program: Option<String>,
+    /// Where that one runs; none for the working directory.
+    pub directory: Option<PathBuf>,
 }
 
 impl Subject for Programs {
@@ -69,7 +72,16 @@ impl Subject for Programs {
     }
 
     fn call<'a>(&'a self, call: &'a Call, ending: Ending, limit: Duration) -> Task<'a, Ran> {
-        Box::pin(async move { run(self.program.as_deref().unwrap_or_default(), call, ending, limit).await })
+        Box::pin(async move {
+            run(
+                self.program.as_deref().unwrap_or_default(),
+                self.directory.as_deref(),
+                call,
+                ending,
+                limit,
+            )
+            .await
+        })
     }
 }
 
@@ -84,7 +96,7 @@ impl Group {
     }
 
     /// Starts a command with further arguments, which the shell does not look into.
-    fn call(command: &str, call: &Call) -> Result<Group, String> {
+    fn call(command: &str, directory: Option<&Path>, call: &Call) -> Result<Group, String> {
         let mut line = if cfg!(windows) {
             shell(command)
         } else {
@@ -94,6 +106,9 @@ impl Group {
             line
         };
         line.args(&call.arguments);
+        if let Some(directory) = directory {
+            line.current_dir(directory);
+        }
         for (name, value) in &call.environment {
             match value {
                 Some(value) => line.env(name, value),
@@ -231,8 +246,8 @@ async fn walk(command: &str, url: &str, limit: Duration) -> Walked {
     }
 }
 
-async fn run(command: &str, call: &Call, ending: Ending, limit: Duration) -> Ran {
-    let mut group = match Group::call(command, call) {
+async fn run(command: &str, directory: Option<&Path>, call: &Call, ending: Ending, limit: Duration) -> Ran {
+    let mut group = match Group::call(command, directory, call) {
         Ok(group) => group,
         Err(how) => return Ran::none(how),
     };
@@ -394,7 +409,7 @@ mod tests {
                 ("HOME".to_owned(), None),
             ],
         };
-        run(command, &call, ending.clone(), LONG).await
+        run(command, None, &call, ending.clone(), LONG).await
     }
 
     #[tokio::test]

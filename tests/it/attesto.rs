@@ -1,16 +1,14 @@
 //! Attesto relays and witnesses: programs with sub-commands, judged by a harness that is their receiver.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use avp_conform::attesto::ATTESTO;
-use avp_conform::attesto::relay::{FAULTS, VARIATIONS};
-use avp_conform::catalogue::Level;
 use avp_conform::record::verdict::{RunVerdict, Verdict};
 use avp_conform::record::{Record, Side, Wire};
-use avp_conform::selftest::{self, Matrix, Selftest, SelftestOutcome, Settings};
-use avp_conform::serve::Behaviour;
+use avp_conform::selftest::{SelftestOutcome, Settings};
+use avp_conform::serve::{Behaviour, Fault};
 
+use crate::support::matrix::self_test;
 use crate::support::program::{ran, reported};
 
 const PROTOCOL: [&str; 2] = ["--protocol", "attesto"];
@@ -63,24 +61,14 @@ fn the_reference_relay_is_conformant_and_its_record_says_who_asked() {
 
 #[test]
 fn every_fault_is_caught_and_no_freedom_is_blamed() {
-    let suite = (ATTESTO.load)((ATTESTO.sources)()).unwrap();
     // Faulty relays make the harness wait more than anything else.
     let settings = Settings {
         servers: 12,
         timeout: Duration::from_millis(800),
         ..Settings::default()
     };
-    let bench = Arc::new(Selftest::new(Arc::new(suite), settings).unwrap());
-    let faults = FAULTS.iter().filter(|fault| !SLOW_FAULTS.contains(&fault.name));
-    let behaviours: Vec<Behaviour> = std::iter::once(Behaviour::Plain)
-        .chain(VARIATIONS.iter().map(Behaviour::Varied))
-        .chain(faults.map(Behaviour::Faulty))
-        .collect();
-    let runtime = tokio::runtime::Runtime::new().unwrap();
-    let observed = selftest::observe(Arc::clone(&bench), &behaviours, |_| {});
-    let observations = runtime.block_on(observed).unwrap();
-    let matrix = Matrix::of(bench.suite(), bench.selected(), &observations, false);
-    let shown = selftest::text(&matrix, avp_conform::report::paint::Paint::default());
+    let is_quick = |fault: &Fault| !SLOW_FAULTS.contains(&fault.name);
+    let (observations, matrix, shown) = self_test(&ATTESTO, settings, is_quick);
     assert_ne!(matrix.standing, SelftestOutcome::Void, "{shown}");
     let alive: Vec<&str> = observations
         .iter()
@@ -225,14 +213,12 @@ fn programs_that_do_nothing_verify_nothing() {
             "0.5",
         ]);
         assert_eq!(done.code, 1, "{program}: {}", done.out);
-        let verified: Vec<&str> = done
-            .record
-            .requirements
-            .iter()
-            .filter(|it| it.level == Level::Must && it.verdict == Verdict::Pass)
-            .map(|it| it.id.as_str())
-            .collect();
-        assert_eq!(verified, Vec::<&str>::new(), "{program}: {}", done.out);
+        assert_eq!(
+            done.verified_musts(),
+            Vec::<&str>::new(),
+            "{program}: {}",
+            done.out
+        );
     }
 }
 

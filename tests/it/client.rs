@@ -1,15 +1,13 @@
 //! Clients under test: the reference client and its faults, clients that do nothing, clients of other kinds.
 
 use std::path::Path;
-use std::sync::Arc;
 
-use avp_conform::avp::client::{FAULTS, VARIATIONS};
 use avp_conform::avp::client_suite::AVP_CLIENT;
 use avp_conform::record::verdict::{RunVerdict, Verdict};
 use avp_conform::record::{Record, Side, Wire};
-use avp_conform::selftest::{self, Matrix, Selftest, SelftestOutcome, Settings};
-use avp_conform::serve::Behaviour;
+use avp_conform::selftest::{SelftestOutcome, Settings};
 
+use crate::support::matrix::self_test;
 use crate::support::program::{ran, reported};
 
 fn verdict(record: &Record, id: &str) -> Verdict {
@@ -23,18 +21,7 @@ fn own(rest: &str) -> String {
 
 #[test]
 fn every_fault_is_caught_and_no_freedom_is_blamed() {
-    let suite = (AVP_CLIENT.load)((AVP_CLIENT.sources)()).unwrap();
-    let bench = Arc::new(Selftest::new(Arc::new(suite), Settings::default()).unwrap());
-    let variations = VARIATIONS.iter().map(Behaviour::Varied);
-    let behaviours: Vec<Behaviour> = std::iter::once(Behaviour::Plain)
-        .chain(variations)
-        .chain(FAULTS.iter().map(Behaviour::Faulty))
-        .collect();
-    let runtime = tokio::runtime::Runtime::new().unwrap();
-    let observed = selftest::observe(Arc::clone(&bench), &behaviours, |_| {});
-    let observations = runtime.block_on(observed).unwrap();
-    let matrix = Matrix::of(bench.suite(), bench.selected(), &observations, false);
-    let shown = selftest::text(&matrix, avp_conform::report::paint::Paint::default());
+    let (_, matrix, shown) = self_test(&AVP_CLIENT, Settings::default(), |_| true);
     assert_eq!(matrix.standing, SelftestOutcome::Sound, "{shown}");
 }
 

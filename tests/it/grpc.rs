@@ -1,5 +1,7 @@
 //! The gRPC profile from outside: which transports a run goes over, and what it says of each.
 
+use std::io::{Read as _, Write as _};
+
 use avp_conform::avp::server::{Options, Server};
 use avp_conform::record::Over;
 use avp_conform::record::verdict::{RunVerdict, Verdict};
@@ -72,6 +74,20 @@ fn an_address_of_the_other_kind_is_told_what_to_type() {
     assert!(err.contains("grpc://"), "{err}");
     let (code, _, err) = ran(&["--grpc", "grpc://127.0.0.1:9", "--timeout", "2"]);
     assert_eq!(code, 3, "{err}");
+    // A port that takes calls alone says its settings, whatever comes, and to several at once.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let place = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().map_while(Result::ok) {
+            std::thread::spawn(move || {
+                let _ = stream.write_all(&[0, 0, 0, 4, 0, 0, 0, 0, 0]);
+                let _ = stream.read(&mut [0; 4096]);
+            });
+        }
+    });
+    let (code, _, err) = ran(&["--target", &format!("http://{place}"), "--timeout", "2"]);
+    assert_eq!(code, 3, "{err}");
+    assert!(err.contains(&format!("--grpc grpc://{place}")), "{err}");
     // It speaks HTTP alone.
     let server = Server::start(Options {
         grpc: false,

@@ -122,7 +122,12 @@ fn fingerprints_are_those_of_this_suite() {
 /// A fault that is run alone is told as what it is, in one cause that fits exactly.
 #[test]
 fn a_server_with_one_fault_is_told_what_is_wrong_with_it() {
-    for name in ["push-ignores-expected", "open-pull", "expires-in-seconds"] {
+    for name in [
+        "push-ignores-expected",
+        "open-pull",
+        "counters-as-strings",
+        "expires-in-seconds",
+    ] {
         let fault = find_fault(name).unwrap();
         let mut record = run::against(Behaviour::Faulty(fault), &[]);
         AVP.diagnose(&mut record);

@@ -68,6 +68,7 @@ pub(super) fn program(completed: &config::Completed) -> Result<u8, Error> {
     };
     let subject: SharedSubject = Arc::new(Programs {
         program: Some(command.clone()),
+        directory: completed.command_directory.clone(),
         ..Programs::default()
     });
     judged(completed, &subject.name(), &subject, Some(&commands))
@@ -147,7 +148,7 @@ fn subject(args: &ClientArgs) -> Result<SharedSubject, Error> {
         return Ok(Arc::new(Programs {
             walk: args.walk.clone(),
             adapter: args.adapter.clone(),
-            program: None,
+            ..Programs::default()
         }));
     }
     builtin(CLIENTS)

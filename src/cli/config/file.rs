@@ -25,12 +25,12 @@ const DEFAULT: &str = "avp-conform.toml";
 pub struct Completed {
     /// All options; `config` is the file that was read, if any was.
     pub args: RunArgs,
-    /// Where the server is started, if the file names it: in the file's directory.
-    pub exec_directory: Option<PathBuf>,
+    /// Where the server or the program is started, if the file names it: in the file's directory.
+    pub command_directory: Option<PathBuf>,
 }
 
 /// Options of a run by their names on the command line. Relative paths are taken from the file's own directory, and the
-/// server of `exec` is started there.
+/// server of `exec` and the program of `program` are started there.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
 struct File {
@@ -51,6 +51,8 @@ struct File {
     service: Vec<Spanned<String>>,
     /// `--sign-with`
     sign_with: Vec<String>,
+    /// `--program`
+    program: Option<String>,
     /// `--exec`
     exec: Option<String>,
     /// `--ready-timeout`
@@ -152,7 +154,7 @@ pub fn complete(args: &RunArgs) -> Result<Completed, Error> {
     }) else {
         return Ok(Completed {
             args: args.clone(),
-            exec_directory: None,
+            command_directory: None,
         });
     };
     let text = crate::text::read_file(&path)
@@ -218,8 +220,12 @@ fn beneath(args: RunArgs, source: &Arc<Source>) -> Result<Completed, Box<Problem
         .to_owned();
     let beside = |path: PathBuf| directory.join(path);
     // Who names a target means that one, and not the server that the file would start.
-    let names_none = args.target.is_none() && args.service.is_empty() && args.exec.is_none();
-    let exec = file.exec.filter(|_| names_none);
+    let names_none =
+        args.target.is_none() && args.service.is_empty() && args.exec.is_none() && args.program.is_none();
+    let (exec, program) = match names_none {
+        true => (file.exec, file.program),
+        false => (None, None),
+    };
     let filter = match args.filter.is_empty() {
         true => reader.all(file.filter, Filter::parse)?,
         false => args.filter,
@@ -248,8 +254,7 @@ fn beneath(args: RunArgs, source: &Arc<Source>) -> Result<Completed, Box<Problem
         true => (args.verbose, args.quiet),
         false => (verbose, file.quiet),
     };
-    let exec_directory = exec
-        .is_some()
+    let command_directory = (exec.is_some() || program.is_some())
         .then(|| directory.clone())
         .filter(|directory| directory != Path::new(""));
     let args = RunArgs {
@@ -261,7 +266,7 @@ fn beneath(args: RunArgs, source: &Arc<Source>) -> Result<Completed, Box<Problem
             .or(reader.one(file.transport, |text| TransportArg::from_str(text, false))?),
         service,
         sign_with: secrets(args.sign_with, file.sign_with),
-        program: args.program,
+        program: args.program.or(program),
         exec: args.exec.or(exec),
         ready_timeout: args.ready_timeout.or(reader.seconds(file.ready_timeout)?),
         header: secrets(args.header, file.header),
@@ -305,7 +310,10 @@ fn beneath(args: RunArgs, source: &Arc<Source>) -> Result<Completed, Box<Problem
         verbose,
         quiet,
     };
-    Ok(Completed { args, exec_directory })
+    Ok(Completed {
+        args,
+        command_directory,
+    })
 }
 
 /// Reads values, and points at those that are wrong.
@@ -425,8 +433,8 @@ mod tests {
         let options: Vec<&str> = command
             .get_arguments()
             .filter_map(clap::Arg::get_long)
-            // What one call is about is no habit of a project; a program is named on the command line alone.
-            .filter(|name| !["config", "failed", "fail-fast", "watch", "program"].contains(name))
+            // What one call is about is no habit of a project.
+            .filter(|name| !["config", "failed", "fail-fast", "watch"].contains(name))
             .collect();
         assert!(options.len() > 25, "{options:?}");
         for option in options {
@@ -444,7 +452,7 @@ mod tests {
                 .to_owned(),
         });
         let completed = beneath(RunArgs::default(), &source).unwrap();
-        assert_eq!(completed.exec_directory, Some(PathBuf::from("..")));
+        assert_eq!(completed.command_directory, Some(PathBuf::from("..")));
         let args = completed.args;
         assert_eq!(args.baseline, Some(PathBuf::from("../known.toml")));
         assert_eq!(args.report[0].path, Some(PathBuf::from("../a.json")));

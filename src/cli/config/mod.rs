@@ -475,7 +475,7 @@ fn exec(
     };
     Ok(Some(Exec {
         command,
-        directory: completed.exec_directory.clone(),
+        directory: completed.command_directory.clone(),
         starts: names.into_iter().map(start).collect::<Result<_, Error>>()?,
         ready: Duration::from_secs_f64(args.ready_timeout.unwrap_or(DEFAULT_READY_SECONDS)),
     }))

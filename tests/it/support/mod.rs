@@ -5,6 +5,7 @@ pub(crate) mod certificates;
 pub(crate) mod files;
 pub(crate) mod fixture;
 pub(crate) mod http;
+pub(crate) mod matrix;
 pub(crate) mod program;
 pub(crate) mod run;
 pub(crate) mod servers;

@@ -4,6 +4,8 @@ use std::path::Path;
 use std::process::Output;
 use std::time::{Duration, Instant};
 
+use avp_conform::catalogue::Level;
+use avp_conform::record::verdict::Verdict;
 use avp_conform::record::{CaseRecord, Record, load};
 
 /// No run of the tests takes as long.
@@ -78,6 +80,13 @@ impl Done {
 
     pub(crate) fn case(&self, id: &str) -> &CaseRecord {
         self.record.cases.iter().find(|case| case.id == id).unwrap()
+    }
+
+    /// The ids of the musts that are verified.
+    pub(crate) fn verified_musts(&self) -> Vec<&str> {
+        let all = self.record.requirements.iter();
+        let verified = all.filter(|it| it.level == Level::Must && it.verdict == Verdict::Pass);
+        verified.map(|it| it.id.as_str()).collect()
     }
 
     pub(crate) fn notes(&self) -> String {
