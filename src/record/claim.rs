@@ -3,6 +3,8 @@
 //! The signature is Ed25519 (RFC 8032) over [`CONTEXT`] and the report in canonical JSON (RFC 8785), the claim itself left out. It
 //! is over the text of the file and not over what this program reads of it, so that any program can check it.
 
+use std::collections::BTreeMap;
+
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use ring::signature::{ED25519, Ed25519KeyPair, KeyPair as _, UnparsedPublicKey};
@@ -98,7 +100,6 @@ pub fn sign(report: &mut Value, private_key_pem: &str) -> Result<Signer, ClaimEr
     // OpenSSL writes no public key beside the private one.
     let pair = Ed25519KeyPair::from_pkcs8_maybe_unchecked(der.secret_pkcs8_der()).map_err(|_| unusable())?;
     let members = report.as_object_mut().ok_or(ClaimError::NotAnObject)?;
-    members.shift_remove(MEMBER);
     let signature = pair.sign(&signed(members)?);
     let key: [u8; 32] = pair.public_key().as_ref().try_into().map_err(|_| unusable())?;
     let signer = Signer(key);
@@ -117,23 +118,24 @@ pub fn sign(report: &mut Value, private_key_pem: &str) -> Result<Signer, ClaimEr
 /// # Errors
 /// There is no claim, or it is not good.
 pub fn signer(report: &Value) -> Result<Signer, ClaimError> {
-    let mut members = report.as_object().ok_or(ClaimError::NotAnObject)?.clone();
-    let claim = members.shift_remove(MEMBER).ok_or(ClaimError::Unsigned)?;
-    let unreadable = |why: String| ClaimError::Unreadable(why);
-    let claim: Claim = serde_json::from_value(claim).map_err(|error| unreadable(error.to_string()))?;
+    let members = report.as_object().ok_or(ClaimError::NotAnObject)?;
+    let claim = members.get(MEMBER).ok_or(ClaimError::Unsigned)?;
+    let unreadable = ClaimError::Unreadable;
+    let claim = Claim::deserialize(claim).map_err(|error| unreadable(error.to_string()))?;
     let signer = Signer::parse(&claim.public_key).map_err(|error| unreadable(error.to_string()))?;
     let signature = BASE64_STANDARD
         .decode(&claim.signature)
         .map_err(|error| unreadable(format!("the signature is not base64: {error}")))?;
     UnparsedPublicKey::new(&ED25519, &signer.0)
-        .verify(&signed(&members)?, &signature)
+        .verify(&signed(members)?, &signature)
         .map_err(|_| ClaimError::Wrong)?;
     Ok(signer)
 }
 
-/// The bytes that are signed.
+/// The bytes that are signed: of all members but the claim.
 fn signed(members: &Map<String, Value>) -> Result<Vec<u8>, ClaimError> {
-    let canonical = serde_json_canonicalizer::to_vec(members)
+    let rest: BTreeMap<&String, &Value> = members.iter().filter(|(name, _)| *name != MEMBER).collect();
+    let canonical = serde_json_canonicalizer::to_vec(&rest)
         .map_err(|error| ClaimError::Unreadable(format!("the report has no canonical form: {error}")))?;
     Ok([CONTEXT, &canonical].concat())
 }
