@@ -17,7 +17,7 @@ use super::names::Names;
 use super::receipts::Reply;
 use super::receiver::{MOST_REQUESTS, Receivers};
 use crate::http::{
-    Answer, Body, Exchange, Failure, FailureKind, Outcome, Request, Role, Service, Side, Wire, micros,
+    Answer, Body, Exchange, Failure, FailureKind, Outcome, Request, Role, Service, Wire, micros,
 };
 use crate::keys::encoding::hex;
 use crate::record::Stopped;
@@ -374,21 +374,9 @@ impl<'a> Driver<'a> {
     fn exchange(&self, request: Request, outcome: Outcome) -> Exchange {
         Exchange {
             step: self.at,
-            role: Role::Step,
             round: self.round,
-            actor: None,
-            operation: None,
-            repo: None,
-            spoiled: None,
-            request,
-            outcome,
-            at_us: micros(self.began.elapsed()),
-            took_us: 0,
-            jwt: None,
-            resent: false,
-            side: Side::Asked,
             wire: Wire::Command,
-            omitted: None,
+            ..Exchange::new(request, outcome, self.began.elapsed(), Duration::ZERO)
         }
     }
 

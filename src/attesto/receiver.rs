@@ -18,7 +18,7 @@ use super::canonical::{RELAY_TAG, hash};
 use super::cases::Place;
 use super::receipts::{Receipt, Reply};
 use crate::http::{
-    Answer, Body, Exchange, Failure, FailureKind, Outcome, Request, Role, Service, Side, Wire, micros,
+    Answer, Body, Exchange, Failure, FailureKind, Outcome, Request, Service, Side, micros,
 };
 
 /// The path of the endpoint.
@@ -469,33 +469,24 @@ impl Shared {
             log.answered += 1;
         }
         log.sources.push(receipt.source.clone());
+        let request = Request {
+            service: service.clone(),
+            method: asked.method.clone(),
+            path: asked.target.clone(),
+            headers: fields(&asked.headers),
+            body: (!asked.body.is_empty()).then(|| Body::from(asked.body.clone())),
+        };
+        let outcome = Outcome::Failure(Failure {
+            kind: FailureKind::Closed,
+            message: "the receiver had not answered yet".to_owned(),
+            begun: false,
+        });
         let exchange = Exchange {
             step: log.step,
-            role: Role::Step,
             round: log.round,
-            actor: None,
-            operation: None,
-            repo: None,
             spoiled: (!reply.is_acknowledgement()).then(|| reply.about()),
-            request: Request {
-                service: service.clone(),
-                method: asked.method.clone(),
-                path: asked.target.clone(),
-                headers: fields(&asked.headers),
-                body: (!asked.body.is_empty()).then(|| Body::from(asked.body.clone())),
-            },
-            outcome: Outcome::Failure(Failure {
-                kind: FailureKind::Closed,
-                message: "the receiver had not answered yet".to_owned(),
-                begun: false,
-            }),
-            at_us: micros(at),
-            took_us: 0,
-            jwt: None,
-            resent: false,
             side: Side::Answered,
-            wire: Wire::Http,
-            omitted: None,
+            ..Exchange::new(request, outcome, at, Duration::ZERO)
         };
         log.exchanges.push(exchange);
         Some((log.taken + log.exchanges.len() - 1, reply))

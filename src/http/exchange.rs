@@ -361,6 +361,30 @@ pub struct Exchange {
     pub omitted: Option<u64>,
 }
 
+impl Exchange {
+    /// A valid request of a step and what came of it, so long after the case began; everything else is as in most exchanges.
+    pub fn new(request: Request, outcome: Outcome, at: Duration, took: Duration) -> Exchange {
+        Exchange {
+            step: None,
+            role: Role::Step,
+            round: 0,
+            actor: None,
+            operation: None,
+            repo: None,
+            spoiled: None,
+            request,
+            outcome,
+            at_us: micros(at),
+            took_us: micros(took),
+            jwt: None,
+            resent: false,
+            side: Side::default(),
+            wire: Wire::default(),
+            omitted: None,
+        }
+    }
+}
+
 /// The readable parts of a JWT. Its signature is not kept, so that it is a token no more.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

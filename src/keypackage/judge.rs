@@ -574,6 +574,8 @@ fn read(answer: &Answer) -> Result<Bundle, (&'static str, String)> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use serde_json::json;
 
     use super::*;
@@ -634,27 +636,20 @@ mod tests {
         };
         Exchange {
             step: Some(step),
-            role: Role::Step,
-            round: 0,
             actor: Some("alice".to_owned()),
             operation: Some(OperationName::new(operation)),
-            repo: None,
-            spoiled: None,
-            request: Request {
-                service: Service::new("registry"),
-                method: method.to_owned(),
-                path,
-                headers: Vec::new(),
-                body,
-            },
-            outcome,
-            at_us: 0,
-            took_us: 0,
-            jwt: None,
-            resent: false,
-            side: crate::record::Side::default(),
-            wire: crate::record::Wire::default(),
-            omitted: None,
+            ..Exchange::new(
+                Request {
+                    service: Service::new("registry"),
+                    method: method.to_owned(),
+                    path,
+                    headers: Vec::new(),
+                    body,
+                },
+                outcome,
+                Duration::ZERO,
+                Duration::ZERO,
+            )
         }
     }
 

@@ -1,5 +1,5 @@
-//! A conversation with a target, for protocols in which one request depends on no login: sends as an actor, waits out 429,
-//! keeps to the time limits of the run and writes every exchange down.
+//! A conversation with a target: sends as an actor, waits out 429, keeps to the time limits of the run and writes every exchange
+//! down. What depends on a login makes its requests itself, and keeps to the same limits.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -12,11 +12,11 @@ use super::{
 };
 use crate::catalogue::OperationName;
 use crate::http::{
-    Answer, Body, Client, Connections, Exchange, FailureKind, Outcome, Request, Role, Sent, Service, Wire,
-    micros,
+    Answer, Body, Client, Connections, Exchange, Failure, FailureKind, Outcome, Request, Role, Sent, Service,
+    Wire,
 };
 use crate::record::Stopped;
-use crate::record::transcript::{Read, Transcript, json_body};
+use crate::record::transcript::{JsonBody, Read, Transcript, json_body};
 use crate::record::verdict::Verdict;
 
 /// So often an operation may time out in one case.
@@ -43,16 +43,22 @@ pub struct Conversation<'a> {
     /// The client of whoever is asked: the target, or a server of the case's own.
     client: Client,
     own_server: Option<Box<dyn OwnServer>>,
-    connections: Connections,
+    /// What is sent over.
+    pub connections: Connections,
     began: Instant,
     step: Option<usize>,
     /// How long it has waited because the target asked for it.
     excused: Duration,
     /// How long it has waited for answers that came.
     answered: Duration,
+    /// How often each operation timed out in this case.
     timeouts: BTreeMap<String, u32>,
-    transcript: Transcript,
+    /// What was said so far.
+    pub transcript: Transcript,
 }
+
+/// What came of a request: a status, or why there is none.
+pub type Came = Result<u16, Failure>;
 
 impl<'a> Conversation<'a> {
     /// Nothing has been said yet.
@@ -77,6 +83,21 @@ impl<'a> Conversation<'a> {
     /// What is said from now on belongs to this step, from 0.
     pub fn step(&mut self, index: usize) {
         self.step = Some(index);
+    }
+
+    /// The step that is being driven, from 0; none before the first.
+    pub fn current_step(&self) -> Option<usize> {
+        self.step
+    }
+
+    /// How long ago the case began.
+    pub fn now(&self) -> Duration {
+        self.began.elapsed()
+    }
+
+    /// Time that counts for no limit of the case: the target or the case asked for it.
+    pub fn excuse(&mut self, time: Duration) {
+        self.excused += time;
     }
 
     /// The client of whoever is asked.
@@ -146,33 +167,23 @@ impl<'a> Conversation<'a> {
             Some(NoServer::Impossible(why)) => return Err(self.not_applicable(why.clone())),
             Some(NoServer::Failed(why)) => return Err(self.error(why.clone())),
         };
+        let request = Request {
+            service: Service::new("server"),
+            method: "START".to_owned(),
+            path: about,
+            headers: Vec::new(),
+            body: None,
+        };
+        let outcome = Outcome::Answer(Answer {
+            status: u16::from(error.is_some()),
+            headers: Vec::new(),
+            body: Body::from(said),
+        });
+        let took = self.began.elapsed().saturating_sub(at);
         let exchange = Exchange {
             step: self.step,
-            role: Role::Step,
-            round: 0,
-            actor: None,
-            operation: None,
-            repo: None,
-            spoiled: None,
-            request: Request {
-                service: Service::new("server"),
-                method: "START".to_owned(),
-                path: about,
-                headers: Vec::new(),
-                body: None,
-            },
-            outcome: Outcome::Answer(Answer {
-                status: u16::from(error.is_some()),
-                headers: Vec::new(),
-                body: Body::from(said),
-            }),
-            at_us: micros(at),
-            took_us: micros(self.began.elapsed().saturating_sub(at)),
-            jwt: None,
-            resent: false,
-            side: crate::record::Side::default(),
             wire: Wire::Command,
-            omitted: None,
+            ..Exchange::new(request, outcome, at, took)
         };
         self.excused += self.began.elapsed().saturating_sub(at);
         self.transcript.push(exchange, Read::default());
@@ -197,34 +208,18 @@ impl<'a> Conversation<'a> {
             self.connections.send_once(message.is_spent_by_use);
             let sent = self.connections.send(&message.request, limit).await;
             self.excused += self.connections.take_waited();
+            let (came, took) = (came(&sent.outcome), sent.took);
             let answer = sent.outcome.answer().cloned();
-            let throttled = answer.as_ref().is_some_and(|answer| answer.status == 429);
-            let written_as = if throttled { Role::Throttled } else { role };
-            let took = sent.took;
-            let failure = match &sent.outcome {
-                Outcome::Failure(failure) => Some(failure.clone()),
-                Outcome::Answer(_) => None,
-            };
-            self.write_down(message, written_as, round, at, sent);
-            match (answer, failure) {
-                (Some(refusal), _) if throttled => {
-                    let first = *refused.get_or_insert_with(Instant::now);
-                    self.wait_out(&refusal, attempt, first).await?;
-                    attempt += 1;
-                }
-                (Some(answer), _) => {
-                    self.note_answer(&key, took, 1);
-                    return Ok(Some(answer));
-                }
-                (None, failure) => {
-                    let kind = failure
-                        .as_ref()
-                        .map_or(FailureKind::Closed, |failure| failure.kind);
-                    let said = failure.map(|failure| failure.message).unwrap_or_default();
-                    self.heed_failure(&key, kind, said, took)?;
-                    return Ok(None);
-                }
+            if let Some(refusal) = answer.as_ref().filter(|answer| answer.status == 429) {
+                self.write_down(message, Role::Throttled, round, at, sent);
+                let first = *refused.get_or_insert_with(Instant::now);
+                self.wait_out(refusal, attempt, first, true).await?;
+                attempt += 1;
+                continue;
             }
+            self.write_down(message, role, round, at, sent);
+            self.heed(&key, 1, message.spoiled.is_some(), &came, took)?;
+            return Ok(answer);
         }
     }
 
@@ -252,17 +247,24 @@ impl<'a> Conversation<'a> {
             let (index, came) = done.map_err(|why| self.error(format!("a bug in the harness: {why}")))?;
             sent[index] = Some(came);
         }
-        let mut answers = Vec::new();
+        let (mut answers, mut ends) = (Vec::new(), Vec::new());
         for (message, sent) in messages.iter().zip(sent) {
             let Some(sent) = sent else { continue };
             let answer = sent.outcome.answer().cloned();
             let throttled = answer.as_ref().is_some_and(|answer| answer.status == 429);
-            if answer.is_some() {
-                self.note_answer(key(message), sent.took, messages.len());
-            }
+            ends.push((message, came(&sent.outcome), sent.took));
             let role = if throttled { Role::Throttled } else { Role::Step };
             self.write_down(message, role, round, at, sent);
             answers.push(answer.filter(|_| !throttled));
+        }
+        for (message, came, took) in ends {
+            self.heed(
+                key(message),
+                messages.len(),
+                message.spoiled.is_some(),
+                &came,
+                took,
+            )?;
         }
         Ok(answers)
     }
@@ -270,6 +272,7 @@ impl<'a> Conversation<'a> {
     /// The end of the case, and why it came early, if it did.
     pub fn finish(mut self, stopped: Option<Stopped>) -> Transcript {
         self.transcript.stopped = stopped;
+        self.transcript.exchanges.shrink_to_fit();
         self.transcript.took = self.began.elapsed().saturating_sub(self.transcript.throttled);
         self.transcript
     }
@@ -299,40 +302,38 @@ impl<'a> Conversation<'a> {
     }
 
     fn write_down(&mut self, message: &Message, role: Role, round: usize, at: Duration, mut sent: Sent) {
-        let body = match self.transcript.read_before(&mut sent.outcome) {
-            Some(body) => Some(body),
-            None => sent.outcome.answer().and_then(json_body),
-        };
+        let answer = self.read(&mut sent);
         let exchange = Exchange {
             step: self.step,
             role,
             round,
             actor: Some(message.actor.clone()),
             operation: message.operation.clone(),
-            repo: None,
             spoiled: message.spoiled.clone(),
-            request: message.request.clone(),
-            outcome: sent.outcome,
-            at_us: micros(at),
-            took_us: micros(sent.took),
-            jwt: None,
             resent: sent.resent,
-            side: crate::record::Side::default(),
-            wire: crate::record::Wire::default(),
-            omitted: None,
+            ..Exchange::new(message.request.clone(), sent.outcome, at, sent.took)
         };
-        self.transcript.push(
-            exchange,
-            Read {
-                request: None,
-                answer: body,
-            },
-        );
+        let read = Read {
+            request: None,
+            answer,
+        };
+        self.transcript.push(exchange, read);
     }
 
-    /// How long the next request may take: as long as the operation is worth waiting for, and no longer than the case has
-    /// left.
-    fn limit(&self, key: &str, at_once: usize) -> Result<Duration, Stopped> {
+    /// The body of an answer, read as JSON; one that came before in this case is shared with it.
+    pub fn read(&mut self, sent: &mut Sent) -> Option<JsonBody> {
+        match self.transcript.read_before(&mut sent.outcome) {
+            Some(body) => Some(body),
+            None => sent.outcome.answer().and_then(json_body),
+        }
+    }
+
+    /// How long the next request may take, one of so many that are sent at the same moment: as long as the operation is worth
+    /// waiting for, and no longer than the case has left.
+    ///
+    /// # Errors
+    /// The case has no time left, or the target refuses everything.
+    pub fn limit(&self, key: &str, at_once: usize) -> Result<Duration, Stopped> {
         let timeouts = &self.context.patience;
         if let Some(reason) = timeouts.refusals().given_up() {
             return Err(self.error(reason));
@@ -342,68 +343,114 @@ impl<'a> Conversation<'a> {
             true => timeouts.short_limit(key),
             false => timeouts.limit(key, u32::try_from(at_once).unwrap_or(u32::MAX)),
         };
-        let Some(of_case) = timeouts.case_limit() else {
-            return Ok(limit);
+        Ok(limit.min(self.left()?))
+    }
+
+    /// What the case has left of its time.
+    ///
+    /// # Errors
+    /// That is nothing.
+    pub fn left(&self) -> Result<Duration, Stopped> {
+        let timeouts = &self.context.patience;
+        let Some(limit) = timeouts.case_limit() else {
+            return Ok(Duration::MAX);
         };
-        let whole = of_case + timeouts.stretch(self.answered) + self.excused;
+        let whole = limit + timeouts.stretch(self.answered) + self.excused;
         let left = whole.saturating_sub(self.began.elapsed());
         match left.is_zero() {
-            true => Err(self.error(format!(
-                "the case was not done within {} s",
-                of_case.as_secs_f64()
-            ))),
-            false => Ok(limit.min(left)),
+            true => Err(self.error(format!("the case was not done within {} s", limit.as_secs_f64()))),
+            false => Ok(left),
         }
     }
 
-    fn note_answer(&mut self, key: &str, took: Duration, at_once: usize) {
-        let timeouts = &self.context.patience;
-        timeouts.note_answer(key, took);
-        timeouts.refusals().note_other(Instant::now());
-        self.context.client.pace().note_granted();
-        if !timeouts.is_alone() && at_once == 1 {
-            timeouts.concurrency().note_answer(took, timeouts.limit(key, 1));
-        }
-        self.answered += took;
-    }
-
-    fn heed_failure(
+    /// Remembers how long an operation took or that it failed. The request was one of so many that were sent at the same
+    /// moment; what is odd may be met by a closed connection on purpose.
+    ///
+    /// # Errors
+    /// There is no point in going on with the case.
+    pub fn heed(
         &mut self,
         key: &str,
-        kind: FailureKind,
-        said: String,
+        at_once: usize,
+        is_odd: bool,
+        came: &Came,
         took: Duration,
     ) -> Result<(), Stopped> {
         let timeouts = &self.context.patience;
-        let is_load = matches!(
-            kind,
-            FailureKind::Connect | FailureKind::Timeout | FailureKind::Closed
-        );
-        if is_load && !timeouts.is_alone() && !timeouts.hangs(key) {
+        let beside_others = !timeouts.is_alone();
+        let hangs = timeouts.hangs(key);
+        if beside_others && !hangs && is_load(came, is_odd) {
             let began = Instant::now().checked_sub(took).unwrap_or(self.began);
             timeouts.concurrency().note_trouble(began);
         }
-        match kind {
-            FailureKind::Connect | FailureKind::Tls => Err(self.error(said)),
+        let Err(failure) = came else {
+            timeouts.note_answer(key, took);
+            timeouts.refusals().note_other(Instant::now());
+            self.context.client.pace().note_granted();
+            if beside_others && at_once == 1 {
+                timeouts.concurrency().note_answer(took, timeouts.limit(key, 1));
+            }
+            self.answered += took;
+            return Ok(());
+        };
+        match failure.kind {
+            FailureKind::Connect | FailureKind::Tls => Err(self.error(failure.message.clone())),
             FailureKind::Timeout => {
-                let times = self.timeouts.entry(key.to_owned()).or_default();
-                *times += 1;
-                match *times >= MOST_TIMEOUTS {
-                    true => Err(self.error(format!("{key} was not answered in time, {MOST_TIMEOUTS} times"))),
-                    false => Ok(()),
+                self.left()?;
+                if !timeouts.was_answered() {
+                    return Err(self.error(format!(
+                        "{}: the target has not answered anything in time; if it is only slow, raise --timeout",
+                        failure.message
+                    )));
+                }
+                if beside_others && hangs {
+                    self.abandon(at_once);
+                    return Err(self.blocked(format!("{key} is known to hang: {}", failure.message)));
+                }
+                if beside_others {
+                    let reason = format!("{key}: {}, while other cases were under way", failure.message);
+                    return Err(self.error(reason));
+                }
+                let count = self.timeouts.entry(key.to_owned()).or_default();
+                *count += 1;
+                match *count {
+                    MOST_TIMEOUTS.. => {
+                        let reason = format!("{key} timed out {count} times: {}", failure.message);
+                        Err(self.blocked(reason))
+                    }
+                    _ => Ok(()),
                 }
             }
             _ => Ok(()),
         }
     }
 
-    /// Waits as a 429 asks for, or ends the case where that leads nowhere.
-    async fn wait_out(&mut self, answer: &Answer, attempt: u32, first: Instant) -> Result<(), Stopped> {
+    /// The last exchanges, as many as were made at once, say nothing where no answer came: too little was waited.
+    fn abandon(&mut self, at_once: usize) {
+        for exchange in self.transcript.exchanges.iter_mut().rev().take(at_once) {
+            if matches!(&exchange.outcome, Outcome::Failure(failure) if failure.kind == FailureKind::Timeout)
+            {
+                exchange.role = Role::Abandoned;
+            }
+        }
+    }
+
+    /// Waits as a 429 asks for. What is not plain may meet another limit than the rate of requests.
+    ///
+    /// # Errors
+    /// Waiting leads nowhere.
+    pub async fn wait_out(
+        &mut self,
+        answer: &Answer,
+        attempt: u32,
+        first: Instant,
+        is_plain: bool,
+    ) -> Result<(), Stopped> {
         let Some((wait, told)) = throttle_wait(answer, attempt, Timestamp::now()) else {
             return Err(self.error("the target answered 429 and asks for a longer wait than a run has"));
         };
         let timeouts = &self.context.patience;
-        if told && self.context.client.pace().note_refused(wait) {
+        if told && is_plain && self.context.client.pace().note_refused(wait) {
             timeouts.concurrency().note_rate();
         }
         let refusals = timeouts.refusals();
@@ -420,6 +467,27 @@ impl<'a> Conversation<'a> {
         self.transcript.throttled += wait;
         self.excused += wait;
         Ok(())
+    }
+}
+
+/// What came of a request.
+pub(super) fn came(outcome: &Outcome) -> Came {
+    match outcome {
+        Outcome::Answer(answer) => Ok(answer.status),
+        Outcome::Failure(failure) => Err(failure.clone()),
+    }
+}
+
+/// Whether load may be the reason of what came: no connection, no answer, or a gateway that had nobody to ask. Some servers
+/// close the connection on what they cannot read.
+fn is_load(came: &Came, is_odd: bool) -> bool {
+    match came {
+        Ok(status) => (502..=504).contains(status),
+        Err(failure) => match failure.kind {
+            FailureKind::Connect | FailureKind::Timeout => true,
+            FailureKind::Closed => !is_odd,
+            _ => false,
+        },
     }
 }
 

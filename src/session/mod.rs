@@ -14,7 +14,7 @@ use crate::http::{Client, Exchange, Timeouts};
 use crate::keys::{NamedKey, Seed};
 use crate::subject::Subject;
 
-pub use conversation::{Conversation, Message};
+pub use conversation::{Came, Conversation, Message};
 pub use own_server::{LACKS_SERVER, NoServer, OwnServer, OwnServers, Wish};
 pub use redact::{LiveSecrets, Secrets, hide_across};
 pub use throttle::{ATTEMPTS_AFTER_429, wait as throttle_wait};

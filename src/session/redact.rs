@@ -380,38 +380,28 @@ fn literal(text: &str) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn hidden(secrets: &Secrets, body: &str) -> String {
         let mut transcript = Transcript {
-            exchanges: vec![crate::http::Exchange {
-                step: None,
-                role: crate::http::Role::Step,
-                round: 0,
-                actor: None,
-                operation: None,
-                repo: None,
-                spoiled: None,
-                request: crate::http::Request {
+            exchanges: vec![crate::http::Exchange::new(
+                crate::http::Request {
                     service: crate::http::Service::new("vault"),
                     method: "GET".to_owned(),
                     path: "/".to_owned(),
                     headers: Vec::new(),
                     body: Some(Body::from(body)),
                 },
-                outcome: Outcome::Answer(crate::http::Answer {
+                Outcome::Answer(crate::http::Answer {
                     status: 200,
                     headers: vec![("x".to_owned(), body.to_owned())],
                     body: Body::default(),
                 }),
-                at_us: 0,
-                took_us: 0,
-                jwt: None,
-                resent: false,
-                side: crate::record::Side::default(),
-                wire: crate::record::Wire::default(),
-                omitted: None,
-            }],
+                Duration::ZERO,
+                Duration::ZERO,
+            )],
             ..Transcript::default()
         };
         secrets.hide(&mut transcript);

@@ -18,8 +18,7 @@ use crate::avp::actors::{identity, scope, unique};
 use crate::avp::adapter_contract::{Act as Command, Command as Line, ErrorKind, Reply};
 use crate::avp::crypto::{DataKey, open_payload, sign_binding};
 use crate::avp::{DEFAULT_SCHEME, EncryptedEnvelope, MemberEntry};
-use crate::catalogue::OperationName;
-use crate::http::{Answer, Body, Exchange, FailureKind, Outcome, Request, Role, Side, Wire, micros};
+use crate::http::{Answer, Body, Exchange, FailureKind, Outcome, Request, Role, Side, Wire};
 use crate::keys::Identity;
 use crate::keys::encoding::encode;
 use crate::keys::primitives::{ed25519_key_pair, ed25519_public_key, ed25519_verify, x25519_public_key};
@@ -389,20 +388,9 @@ impl<'a> Driver<'a> {
         Exchange {
             step: self.at,
             role,
-            round: 0,
             actor: actor.map(str::to_owned),
-            operation: None::<OperationName>,
-            repo: None,
-            spoiled: None,
-            request,
-            outcome,
-            at_us: micros(at),
-            took_us: micros(self.began.elapsed().saturating_sub(at)),
-            jwt: None,
-            resent: false,
-            side: Side::Asked,
             wire: Wire::Command,
-            omitted: None,
+            ..Exchange::new(request, outcome, at, self.began.elapsed().saturating_sub(at))
         }
     }
 

@@ -24,7 +24,7 @@ use crate::avp::VAULT;
 use crate::avp::server::{Answered, Inside, Options, find_variation};
 use crate::catalogue::OperationName;
 use crate::http::{
-    Answer, Body, Exchange, Failure, FailureKind, Headers, Outcome, Request, Role, Side, Wire, micros,
+    Answer, Body, Exchange, Failure, FailureKind, Headers, Outcome, Request, Side,
 };
 
 /// How long a client may take for the head of a request.
@@ -362,37 +362,28 @@ impl Shared {
         log.kept += asked.body.len() + answered.body.len();
         let is_over = log.kept > MOST_KEPT_BYTES;
         let keep = |bytes: &[u8]| Body::from(if is_over { Vec::new() } else { bytes.to_vec() });
+        let request = Request {
+            service: VAULT,
+            method: asked.method.clone(),
+            path: if is_home {
+                path
+            } else {
+                format!("{ELSEWHERE}{path}")
+            },
+            headers: fields(&asked.headers),
+            body: (!asked.body.is_empty()).then(|| keep(&asked.body)),
+        };
+        let outcome = Outcome::Answer(Answer {
+            status: answered.status,
+            headers: answered.headers.clone(),
+            body: keep(&answered.body),
+        });
         let exchange = Exchange {
             step: log.step,
-            role: Role::Step,
-            round: 0,
-            actor: None,
             operation: operation.map(|operation| OperationName::new(operation.name())),
-            repo: None,
             spoiled,
-            request: Request {
-                service: VAULT,
-                method: asked.method.clone(),
-                path: if is_home {
-                    path
-                } else {
-                    format!("{ELSEWHERE}{path}")
-                },
-                headers: fields(&asked.headers),
-                body: (!asked.body.is_empty()).then(|| keep(&asked.body)),
-            },
-            outcome: Outcome::Answer(Answer {
-                status: answered.status,
-                headers: answered.headers.clone(),
-                body: keep(&answered.body),
-            }),
-            at_us: micros(at),
-            took_us: micros(self.began.elapsed().saturating_sub(at)),
-            jwt: None,
-            resent: false,
             side: Side::Answered,
-            wire: Wire::Http,
-            omitted: None,
+            ..Exchange::new(request, outcome, at, self.began.elapsed().saturating_sub(at))
         };
         log.exchanges.push(exchange);
     }

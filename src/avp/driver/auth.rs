@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::draft::{Draft, Mask};
 use super::lifetime::Lifetime;
 use super::world::{Token, World};
-use super::{CaseResult, Driver, ExchangeMeta, blocked, not_applicable};
+use super::{CaseResult, Driver, ExchangeMeta};
 use crate::avp::cases::NonceSource;
 use crate::avp::cases::model::{Challenge, KeyForm, Redeem};
 use crate::avp::outcome::AnswerClass;
@@ -28,12 +28,12 @@ impl Driver<'_> {
         let mut reading = self.log_in(name).await?;
         // A nonce may live for seconds, and so run out while a rate limit is waited out.
         for _ in 0..2 {
-            let waited = self.transcript.exchanges.iter().rev().nth(1);
+            let waited = self.talk.transcript.exchanges.iter().rev().nth(1);
             let waited = waited.is_some_and(|exchange| exchange.role == Role::Throttled);
             if reading.status() != Some(401) || !waited {
                 break;
             }
-            if let Some(last) = self.transcript.exchanges.last_mut() {
+            if let Some(last) = self.talk.transcript.exchanges.last_mut() {
                 last.role = Role::Throttled;
             }
             reading = self.log_in(name).await?;
@@ -41,10 +41,9 @@ impl Driver<'_> {
         if reading.granted().is_some() && self.world.actor(name).token.is_some() {
             return Ok(());
         }
-        Err(blocked(
-            self.step,
-            format!("{name} got no token: {}", reading.describe()),
-        ))
+        Err(self
+            .talk
+            .blocked(format!("{name} got no token: {}", reading.describe())))
     }
 
     /// Asks for a nonce and redeems it. The token is the actor's from then on, if one came.
@@ -52,8 +51,10 @@ impl Driver<'_> {
         self.world.actor(name).token = None;
         let nonce = self.fresh_nonce(name).await?;
         let identity = &self.world.actor(name).identity;
-        let signature = keys::sign_nonce(identity, &nonce, SignatureForm::Valid)
-            .map_err(|error| blocked(self.step, format!("{name} cannot sign the nonce: {error}")))?;
+        let signature = keys::sign_nonce(identity, &nonce, SignatureForm::Valid).map_err(|error| {
+            self.talk
+                .blocked(format!("{name} cannot sign the nonce: {error}"))
+        })?;
         let body = token_body(identity.member_id(), &nonce, &signature);
         let draft = Draft::new(Operation::Token, Operation::Token.path("", ""), Some(body));
         let reading = self.without_token(&draft, name).await?;
@@ -73,7 +74,10 @@ impl Driver<'_> {
             .and_then(Value::as_str)
             .map(str::to_owned);
         self.world.actor(name).nonce.clone_from(&nonce);
-        nonce.ok_or_else(|| blocked(self.step, format!("{name} got no nonce: {}", reading.describe())))
+        nonce.ok_or_else(|| {
+            self.talk
+                .blocked(format!("{name} got no nonce: {}", reading.describe()))
+        })
     }
 
     /// A request of the set-up to the identity provider.
@@ -103,7 +107,7 @@ impl Driver<'_> {
         };
         let issued_at = super::now_ms();
         let expires_at = body.get("expiresAt").and_then(Value::as_i64).unwrap_or(i64::MAX);
-        let last = self.transcript.exchanges.last();
+        let last = self.talk.transcript.exchanges.last();
         let date = last.and_then(|exchange| exchange.outcome.answer()?.date_ms());
         let is_local = self.target.client.endpoint(&IDP).is_loopback();
         self.secrets.token(name, text);
@@ -154,7 +158,7 @@ impl Driver<'_> {
             NonceSource::Fresh => self.fresh_nonce(presented).await?,
             NonceSource::Last => {
                 let last = self.world.actor(name).nonce.clone();
-                last.ok_or_else(|| blocked(self.step, format!("{name} was never given a nonce")))?
+                last.ok_or_else(|| self.talk.blocked(format!("{name} was never given a nonce")))?
             }
             // The signature is over the bytes, however the text is spelt.
             NonceSource::Used | NonceSource::UsedWrapped | NonceSource::UsedUnpadded => {
@@ -188,12 +192,15 @@ impl Driver<'_> {
         if form != SignatureForm::Valid {
             spoils.push(format!("signature: {}", form));
         }
-        let signature = keys::sign_nonce(&self.world.actor(signer).identity, &nonce, form)
-            .map_err(|error| blocked(self.step, format!("{signer} cannot sign the nonce: {error}")))?;
+        let signature =
+            keys::sign_nonce(&self.world.actor(signer).identity, &nonce, form).map_err(|error| {
+                self.talk
+                    .blocked(format!("{signer} cannot sign the nonce: {error}"))
+            })?;
         let size = BASE64_STANDARD.decode(&nonce).map_or(0, |bytes| bytes.len());
         if form == SignatureForm::OverHead && size <= 32 {
             let reason = format!("a nonce carries {size} bytes here, so that its head is all of it");
-            return Err(not_applicable(self.step, reason));
+            return Err(self.talk.not_applicable(reason));
         }
         // Whatever becomes of the body, its signature is one.
         self.secrets.signature(&signature);
@@ -218,7 +225,10 @@ impl Driver<'_> {
     fn used_nonce(&mut self, name: &str) -> CaseResult<String> {
         let used = self.world.actor(name).used.clone();
         used.filter(|nonce| nonce.is_ascii() && nonce.len() > 4)
-            .ok_or_else(|| blocked(self.step, format!("{name} has not logged in with a nonce")))
+            .ok_or_else(|| {
+                self.talk
+                    .blocked(format!("{name} has not logged in with a nonce"))
+            })
     }
 
     /// A redemption under a key of small order, with a signature that a lax verifier takes for any message.

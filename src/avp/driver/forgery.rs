@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use sha2::Sha256;
 
 use super::draft::{Draft, Mask};
-use super::{CaseResult, Driver, ExchangeMeta, not_applicable};
+use super::{CaseResult, Driver, ExchangeMeta};
 use crate::avp::cases::Forgery;
 use crate::avp::{IDP, Operation, VAULT};
 use crate::http::{Endpoint, Role, Service};
@@ -34,7 +34,7 @@ impl Driver<'_> {
     /// the target does not publish.
     pub(super) async fn forge(&mut self, forgery: Forgery, own: &str, who: &str) -> CaseResult<String> {
         let Some(parts) = take_apart(own) else {
-            return Err(not_applicable(self.step, "the target's tokens are no JWTs"));
+            return Err(self.talk.not_applicable("the target's tokens are no JWTs"));
         };
         let secret = match forgery {
             Forgery::PublicKeyRaw
@@ -44,7 +44,7 @@ impl Driver<'_> {
                 let key = self.issuer_key(&parts, who).await?;
                 let Some(secret) = as_secret(forgery, &key) else {
                     let reason = "the issuer's key is of a kind that has no such form";
-                    return Err(not_applicable(self.step, reason));
+                    return Err(self.talk.not_applicable(reason));
                 };
                 secret
             }
@@ -63,7 +63,7 @@ impl Driver<'_> {
             .and_then(|document| document.get("issuerJwksUrl")?.as_str());
         let Some((service, path)) = url.and_then(|url| self.own_path(url)) else {
             let reason = "the target does not publish its issuer's keys at an address of its own";
-            return Err(not_applicable(self.step, reason));
+            return Err(self.talk.not_applicable(reason));
         };
         let keys = self.document(path, service, who).await?;
         let keys = keys.as_ref().and_then(|keys| keys.get("keys")?.as_array());
@@ -71,10 +71,9 @@ impl Driver<'_> {
         let fits = |key: &&Value| kid.is_none() || key.get("kid") == kid;
         match keys.and_then(|keys| keys.iter().find(fits)) {
             Some(key) => Ok(key.clone()),
-            None => Err(not_applicable(
-                self.step,
-                "the issuer's keys do not hold that of its tokens",
-            )),
+            None => Err(self
+                .talk
+                .not_applicable("the issuer's keys do not hold that of its tokens")),
         }
     }
 
@@ -83,11 +82,11 @@ impl Driver<'_> {
     async fn document(&mut self, path: String, service: Service, who: &str) -> CaseResult<Option<Value>> {
         if !self.target.client.speaks_http(&VAULT) {
             let reason = "the run knows no HTTP address at which the issuer's keys could be published";
-            return Err(not_applicable(self.step, reason));
+            return Err(self.talk.not_applicable(reason));
         }
         let mut draft = Draft::new(Operation::Discovery, path, None);
         draft.operation = None;
-        let kept = self.transcript.exchanges.len();
+        let kept = self.talk.transcript.exchanges.len();
         let errand = ExchangeMeta {
             draft: &draft,
             who,
@@ -99,6 +98,7 @@ impl Driver<'_> {
         request.service = service;
         self.transact(errand, request, Mask::Nothing).await?;
         let answer = self
+            .talk
             .transcript
             .exchanges
             .last()
@@ -106,7 +106,7 @@ impl Driver<'_> {
         let document = answer
             .filter(|answer| answer.status == 200)
             .and_then(|answer| serde_json::from_slice(answer.body.as_bytes()).ok());
-        self.transcript.truncate(kept);
+        self.talk.transcript.truncate(kept);
         Ok(document)
     }
 

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde_json::{Value, json};
 
 use super::draft::{Content, Draft, json_type};
-use super::{CaseResult, Driver, error, not_applicable};
+use super::{CaseResult, Driver};
 use crate::avp::cases::{Action, LoadedCase, TokenForm};
 use crate::avp::{IDP, Operation, grpc};
 use crate::http::{Body, GRPC_CONTENT_TYPE, Over, Request, Wire};
@@ -49,10 +49,9 @@ impl Driver<'_> {
             return Ok(());
         }
         match http_alone(self.case) {
-            Some(what) => Err(not_applicable(
-                None,
-                format!("it is about {what}, which HTTP alone has: over gRPC there is nothing to ask"),
-            )),
+            Some(what) => Err(self.talk.not_applicable(format!(
+                "it is about {what}, which HTTP alone has: over gRPC there is nothing to ask"
+            ))),
             None => Ok(()),
         }
     }
@@ -114,7 +113,7 @@ impl Driver<'_> {
             _ => true,
         });
         match why {
-            Some(why) if any && kept.is_empty() => Err(not_applicable(self.step, why)),
+            Some(why) if any && kept.is_empty() => Err(self.talk.not_applicable(why)),
             _ => Ok(kept),
         }
     }
@@ -126,13 +125,9 @@ impl Driver<'_> {
             return Ok(());
         }
         match self.is_about_login {
-            true => Err(not_applicable(
-                self.step,
-                "the target does not offer the service avp.Auth over gRPC",
+            true => Err(self.talk.not_applicable("the target does not offer the service avp.Auth over gRPC",
             )),
-            false => Err(error(
-                self.step,
-                "the target does not offer avp.Auth, so nobody gets a token over gRPC: name the identity provider with --idp",
+            false => Err(self.talk.error("the target does not offer avp.Auth, so nobody gets a token over gRPC: name the identity provider with --idp",
             )),
         }
     }

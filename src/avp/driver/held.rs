@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use tokio::time::timeout;
 
 use super::read_back::Readers;
-use super::{CONNECTING, CaseResult, Driver, ExchangeMeta, error, not_applicable, patience_key};
+use super::{CONNECTING, CaseResult, Driver, ExchangeMeta, came, patience_key};
 use crate::avp::cases::Action;
 use crate::avp::cases::model::Step;
 use crate::avp::outcome::AnswerClass;
@@ -37,7 +37,7 @@ impl Driver<'_> {
         let (request, mask) = self.with_token(&draft, &name).await?;
         let half = request.body.as_ref().map_or(0, Body::len) / 2;
         let mut lane = self.target.client.lane();
-        let (limit, began) = (self.limit(CONNECTING, 1)?, Instant::now());
+        let (limit, began) = (self.talk.limit(CONNECTING, 1)?, Instant::now());
         let loading = async { lane.prime(&request).await?.load_head(half).await };
         let mut loaded = match timeout(limit, loading).await {
             Ok(Ok(loaded)) => loaded,
@@ -47,35 +47,30 @@ impl Driver<'_> {
                     message: "no connection in time".to_owned(),
                     begun: false,
                 });
-                self.heed_failure(
-                    CONNECTING,
-                    1,
-                    true,
-                    &AnswerClass::Failed(failure.clone()),
-                    began.elapsed(),
-                )?;
-                return Err(error(self.step, failure.message));
+                let came = Err(failure.clone());
+                self.talk.heed(CONNECTING, 1, true, &came, began.elapsed())?;
+                return Err(self.talk.error(failure.message));
             }
         };
         tokio::time::sleep(HEAD_TIME).await;
-        self.excused += HEAD_TIME;
+        self.talk.excuse(HEAD_TIME);
         if let Action::Wait(wait) = done {
             self.wait(step, wait).await?;
         } else {
             // A server that does one thing at a time waits for the body first.
-            let patience = self.limit(what, 1)? / 2;
+            let patience = self.talk.limit(what, 1)? / 2;
             let Ok(granted) = timeout(patience, self.set_up_write(&step.repo, other, done)).await else {
                 let reason = "the target does nothing else while it waits for the body of a request";
                 return Err(Stopped {
                     held_up: true,
-                    ..not_applicable(self.step, reason)
+                    ..self.talk.not_applicable(reason)
                 });
             };
             granted?;
         }
         self.measure_demand(&name, &step.repo, &draft);
         let key = patience_key(&draft);
-        let (limit, at) = (self.limit(key, 1)?, self.began.elapsed());
+        let (limit, at) = (self.talk.limit(key, 1)?, self.talk.now());
         loaded.let_go(limit);
         let sent = loaded.answer().await;
         let (took, status) = (sent.took, sent.outcome.answer().map(|answer| answer.status));
@@ -93,10 +88,10 @@ impl Driver<'_> {
         };
         let reading = self.note(&errand, request, mask, at, sent);
         if role == Role::Throttled {
-            return Err(not_applicable(self.step, "the target's rate limit was reached"));
+            return Err(self.talk.not_applicable("the target's rate limit was reached"));
         }
         if !matches!(reading, AnswerClass::Failed(_)) {
-            self.heed_failure(key, 1, true, &reading, took)?;
+            self.talk.heed(key, 1, true, &came(&reading), took)?;
         }
         self.check_answer(step, index, &reading)?;
         self.apply(&name, &step.repo, &draft, &reading);

@@ -20,8 +20,6 @@ mod steps;
 mod throttle;
 mod world;
 
-use crate::record::transcript::{JsonBody, json_body};
-use crate::session::{ATTEMPTS_AFTER_429, throttle_wait};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -37,17 +35,14 @@ use crate::avp::cases::{LoadedCase, TokenForm};
 use crate::avp::outcome::AnswerClass;
 use crate::avp::repo_state::RepoState;
 use crate::catalogue::OperationName;
-use crate::http::{Connections, Exchange, FailureKind, Outcome, Over, Request, Role, Sent, Wire, micros};
+use crate::http::{Exchange, Outcome, Over, Request, Role, Sent, Wire};
 use crate::record::Stopped;
-use crate::record::transcript::{Read, Transcript};
-use crate::record::verdict::Verdict;
-use crate::session::{LiveSecrets, OTHER_REQUESTS, RunContext, Secrets};
+use crate::record::transcript::{JsonBody, Read, Transcript};
+use crate::session::{Came, Conversation, LiveSecrets, OTHER_REQUESTS, RunContext, Secrets, throttle_wait};
 use draft::{Content, Draft, Mask};
 use throttle::Demand;
 use world::World;
 
-/// So often an operation may time out in one case.
-const MOST_TIMEOUTS: u32 = 3;
 /// Metadata that carries no token by the protocol.
 const OTHER_METADATA: &str = "x-authorization";
 /// What connecting is called where patience is kept.
@@ -78,19 +73,10 @@ pub async fn drive_within(
             scope(target.generation, &format!("{}{}", case.id(), over.suffix())),
             target.spec,
         ),
-        lane: target.client.lane(),
-        began,
-        transcript: Transcript {
-            began_ms: now_ms(),
-            ..Transcript::default()
-        },
-        step: None,
+        talk: Conversation::new(target),
         secrets: Secrets::default(),
         keep_tokens: false,
         demand: Demand::default(),
-        excused: Duration::ZERO,
-        answered: Duration::ZERO,
-        timeouts: BTreeMap::new(),
         races_end: races.map(|time| began + time),
         spent: BTreeMap::new(),
     };
@@ -99,11 +85,11 @@ pub async fn drive_within(
         reason = target.patience.halt().called() => Err(reason),
         result = driver.run() => Ok(result),
     };
-    driver.transcript.stopped = match ended {
+    let stopped = match ended {
         Ok(result) => result.err(),
-        Err(reason) => Some(error(driver.step, reason)),
+        Err(reason) => Some(driver.talk.error(reason)),
     };
-    driver.finish()
+    driver.finish(stopped)
 }
 
 /// A result that ends the driving of a case.
@@ -120,21 +106,13 @@ struct Driver<'a> {
     is_about_login: bool,
     target: &'a RunContext,
     world: World<'a>,
-    lane: Connections,
-    began: Instant,
-    transcript: Transcript,
-    step: Option<usize>,
+    /// What was said so far, and within which limits it goes on.
+    talk: Conversation<'a>,
     secrets: Secrets,
     /// Whether tokens are used as they are, even if they have expired.
     keep_tokens: bool,
     /// What the current request asks for beyond the ordinary.
     demand: Demand,
-    /// How long it has waited because the target or the case asked for it.
-    excused: Duration,
-    /// How long it has waited for answers that came.
-    answered: Duration,
-    /// How often each operation timed out in this case.
-    timeouts: BTreeMap<String, u32>,
     /// When the time for the case's races is over.
     races_end: Option<Instant>,
     /// Repositories that hold what should have been refused, or that a refused request damaged, with what they held before:
@@ -147,13 +125,13 @@ impl Driver<'_> {
         self.check_sayable_case()?;
         self.set_up().await?;
         for index in 0..self.case.case.steps.len() {
-            self.step = Some(index);
+            self.talk.step(index);
             self.run_step(index).await?;
         }
         Ok(())
     }
 
-    fn finish(mut self) -> (Transcript, LiveSecrets) {
+    fn finish(mut self, stopped: Option<Stopped>) -> (Transcript, LiveSecrets) {
         for (name, actor) in self.world.actors() {
             self.secrets.private_keys(name, &actor.identity.secrets());
         }
@@ -167,13 +145,12 @@ impl Driver<'_> {
         if self.target.show_secrets {
             self.secrets.show_live();
         }
-        self.secrets.hide(&mut self.transcript);
-        self.transcript.exchanges.shrink_to_fit();
-        self.transcript.took = self.began.elapsed().saturating_sub(self.transcript.throttled);
+        let mut transcript = self.talk.finish(stopped);
+        self.secrets.hide(&mut transcript);
         let live = self
             .secrets
             .live(&format!("{}{}", self.case.id(), self.over.suffix()));
-        (self.transcript, live)
+        (transcript, live)
     }
 
     /// Sends a request as an actor and reads the answer. A 429 is waited out and the request sent again; what stays 429
@@ -200,7 +177,7 @@ impl Driver<'_> {
             return Ok(reading);
         }
         // The token ran out on the way: with a new one the request is made once more.
-        if let Some(last) = self.transcript.exchanges.last_mut() {
+        if let Some(last) = self.talk.transcript.exchanges.last_mut() {
             last.role = Role::Throttled;
         }
         self.world.actor(who).token = None;
@@ -219,13 +196,15 @@ impl Driver<'_> {
         let key = patience_key(draft);
         let (mut attempt, mut refused) = (0, None);
         loop {
-            let limit = self.limit(key, 1)?;
-            let at = self.began.elapsed();
-            self.lane
-                .send_once(draft.operation.is_none_or(Operation::is_spent_by_use));
-            self.lane.over(self.wire(draft));
-            let sent = self.lane.send(&self.on_wire(draft, &request), limit).await;
-            self.excused += self.lane.take_waited();
+            let limit = self.talk.limit(key, 1)?;
+            let at = self.talk.now();
+            let is_spent_by_use = draft.operation.is_none_or(Operation::is_spent_by_use);
+            self.talk.connections.send_once(is_spent_by_use);
+            self.talk.connections.over(self.wire(draft));
+            let on_wire = self.on_wire(draft, &request);
+            let sent = self.talk.connections.send(&on_wire, limit).await;
+            let waited = self.talk.connections.take_waited();
+            self.talk.excuse(waited);
             let status = sent.outcome.answer().map(|answer| answer.status);
             self.heed_no_auth_service(draft, status)?;
             let asks = draft.operation.is_none_or(Operation::writes) || errand.role == Role::Step;
@@ -234,7 +213,7 @@ impl Driver<'_> {
                 let took = sent.took;
                 let reading = self.note(&errand, request, mask, at, sent);
                 let is_odd = draft.spoiled.is_some();
-                self.heed_failure(key, 1, is_odd, &reading, took)?;
+                self.talk.heed(key, 1, is_odd, &came(&reading), took)?;
                 return Ok(reading);
             };
             let role = Role::Throttled;
@@ -251,114 +230,6 @@ impl Driver<'_> {
         }
     }
 
-    /// How long the next request may take, one of so many that are sent at the same moment: as long as the operation is
-    /// worth waiting for, and no longer than the case has left.
-    fn limit(&self, key: &str, at_once: usize) -> CaseResult<Duration> {
-        let patience = &self.target.patience;
-        if let Some(reason) = patience.refusals().given_up() {
-            return Err(error(self.step, reason));
-        }
-        let is_vain = self.timeouts.contains_key(key) || patience.hangs(key) && !patience.is_alone();
-        let limit = match is_vain {
-            true => patience.short_limit(key),
-            false => patience.limit(key, u32::try_from(at_once).unwrap_or(u32::MAX)),
-        };
-        Ok(limit.min(self.left()?))
-    }
-
-    /// What the case has left of its time; an error where that is nothing.
-    fn left(&self) -> CaseResult<Duration> {
-        let Some(limit) = self.target.patience.case_limit() else {
-            return Ok(Duration::MAX);
-        };
-        let stretch = self.target.patience.stretch(self.answered);
-        let left = (limit + stretch + self.excused).saturating_sub(self.began.elapsed());
-        match left.is_zero() {
-            true => Err(error(
-                self.step,
-                format!("the case was not done within {} s", limit.as_secs_f64()),
-            )),
-            false => Ok(left),
-        }
-    }
-
-    /// Remembers how long an operation took or that it failed, and ends the case where there is no point in going on. The
-    /// request was one of so many that were sent at the same moment; what is odd may be met by a closed connection on purpose.
-    fn heed_failure(
-        &mut self,
-        key: &str,
-        at_once: usize,
-        is_odd: bool,
-        reading: &AnswerClass,
-        took: Duration,
-    ) -> CaseResult<()> {
-        let patience = &self.target.patience;
-        let beside_others = !patience.is_alone();
-        let hangs = patience.hangs(key);
-        if beside_others && !hangs && is_load(reading, is_odd) {
-            let began = Instant::now().checked_sub(took).unwrap_or(self.began);
-            patience.concurrency().note_trouble(began);
-        }
-        let failure = match reading {
-            AnswerClass::Failed(failure) => failure,
-            _ => {
-                patience.note_answer(key, took);
-                patience.refusals().note_other(Instant::now());
-                self.target.client.pace().note_granted();
-                if beside_others && at_once == 1 {
-                    patience.concurrency().note_answer(took, patience.limit(key, 1));
-                }
-                self.answered += took;
-                return Ok(());
-            }
-        };
-        match failure.kind {
-            FailureKind::Connect | FailureKind::Tls => Err(error(self.step, failure.message.clone())),
-            FailureKind::Timeout => {
-                self.left()?;
-                if !patience.was_answered() {
-                    let reason = format!(
-                        "{}: the target has not answered anything in time; if it is only slow, raise --timeout",
-                        failure.message
-                    );
-                    return Err(error(self.step, reason));
-                }
-                if beside_others && hangs {
-                    self.abandon(at_once);
-                    let reason = format!("{key} is known to hang: {}", failure.message);
-                    return Err(blocked(self.step, reason));
-                }
-                if beside_others {
-                    let reason = format!("{key}: {}, while other cases were under way", failure.message);
-                    return Err(error(self.step, reason));
-                }
-                let count = self.timeouts.entry(key.to_owned()).or_default();
-                *count += 1;
-                match *count >= MOST_TIMEOUTS {
-                    true => Err(blocked(
-                        self.step,
-                        format!("{key} timed out {count} times: {}", failure.message),
-                    )),
-                    false => Ok(()),
-                }
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// The last exchanges, as many as were made at once, say nothing where no answer came: too little was waited.
-    fn abandon(&mut self, at_once: usize) {
-        for exchange in self.transcript.exchanges.iter_mut().rev().take(at_once) {
-            let failure = match &exchange.outcome {
-                Outcome::Failure(failure) => failure.kind,
-                Outcome::Answer(_) => continue,
-            };
-            if failure == FailureKind::Timeout {
-                exchange.role = Role::Abandoned;
-            }
-        }
-    }
-
     /// What asks for much is tried four times: what is 429 each time is a limit, and not a rate.
     fn is_final_429(&self, attempt: u32) -> bool {
         attempt >= 3 && self.demand.is_unusual()
@@ -371,34 +242,11 @@ impl Driver<'_> {
         attempt: u32,
         first: Instant,
     ) -> CaseResult<()> {
-        let refusals = self.target.patience.refusals();
-        let Some((wait, told)) = throttle_wait(answer, attempt, Timestamp::now()) else {
-            if self.demand.is_unusual() {
-                return Err(self.limited(answer.status));
-            }
-            let reason = "the target answered 429 and asks for a longer wait than a run has";
-            return Err(error(self.step, reason));
-        };
-        // What asks for much may meet another limit than the rate.
-        if told && !self.demand.is_unusual() && self.target.client.pace().note_refused(wait) {
-            self.target.patience.concurrency().note_rate();
+        let is_unusual = self.demand.is_unusual();
+        if is_unusual && throttle_wait(answer, attempt, Timestamp::now()).is_none() {
+            return Err(self.limited(answer.status));
         }
-        if refusals.is_for_good(first, attempt, told, Instant::now()) {
-            return Err(error(self.step, refusals.given_up().unwrap_or_default()));
-        }
-        if attempt + 1 >= ATTEMPTS_AFTER_429 {
-            let reason = format!(
-                "the target answered 429 {} times to the same request",
-                ATTEMPTS_AFTER_429
-            );
-            return Err(error(self.step, reason));
-        }
-        let waiting = refusals.wait();
-        tokio::time::sleep(wait).await;
-        drop(waiting);
-        self.transcript.throttled += wait;
-        self.excused += wait;
-        Ok(())
+        self.talk.wait_out(answer, attempt, first, !is_unusual).await
     }
 
     /// Writes an exchange down, and says what was answered.
@@ -411,10 +259,7 @@ impl Driver<'_> {
         mut sent: Sent,
     ) -> AnswerClass {
         let operation = errand.draft.operation;
-        let body = match self.transcript.read_before(&mut sent.outcome) {
-            Some(body) => Some(body),
-            None => sent.outcome.answer().and_then(json_body),
-        };
+        let body = self.talk.read(&mut sent);
         let reading = AnswerClass::with_body(operation, &sent.outcome, body.as_ref());
         let login = operation == Some(Operation::Token);
         if login {
@@ -422,29 +267,24 @@ impl Driver<'_> {
         }
         let jwt = body.as_ref().filter(|_| login).and_then(jwt::of);
         let exchange = Exchange {
-            step: self.step,
+            step: self.talk.current_step(),
             role: errand.role,
             round: errand.round,
             actor: Some(errand.who.to_owned()),
             operation: operation.map(OperationName::from),
             repo: errand.repo.map(str::to_owned),
             spoiled: errand.draft.spoiled.clone(),
-            request: mask.over(request),
-            outcome: sent.outcome,
-            at_us: micros(at),
-            took_us: micros(sent.took),
             jwt,
             resent: sent.resent,
-            side: crate::record::Side::default(),
             wire: self.wire(errand.draft),
-            omitted: None,
+            ..Exchange::new(mask.over(request), sent.outcome, at, sent.took)
         };
         let request = match &errand.draft.content {
             _ if errand.draft.operation == Some(Operation::FetchMemberKey) => None,
             Some(Content::Json(request)) => Some(Arc::clone(request)),
             _ => None,
         };
-        self.transcript.push(
+        self.talk.transcript.push(
             exchange,
             Read {
                 request,
@@ -568,52 +408,16 @@ fn bearer(token: &str) -> Option<String> {
     Some(format!("Bearer {token}"))
 }
 
+/// What came of a request, as the time limits want to know it.
+fn came(reading: &AnswerClass) -> Came {
+    match reading {
+        AnswerClass::Failed(failure) => Err(failure.clone()),
+        reading => Ok(reading.status().unwrap_or(200)),
+    }
+}
+
 fn patience_key(draft: &Draft) -> &'static str {
     draft.operation.map_or(OTHER_REQUESTS, Operation::name)
-}
-
-/// Whether load may be the reason of what came: no connection, no answer, or a gateway that had nobody to ask. Some servers
-/// close the connection on what they cannot read.
-fn is_load(reading: &AnswerClass, is_odd: bool) -> bool {
-    match reading {
-        AnswerClass::Failed(failure) => match failure.kind {
-            FailureKind::Connect | FailureKind::Timeout => true,
-            FailureKind::Closed => !is_odd,
-            _ => false,
-        },
-        AnswerClass::Status(status) => (502..=504).contains(status),
-        _ => false,
-    }
-}
-
-/// The case cannot go on: the target did not give what it needs.
-fn blocked(step: Option<usize>, reason: impl Into<String>) -> Stopped {
-    Stopped {
-        step,
-        reason: reason.into(),
-        verdict: Verdict::Blocked,
-        held_up: false,
-    }
-}
-
-/// The case need not go on: what it needs is optional or beyond a limit of the target's.
-fn not_applicable(step: Option<usize>, reason: impl Into<String>) -> Stopped {
-    Stopped {
-        step,
-        reason: reason.into(),
-        verdict: Verdict::NotApplicable,
-        held_up: false,
-    }
-}
-
-/// The case cannot go on: the harness cannot do its work.
-fn error(step: Option<usize>, reason: impl Into<String>) -> Stopped {
-    Stopped {
-        step,
-        reason: reason.into(),
-        verdict: Verdict::Error,
-        held_up: false,
-    }
 }
 
 fn now_ms() -> i64 {

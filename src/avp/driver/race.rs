@@ -12,7 +12,7 @@ use super::draft::{Draft, Mask};
 use super::read_back::Readers;
 use super::throttle::is_told_limit;
 use super::world::cast;
-use super::{CONNECTING, CaseResult, Driver, ExchangeMeta, error, patience_key};
+use super::{CONNECTING, CaseResult, Driver, ExchangeMeta, came, patience_key};
 use crate::avp::Operation;
 use crate::avp::cases::Action;
 use crate::avp::cases::model::{AddMember, Create, Step};
@@ -196,7 +196,7 @@ impl Driver<'_> {
 
     /// Ends the race where a request of the round asked for more than a limit of the target's allows. A single 429 is a rate.
     fn heed_limits(&self, length: usize) -> CaseResult<()> {
-        let round = self.transcript.exchanges.iter().rev().take(length);
+        let round = self.talk.transcript.exchanges.iter().rev().take(length);
         let mut answers = round
             .filter_map(|exchange| exchange.outcome.answer())
             .filter(|answer| answer.status != 429);
@@ -218,7 +218,7 @@ impl Driver<'_> {
         let Action::AddMember(add) = action else {
             return self.valid_draft(name, repo, action);
         };
-        let step = self.step.unwrap_or(0);
+        let step = self.talk.current_step().unwrap_or(0);
         let member = match add.member.as_str() {
             "{new}" => format!("new-{step}-{round}-{lane}"),
             "{one}" => format!("new-{step}-{round}"),
@@ -254,7 +254,7 @@ impl Driver<'_> {
                 draft.wire = Some(if first { Wire::Http } else { Wire::Grpc });
             }
             let (request, mask) = self.with_token(&draft, &name).await?;
-            let limit = self.limit(CONNECTING, 1)?;
+            let limit = self.talk.limit(CONNECTING, 1)?;
             lane.over(self.wire(&draft));
             lane.send_once(draft.operation.is_none_or(Operation::is_spent_by_use));
             let began = Instant::now();
@@ -283,9 +283,10 @@ impl Driver<'_> {
                         role: Role::Setup,
                         round,
                     };
-                    let reading = self.note(&errand, request, mask, self.began.elapsed(), sent);
-                    self.heed_failure(CONNECTING, 1, false, &reading, began.elapsed())?;
-                    return Err(error(self.step, failure.message));
+                    let reading = self.note(&errand, request, mask, self.talk.now(), sent);
+                    self.talk
+                        .heed(CONNECTING, 1, false, &came(&reading), began.elapsed())?;
+                    return Err(self.talk.error(failure.message));
                 }
             };
             runners.push(Runner {
@@ -307,10 +308,13 @@ impl Driver<'_> {
         repo: &str,
         round: usize,
     ) -> CaseResult<Result<Vec<Run>, Answer>> {
-        let at = self.began.elapsed();
+        let at = self.talk.now();
         let operation = runners.first().map_or("", |runner| patience_key(&runner.draft));
         let key = format!("concurrent {operation}");
-        let limit = self.limit(operation, runners.len())?.max(self.limit(&key, 1)?);
+        let limit = self
+            .talk
+            .limit(operation, runners.len())?
+            .max(self.talk.limit(&key, 1)?);
         let mut notes = Vec::new();
         let mut loaded = Vec::new();
         for runner in runners {
@@ -361,7 +365,8 @@ impl Driver<'_> {
         }
         for (run, took) in runs.iter().zip(times) {
             let key = format!("concurrent {}", patience_key(&run.draft));
-            self.heed_failure(&key, runs.len(), false, &run.reading, took)?;
+            self.talk
+                .heed(&key, runs.len(), false, &came(&run.reading), took)?;
         }
         Ok(Ok(runs))
     }

@@ -1,13 +1,14 @@
 //! Looks at what is stored after a step, as the members see it, and takes it for the truth from then on.
 
 use super::draft::{Draft, path};
-use super::{CaseResult, Driver, blocked};
+use super::{CaseResult, Driver};
 use crate::avp::Operation;
 use crate::avp::cases::model::Pull;
 use crate::avp::cases::{Action, Counter};
 use crate::avp::outcome::AnswerClass;
 use crate::avp::repo_state::{RepoState, member_id};
 use crate::http::{Over, Role, Wire};
+use crate::record::Stopped;
 
 /// Whose eyes an audit looks through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -103,10 +104,13 @@ impl Driver<'_> {
         match sight {
             Sight::AsKnown | Sight::Other => Ok(()),
             // After the set-up: no step may need it.
-            Sight::Unreadable if self.step.is_none() => Ok(()),
+            Sight::Unreadable if self.talk.current_step().is_none() => Ok(()),
             Sight::Unreadable => {
                 let reason = "what members are served is no manifest that a request could build on";
-                Err(blocked(self.step.map(|step| step + 1), reason))
+                Err(Stopped {
+                    step: self.talk.current_step().map(|step| step + 1),
+                    ..self.talk.blocked(reason)
+                })
             }
         }
     }

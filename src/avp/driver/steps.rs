@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::draft::{Content, Draft, path};
 use super::read_back::{Readers, Sight};
 use super::throttle::{Demand, is_told_limit};
-use super::{CaseResult, Driver, blocked, error, jwt, mutate, not_applicable, now_ms, requests, world};
+use super::{CaseResult, Driver, jwt, mutate, now_ms, requests, world};
 use crate::avp::Operation;
 use crate::avp::cases::model::{Create, Repo, Step, Stored as StoredWords, Wait};
 use crate::avp::cases::{Action, NonceSource, TokenForm};
@@ -93,17 +93,17 @@ impl Driver<'_> {
             AnswerClass::Granted(_) => Ok(()),
             other => {
                 let operation = draft.operation.map_or("the set-up", Operation::name);
-                Err(blocked(
-                    self.step,
-                    format!("{operation} by {actor} was not granted: {}", other.describe()),
-                ))
+                Err(self.talk.blocked(format!(
+                    "{operation} by {actor} was not granted: {}",
+                    other.describe()
+                )))
             }
         }
     }
 
     pub(super) async fn run_step(&mut self, index: usize) -> CaseResult<()> {
         let step = self.case.step(index);
-        self.lane.keep_after_error(step.keep_connection);
+        self.talk.connections.keep_after_error(step.keep_connection);
         self.step_wire = step.over.unwrap_or_default();
         match step.action() {
             Action::Wait(wait) => return self.wait(step, wait).await,
@@ -323,10 +323,8 @@ impl Driver<'_> {
     /// Whether the case can go on after an answer.
     pub(super) fn check_answer(&self, step: &Step, index: usize, reading: &AnswerClass) -> CaseResult<()> {
         if let Some(word) = step.not_offered.iter().find(|word| reading.is(**word)) {
-            return Err(not_applicable(
-                Some(index),
-                format!("the target does not offer it: it answered {word}"),
-            ));
+            let reason = format!("the target does not offer it: it answered {word}");
+            return Err(self.talk.not_applicable(reason));
         }
         if step.advice.is_some() {
             return Ok(());
@@ -354,7 +352,10 @@ impl Driver<'_> {
                 words[0],
                 reading.describe()
             );
-            return Err(blocked(Some(index + 1), reason));
+            return Err(Stopped {
+                step: Some(index + 1),
+                ..self.talk.blocked(reason)
+            });
         }
         Ok(())
     }
@@ -370,13 +371,13 @@ impl Driver<'_> {
 
     /// The answer to the last request, if one came.
     fn last_answer(&self) -> Option<&Answer> {
-        self.transcript.exchanges.last()?.outcome.answer()
+        self.talk.transcript.exchanges.last()?.outcome.answer()
     }
 
     /// More than the target offers was asked for.
     pub(super) fn limited(&self, status: u16) -> Stopped {
         let reason = format!("the server's own limit refused the request first: status {status}");
-        not_applicable(self.step, reason)
+        self.talk.not_applicable(reason)
     }
 
     /// Not even an ordinary repository is to be had: the target may be right, but there is nothing to judge.
@@ -385,7 +386,7 @@ impl Driver<'_> {
             "the target refuses an ordinary repository, for a limit or policy of its own (status {status}): \
              start it afresh, or raise the limit"
         );
-        error(self.step, reason)
+        self.talk.error(reason)
     }
 
     /// Notes what a request asks for beyond the ordinary.
@@ -439,7 +440,7 @@ impl Driver<'_> {
         let began = std::time::Instant::now();
         let _away = self.target.patience.concurrency().leave();
         self.wait_for(step, wait).await?;
-        self.excused += began.elapsed();
+        self.talk.excuse(began.elapsed());
         Ok(())
     }
 
@@ -450,12 +451,12 @@ impl Driver<'_> {
                 let token = self.world.actor(step.actor_names()[0]).token.clone();
                 if token.as_ref().is_some_and(|token| token.lifetime.most <= 0) {
                     let reason = "by its `expiresAt` the token was over when it was issued, which is a finding of its own";
-                    return Err(blocked(self.step, reason));
+                    return Err(self.talk.blocked(reason));
                 }
                 if token.as_ref().is_some_and(|token| !token.lifetime.is_certain) {
                     let reason =
                         "the target's answers have no Date, so nobody can tell what time it is there";
-                    return Err(not_applicable(self.step, reason));
+                    return Err(self.talk.not_applicable(reason));
                 }
                 let over = token.map_or(i64::MAX, |token| {
                     token.issued_at.saturating_add(token.lifetime.most)
@@ -472,7 +473,7 @@ impl Driver<'_> {
                         "the token lives longer than the {} s that this run waits",
                         patience.as_secs()
                     );
-                    return Err(not_applicable(self.step, reason));
+                    return Err(self.talk.not_applicable(reason));
                 }
                 self.keep_tokens = true;
                 tokio::time::sleep(left).await;
@@ -484,16 +485,16 @@ impl Driver<'_> {
     /// A token that another server issued to the actor's key, and how it is shown.
     pub(super) async fn foreign_token(&mut self, name: &str) -> CaseResult<(String, String)> {
         let Some(foreign) = &self.target.foreign else {
-            return Err(error(self.step, "no second server to get a token from"));
+            return Err(self.talk.error("no second server to get a token from"));
         };
-        let lane = std::mem::replace(&mut self.lane, foreign.lane());
+        let lane = std::mem::replace(&mut self.talk.connections, foreign.lane());
         let over = std::mem::replace(&mut self.over, Over::Http);
         let own = self.world.actor(name).token.take();
-        let kept = self.transcript.exchanges.len();
+        let kept = self.talk.transcript.exchanges.len();
         let result = self.own_token(name).await;
         // What passed between the harness and its own second server is no exchange with the target.
-        self.transcript.truncate(kept);
-        self.lane = lane;
+        self.talk.transcript.truncate(kept);
+        self.talk.connections = lane;
         self.over = over;
         self.world.actor(name).token = own;
         result

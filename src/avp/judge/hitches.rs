@@ -104,6 +104,8 @@ impl Hitches {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::avp::VAULT;
     use crate::avp::judge::parsed::ParsedExchange;
@@ -112,27 +114,19 @@ mod tests {
     fn exchange(outcome: Outcome) -> Exchange {
         Exchange {
             step: Some(0),
-            role: Role::Step,
-            round: 0,
-            actor: None,
             operation: Some(Operation::Push.into()),
-            repo: None,
-            spoiled: None,
-            request: Request {
-                service: VAULT,
-                method: "POST".to_owned(),
-                path: "/".to_owned(),
-                headers: Vec::new(),
-                body: None,
-            },
-            outcome,
-            at_us: 0,
-            took_us: 0,
-            jwt: None,
-            resent: false,
-            side: crate::record::Side::default(),
-            wire: crate::record::Wire::default(),
-            omitted: None,
+            ..Exchange::new(
+                Request {
+                    service: VAULT,
+                    method: "POST".to_owned(),
+                    path: "/".to_owned(),
+                    headers: Vec::new(),
+                    body: None,
+                },
+                outcome,
+                Duration::ZERO,
+                Duration::ZERO,
+            )
         }
     }
 
