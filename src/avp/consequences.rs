@@ -8,6 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::avp::Operation;
+use crate::avp::judge::profile::PROFILE;
 use crate::record::verdict::Verdict;
 use crate::record::{CaseRecord, CheckRecord, Over, Role};
 
@@ -40,6 +41,33 @@ pub fn take_back_what_follows(cases: &mut [CaseRecord]) {
     logins(cases);
     alike(cases);
     agreement(cases);
+    profile(cases);
+}
+
+/// What is broken in a case of the gRPC profile's own stands against the profile's rule and the operation's. It speaks against the
+/// operation where something else shows its rule broken as well, over HTTP if that was spoken; else against the profile.
+fn profile(cases: &mut [CaseRecord]) {
+    let is_of_profile = |id: &String| id.starts_with(PROFILE);
+    let is_either = |check: &CheckRecord| {
+        let of_profile = check.requirements.iter().filter(|id| is_of_profile(id)).count();
+        check.is_broken() && (1..check.requirements.len()).contains(&of_profile)
+    };
+    let is_http = |case: &&CaseRecord| case.transport == Over::Http;
+    let over_http = cases.iter().any(|case| is_http(&case));
+    let tells = cases.iter().filter(|case| !over_http || is_http(case));
+    let broken = tells.flat_map(|case| {
+        case.checks
+            .iter()
+            .filter(|check| check.is_broken() && !is_either(check))
+    });
+    let broken: BTreeSet<String> = broken.flat_map(|check| check.requirements.clone()).collect();
+    let checks = cases.iter_mut().flat_map(|case| &mut case.checks);
+    for check in checks.filter(|check| is_either(check)) {
+        let is_of_operation = check.requirements.iter().any(|id| broken.contains(id));
+        check
+            .requirements
+            .retain(|id| is_of_profile(id) != is_of_operation);
+    }
 }
 
 /// The rule that both transports agree.
@@ -311,6 +339,8 @@ fn operation_of(case: &CaseRecord, check: &CheckRecord) -> Option<Operation> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::avp::VAULT;
     use crate::record::{Answer, Exchange, Outcome, Request};
@@ -331,20 +361,15 @@ mod tests {
         Exchange {
             step,
             role,
-            round: 0,
             actor: Some("alice".to_owned()),
             operation: Some(operation.into()),
             repo: Some("repo".to_owned()),
-            spoiled: None,
-            request,
-            outcome: Outcome::Answer(answer),
-            at_us: 0,
-            took_us: 1,
-            jwt: None,
-            resent: false,
-            side: crate::record::Side::default(),
-            wire: crate::record::Wire::default(),
-            omitted: None,
+            ..Exchange::new(
+                request,
+                Outcome::Answer(answer),
+                Duration::ZERO,
+                Duration::from_micros(1),
+            )
         }
     }
 
@@ -417,6 +442,28 @@ mod tests {
             Operation::Push,
             check("stored", "AVP-6-09", "another version"),
         )
+    }
+
+    /// A finding of a case of the profile's own, beside one of another case, and what each stands against in the end.
+    fn of_profile(rule: &str, other: &str, over: Over) -> Vec<Vec<String>> {
+        let mut own = case("status/x", Operation::Push, check("stored", rule, "x"));
+        own.transport = Over::Grpc;
+        own.checks[0].requirements.insert(0, "AVP-11-03".to_owned());
+        let mut beside = case("push/x", Operation::Push, check("stored", other, "x"));
+        beside.transport = over;
+        let mut cases = [own, beside];
+        take_back_what_follows(&mut cases);
+        cases.map(|case| case.checks[0].requirements.clone()).to_vec()
+    }
+
+    #[test]
+    fn the_profile_is_not_blamed_for_what_the_operation_does_in_other_cases_as_well() {
+        let ids = |ids: [&str; 2]| ids.map(|id| vec![id.to_owned()]).to_vec();
+        let (rule, other) = ("AVP-6-07", "AVP-6-11");
+        assert_eq!(of_profile(rule, rule, Over::Http), ids([rule, rule]));
+        assert_eq!(of_profile(rule, rule, Over::Grpc), ids([rule, rule]));
+        assert_eq!(of_profile(rule, other, Over::Http), ids(["AVP-11-03", other]));
+        assert_eq!(of_profile(rule, other, Over::Grpc), ids(["AVP-11-03", other]));
     }
 
     #[test]

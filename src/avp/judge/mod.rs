@@ -12,7 +12,7 @@ mod every_exchange;
 mod hitches;
 pub mod jwt_claims;
 mod parsed;
-mod profile;
+pub(super) mod profile;
 mod race;
 mod sent;
 mod steps;

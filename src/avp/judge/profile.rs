@@ -10,7 +10,7 @@ use crate::record::{CheckRecord, Over, Wire};
 const HTTP: &str = "AVP-12-02";
 const GRPC: &str = "AVP-11-01";
 /// What the ids of the profile's rules begin with.
-const PROFILE: &str = "AVP-11-";
+pub(crate) const PROFILE: &str = "AVP-11-";
 
 /// Takes the rules of HTTP alone out of the checks that rest on calls alone, and with them the checks that have no other.
 pub(super) fn of_grpc(records: &mut Vec<CheckRecord>, transcript: &Transcript) {
@@ -32,25 +32,23 @@ pub(super) fn of_grpc(records: &mut Vec<CheckRecord>, transcript: &Transcript) {
     records.retain(|record| !record.requirements.is_empty());
 }
 
-/// Gives what a case of the profile's own shows at its deciding steps, and what breaks in it at no step, to the rule of the profile
-/// that it is about: whether the operations keep their own rules, the other cases tell, which run over both. What is broken where
-/// both are asked is told already.
+/// Gives what a case of the profile's own shows at its deciding steps to the rule of the profile that it is about. What is broken
+/// there keeps its own rules beside that one: all cases together tell which of them it speaks against. What is broken where both
+/// transports are asked is told already.
 pub(super) fn of_its_own(records: &mut [CheckRecord], head: &CaseHead) {
     let is_of_profile = |id: &String| id.starts_with(PROFILE);
     let own: Vec<&String> = head.requirements.iter().filter(|id| is_of_profile(id)).collect();
     let [own] = own.as_slice() else { return };
-    for record in records.iter_mut() {
-        let decides = record
-            .step
-            .map(|step| head.steps.get(step).is_some_and(|step| step.decides));
-        let is_told = record.requirements.iter().any(is_of_profile);
-        let is_of_it = match (record.is_broken(), decides) {
-            (true, _) if is_told || head.over == Over::Both => false,
-            (true, decides) => decides.unwrap_or(true),
-            (false, decides) => decides == Some(true),
-        };
-        if is_of_it {
-            record.requirements = vec![(*own).clone()];
+    let decides = |step: usize| head.steps.get(step).is_some_and(|step| step.decides);
+    for record in records
+        .iter_mut()
+        .filter(|record| record.step.is_some_and(decides))
+    {
+        let is_told = record.requirements.iter().any(is_of_profile) || head.over == Over::Both;
+        match record.is_broken() {
+            true if is_told => {}
+            true => record.requirements.insert(0, (*own).clone()),
+            false => record.requirements = vec![(*own).clone()],
         }
     }
 }
