@@ -17,9 +17,7 @@ use super::authority::{Authority, Certificate};
 use super::canonical::{RELAY_TAG, hash};
 use super::cases::Place;
 use super::receipts::{Receipt, Reply};
-use crate::http::{
-    Answer, Body, Exchange, Failure, FailureKind, Outcome, Request, Service, Side, micros,
-};
+use crate::http::{Answer, Body, Exchange, Failure, FailureKind, Outcome, Request, Service, Side, micros};
 
 /// The path of the endpoint.
 pub(super) const PATH: &str = "/v2/local-vault/relay";

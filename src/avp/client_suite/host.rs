@@ -23,9 +23,7 @@ use crate::avp::Operation;
 use crate::avp::VAULT;
 use crate::avp::server::{Answered, Inside, Options, find_variation};
 use crate::catalogue::OperationName;
-use crate::http::{
-    Answer, Body, Exchange, Failure, FailureKind, Headers, Outcome, Request, Side,
-};
+use crate::http::{Answer, Body, Exchange, Failure, FailureKind, Headers, Outcome, Request, Side};
 
 /// How long a client may take for the head of a request.
 const HEAD_TIME: Duration = Duration::from_secs(60);

@@ -41,9 +41,7 @@ impl Driver<'_> {
         if reading.granted().is_some() && self.world.actor(name).token.is_some() {
             return Ok(());
         }
-        Err(self
-            .talk
-            .blocked(format!("{name} got no token: {}", reading.describe())))
+        Err(self.talk.blocked(got_no(name, "token", &reading)))
     }
 
     /// Asks for a nonce and redeems it. The token is the actor's from then on, if one came.
@@ -74,10 +72,7 @@ impl Driver<'_> {
             .and_then(Value::as_str)
             .map(str::to_owned);
         self.world.actor(name).nonce.clone_from(&nonce);
-        nonce.ok_or_else(|| {
-            self.talk
-                .blocked(format!("{name} got no nonce: {}", reading.describe()))
-        })
+        nonce.ok_or_else(|| self.talk.blocked(got_no(name, "nonce", &reading)))
     }
 
     /// A request of the set-up to the identity provider.
@@ -294,4 +289,14 @@ fn key_of(world: &mut World<'_>, form: KeyForm) -> (String, &'static str) {
 /// The identity element, under which one forged signature is good for every message.
 fn weak_key() -> &'static str {
     keys::small_order_keys()[0].public_key
+}
+
+/// What a login lacks, and what came in its place.
+fn got_no(name: &str, member: &str, reading: &AnswerClass) -> String {
+    match reading.granted() {
+        Some(_) => {
+            format!("{name} got no {member}: the answer was 200, and its `{member}` is missing or no text")
+        }
+        None => format!("{name} got no {member}: {}", reading.describe()),
+    }
 }
