@@ -45,25 +45,32 @@ pub fn take_back_what_follows(cases: &mut [CaseRecord]) {
 }
 
 /// What is broken in a case of the gRPC profile's own stands against the profile's rule and the operation's. It speaks against the
-/// operation where something else shows its rule broken as well, over HTTP if that was spoken; else against the profile.
+/// operation where something else shows its rule broken as well; at a step, over HTTP, if that was spoken. Else it speaks against the
+/// profile.
 fn profile(cases: &mut [CaseRecord]) {
     let is_of_profile = |id: &String| id.starts_with(PROFILE);
     let is_either = |check: &CheckRecord| {
         let of_profile = check.requirements.iter().filter(|id| is_of_profile(id)).count();
         check.is_broken() && (1..check.requirements.len()).contains(&of_profile)
     };
-    let is_http = |case: &&CaseRecord| case.transport == Over::Http;
-    let over_http = cases.iter().any(|case| is_http(&case));
-    let tells = cases.iter().filter(|case| !over_http || is_http(case));
-    let broken = tells.flat_map(|case| {
-        case.checks
+    let told = |case: &CaseRecord| -> Vec<String> {
+        let told = case
+            .checks
             .iter()
-            .filter(|check| check.is_broken() && !is_either(check))
-    });
-    let broken: BTreeSet<String> = broken.flat_map(|check| check.requirements.clone()).collect();
+            .filter(|check| check.is_broken() && !is_either(check));
+        told.flat_map(|check| check.requirements.clone()).collect()
+    };
+    let is_http = |case: &&CaseRecord| case.transport == Over::Http;
+    let anywhere: BTreeSet<String> = cases.iter().flat_map(told).collect();
+    let over_http: BTreeSet<String> = cases.iter().filter(is_http).flat_map(told).collect();
+    let speaks_http = cases.iter().any(|case| is_http(&case));
     let checks = cases.iter_mut().flat_map(|case| &mut case.checks);
     for check in checks.filter(|check| is_either(check)) {
-        let is_of_operation = check.requirements.iter().any(|id| broken.contains(id));
+        let told = match check.step {
+            Some(_) if speaks_http => &over_http,
+            _ => &anywhere,
+        };
+        let is_of_operation = check.requirements.iter().any(|id| told.contains(id));
         check
             .requirements
             .retain(|id| is_of_profile(id) != is_of_operation);

@@ -11,6 +11,11 @@ const HTTP: &str = "AVP-12-02";
 const GRPC: &str = "AVP-11-01";
 /// What the ids of the profile's rules begin with.
 pub(crate) const PROFILE: &str = "AVP-11-";
+/// What the ids of the rules of logins begin with.
+const LOGIN: &str = "AVP-3-";
+/// The rule of tokens in metadata, and that of the statuses of refusals.
+const TOKENS: &str = "AVP-11-02";
+const STATUSES: &str = "AVP-11-03";
 
 /// Takes the rules of HTTP alone out of the checks that rest on calls alone, and with them the checks that have no other.
 pub(super) fn of_grpc(records: &mut Vec<CheckRecord>, transcript: &Transcript) {
@@ -32,23 +37,40 @@ pub(super) fn of_grpc(records: &mut Vec<CheckRecord>, transcript: &Transcript) {
     records.retain(|record| !record.requirements.is_empty());
 }
 
-/// Gives what a case of the profile's own shows at its deciding steps to the rule of the profile that it is about. What is broken
-/// there keeps its own rules beside that one: all cases together tell which of them it speaks against. What is broken where both
-/// transports are asked is told already.
-pub(super) fn of_its_own(records: &mut [CheckRecord], head: &CaseHead) {
+/// Gives what a case of the profile's own shows at its deciding steps, and in no step, to the rule of the profile that it is about.
+/// What is broken there keeps its own rules beside that one: all cases together tell which of them it speaks against. What is broken
+/// where both transports are asked is told already.
+pub(super) fn of_its_own(records: &mut [CheckRecord], head: &CaseHead, transcript: &Transcript) {
     let is_of_profile = |id: &String| id.starts_with(PROFILE);
     let own: Vec<&String> = head.requirements.iter().filter(|id| is_of_profile(id)).collect();
     let [own] = own.as_slice() else { return };
     let decides = |step: usize| head.steps.get(step).is_some_and(|step| step.decides);
-    for record in records
-        .iter_mut()
-        .filter(|record| record.step.is_some_and(decides))
-    {
+    for record in records {
+        let decides = record.step.map(decides);
         let is_told = record.requirements.iter().any(is_of_profile) || head.over == Over::Both;
         match record.is_broken() {
-            true if is_told => {}
+            true if is_told || decides == Some(false) || !speaks_of(own, record, transcript) => {}
             true => record.requirements.insert(0, (*own).clone()),
-            false => record.requirements = vec![(*own).clone()],
+            false if decides == Some(true) => record.requirements = vec![(*own).clone()],
+            false => {}
         }
+    }
+}
+
+/// Whether a finding can be about a rule of the profile. How somebody logs in is about none but that of tokens, and an answer that is
+/// no refusal has no status that the table could tell.
+fn speaks_of(rule: &str, record: &CheckRecord, transcript: &Transcript) -> bool {
+    let is_of_login = record.requirements.iter().all(|id| id.starts_with(LOGIN));
+    let looked_at = record
+        .exchanges
+        .first()
+        .and_then(|at| transcript.exchanges.get(*at));
+    let status = looked_at
+        .and_then(|exchange| exchange.outcome.answer())
+        .map(|answer| answer.status);
+    match rule {
+        TOKENS => true,
+        STATUSES => !is_of_login && status.is_some_and(|status| status >= 400),
+        _ => !is_of_login,
     }
 }

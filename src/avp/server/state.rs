@@ -158,6 +158,11 @@ impl State {
         lock(&self.memory).get(key).cloned()
     }
 
+    /// Forgets what was remembered under a key.
+    pub(super) fn forget(&self, key: &str) {
+        lock(&self.memory).remove(key);
+    }
+
     /// Puts what was answered before in place of what is right now, if that is not long ago; true where the two differ.
     pub(super) fn answer_from_cache(&self, key: String, lifetime: i64, fresh: &mut Value) -> bool {
         match self.recall(&key) {

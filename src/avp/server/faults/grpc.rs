@@ -52,11 +52,11 @@ faults! { "gRPC";
         "A method that the service does not have is answered NOT_FOUND.",
         "Clients take a missing method for a missing repository.",
         "Answer UNIMPLEMENTED.";
-    Named(STALE_ABORTED) "grpc-stale-push-aborted", Must "AVP-11-04",
+    Named(STALE_ABORTED) "grpc-stale-push-aborted", Must "AVP-11-04" and "AVP-11-03",
         "Over gRPC, a stale push is answered ABORTED.",
         "Clients take a conflict for an error, and give up.",
         "Answer OK with conflict = true.";
-    Named(STALE_PRECONDITION) "grpc-stale-push-failed-precondition", Must "AVP-11-04",
+    Named(STALE_PRECONDITION) "grpc-stale-push-failed-precondition", Must "AVP-11-04" and "AVP-11-03",
         "Over gRPC, a stale push is answered FAILED_PRECONDITION.",
         "Clients take a conflict for an error, and give up.",
         "Answer OK with conflict = true.";
@@ -148,11 +148,11 @@ faults! { "gRPC";
         "Over gRPC, counters pass through floating point.",
         "Large versions come back as their neighbours.",
         "Keep counters in 64 bits.";
-    Named(NO_PADDING) "grpc-base64-without-padding", Must "AVP-11-05",
+    Named(NO_PADDING) "grpc-base64-without-padding", Must "AVP-11-05" and "AVP-2-01" and "AVP-11-09",
         "Over gRPC, base64 is served without its padding.",
         "Strict decoders refuse it, and ids do not match.",
         "Serve the text that was stored.";
-    Named(URL_SAFE) "grpc-base64-url-safe", Must "AVP-11-05",
+    Named(URL_SAFE) "grpc-base64-url-safe", Must "AVP-11-05" and "AVP-2-01" and "AVP-11-09",
         "Over gRPC, base64 is served in the URL-safe alphabet.",
         "Strict decoders refuse it, and ids do not match.",
         "Serve the text that was stored.";
@@ -184,15 +184,11 @@ faults! { "gRPC";
         "Over gRPC, shareRefreshTokens is always served as false.",
         "Clients strip what the group shares.",
         "Map the field.";
-    Named(REMOVED_READS) "grpc-removed-member-reads", Must "AVP-11-09",
+    Named(REMOVED_READS) "grpc-removed-member-reads", Must "AVP-11-09" and "AVP-6-15",
         "Over gRPC, whoever has a token may pull any repository.",
         "Removed members read on.",
         "Check membership over both transports.";
-    Named(REPLACES) "grpc-duplicate-replaces", Must "AVP-11-09",
-        "Over gRPC, CreateRepo replaces a repository of the same id.",
-        "Anybody deletes anybody's repository.",
-        "Insert, and refuse where it exists.";
-    Named(STALE_APPLIED) "grpc-stale-push-applied", Must "AVP-11-09",
+    Named(STALE_APPLIED) "grpc-stale-push-applied", Must "AVP-11-04",
         "Over gRPC, a stale push is applied.",
         "Writes over HTTP are lost.",
         "Compare the expected version over both transports.";
@@ -254,13 +250,6 @@ pub(in crate::avp::server) fn take(state: &State, headers: &HeaderMap, call: &mu
         }
         Operation::CreateRepo if absent("manifest") && state.deviates(NO_MANIFEST) => {
             Some(Refusal::failure(500, "null reference").into())
-        }
-        Operation::CreateRepo => {
-            let id = call.body["manifest"]["repoId"].as_str().unwrap_or_default();
-            if state.is(REPLACES) && state.vault().repos.remove(id).is_some() {
-                state.fire();
-            }
-            None
         }
         Operation::Push => {
             alter_push(state, headers, call);
@@ -410,9 +399,11 @@ pub(in crate::avp::server) async fn without_lock(state: &State, call: &Taken) ->
         return None;
     }
     tokio::time::sleep(IN_BETWEEN).await;
-    if !is_current(state) {
-        state.fire();
+    // Nobody was in between: the push is taken as any other is.
+    if is_current(state) {
+        return None;
     }
+    state.fire();
     let mut vault = state.vault();
     let repo = vault.repos.get_mut(&call.repo_id)?;
     repo.store(&call.body["envelope"]);
@@ -454,11 +445,13 @@ pub(in crate::avp::server) fn give(state: &State, call: &Taken, answer: &mut Ans
     let answer::Body::Json(value) = &mut answer.body else {
         return;
     };
-    if call.operation == Operation::Pull
-        && state.is(STALE)
-        && state.answer_from_cache(format!("grpc/{}", call.repo_id), CACHE_MS, value)
-    {
-        state.fire();
+    if state.is(STALE) {
+        let key = format!("grpc/{}", call.repo_id);
+        if call.operation.writes() {
+            state.forget(&key);
+        } else if call.operation == Operation::Pull && state.answer_from_cache(key, CACHE_MS, value) {
+            state.fire();
+        }
     }
     let mut changed = false;
     if call.operation.needs_token() {
