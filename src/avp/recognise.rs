@@ -3,12 +3,13 @@
 use serde_json::{Value, json};
 
 use crate::avp::{IDP, Operation, VAULT};
-use crate::http::{Answer, Body, Client, Outcome, Request, Service};
+use crate::http::{Answer, Body, Client, FailureKind, Outcome, Request, Service};
 use crate::keys::{Identity, Seed};
 use crate::text::visible_cut;
 
 /// Says what was answered where nothing of it is what an AVP server answers: each of three routes is unknown, or answered with
-/// a page. None where anything looks like AVP, or where nothing came: the cases tell better.
+/// a page, or with what does not even begin like HTTP. None where anything looks like AVP, or where nothing came: the cases tell
+/// better.
 pub(super) async fn stranger(client: &Client, seed: &Seed) -> Option<String> {
     let identity = Identity::derive(seed, &["first-contact"]);
     let key = json!({ "ed25519PublicKey": identity.member_id() });
@@ -19,21 +20,14 @@ pub(super) async fn stranger(client: &Client, seed: &Seed) -> Option<String> {
     ];
     let mut said = Vec::new();
     for (operation, service, body) in asked {
-        let answer = ask(client, operation, service, body).await?;
-        if !is_strange(&answer) {
-            return None;
-        }
-        said.push(format!(
-            "{} {} is answered {}",
-            operation.method(),
-            operation.path("", ""),
-            about(&answer)
-        ));
+        let outcome = ask(client, operation, service, body).await;
+        let strange = strangeness(&outcome)?;
+        said.push(format!("{} {}: {strange}", operation.method(), operation.path("", "")));
     }
     Some(said.join("; "))
 }
 
-async fn ask(client: &Client, operation: Operation, service: Service, body: Option<Value>) -> Option<Answer> {
+async fn ask(client: &Client, operation: Operation, service: Service, body: Option<Value>) -> Outcome {
     let request = Request {
         service,
         method: operation.method().to_owned(),
@@ -41,9 +35,17 @@ async fn ask(client: &Client, operation: Operation, service: Service, body: Opti
         headers: vec![("content-type".to_owned(), "application/json".to_owned())],
         body: body.map(|body| Body::from(body.to_string())),
     };
-    match client.lane().send(&request, client.timeout()).await.outcome {
-        Outcome::Answer(answer) => Some(answer),
-        Outcome::Failure(_) => None,
+    client.lane().send(&request, client.timeout()).await.outcome
+}
+
+/// What is strange about what came; none where an AVP server may do it, or nothing came.
+fn strangeness(outcome: &Outcome) -> Option<String> {
+    match outcome {
+        Outcome::Answer(answer) => is_strange(answer).then(|| format!("answered {}", about(answer))),
+        Outcome::Failure(failure) => {
+            let is_other = failure.kind == FailureKind::Malformed && !failure.message.contains("begins \"HTTP/");
+            is_other.then(|| failure.message.clone())
+        }
     }
 }
 
@@ -67,6 +69,7 @@ fn about(answer: &Answer) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::Failure;
 
     fn answer(status: u16, body: &str) -> Answer {
         Answer {
@@ -74,6 +77,19 @@ mod tests {
             headers: vec![("content-type".to_owned(), "text/html".to_owned())],
             body: Body::from(body),
         }
+    }
+
+    #[test]
+    fn what_does_not_begin_like_http_is_strange_and_broken_http_is_not() {
+        let malformed = |message: &str| {
+            strangeness(&Outcome::Failure(Failure {
+                kind: FailureKind::Malformed,
+                message: message.to_owned(),
+                begun: true,
+            }))
+        };
+        assert!(malformed(r#"the answer is not HTTP (x); it begins "SSH-2.0""#).is_some());
+        assert!(malformed(r#"the answer is not HTTP (x); it begins "HTTP/1.1 200 OK""#).is_none());
     }
 
     #[test]
