@@ -22,7 +22,11 @@ pub(super) async fn stranger(client: &Client, seed: &Seed) -> Option<String> {
     for (operation, service, body) in asked {
         let outcome = ask(client, operation, service, body).await;
         let strange = strangeness(&outcome)?;
-        said.push(format!("{} {}: {strange}", operation.method(), operation.path("", "")));
+        said.push(format!(
+            "{} {}: {strange}",
+            operation.method(),
+            operation.path("", "")
+        ));
     }
     Some(said.join("; "))
 }
@@ -43,7 +47,8 @@ fn strangeness(outcome: &Outcome) -> Option<String> {
     match outcome {
         Outcome::Answer(answer) => is_strange(answer).then(|| format!("answered {}", about(answer))),
         Outcome::Failure(failure) => {
-            let is_other = failure.kind == FailureKind::Malformed && !failure.message.contains("begins \"HTTP/");
+            let is_other =
+                failure.kind == FailureKind::Malformed && !failure.message.contains("begins \"HTTP/");
             is_other.then(|| failure.message.clone())
         }
     }
