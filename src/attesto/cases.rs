@@ -77,12 +77,16 @@ pub enum Act {
     Retry(Retry),
     /// `drain-loop` until so much has arrived; it is then asked to end.
     Loop(Loop),
+    /// `drain-loop`, asked to end (SIGTERM) when its delivery has arrived and is not answered yet; then it is answered.
+    Terminate {},
     /// `drain-once`, killed when its delivery has arrived and is not answered yet.
     Kill {},
     /// `drain-once`, and another while the delivery of the first is not answered yet.
     Overlap {},
     /// For each of these answers: a fresh spool, an item, a drain that is answered so, and a look at the item's state.
     Reject(Vec<Reply>),
+    /// The same, with the endpoint over https.
+    RejectOverHttps(Vec<Reply>),
     /// For each of these endpoints: a fresh spool, an item, a drain that is to send it there, and a look at the item's state.
     Endpoints(Vec<Place>),
     /// A look at the files of the spool.
@@ -163,6 +167,12 @@ pub struct Loop {
     pub meanwhile: Vec<Enqueue>,
     /// So much arrives before that.
     pub deliveries: usize,
+    /// It has to end by itself when it is asked to.
+    #[serde(default)]
+    pub ends: bool,
+    /// What is looked at is whether an item whose attempt failed rests in it.
+    #[serde(default)]
+    pub rests: bool,
 }
 
 /// An endpoint.
@@ -305,9 +315,9 @@ impl Step {
     /// How many runs it is about.
     fn length(&self) -> usize {
         match &self.act {
-            Act::Reject(replies) => 3 * replies.len(),
+            Act::Reject(replies) | Act::RejectOverHttps(replies) => 3 * replies.len(),
             Act::Endpoints(places) => 3 * places.len(),
-            Act::Retry(_) | Act::Loop(_) => 10,
+            Act::Retry(_) | Act::Loop(_) | Act::Terminate {} => 10,
             _ => 1,
         }
     }

@@ -8,6 +8,7 @@ use base64::engine::general_purpose::URL_SAFE;
 use jiff::Timestamp;
 use serde_json::Value;
 use tempfile::TempDir;
+use tokio::sync::watch;
 
 use super::cases::{
     Act, Checkpoint, Drain, Enqueue, HashForm, Loop, Place, Retry, Step, WINNER, WitnessRace,
@@ -28,6 +29,8 @@ use crate::subject::{Call, Ending, Ran, Subject};
 
 /// What a run of a sub-command is called where an HTTP exchange has its method.
 pub(super) const RUN: &str = "RUN";
+/// What the rest of an item is called, where times are noted.
+const REST: &str = "REST";
 /// What a look at the files is called.
 pub(super) const LOOK: &str = "LOOK";
 /// The name of the spool's file.
@@ -40,8 +43,12 @@ const DEAD_TIME: Duration = Duration::from_secs(25 * 60);
 const OVERLAP_TIME: Duration = Duration::from_secs(4);
 /// How long a loop is left alone until more is enqueued.
 const IDLE_TIME: Duration = Duration::from_millis(400);
+/// How long a program has, that was asked to end, until its delivery is answered: whoever breaks off has done so by then.
+const SIGNAL_TIME: Duration = Duration::from_millis(250);
 /// What the variables begin with.
 const PREFIX: &str = "ATTESTO_LOCAL_VAULT_";
+/// The sub-commands that take as long as the program itself does.
+const WAIT_FOR_NOBODY: [&str; 2] = ["enqueue-json", "witness-checkpoint"];
 /// Variables that would send a program elsewhere, or tell it what others are to be told.
 const NOT_INHERITED: [&str; 9] = [
     "http_proxy",
@@ -164,7 +171,7 @@ impl<'a> Driver<'a> {
         let subject = context.subject.as_deref().filter(|subject| subject.takes_calls());
         let subject = subject.ok_or_else(|| error("there is no program to judge".to_owned()))?;
         let wants_tls = |step: &Step| match &step.act {
-            Act::Endpoints(_) => true,
+            Act::Endpoints(_) | Act::RejectOverHttps(_) => true,
             Act::Drain(drain) => drain.endpoint.is_some_and(|place| place == Place::Https),
             _ => false,
         };
@@ -235,7 +242,12 @@ impl<'a> Driver<'a> {
             }
             let sends = matches!(
                 step.act,
-                Act::Drain(_) | Act::Loop(_) | Act::Kill {} | Act::Overlap {} | Act::Reject(_)
+                Act::Drain(_)
+                    | Act::Loop(_)
+                    | Act::Terminate {}
+                    | Act::Kill {}
+                    | Act::Overlap {}
+                    | Act::Reject(_)
             );
             if sends && self.home == Place::Http && self.receivers.arrived() == 0 {
                 return Ok(End::Unheard);
@@ -245,15 +257,22 @@ impl<'a> Driver<'a> {
     }
 
     async fn step(&mut self, step: &Step) -> Result<(), Stopped> {
+        let asks_to_end = matches!(step.act, Act::Terminate {} | Act::Loop(Loop { ends: true, .. }));
+        if asks_to_end && !self.subject.can_be_asked_to_end() {
+            let why = "this system cannot ask a program to end";
+            return Err(self.stopped(why, Verdict::NotApplicable));
+        }
         match &step.act {
             Act::Enqueue(enqueue) => self.enqueue(enqueue, Role::Step).await,
             Act::Drain(drain) => self.drains(drain).await,
             Act::Retry(retry) if retry.until_dead => self.until_dead().await,
             Act::Retry(retry) => self.retry(retry).await,
             Act::Loop(lasting) => self.lasting(lasting).await,
+            Act::Terminate {} => self.terminate().await,
             Act::Kill {} => self.kill().await,
             Act::Overlap {} => self.overlap().await,
-            Act::Reject(replies) => self.reject(replies).await,
+            Act::Reject(replies) => self.reject(replies, None).await,
+            Act::RejectOverHttps(replies) => self.reject(replies, Some(Place::Https)).await,
             Act::Endpoints(places) => self.endpoints(places).await,
             Act::Look {} => self.look(),
             Act::Witness(checkpoint) => {
@@ -287,7 +306,8 @@ impl<'a> Driver<'a> {
     fn rest_limit(&self) -> Duration {
         match self.context.slow {
             true => DEAD_TIME,
-            false => self.unit() * 8,
+            // It has nothing to do with how fast the program is.
+            false => self.context.patience.limit(REST, 1) * 8,
         }
     }
 
@@ -331,6 +351,11 @@ impl<'a> Driver<'a> {
         };
         let limit = extra.limit.unwrap_or(self.unit() * 6);
         let ran = self.subject.call(&call, extra.ending, limit).await;
+        let waits_for_nobody = |argument: &String| WAIT_FOR_NOBODY.contains(&argument.as_str());
+        if ran.code.is_some() && call.arguments.iter().any(waits_for_nobody) {
+            let took = self.began.elapsed().saturating_sub(at);
+            self.context.patience.note_answer(RUN, took);
+        }
         let outcome = match ran.code {
             Some(code) => Outcome::Answer(Answer {
                 status: u16::try_from(code.rem_euclid(256)).unwrap_or(u16::MAX),
@@ -556,34 +581,91 @@ impl<'a> Driver<'a> {
         }
     }
 
-    async fn lasting(&mut self, lasting: &Loop) -> Result<(), Stopped> {
-        let limit = self.drain_limit();
-        let ending = Ending::default();
-        let before = self.receivers.arrived();
-        let arguments = ["drain-loop", "--idle-sleep-seconds", "1"]
-            .map(str::to_owned)
-            .to_vec();
+    async fn drain_loop(&self, ending: Ending, limit: Duration) -> (Exchange, Ran) {
+        let arguments = ["drain-loop", "--idle-sleep-seconds", "1"];
         let extra = Extra {
-            ending: ending.clone(),
+            ending,
             limit: Some(limit),
             ..Extra::default()
         };
-        let looping = self.call(arguments, extra);
+        self.call(arguments.map(str::to_owned).to_vec(), extra).await
+    }
+
+    async fn terminate(&mut self) -> Result<(), Stopped> {
+        self.receivers.hold(true);
+        let before = self.receivers.arrived();
+        let (ending, limit) = (Ending::default(), self.unit() * 6);
+        let (is_over, over) = watch::channel(false);
+        let looping = async {
+            let done = self.drain_loop(ending.clone(), limit).await;
+            is_over.send_replace(true);
+            done
+        };
+        let asking = async {
+            // Whoever sends nothing in this time is seen by the judge.
+            self.wait_for(before + 1, limit / 2, over).await;
+            ending.terminate();
+            tokio::time::sleep(SIGNAL_TIME).await;
+            self.receivers.hold(false);
+        };
+        let (done, ()) = tokio::join!(looping, asking);
+        self.push(done);
+        Ok(())
+    }
+
+    async fn lasting(&mut self, lasting: &Loop) -> Result<(), Stopped> {
+        let limit = match lasting.ends {
+            true => self.unit() * 6,
+            false => self.drain_limit(),
+        };
+        let ending = Ending::default();
+        let before = self.receivers.arrived();
+        let (is_over, over) = watch::channel(false);
+        let looping = async {
+            let done = self.drain_loop(ending.clone(), limit).await;
+            is_over.send_replace(true);
+            done
+        };
         let meanwhile = async {
-            let enqueued = self.meanwhile(lasting, before, limit / 2).await;
+            let enqueued = self.meanwhile(lasting, before, limit / 2, over).await;
+            if lasting.ends || lasting.rests {
+                // It is to find nothing, and to rest.
+                tokio::time::sleep(IDLE_TIME).await;
+            }
             ending.terminate();
             enqueued
         };
         let (done, enqueued) = tokio::join!(looping, meanwhile);
         self.exchanges.extend(enqueued);
-        self.push(done);
-        Ok(())
+        let ran = self.push(done);
+        match ran.code {
+            None if lasting.ends => {
+                Err(self.stopped("the loop does not end when it is asked to", Verdict::Blocked))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Waits until so many requests have arrived; no longer than the limit, and not for a loop that is over.
+    async fn wait_for(&self, count: usize, limit: Duration, mut over: watch::Receiver<bool>) {
+        tokio::select! {
+            () = self.receivers.more_than(count - 1) => {}
+            // Its sender is gone where the loop is.
+            _over = over.wait_for(|is_over| *is_over) => {}
+            () = tokio::time::sleep(limit) => {}
+        }
     }
 
     /// Waits until a loop has delivered what was there, and enqueues more, item by item. What does not arrive is seen by the judge.
-    async fn meanwhile(&self, lasting: &Loop, before: usize, limit: Duration) -> Vec<Exchange> {
-        let wait = |count: usize| tokio::time::timeout(limit, self.receivers.more_than(before + count - 1));
-        let _late = wait(lasting.deliveries).await;
+    async fn meanwhile(
+        &self,
+        lasting: &Loop,
+        before: usize,
+        limit: Duration,
+        over: watch::Receiver<bool>,
+    ) -> Vec<Exchange> {
+        self.wait_for(before + lasting.deliveries, limit, over.clone())
+            .await;
         let mut enqueued = Vec::new();
         for (at, item) in lasting.meanwhile.iter().enumerate() {
             // The loop is to find nothing before that.
@@ -596,7 +678,8 @@ impl<'a> Driver<'a> {
                 ..Extra::default()
             };
             enqueued.push(self.call(arguments, extra).await.0);
-            let _late = wait(lasting.deliveries + at + 1).await;
+            self.wait_for(before + lasting.deliveries + at + 1, limit, over.clone())
+                .await;
         }
         enqueued
     }
@@ -675,11 +758,16 @@ impl<'a> Driver<'a> {
         Ok(item)
     }
 
-    async fn reject(&mut self, replies: &[Reply]) -> Result<(), Stopped> {
+    /// At an endpoint; at the receiver of the case unless told.
+    async fn reject(&mut self, replies: &[Reply], endpoint: Option<Place>) -> Result<(), Stopped> {
+        let drain = Drain {
+            endpoint,
+            ..Drain::default()
+        };
         for (round, reply) in replies.iter().enumerate() {
             let item = self.round(round).await?;
             self.receivers.begin(self.at, round, &[*reply], None);
-            self.drains(&Drain::default()).await?;
+            self.drains(&drain).await?;
             self.enqueue(&item, Role::Audit).await?;
             self.collect();
         }

@@ -3,7 +3,6 @@
 //! The program under test is a client with a command line. The harness runs its sub-commands, each case with keys and files of
 //! its own, and is the receiver that the relay delivers to: it writes every delivery down, and answers as the case says.
 
-mod authority;
 mod canonical;
 pub mod cases;
 mod driver;

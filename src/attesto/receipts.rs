@@ -17,10 +17,26 @@ pub enum Reply {
     AcceptedLater,
     /// With a full acknowledgement in spaced JSON with escapes, its members the other way round.
     OtherForm,
+    /// With a full acknowledgement whose members are in snake_case, which a relay may read or not.
+    SnakeCase,
+    /// With an acknowledgement in snake_case and the hash of another envelope.
+    SnakeHashOther,
+    /// With an acknowledgement in snake_case without the hash of the envelope.
+    SnakeHashAbsent,
+    /// With an acknowledgement in snake_case, `accepted` false.
+    SnakeAcceptedFalse,
+    /// With an acknowledgement in snake_case for another stream.
+    SnakeStreamOther,
+    /// With an acknowledgement in snake_case and the receipt of another reference.
+    SnakeCanonicalOther,
+    /// With an acknowledgement in snake_case whose receipt names another stream.
+    SnakeReceiptStreamOther,
     /// With a full acknowledgement under another status.
     Status(u16),
     /// With a redirect of this status to a receiver that acknowledges, over plain http at another port.
     Redirect(u16),
+    /// With a redirect of this status to a receiver that acknowledges, over https at another host.
+    RedirectOverHttps(u16),
     /// With 200 and no body.
     Empty,
     /// With 204.
@@ -111,6 +127,8 @@ pub enum Reply {
     Close,
     /// Not at all: the connection is reset.
     Reset,
+    /// With a body in the middle of which the connection is reset.
+    ResetInBody,
     /// With a head that breaks off.
     CutHead,
     /// With a body that breaks off in the middle.
@@ -138,12 +156,22 @@ impl Reply {
         if let Reply::Redirect(status) = self {
             return format!("a {status} to another address over plain http");
         }
+        if let Reply::RedirectOverHttps(status) = self {
+            return format!("a {status} to another host over https");
+        }
         // The names of the format say it.
         let words = match self {
             Reply::Ack => "a full acknowledgement",
             Reply::Created => "a full acknowledgement with 201",
             Reply::AcceptedLater => "a full acknowledgement with 202",
             Reply::OtherForm => "a full acknowledgement in spaced JSON",
+            Reply::SnakeCase => "a full acknowledgement in snake_case",
+            Reply::SnakeHashOther => "the hash of another envelope, in snake_case",
+            Reply::SnakeHashAbsent => "no envelope_hash, in snake_case",
+            Reply::SnakeAcceptedFalse => "accepted false, in snake_case",
+            Reply::SnakeStreamOther => "another stream_id, in snake_case",
+            Reply::SnakeCanonicalOther => "a receipt for another reference, in snake_case",
+            Reply::SnakeReceiptStreamOther => "a receipt for another stream, in snake_case",
             Reply::Empty => "200 without a body",
             Reply::NoContent => "204",
             Reply::Html => "200 with a page",
@@ -189,6 +217,7 @@ impl Reply {
             Reply::ReceiptHashNoHex => "a receiptHash that is none",
             Reply::Close => "the end of the connection",
             Reply::Reset => "a reset connection",
+            Reply::ResetInBody => "a connection that is reset in the body",
             Reply::CutHead => "a head that breaks off",
             Reply::CutBody => "a body that breaks off",
             Reply::CutBeforeLength => "an acknowledgement shorter than announced",
@@ -197,7 +226,7 @@ impl Reply {
             Reply::Silent => "nothing, while the connection stays open",
             Reply::Trickle => "a byte now and then, without end",
             Reply::Endless => "a body without end",
-            Reply::Status(_) | Reply::Redirect(_) => "",
+            Reply::Status(_) | Reply::Redirect(_) | Reply::RedirectOverHttps(_) => "",
         };
         words.to_owned()
     }
@@ -210,10 +239,24 @@ impl Reply {
         )
     }
 
+    /// The same answer with its members in camelCase; nothing where it is none in snake_case.
+    fn in_camel_case(self) -> Option<Reply> {
+        Some(match self {
+            Reply::SnakeCase => Reply::Ack,
+            Reply::SnakeHashOther => Reply::HashOther,
+            Reply::SnakeHashAbsent => Reply::HashAbsent,
+            Reply::SnakeAcceptedFalse => Reply::AcceptedFalse,
+            Reply::SnakeStreamOther => Reply::StreamOther,
+            Reply::SnakeCanonicalOther => Reply::CanonicalOther,
+            Reply::SnakeReceiptStreamOther => Reply::ReceiptStreamOther,
+            _ => return None,
+        })
+    }
+
     /// The statuses that another than a full acknowledgement comes under.
     pub(super) fn status(self) -> u16 {
         match self {
-            Reply::Status(status) | Reply::Redirect(status) => status,
+            Reply::Status(status) | Reply::Redirect(status) | Reply::RedirectOverHttps(status) => status,
             Reply::Created => 201,
             Reply::AcceptedLater => 202,
             Reply::NoContent => 204,
@@ -287,7 +330,10 @@ impl Receipt {
             }
             Reply::TwoObjects => format!("{text}{{\"error\":\"upstream\"}}").into_bytes(),
             Reply::OtherForm => spaced(&full).into_bytes(),
-            other => self.spoilt(full, other).to_string().into_bytes(),
+            other => match other.in_camel_case() {
+                Some(plain) => snake_case(&self.spoilt(full, plain)).to_string().into_bytes(),
+                None => self.spoilt(full, other).to_string().into_bytes(),
+            },
         }
     }
 
@@ -377,6 +423,26 @@ impl Receipt {
     }
 }
 
+/// The same value, the names of its members in snake_case.
+fn snake_case(value: &Value) -> Value {
+    let Value::Object(members) = value else {
+        return value.clone();
+    };
+    let spelt = |name: &str| {
+        name.chars().fold(String::new(), |mut name, letter| {
+            if letter.is_ascii_uppercase() {
+                name.push('_');
+            }
+            name.push(letter.to_ascii_lowercase());
+            name
+        })
+    };
+    let members = members
+        .iter()
+        .map(|(name, value)| (spelt(name), snake_case(value)));
+    Value::Object(members.collect())
+}
+
 /// The same object, its members the other way round, with white space and an escape.
 fn spaced(full: &Value) -> String {
     let members: Vec<String> = full
@@ -416,6 +482,25 @@ mod tests {
         let read = |bytes: &[u8]| crate::json::parse(bytes).unwrap();
         assert_ne!(plain, spaced);
         assert!(crate::json::equal(&read(&plain), &read(&spaced)));
+    }
+
+    #[test]
+    fn in_snake_case_the_values_are_the_same() {
+        let read = |reply| crate::json::parse(&receipt().body(reply)).unwrap();
+        let (camel, snake) = (read(Reply::Ack), read(Reply::SnakeCase));
+        for (one, other) in [
+            ("/localVaultAck/envelopeHash", "/local_vault_ack/envelope_hash"),
+            ("/localVaultAck/sourceRef", "/local_vault_ack/source_ref"),
+            ("/streamId", "/stream_id"),
+            ("/receipt/payload/event_id", "/receipt/payload/event_id"),
+            ("/receipt/receiptHash", "/receipt/receipt_hash"),
+        ] {
+            assert!(camel.pointer(one).is_some(), "{one}");
+            assert_eq!(camel.pointer(one), snake.pointer(other), "{other}");
+        }
+        let other = read(Reply::SnakeHashOther);
+        assert_ne!(other["local_vault_ack"], snake["local_vault_ack"]);
+        assert_eq!(other["receipt"], snake["receipt"]);
     }
 
     #[test]

@@ -12,12 +12,13 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 
-use super::authority::{Authority, Certificate};
 use super::canonical::{RELAY_TAG, hash};
 use super::cases::Place;
 use super::receipts::{Receipt, Reply};
 use crate::http::{Answer, Body, Exchange, Failure, FailureKind, Outcome, Request, Service, Side, micros};
+use crate::serve::{Authority, Certificate};
 
 /// The path of the endpoint.
 pub(super) const PATH: &str = "/v2/local-vault/relay";
@@ -54,7 +55,26 @@ struct Shared {
     began: Instant,
     arrived: watch::Sender<usize>,
     is_held: watch::Sender<bool>,
-    elsewhere: Mutex<String>,
+    /// Where redirects lead: a receiver over plain http, and one over https where there is one.
+    elsewhere: Mutex<(String, String)>,
+}
+
+/// A connection that a request came by.
+trait Connection: AsyncRead + AsyncWrite + Unpin + Send {
+    /// Below TLS, where there is any.
+    fn tcp(&self) -> &TcpStream;
+}
+
+impl Connection for TcpStream {
+    fn tcp(&self) -> &TcpStream {
+        self
+    }
+}
+
+impl Connection for TlsStream<TcpStream> {
+    fn tcp(&self) -> &TcpStream {
+        self.get_ref().0
+    }
 }
 
 #[derive(Default)]
@@ -120,6 +140,7 @@ impl Receivers {
             let authority = Authority::new().map_err(said)?;
             for (name, certificate) in [
                 ("https", Certificate::Good),
+                ("elsewhere-over-https", Certificate::Good),
                 ("untrusted", Certificate::Untrusted),
                 ("expired", Certificate::Expired),
                 ("wrong-host", Certificate::OtherHost),
@@ -132,7 +153,12 @@ impl Receivers {
             }
             receivers.authority = Some(authority.pem);
         }
-        *lock(&receivers.shared.elsewhere) = format!("http://{}{PATH}", receivers.addresses["elsewhere"]);
+        let at = |name: &str| receivers.addresses.get(name).map(SocketAddr::to_string);
+        *lock(&receivers.shared.elsewhere) = (
+            format!("http://{}{PATH}", at("elsewhere").unwrap_or_default()),
+            // The endpoint is at localhost.
+            format!("https://{}{PATH}", at("elsewhere-over-https").unwrap_or_default()),
+        );
         Ok(receivers)
     }
 
@@ -269,11 +295,7 @@ async fn greet(stream: TcpStream, tls: Option<TlsAcceptor>, shared: Arc<Shared>,
 }
 
 /// Answers requests until the connection ends.
-async fn converse<S: AsyncRead + AsyncWrite + Unpin + Send>(
-    mut stream: S,
-    shared: &Shared,
-    service: &Service,
-) {
+async fn converse(mut stream: impl Connection, shared: &Shared, service: &Service) {
     loop {
         let read = tokio::time::timeout(REQUEST_TIME, read(&mut stream)).await;
         let Ok(Some(asked)) = read else { return };
@@ -389,12 +411,7 @@ fn find(bytes: &[u8], part: &[u8]) -> Option<usize> {
 
 impl Shared {
     /// Answers a request; true where the connection may go on.
-    async fn answer<S: AsyncRead + AsyncWrite + Unpin>(
-        &self,
-        stream: &mut S,
-        asked: &Asked,
-        service: &Service,
-    ) -> bool {
+    async fn answer(&self, stream: &mut impl Connection, asked: &Asked, service: &Service) -> bool {
         let at = self.began.elapsed();
         let receipt = self.receipt(asked);
         let Some((index, reply)) = self.note(asked, service, &receipt, at) else {
@@ -491,12 +508,7 @@ impl Shared {
     }
 
     /// Answers as told: what was answered, and whether the connection may go on.
-    async fn play<S: AsyncRead + AsyncWrite + Unpin>(
-        &self,
-        stream: &mut S,
-        reply: Reply,
-        receipt: &Receipt,
-    ) -> (Outcome, bool) {
+    async fn play(&self, stream: &mut impl Connection, reply: Reply, receipt: &Receipt) -> (Outcome, bool) {
         let body = receipt.body(reply);
         let failed = |kind, message: &str| {
             let failure = Failure {
@@ -512,7 +524,24 @@ impl Shared {
         );
         // Whoever is gone does not read it: that shows in what comes next.
         match reply {
-            Reply::Close | Reply::Reset => failed(FailureKind::Closed, "the receiver closed the connection"),
+            Reply::Close => failed(FailureKind::Closed, "the receiver closed the connection"),
+            Reply::Reset => match reset(stream) {
+                Ok(()) => failed(FailureKind::Closed, "the receiver reset the connection"),
+                Err(_) => failed(FailureKind::Closed, "the receiver closed the connection"),
+            },
+            Reply::ResetInBody => {
+                let _gone = stream
+                    .write_all(&[head.as_bytes(), &body[..body.len() / 2]].concat())
+                    .await;
+                let _gone = stream.flush().await;
+                match reset(stream) {
+                    Ok(()) => failed(
+                        FailureKind::Closed,
+                        "the receiver reset the connection in the body",
+                    ),
+                    Err(_) => failed(FailureKind::Closed, "the receiver broke off in the body"),
+                }
+            }
             Reply::Garbage => {
                 let _gone = stream.write_all(b"\x16\x03\x01 this is no HTTP\r\n\r\n").await;
                 failed(FailureKind::Malformed, "the receiver sent no HTTP")
@@ -573,8 +602,10 @@ impl Shared {
             headers[0].1 = "text/html".to_owned();
         }
         let body = match reply {
-            Reply::Redirect(_) => {
-                headers.push(("Location".to_owned(), lock(&self.elsewhere).clone()));
+            Reply::Redirect(_) | Reply::RedirectOverHttps(_) => {
+                let (http, https) = lock(&self.elsewhere).clone();
+                let is_plain = matches!(reply, Reply::Redirect(_));
+                headers.push(("Location".to_owned(), if is_plain { http } else { https }));
                 b"{}".to_vec()
             }
             _ => body,
@@ -599,6 +630,11 @@ impl Shared {
         };
         (Outcome::Answer(answer), written.is_ok() && flushed.is_ok())
     }
+}
+
+/// Makes the end of a connection a reset: what is not sent yet is thrown away.
+fn reset(stream: &impl Connection) -> std::io::Result<()> {
+    stream.tcp().set_zero_linger()
 }
 
 /// Waits until the other side is gone.

@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use toml::Spanned;
@@ -15,13 +16,14 @@ use super::source::{Source, toml_problem};
 use crate::catalogue::{Catalogue, Subject, Version};
 
 /// One case file.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "CaseFile")]
 pub struct CaseFile<S> {
     /// What the cases of this file are about, for people.
     pub about: String,
     /// The cases, in the order in which they are listed.
-    #[serde(rename = "case", default = "no_cases")]
+    #[serde(rename = "case", default = "no_cases::<S>")]
     pub cases: Vec<Case<S>>,
 }
 
@@ -30,16 +32,19 @@ fn no_cases<S>() -> Vec<Case<S>> {
 }
 
 /// One case, with steps of type `S`.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[schemars(rename = "Case")]
 pub struct Case<S> {
     /// `topic/what-it-shows`: lower case, digits and hyphens. The topic is the name of the file.
+    #[schemars(with = "String")]
     pub id: Spanned<String>,
     /// What a conformant target does, in one sentence.
     pub title: String,
     /// Why it matters and how to mend it, for the author of a target that fails.
     pub why: Option<String>,
     /// The requirements that the deciding steps verify.
+    #[schemars(with = "Vec<String>")]
     pub checks: Vec<Spanned<String>>,
     /// The protocol version that brought what the case looks at; the first unless told.
     pub since: Option<Version>,
@@ -54,11 +59,13 @@ pub struct Case<S> {
     pub last: bool,
     /// The faults of the reference server that the case is there to catch.
     #[serde(default)]
+    #[schemars(with = "Vec<String>")]
     pub kills: Vec<Spanned<String>>,
     /// How surely a race finds what it looks for, by measurement: a race is won by chance.
     pub power: Option<String>,
     /// What is done.
     #[serde(rename = "step")]
+    #[schemars(with = "Vec<S>")]
     pub steps: Vec<Spanned<S>>,
 }
 

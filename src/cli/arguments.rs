@@ -436,6 +436,10 @@ pub struct ClientArgs {
     /// either the client is the reference client that is built in.
     #[arg(long, value_name = "CMD")]
     pub adapter: Option<String>,
+    /// Serve over https, with a certificate by an authority of the run's own. The file with the authority's certificate is told
+    /// in SSL_CERT_FILE and in AVP_CACERT.
+    #[arg(long)]
+    pub tls: bool,
     /// Options of a run.
     #[command(flatten)]
     pub run: RunArgs,
@@ -456,6 +460,14 @@ pub struct HabitArgs {
     /// List the variations.
     #[arg(long)]
     pub list_variations: bool,
+}
+
+/// Whom the reference client trusts.
+#[derive(Debug, Args)]
+pub struct TrustArgs {
+    /// Certificates of authorities to trust besides the system's (PEM).
+    #[arg(long, value_name = "FILE", env = "AVP_CACERT")]
+    pub cacert: Option<PathBuf>,
 }
 
 /// Options of the walk.
@@ -479,6 +491,9 @@ pub struct WalkArgs {
     /// Tell every request as well.
     #[arg(short, long)]
     pub verbose: bool,
+    /// Whom the client trusts.
+    #[command(flatten)]
+    pub trust: TrustArgs,
     /// What the client does otherwise.
     #[command(flatten)]
     pub habits: HabitArgs,
@@ -487,6 +502,9 @@ pub struct WalkArgs {
 /// Options of the adapter.
 #[derive(Debug, Args)]
 pub struct AdapterArgs {
+    /// Whom the client trusts.
+    #[command(flatten)]
+    pub trust: TrustArgs,
     /// What the client does otherwise.
     #[command(flatten)]
     pub habits: HabitArgs,

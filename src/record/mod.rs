@@ -138,6 +138,9 @@ pub struct ClientCommands {
     /// The command of a program with sub-commands.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub program: Option<String>,
+    /// Whether the servers that the client was told to ask spoke TLS, with certificates by an authority of the run's own.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub tls: bool,
 }
 
 /// The program.

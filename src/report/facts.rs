@@ -215,6 +215,9 @@ pub(super) fn again(record: &Record, case: &str) -> String {
                     .map(|typed| format!("{option} {}", quoted(&hide_passwords(typed)))),
             );
         }
+        if client.tls {
+            command.push("--tls".to_owned());
+        }
     } else if record.protocol.name != FIRST_PROTOCOL {
         command.push(format!("--protocol {}", quoted(&record.protocol.name)));
     }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use crate::case::{CaseHead, Heads, is_doubtful};
-use crate::http::{Exchange, FailureKind, Outcome, Role};
+use crate::http::{Exchange, FailureKind, Outcome, Role, Side};
 use crate::record::CaseRecord;
 use crate::record::verdict::Verdict;
 use crate::session::operation_key;
@@ -39,7 +39,8 @@ enum Kind {
 
 impl Trouble {
     fn of(suite: &Heads, case: &CaseHead, exchange: &Exchange) -> Option<Trouble> {
-        if exchange.role == Role::Abandoned {
+        // Where we are the server, what we answer or leave unanswered is as the case says, and no trouble.
+        if exchange.role == Role::Abandoned || exchange.side == Side::Answered {
             return None;
         }
         let kind = match &exchange.outcome {

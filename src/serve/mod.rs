@@ -1,6 +1,7 @@
 //! Reference servers, as the engine knows them: what they can be told to get wrong, how they are started, and how often a
 //! deviation took effect.
 
+mod authority;
 mod habits;
 mod listen;
 mod log;
@@ -15,6 +16,7 @@ use std::time::Duration;
 use crate::catalogue::Level;
 use crate::http::Service;
 use crate::subject::Subject;
+pub use authority::{Authority, Certificate};
 pub use habits::{Habits, Tables};
 pub use listen::{Asked, Handler, Listener, Reply};
 pub use log::{Log, LogLine};

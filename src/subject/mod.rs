@@ -6,6 +6,7 @@
 mod programs;
 
 use std::future::Future;
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,20 +32,68 @@ pub trait Subject: Send + Sync {
     /// Whether it takes commands.
     fn obeys(&self) -> bool;
 
+    /// Whether the servers that it is told to ask speak TLS.
+    fn wants_tls(&self) -> bool {
+        false
+    }
+
     /// Lets it walk at a server until it ends, or until the limit is over.
-    fn walk<'a>(&'a self, url: &'a str, limit: Duration) -> Task<'a, Walked>;
+    fn walk<'a>(&'a self, server: &'a Told, limit: Duration) -> Task<'a, Walked>;
 
     /// Starts its adapter. The error is one sentence.
-    fn adapter<'a>(&'a self, url: &'a str) -> Task<'a, Result<Box<dyn Adapter>, String>>;
+    fn adapter<'a>(&'a self, server: &'a Told) -> Task<'a, Result<Box<dyn Adapter>, String>>;
 
     /// Whether it is a program with sub-commands.
     fn takes_calls(&self) -> bool {
         false
     }
 
+    /// Whether a run of a sub-command can be asked to end (SIGTERM).
+    fn can_be_asked_to_end(&self) -> bool {
+        true
+    }
+
     /// Runs one of its sub-commands until it ends, is told to, or the limit is over.
     fn call<'a>(&'a self, _call: &'a Call, _ending: Ending, _limit: Duration) -> Task<'a, Ran> {
         Box::pin(async { Ran::none("the client has no sub-commands") })
+    }
+}
+
+/// What a client is told of the server that it is to ask.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Told {
+    /// Its address.
+    pub url: String,
+    /// The file with the certificate of the authority that it is certified by, as PEM; none where it does not speak TLS.
+    pub authority: Option<PathBuf>,
+}
+
+/// A client that is told to ask servers which speak TLS.
+pub struct OverTls(pub SharedSubject);
+
+impl Subject for OverTls {
+    fn name(&self) -> String {
+        self.0.name()
+    }
+
+    fn walks(&self) -> bool {
+        self.0.walks()
+    }
+
+    fn obeys(&self) -> bool {
+        self.0.obeys()
+    }
+
+    fn wants_tls(&self) -> bool {
+        true
+    }
+
+    fn walk<'a>(&'a self, server: &'a Told, limit: Duration) -> Task<'a, Walked> {
+        self.0.walk(server, limit)
+    }
+
+    fn adapter<'a>(&'a self, server: &'a Told) -> Task<'a, Result<Box<dyn Adapter>, String>> {
+        self.0.adapter(server)
     }
 }
 

@@ -7,14 +7,16 @@ use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 
-use super::{Adapter, Call, Ending, KEPT_OUTPUT_BYTES, Ran, Silence, Subject, Task, Walked};
+use super::{Adapter, Call, Ending, KEPT_OUTPUT_BYTES, Ran, Silence, Subject, Task, Told, Walked};
 
 /// What stands for the address of the server in a command.
 pub const URL: &str = "{url}";
 /// The variable that tells the address of the server.
 const URL_VARIABLE: &str = "AVP_SERVER_URL";
+/// The variables that tell which authority to trust: many libraries heed the first by themselves.
+const AUTHORITY_VARIABLES: [&str; 2] = ["SSL_CERT_FILE", "AVP_CACERT"];
 /// Whoever writes more is ended.
 const MOST_OUTPUT_BYTES: usize = 16 << 20;
 /// A longer line is no answer.
@@ -56,19 +58,23 @@ impl Subject for Programs {
         self.adapter.is_some()
     }
 
-    fn walk<'a>(&'a self, url: &'a str, limit: Duration) -> Task<'a, Walked> {
-        Box::pin(async move { walk(self.walk.as_deref().unwrap_or_default(), url, limit).await })
+    fn walk<'a>(&'a self, server: &'a Told, limit: Duration) -> Task<'a, Walked> {
+        Box::pin(async move { walk(self.walk.as_deref().unwrap_or_default(), server, limit).await })
     }
 
-    fn adapter<'a>(&'a self, url: &'a str) -> Task<'a, Result<Box<dyn Adapter>, String>> {
+    fn adapter<'a>(&'a self, server: &'a Told) -> Task<'a, Result<Box<dyn Adapter>, String>> {
         Box::pin(async move {
-            let started = Spoken::start(self.adapter.as_deref().unwrap_or_default(), url);
+            let started = Spoken::start(self.adapter.as_deref().unwrap_or_default(), server);
             started.map(|spoken| Box::new(spoken) as Box<dyn Adapter>)
         })
     }
 
     fn takes_calls(&self) -> bool {
         self.program.is_some()
+    }
+
+    fn can_be_asked_to_end(&self) -> bool {
+        cfg!(unix)
     }
 
     fn call<'a>(&'a self, call: &'a Call, ending: Ending, limit: Duration) -> Task<'a, Ran> {
@@ -85,13 +91,18 @@ impl Subject for Programs {
     }
 }
 
-/// A process with everything that it started. Dropping it ends them all.
-struct Group(Child);
+/// A process with everything that it started, and the id of both. Dropping it ends them all.
+struct Group(Child, Option<u32>);
 
 impl Group {
-    fn start(command: &str, url: &str, input: Stdio) -> Result<Group, String> {
-        let mut shell = shell(&command.replace(URL, url));
-        shell.env(URL_VARIABLE, url);
+    fn start(command: &str, server: &Told, input: Stdio) -> Result<Group, String> {
+        let mut shell = shell(&command.replace(URL, &server.url));
+        shell.env(URL_VARIABLE, &server.url);
+        if let Some(file) = &server.authority {
+            for name in AUTHORITY_VARIABLES {
+                shell.env(name, file);
+            }
+        }
         Group::spawn(shell, input, command)
     }
 
@@ -127,14 +138,16 @@ impl Group {
         #[cfg(unix)]
         shell.process_group(0);
         let child = shell.spawn();
-        child
-            .map(Group)
-            .map_err(|error| format!("cannot start `{command}`: {error}"))
+        let child = child.map_err(|error| format!("cannot start `{command}`: {error}"))?;
+        let id = child.id();
+        Ok(Group(child, id))
     }
 
     fn kill(&mut self) {
         #[cfg(unix)]
         self.signal(rustix::process::Signal::KILL);
+        // Another group may have the id by and by.
+        self.1 = None;
         // Fails only where it has ended.
         let _gone = self.0.start_kill();
     }
@@ -149,7 +162,8 @@ impl Group {
 
     #[cfg(unix)]
     fn signal(&self, signal: rustix::process::Signal) {
-        let id = self.0.id().and_then(|id| i32::try_from(id).ok());
+        // A child that has ended has no id any more; its group goes on as long as anybody is in it.
+        let id = self.1.and_then(|id| i32::try_from(id).ok());
         if let Some(group) = id.and_then(rustix::process::Pid::from_raw) {
             // Fails only where nobody is left in the group.
             let _gone = rustix::process::kill_process_group(group, signal);
@@ -181,16 +195,17 @@ struct Output(Arc<Mutex<(Vec<u8>, usize)>>);
 
 impl Output {
     /// Keeps what comes, until there is no more or too much.
-    fn fill(&self, mut from: impl AsyncRead + Unpin + Send + 'static) -> JoinHandle<()> {
-        let output = self.clone();
-        tokio::spawn(async move {
-            let mut buffer = vec![0; 8192];
-            while let Ok(count @ 1..) = from.read(&mut buffer).await {
-                if output.push(&buffer[..count]) > MOST_OUTPUT_BYTES {
-                    break;
-                }
+    fn fill(&self, from: impl AsyncRead + Unpin + Send + 'static) -> JoinHandle<()> {
+        tokio::spawn(self.clone().keep(from))
+    }
+
+    async fn keep(self, mut from: impl AsyncRead + Unpin) {
+        let mut buffer = vec![0; 8192];
+        while let Ok(count @ 1..) = from.read(&mut buffer).await {
+            if self.push(&buffer[..count]) > MOST_OUTPUT_BYTES {
+                break;
             }
-        })
+        }
     }
 
     fn push(&self, bytes: &[u8]) -> usize {
@@ -208,8 +223,8 @@ impl Output {
     }
 }
 
-async fn walk(command: &str, url: &str, limit: Duration) -> Walked {
-    let mut group = match Group::start(command, url, Stdio::null()) {
+async fn walk(command: &str, server: &Told, limit: Duration) -> Walked {
+    let mut group = match Group::start(command, server, Stdio::null()) {
         Ok(group) => group,
         Err(how) => {
             return Walked {
@@ -252,13 +267,25 @@ async fn run(command: &str, directory: Option<&Path>, call: &Call, ending: Endin
         Err(how) => return Ran::none(how),
     };
     let (output, errors) = (Output::default(), Output::default());
-    let mut readers: Vec<JoinHandle<()>> = Vec::new();
-    readers.extend(group.0.stdout.take().map(|pipe| output.fill(pipe)));
-    readers.extend(group.0.stderr.take().map(|pipe| errors.fill(pipe)));
+    let mut readers = JoinSet::new();
+    let _out = group
+        .0
+        .stdout
+        .take()
+        .map(|pipe| readers.spawn(output.clone().keep(pipe)));
+    let _err = group
+        .0
+        .stderr
+        .take()
+        .map(|pipe| readers.spawn(errors.clone().keep(pipe)));
     let late = tokio::time::sleep(limit);
     tokio::pin!(late);
     let mut is_asked = false;
-    let (code, how) = loop {
+    let too_long = || {
+        let how = format!("did not end within {:.0} s, and was ended", limit.as_secs_f64());
+        (None, how)
+    };
+    let (mut code, mut how) = loop {
         tokio::select! {
             waited = group.0.wait() => break match waited {
                 // A shell that was asked to end tells so of what it ran: its own end is no other.
@@ -271,22 +298,31 @@ async fn run(command: &str, directory: Option<&Path>, call: &Call, ending: Endin
                 is_asked = true;
                 group.terminate();
             }
-            () = &mut late => break (None, format!("did not end within {:.0} s, and was ended", limit.as_secs_f64())),
+            () = &mut late => break too_long(),
         }
     };
-    // What it left behind would hold the pipes open, and go on asking.
-    group.kill();
-    for reader in readers {
-        if tokio::time::timeout(GRACE_TIME, reader).await.is_err() {
-            break;
+    // A shell that is asked to end does so at once: what it ran has an attempt in hand, and writes until that is over.
+    if is_asked && code.is_some() {
+        tokio::select! {
+            () = all_of(&mut readers) => {}
+            () = ending.killed() => {}
+            () = &mut late => (code, how) = too_long(),
         }
     }
+    // What it left behind would hold the pipes open, and go on asking.
+    group.kill();
+    // What still writes after that is not waited for.
+    let _open = tokio::time::timeout(GRACE_TIME, all_of(&mut readers)).await;
     Ran {
         code,
         how,
         output: output.take(),
         errors: errors.take(),
     }
+}
+
+async fn all_of(readers: &mut JoinSet<()>) {
+    while readers.join_next().await.is_some() {}
 }
 
 fn said(status: ExitStatus) -> String {
@@ -306,8 +342,8 @@ struct Spoken {
 }
 
 impl Spoken {
-    fn start(command: &str, url: &str) -> Result<Spoken, String> {
-        let mut group = Group::start(command, url, Stdio::piped())?;
+    fn start(command: &str, server: &Told) -> Result<Spoken, String> {
+        let mut group = Group::start(command, server, Stdio::piped())?;
         let no_pipe = || format!("cannot speak to `{command}`");
         let input = group.0.stdin.take().ok_or_else(no_pipe)?;
         let output = group.0.stdout.take().ok_or_else(no_pipe)?;
@@ -377,8 +413,15 @@ mod tests {
 
     const LONG: Duration = Duration::from_secs(20);
 
+    fn told(url: &str) -> Told {
+        Told {
+            url: url.to_owned(),
+            authority: None,
+        }
+    }
+
     async fn walked(command: &str, limit: Duration) -> Walked {
-        walk(command, "http://h:1", limit).await
+        walk(command, &told("http://h:1"), limit).await
     }
 
     #[tokio::test]
@@ -393,12 +436,32 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn the_authority_is_told_where_the_server_speaks_tls() {
+        let server = Told {
+            authority: Some("ca.pem".into()),
+            ..told("https://h:1")
+        };
+        let done = walk("echo $SSL_CERT_FILE $AVP_CACERT", &server, LONG).await;
+        assert_eq!(String::from_utf8(done.output).unwrap(), "ca.pem ca.pem\n");
+    }
+
+    #[tokio::test]
     async fn what_does_not_end_is_ended_with_all_that_it_started() {
         let done = walked("sleep 300 & sleep 300", Duration::from_millis(50)).await;
         assert_eq!(done.code, None);
         assert!(done.how.contains("did not end"), "{}", done.how);
-        let left = walked("sleep 300 & echo up", LONG).await;
+        let left = walked("sleep 300 & echo $!", LONG).await;
         assert_eq!(left.code, Some(0));
+        let id = String::from_utf8(left.output).unwrap();
+        let stat = format!("/proc/{}/stat", id.trim());
+        // Nobody may have waited for it yet: what is left of it is a zombie then.
+        let is_up = || std::fs::read_to_string(&stat).is_ok_and(|stat| !stat.contains(") Z"));
+        let ends = async {
+            while is_up() {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(LONG, ends).await.unwrap();
     }
 
     async fn called(command: &str, arguments: &[&str], ending: &Ending) -> Ran {
@@ -440,6 +503,29 @@ mod tests {
         );
     }
 
+    /// The shell ends at once where it is asked to, and what it started has something in hand.
+    #[tokio::test]
+    async fn what_a_shell_runs_is_left_to_end_by_itself() {
+        let home = tempfile::tempdir().unwrap();
+        let up = home.path().join("up");
+        let script = format!(
+            "(trap 'sleep 0.2; echo bye; exit 0' TERM; : > '{}'; while :; do sleep 0.05; done) & wait #",
+            up.display()
+        );
+        let ending = Ending::default();
+        let asking = async {
+            let is_up = async {
+                while !up.exists() {
+                    tokio::task::yield_now().await;
+                }
+            };
+            tokio::time::timeout(LONG, is_up).await.unwrap();
+            ending.terminate();
+        };
+        let (done, ()) = tokio::join!(called(&script, &[], &ending), asking);
+        assert!(done.code.is_some() && done.output == b"bye\n", "{done:?}");
+    }
+
     #[tokio::test]
     async fn a_flood_is_cut_short() {
         let done = walked("yes 2>/dev/null", LONG).await;
@@ -448,17 +534,20 @@ mod tests {
 
     #[tokio::test]
     async fn an_adapter_answers_line_by_line() {
-        let mut adapter =
-            Spoken::start("echo beside >&2; while read l; do echo \"<$l>\"; done", "u").unwrap();
+        let mut adapter = Spoken::start(
+            "echo beside >&2; while read l; do echo \"<$l>\"; done",
+            &told("u"),
+        )
+        .unwrap();
         assert_eq!(adapter.line("one").await, Ok("<one>".to_owned()));
         assert_eq!(adapter.line("two").await, Ok("<two>".to_owned()));
         assert_eq!(Box::new(adapter).end().await, "beside\n");
-        let mut silent: Box<dyn Adapter> = Box::new(Spoken::start("sleep 300", "u").unwrap());
+        let mut silent: Box<dyn Adapter> = Box::new(Spoken::start("sleep 300", &told("u")).unwrap());
         assert_eq!(
             silent.ask("x", Duration::from_millis(50)).await,
             Err(Silence::Late)
         );
-        let mut gone: Box<dyn Adapter> = Box::new(Spoken::start("exit 3", "u").unwrap());
+        let mut gone: Box<dyn Adapter> = Box::new(Spoken::start("exit 3", &told("u")).unwrap());
         assert!(matches!(gone.ask("x", LONG).await, Err(Silence::Ended(_))));
     }
 }

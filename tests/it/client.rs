@@ -79,6 +79,50 @@ fn a_walk_is_judged_by_what_it_shows_and_the_rest_is_not_applicable() {
     assert!(done.out.contains("--adapter"), "{}", done.out);
 }
 
+/// What every request of a run went over, as its redirects tell: the origin that they lead to.
+fn elsewhere(record: &Record) -> Vec<&str> {
+    let exchanges = record.cases.iter().flat_map(|case| &case.exchanges);
+    let answers = exchanges.filter_map(|it| it.outcome.answer());
+    let headers = answers.flat_map(|answer| &answer.headers);
+    headers
+        .filter(|(name, _)| name == "location")
+        .filter_map(|(_, value)| value.split_once("://").map(|(scheme, _)| scheme))
+        .collect()
+}
+
+#[cfg(unix)]
+#[test]
+fn a_client_is_judged_over_tls_if_it_is_told_the_authority() {
+    let some = [
+        "--filter",
+        "walk/*",
+        "--filter",
+        "sealing/*",
+        "--filter",
+        "login/*",
+    ];
+    let built_in = reported(&[["client", "--tls"].as_slice(), &some].concat());
+    let (walk, adapter) = (own("walk"), own("adapter"));
+    let commands = ["client", "--tls", "--walk", &walk, "--adapter", &adapter];
+    let programs = reported(&[commands.as_slice(), &some].concat());
+    for done in [&built_in, &programs] {
+        assert_eq!(done.record.verdict, RunVerdict::Conformant, "{}", done.out);
+        let schemes = elsewhere(&done.record);
+        assert!(
+            !schemes.is_empty() && schemes.iter().all(|scheme| *scheme == "https"),
+            "{schemes:?}"
+        );
+    }
+    assert!(programs.record.client.is_some_and(|client| client.tls));
+    // Whoever does not heed the authority asks nothing.
+    let deaf = own("walk --cacert tests/no-such-file.pem");
+    let done = reported(&["client", "--tls", "--walk", &deaf, "--filter", "walk/plain"]);
+    assert_eq!(done.case("walk/plain").verdict, Verdict::Blocked, "{}", done.out);
+    let deaf = format!("env -u AVP_CACERT -u SSL_CERT_FILE {}", own("walk"));
+    let done = reported(&["client", "--tls", "--walk", &deaf, "--filter", "walk/plain"]);
+    assert_eq!(done.case("walk/plain").verdict, Verdict::Blocked, "{}", done.out);
+}
+
 #[cfg(unix)]
 #[test]
 fn faults_of_walks_and_adapters_that_are_programs_are_seen() {
@@ -112,6 +156,8 @@ fn faults_of_walks_and_adapters_that_are_programs_are_seen() {
             .map(|it| it.id.as_str())
             .collect();
         assert_eq!(broken, [id], "{command}");
+        let causes = done.record.diagnosis.unwrap();
+        assert_eq!(causes[0].requirement, id, "{command}");
     }
 }
 

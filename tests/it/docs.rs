@@ -8,9 +8,11 @@ use avp_conform::avp::cases::embedded_sources;
 use avp_conform::avp::cases::model::CaseFile;
 use avp_conform::case::Source;
 use avp_conform::record::Record;
+use avp_conform::record::verdict::Verdict;
 use serde_json::{Map, Value};
 
 use crate::support::files::{hold, text};
+use crate::support::program::reported;
 
 /// Where the part begins that is made.
 const MADE: &str = "<!-- Made of the types by `UPDATE=1 cargo test --test it docs`. -->\n";
@@ -70,6 +72,44 @@ fn the_schema_of_case_files_is_that_of_the_type_and_every_case_file_fits_it() {
     }
 }
 
+/// The format of cases for clients.
+type ClientCaseFile = avp_conform::case::file::CaseFile<avp_conform::avp::client_suite::cases::Step>;
+
+#[test]
+fn the_schema_of_cases_for_clients_is_that_of_the_type_and_every_such_file_fits_it() {
+    let schema = schemars::schema_for!(ClientCaseFile);
+    hold_schema("schema/client-case.schema.json", &schema);
+    let schema = schema.to_value();
+    let sources = (avp_conform::avp::client_suite::AVP_CLIENT.sources)();
+    assert!(sources.len() > 5);
+    for source in sources {
+        let file: toml::Value = toml::from_str(&source.text).unwrap();
+        let file = serde_json::to_value(file).unwrap();
+        let wrong = jsonschema::validate(&schema, &file).map_err(|error| error.to_string());
+        assert_eq!(wrong, Ok(()), "{}", source.name);
+    }
+}
+
+#[test]
+fn the_manual_of_cases_for_clients_tells_every_type() {
+    let schema = schemars::schema_for!(ClientCaseFile).to_value();
+    let mut made = String::new();
+    section(&mut made, "Case file", &schema);
+    for (name, definition) in schema["$defs"].as_object().unwrap() {
+        section(&mut made, name, definition);
+    }
+    for part in [
+        "## Step\n",
+        "| `do` ",
+        "| `save` = ",
+        "| `redirect` = integer |",
+        "| `wrapped-tag` |",
+    ] {
+        assert!(made.contains(part), "{part}: {made}");
+    }
+    hold_page("docs/client-cases.md", &made);
+}
+
 #[test]
 fn the_manual_of_the_configuration_tells_every_key() {
     let schema = avp_conform::cli::config::schema();
@@ -118,7 +158,12 @@ fn row_of_words(out: &mut String, word: &Value) {
         Some(name) => vec![name.to_owned()],
         None => strings(&word["enum"]),
     };
+    let keys = word["properties"].as_object().into_iter().flatten();
+    let keys: Vec<String> = keys
+        .map(|(key, value)| format!("`{key}` = {}", kind(value)))
+        .collect();
     let shown = match names.is_empty() {
+        true if !keys.is_empty() => keys.join(", "),
         true => kind(word),
         false => names
             .iter()
@@ -212,4 +257,18 @@ fn the_case_that_the_readme_prints_loads() {
     });
     let suite = (AVP.load)(sources).unwrap_or_else(|problems| panic!("{problems:?}"));
     assert!(suite.get("two-phones/second-push-conflicts").is_some());
+}
+
+#[test]
+fn the_case_that_the_manual_of_cases_for_clients_prints_holds_for_the_reference_client() {
+    let manual = text("docs/client-cases.md");
+    let (_, rest) = manual.split_once("```toml\n").unwrap();
+    let (case, _) = rest.split_once("```").unwrap();
+    let home = tempfile::tempdir().unwrap();
+    let file = home.path().join("ahead.toml");
+    std::fs::write(&file, case).unwrap();
+    let file = file.to_str().unwrap();
+    let done = reported(&["client", "--cases", file, "--filter", "ahead/*"]);
+    assert_eq!(done.code, 0, "{}", done.out);
+    assert_eq!(done.case("ahead/merged").verdict, Verdict::Pass, "{}", done.out);
 }

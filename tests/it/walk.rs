@@ -20,6 +20,7 @@ fn walked(server: &str, members: usize, habits: Habits) -> (Ended, Vec<Value>) {
     let sink = Arc::clone(&lines);
     let options = Options {
         server: server.to_owned(),
+        authority: None,
         members,
         json: true,
         verbose: true,

@@ -83,7 +83,7 @@ fn items(case: &ReadCase<Step>, names: &Names) -> BTreeMap<(String, String), (St
     }
     for (index, step) in case.steps.iter().enumerate() {
         let rounds = match &step.act {
-            Act::Reject(replies) => replies.len(),
+            Act::Reject(replies) | Act::RejectOverHttps(replies) => replies.len(),
             Act::Endpoints(places) => places.len(),
             _ => 0,
         };

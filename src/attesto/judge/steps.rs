@@ -18,6 +18,8 @@ use crate::text::visible_cut;
 
 /// Whoever rests for less has not rested at all, microseconds: so long takes a process to start.
 const SHORTEST_REST_US: u64 = 150_000;
+/// Whoever sends an item again so soon in one process has not let it rest at all, microseconds.
+const NO_REST_US: u64 = 30_000;
 /// What a busy machine makes of a delay, microseconds.
 const REST_MARGIN_US: u64 = 300_000;
 /// Whoever has not tried again by then does not try again, microseconds.
@@ -39,7 +41,10 @@ pub(super) fn judge(judge: &mut Judge<'_, '_>) {
         let requirements = judge
             .case
             .requirements_at(index, step.checks.as_ref(), catalogue());
-        let is_apart = matches!(step.act, Act::Reject(_) | Act::Endpoints(_));
+        let is_apart = matches!(
+            step.act,
+            Act::Reject(_) | Act::RejectOverHttps(_) | Act::Endpoints(_)
+        );
         let mut looks = match reached(judge, index) {
             true => look(judge, index, step),
             false => vec![not_reached(judge)],
@@ -123,9 +128,12 @@ fn look(judge: &Judge<'_, '_>, index: usize, step: &Step) -> Vec<Look> {
     let mut looks = match &step.act {
         Act::Enqueue(enqueue) => vec![enqueued(judge, index, step, enqueue)],
         Act::Drain(drain) if drain.ends => vec![ends(judge, index)],
+        Act::Loop(lasting) if lasting.ends => vec![ends_when_asked(judge, index)],
+        Act::Loop(lasting) if lasting.rests => vec![rests_in_the_loop(judge, index)],
+        Act::Terminate {} => vec![ends_when_asked(judge, index)],
         Act::Drain(_) | Act::Loop(_) | Act::Kill {} | Act::Overlap {} => Vec::new(),
         Act::Retry(retry) => retried(judge, index, retry),
-        Act::Reject(replies) => replies
+        Act::Reject(replies) | Act::RejectOverHttps(replies) => replies
             .iter()
             .enumerate()
             .map(|(round, reply)| rejected(judge, index, round, *reply))
@@ -289,6 +297,36 @@ fn ends(judge: &Judge<'_, '_>, index: usize) -> Look {
     }
 }
 
+/// Whether a loop ended when it was asked to.
+fn ends_when_asked(judge: &Judge<'_, '_>, index: usize) -> Look {
+    let runs = judge.runs(index, 0, Role::Step);
+    // What is enqueued meanwhile has ended by itself.
+    let is_loop = |(at, _): &&(usize, Output)| {
+        let options = super::outputs::options(&judge.exchanges[*at]);
+        options.get("").is_some_and(|command| command == "drain-loop")
+    };
+    let at = runs
+        .iter()
+        .find(is_loop)
+        .map_or(place(judge, index), |(at, _)| *at);
+    let exchange = &judge.exchanges[at];
+    let finding = match &exchange.outcome {
+        _ if judge.requests(index, 0).is_empty() => unknown("the loop sent nothing", Verdict::Blocked),
+        Outcome::Answer(_) => Finding::Holds,
+        Outcome::Failure(failure) if failure.kind == FailureKind::Timeout => Finding::broken(format!(
+            "it was asked to end (SIGTERM), and still ran {:.0} s after its start",
+            seconds(exchange.took_us)
+        )),
+        Outcome::Failure(failure) => unknown(failure.message.clone(), Verdict::Blocked),
+    };
+    Look {
+        name: "end",
+        expected: "the loop ends when it is asked to (SIGTERM)".to_owned(),
+        at,
+        finding,
+    }
+}
+
 fn seconds(us: u64) -> f64 {
     std::time::Duration::from_micros(us).as_secs_f64()
 }
@@ -399,16 +437,54 @@ fn rested(judge: &Judge<'_, '_>, index: usize, delivery: &Delivery) -> Finding {
         ));
     }
     if let [.., one, two] = before.as_slice() {
-        let earlier = two.came_us.saturating_sub(one.answered_us);
+        let earlier = rested_at_least(judge, one, two);
         if rest + earlier / 4 + REST_MARGIN_US < earlier {
             return Finding::broken(format!(
-                "it had rested for {:.1} s, and then for {:.1} s",
+                "it had rested for {:.1} s or longer, and then for {:.1} s",
                 seconds(earlier),
                 seconds(rest)
             ));
         }
     }
     Finding::Holds
+}
+
+/// How long an item rested between two attempts, microseconds: until the last drain began that found nothing due. What came
+/// after that may have been the program's own start, or the machine's load.
+fn rested_at_least(judge: &Judge<'_, '_>, one: &Delivery, two: &Delivery) -> u64 {
+    let between = judge
+        .exchanges
+        .iter()
+        .filter(|it| it.at_us > one.answered_us && it.at_us < two.came_us);
+    let idle = between.filter(|it| Output::of(it).is_idle());
+    idle.map(|it| it.at_us - one.answered_us).max().unwrap_or(0)
+}
+
+/// Whether a loop lets an item rest whose attempt failed: it need not start anew for the next one.
+fn rests_in_the_loop(judge: &Judge<'_, '_>, index: usize) -> Look {
+    let own: Vec<&Delivery> = judge
+        .deliveries
+        .iter()
+        .filter(|it| it.step == Some(index))
+        .collect();
+    let restless = own.windows(2).find(|pair| {
+        let rest = pair[1].came_us.saturating_sub(pair[0].answered_us);
+        pair[0].place() == pair[1].place() && rest < NO_REST_US
+    });
+    let finding = match (restless, own.is_empty()) {
+        (_, true) => unknown("the loop sent nothing", Verdict::Blocked),
+        (Some(pair), _) => Finding::broken(format!(
+            "the loop sent it again {:.3} s after it had failed",
+            seconds(pair[1].came_us.saturating_sub(pair[0].answered_us))
+        )),
+        (None, _) => Finding::Holds,
+    };
+    Look {
+        name: "rest",
+        expected: "the item rests before it is tried again".to_owned(),
+        at: restless.map_or(place(judge, index), |pair| pair[1].at),
+        finding,
+    }
 }
 
 /// Whether the item was dead at last.
@@ -596,6 +672,10 @@ fn rejected(judge: &Judge<'_, '_>, index: usize, round: usize, reply: Reply) -> 
                 visible_cut(&other.path, 60)
             ))
         }
+        _ if requests.is_empty() && is_over_https(judge, index) && !trusts(judge, index) => unknown(
+            "nothing arrived over https: the program may trust other authorities alone",
+            Verdict::NotApplicable,
+        ),
         _ if requests.is_empty() => unknown(
             format!("the relay sent nothing that {} could answer", reply.about()),
             Verdict::Blocked,
@@ -671,6 +751,10 @@ fn endpoint(judge: &Judge<'_, '_>, index: usize, round: usize, place: Place) -> 
         at: requests.first().copied().unwrap_or(at),
         finding,
     })
+}
+
+fn is_over_https(judge: &Judge<'_, '_>, index: usize) -> bool {
+    matches!(judge.case.steps[index].act, Act::RejectOverHttps(_))
 }
 
 fn needs_trust(place: Place) -> bool {

@@ -9,7 +9,7 @@ use super::operations::Finish;
 use super::settings::{Environment, Timing};
 use super::{Lines, Stream, run};
 use crate::serve::{Reference, ServeOptions, StartError};
-use crate::subject::{Adapter, Call, Ending, Ran, Subject, Task, Walked};
+use crate::subject::{Adapter, Call, Ending, Ran, Subject, Task, Told, Walked};
 
 /// Nobody is asked there: the relay asks. The port is that of the discard protocol.
 const NOWHERE: &str = "http://127.0.0.1:9";
@@ -63,7 +63,7 @@ impl Subject for Builtin {
         true
     }
 
-    fn walk<'a>(&'a self, _url: &'a str, _limit: Duration) -> Task<'a, Walked> {
+    fn walk<'a>(&'a self, _server: &'a Told, _limit: Duration) -> Task<'a, Walked> {
         Box::pin(async {
             Walked {
                 code: None,
@@ -73,7 +73,7 @@ impl Subject for Builtin {
         })
     }
 
-    fn adapter<'a>(&'a self, _url: &'a str) -> Task<'a, Result<Box<dyn Adapter>, String>> {
+    fn adapter<'a>(&'a self, _server: &'a Told) -> Task<'a, Result<Box<dyn Adapter>, String>> {
         Box::pin(async { Err("it has no adapter".to_owned()) })
     }
 

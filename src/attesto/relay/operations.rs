@@ -265,8 +265,15 @@ impl Relay<'_> {
         let idle =
             Duration::try_from_secs_f64(drain.idle_sleep_seconds).map_err(|error| error.to_string())?;
         let mut iterations = 0;
-        while !self.finish.is_asked() && drain.max_iterations.is_none_or(|most| iterations < most) {
-            let iteration = self.drain_once(&drain.target).await?;
+        while !self.is_over() && drain.max_iterations.is_none_or(|most| iterations < most) {
+            let iteration = tokio::select! {
+                biased;
+                iteration = self.drain_once(&drain.target) => iteration?,
+                () = self.finish.asked(), if queue::breaks_off(self.habits) => {
+                    queue::broken_off(self.habits);
+                    break;
+                }
+            };
             iterations += 1;
             if drain.stop_on_error && iteration == Iteration::Failed {
                 return Err("an attempt failed".to_owned());
@@ -279,11 +286,16 @@ impl Relay<'_> {
                 break;
             }
             tokio::select! {
-                () = self.finish.asked() => break,
+                () = self.finish.asked(), if !self.finish.is_asked() => {}
                 () = tokio::time::sleep(idle) => {}
             }
         }
         Ok(())
+    }
+
+    /// Whether the loop was asked to end, and heeds it.
+    fn is_over(&self) -> bool {
+        self.finish.is_asked() && !queue::goes_on(self.habits)
     }
 
     /// Makes an attempt, if an item is due.
@@ -319,7 +331,7 @@ impl Relay<'_> {
         spool.sends(&item.event, &attempt.hash)?;
         let answer = delivery::send(posted, self.environment, self.timing, self.habits).await;
         let (status, error) = match answer {
-            Err(word) => (None, Some(word.to_owned())),
+            Err(word) => (None, transport::broken(self.habits, word)),
             Ok(answered) => (Some(answered.status), self.refusal(&answered, &attempt)),
         };
         match error {

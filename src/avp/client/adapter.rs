@@ -1,6 +1,7 @@
 //! The reference client, spoken to by commands: the model of an adapter, as an author of another client writes one.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
@@ -20,15 +21,17 @@ const TOKEN_VERSION: i64 = 1;
 /// The members that one adapter plays.
 pub struct Adapter {
     habits: Habits,
+    authority: Option<PathBuf>,
     log: Log,
     members: BTreeMap<String, Member>,
 }
 
 impl Adapter {
-    /// An adapter that plays nobody yet. What the client logs goes to `log`.
-    pub fn new(habits: Habits, log: Log) -> Adapter {
+    /// An adapter that plays nobody yet. It trusts the authorities of a file besides the system's, if one is named; what the client logs goes to `log`.
+    pub fn new(habits: Habits, authority: Option<PathBuf>, log: Log) -> Adapter {
         Adapter {
             habits,
+            authority,
             log,
             members: BTreeMap::new(),
         }
@@ -162,6 +165,7 @@ impl Adapter {
                 keys,
                 server.clone(),
                 self.habits.clone(),
+                self.authority.as_deref(),
                 silent,
                 Arc::clone(&self.log),
             )?;

@@ -1,16 +1,20 @@
 //! One request to a server: bounds on time, size and tries, and nothing that leaves for another origin.
 
 use std::fmt;
+use std::path::Path;
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant, SystemTime};
 
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, LOCATION, RETRY_AFTER};
+use reqwest::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, LOCATION, RETRY_AFTER};
 use reqwest::{Method, Url};
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject as _;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::Habits;
 use super::error::ClientError;
+use super::faults;
 use super::messages::ErrorBody;
 
 /// How long one request may take, its answer included.
@@ -125,10 +129,10 @@ impl fmt::Debug for Http {
 
 impl Http {
     /// # Errors
-    /// The system gives no means to speak TLS.
-    pub(super) fn new(habits: Habits, watch: Watch) -> Result<Http, ClientError> {
+    /// The system gives no means to speak TLS, or the file of the authority holds no certificate.
+    pub(super) fn new(habits: Habits, authority: Option<&Path>, watch: Watch) -> Result<Http, ClientError> {
         let mut builder = reqwest::Client::builder()
-            .tls_backend_preconfigured(tls()?)
+            .tls_backend_preconfigured(tls(authority)?)
             .timeout(ANSWER_TIME)
             .connect_timeout(CONNECT_TIME)
             // Whoever is sent elsewhere looks first who is there.
@@ -157,6 +161,9 @@ impl Http {
     ) -> Result<T, ClientError> {
         for attempt in 1.. {
             let reply = self.once(server, &ask).await?;
+            if faults::asks_again(&self.habits, reply.status, attempt) {
+                continue;
+            }
             let may_wait = reply.status == 429 && attempt < MOST_TRIES;
             let wait = may_wait.then(|| self.wait(&reply)).flatten();
             match wait {
@@ -215,6 +222,15 @@ impl Http {
         }
         if reply.status != 200 {
             return Err(invalid(ask, "status 200", &format!("status {}", reply.status)));
+        }
+        let header = |name| reply.headers.get(name).and_then(|value| value.to_str().ok());
+        if let Some(expected) = faults::expects(
+            &self.habits,
+            &reply.body,
+            header(CONTENT_TYPE),
+            header(CONTENT_LENGTH),
+        ) {
+            return Err(invalid(ask, expected, "none"));
         }
         serde_json::from_slice(&reply.body)
             .map_err(|error| invalid(ask, "the message of this operation", &error.to_string()))
@@ -302,20 +318,32 @@ impl Http {
     }
 }
 
-/// Trusts whom the system trusts, `SSL_CERT_FILE` included.
-fn tls() -> Result<rustls::ClientConfig, ClientError> {
-    static ROOTS: LazyLock<Arc<rustls::RootCertStore>> = LazyLock::new(|| {
+/// Trusts whom the system trusts, `SSL_CERT_FILE` included, and the authorities of a file, if one is named.
+fn tls(authority: Option<&Path>) -> Result<rustls::ClientConfig, ClientError> {
+    static SYSTEM: LazyLock<Arc<rustls::RootCertStore>> = LazyLock::new(|| {
         let mut roots = rustls::RootCertStore::empty();
         roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
         Arc::new(roots)
     });
+    let roots = match authority {
+        Some(file) => Arc::new(with_file(&SYSTEM, file)?),
+        None => Arc::clone(&SYSTEM),
+    };
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = rustls::ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|error| ClientError::Usage(format!("no TLS: {error}")))?;
-    Ok(config
-        .with_root_certificates(Arc::clone(&ROOTS))
-        .with_no_client_auth())
+    Ok(config.with_root_certificates(roots).with_no_client_auth())
+}
+
+fn with_file(known: &rustls::RootCertStore, file: &Path) -> Result<rustls::RootCertStore, ClientError> {
+    let wrong = |why: &str| ClientError::Usage(format!("{}: {why}", file.display()));
+    let read = CertificateDer::pem_file_iter(file).map_err(|error| wrong(&error.to_string()))?;
+    let mut roots = known.clone();
+    match roots.add_parsable_certificates(read.flatten()) {
+        (0, _) => Err(wrong("there is no certificate in it")),
+        _ => Ok(roots),
+    }
 }
 
 fn has_more_than_known(body: &[u8]) -> bool {

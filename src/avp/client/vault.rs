@@ -1,6 +1,7 @@
 //! The operations of a member: what is sent, and what is checked of an answer before it is believed.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use serde::de::DeserializeOwned;
 
@@ -68,16 +69,17 @@ pub(super) enum Pulled {
 
 impl Member {
     /// # Errors
-    /// No client can be made on this system.
+    /// No client can be made on this system, or the file of the authority holds no certificate.
     pub(super) fn new(
         keys: Identity,
         server: Server,
         habits: Habits,
+        authority: Option<&Path>,
         watch: Watch,
         log: Log,
     ) -> Result<Member, ClientError> {
         Ok(Member {
-            http: Http::new(habits, watch)?,
+            http: Http::new(habits, authority, watch)?,
             keys,
             server,
             tokens: BTreeMap::new(),
@@ -135,7 +137,7 @@ impl Member {
             },
         );
         let token: Token = self.http.call(&self.server, ask).await?;
-        super::faults::token(self.habits(), &token.token)?;
+        super::faults::token(self.habits(), &token.token, token.expires_at)?;
         let until = token.expires_at;
         self.tokens.insert(self.server.origin.clone(), token);
         Ok(until)
@@ -155,7 +157,8 @@ impl Member {
                 None => drop(self.login().await?),
             }
         }
-        for is_fresh in [false, true] {
+        for attempt in 0.. {
+            let is_fresh = attempt > 0 && !super::faults::logs_in_again(self.habits(), attempt);
             let token = self
                 .tokens
                 .get(&self.server.origin)

@@ -1,5 +1,6 @@
 //! One lifecycle against a server, a line a step: what somebody who builds a server wants to see happen.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
@@ -23,6 +24,8 @@ pub const MEMBERS: std::ops::RangeInclusive<usize> = 2..=NAMES.len();
 pub struct Options {
     /// The address of the server.
     pub server: String,
+    /// A file with the certificates of authorities that are trusted besides the system's.
+    pub authority: Option<PathBuf>,
     /// How many members there are; see [`MEMBERS`].
     pub members: usize,
     /// Whether each line is a JSON object.
@@ -112,6 +115,7 @@ impl Walk {
                 keys,
                 server.clone(),
                 options.habits.clone(),
+                options.authority.as_deref(),
                 Arc::clone(watch),
                 Arc::clone(log),
             );

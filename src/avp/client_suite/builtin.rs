@@ -7,7 +7,7 @@ use crate::avp::client::adapter::Adapter as ReferenceAdapter;
 use crate::avp::client::walk::{Ended, Options, walk};
 use crate::avp::client::{FAULTS, Habits, Log, VARIATIONS};
 use crate::serve::{Fault, Reference, ServeOptions, StartError, Variation};
-use crate::subject::{Adapter, Silence, Subject, Task, Walked};
+use crate::subject::{Adapter, Silence, Subject, Task, Told, Walked};
 
 /// Nobody is asked there: a client asks. The port is that of the discard protocol.
 const NOWHERE: &str = "http://127.0.0.1:9";
@@ -80,9 +80,10 @@ impl Subject for Builtin {
         true
     }
 
-    fn walk<'a>(&'a self, url: &'a str, limit: Duration) -> Task<'a, Walked> {
+    fn walk<'a>(&'a self, server: &'a Told, limit: Duration) -> Task<'a, Walked> {
         let options = Options {
-            server: url.to_owned(),
+            server: server.url.clone(),
+            authority: server.authority.clone(),
             members: *crate::avp::client::walk::MEMBERS.start(),
             json: false,
             verbose: false,
@@ -109,10 +110,10 @@ impl Subject for Builtin {
         })
     }
 
-    fn adapter<'a>(&'a self, _url: &'a str) -> Task<'a, Result<Box<dyn Adapter>, String>> {
+    fn adapter<'a>(&'a self, server: &'a Told) -> Task<'a, Result<Box<dyn Adapter>, String>> {
         let lines = Lines::default();
         let adapter = Spoken {
-            adapter: ReferenceAdapter::new(self.0.clone(), lines.log()),
+            adapter: ReferenceAdapter::new(self.0.clone(), server.authority.clone(), lines.log()),
             lines,
         };
         Box::pin(async move { Ok(Box::new(adapter) as Box<dyn Adapter>) })

@@ -1,12 +1,13 @@
 //! What a step of a case for clients says: what the client is to do, and what the server does meanwhile.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::avp::Operation;
 use crate::case::file::{Case, StepFacts};
 
 /// One step.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Step {
     /// The member who acts; `alice` unless told.
@@ -43,7 +44,7 @@ fn done() -> Vec<Expected> {
 }
 
 /// How a command may end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Expected {
     /// It was carried out.
@@ -55,7 +56,7 @@ pub enum Expected {
 }
 
 /// What is done in a step.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Act {
     /// The client walks: its program runs by itself.
@@ -93,7 +94,7 @@ pub enum Act {
 }
 
 /// How the repository is created.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Create {
     /// Its alts.
@@ -107,7 +108,7 @@ pub struct Create {
 }
 
 /// How it is pulled.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Pull {
     /// The version that the client is told it knows.
@@ -115,7 +116,7 @@ pub struct Pull {
 }
 
 /// Who is added.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Add {
     /// The member of this name.
@@ -129,7 +130,7 @@ pub struct Add {
 }
 
 /// A host and a repository.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Place {
     /// `localhost:8787`
@@ -139,7 +140,7 @@ pub struct Place {
 }
 
 /// How a join token is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Spelling {
     /// Minified, in the order of the protocol.
@@ -153,7 +154,7 @@ pub enum Spelling {
 }
 
 /// What the server does otherwise with some requests.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Rule {
     /// The operation.
@@ -174,7 +175,7 @@ fn one() -> usize {
 }
 
 /// What is done with a request.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Deed {
     /// It is not executed, and answered so.
@@ -188,7 +189,7 @@ pub enum Deed {
 }
 
 /// Who writes what.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct OtherWrites {
     /// The member.
@@ -199,7 +200,7 @@ pub struct OtherWrites {
 }
 
 /// A made-up answer.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Canned {
     /// The status.
@@ -216,7 +217,7 @@ pub struct Canned {
 }
 
 /// How an answer is altered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Alteration {
     /// A bit of the ciphertext is flipped.

@@ -112,10 +112,10 @@ impl<'a> Driver<'a> {
             return Err(self.stopped("there is no client to judge", Verdict::Error));
         };
         let forger = Forger::new(self.context.seed, &self.scope, self.members.clone());
-        let host = Host::start(forger, self.began).await;
-        let host = host.map_err(|error| {
+        let host = Host::start(forger, self.began, subject.wants_tls()).await;
+        let host = host.map_err(|why| {
             self.stopped(
-                format!("the harness's server does not start: {error}"),
+                format!("the harness's server does not start: {why}"),
                 Verdict::Error,
             )
         })?;
@@ -165,7 +165,7 @@ impl<'a> Driver<'a> {
             let why = "the client has no program that walks (--walk)";
             return Err(self.stopped(why, Verdict::NotApplicable));
         }
-        let url = self.host()?.url();
+        let told = self.host()?.told();
         let at = self.began.elapsed();
         let limit = self
             .context
@@ -173,7 +173,7 @@ impl<'a> Driver<'a> {
             .case_limit()
             .unwrap_or(Duration::from_secs(120));
         let left = limit.saturating_sub(self.began.elapsed());
-        let walked = subject.walk(&url, left).await;
+        let walked = subject.walk(&told, left).await;
         let outcome = match walked.code {
             Some(code) => Outcome::Answer(Answer {
                 status: u16::try_from(code.rem_euclid(256)).unwrap_or(u16::MAX),
@@ -204,7 +204,8 @@ impl<'a> Driver<'a> {
             return Err(self.stopped(why, Verdict::NotApplicable));
         }
         if self.adapter.is_none() {
-            let started = subject.adapter(&self.host()?.url()).await;
+            let told = self.host()?.told();
+            let started = subject.adapter(&told).await;
             self.adapter = Some(started.map_err(|why| self.stopped(why, Verdict::Blocked))?);
         }
         if let Act::Elsewhere {} = step.act {

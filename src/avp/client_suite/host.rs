@@ -1,20 +1,27 @@
 //! The server that the harness plays: two origins, each with a reference server behind it, that write every request down and
 //! answer as the case says.
 
+use std::collections::VecDeque;
+use std::convert::Infallible;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use http::HeaderMap;
-use http_body_util::{BodyExt as _, Full, Limited};
-use hyper::body::Incoming;
+use http_body_util::{BodyExt as _, Limited};
+use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use serde_json::{Value, json};
+use tempfile::NamedTempFile;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::AbortHandle;
+use tokio_rustls::TlsAcceptor;
 
 use super::cases::{Canned, Deed, Rule};
 use super::forge::Forger;
@@ -24,6 +31,8 @@ use crate::avp::VAULT;
 use crate::avp::server::{Answered, Inside, Options, find_variation};
 use crate::catalogue::OperationName;
 use crate::http::{Answer, Body, Exchange, Failure, FailureKind, Headers, Outcome, Request, Side};
+use crate::serve::{Authority, Certificate, TlsError};
+use crate::subject::Told;
 
 /// How long a client may take for the head of a request.
 const HEAD_TIME: Duration = Duration::from_secs(60);
@@ -31,6 +40,8 @@ const HEAD_TIME: Duration = Duration::from_secs(60);
 const BODY_TIME: Duration = Duration::from_secs(30);
 /// A larger body is not read.
 const LARGEST_BODY_BYTES: usize = 16 << 20;
+/// What is sent in chunks is sent in pieces of so many bytes.
+const PIECE_BYTES: usize = 100;
 /// A case takes no more requests: further connections are closed without an answer.
 pub(super) const MOST_REQUESTS: usize = 600;
 /// All bodies of a case together; what is beyond is not kept.
@@ -42,6 +53,8 @@ pub(super) struct Host {
     other: SocketAddr,
     shared: Arc<Shared>,
     accepting: Vec<AbortHandle>,
+    /// The file with the certificate of the authority; none without TLS.
+    authority: Option<NamedTempFile>,
 }
 
 struct Shared {
@@ -64,11 +77,16 @@ struct Log {
 }
 
 impl Host {
-    /// Listens at two free ports of this machine.
+    /// Listens at two free ports of this machine; over TLS, with certificates by an authority of its own, where that is wanted.
     ///
     /// # Errors
-    /// There are none.
-    pub(super) async fn start(forger: Forger, began: Instant) -> std::io::Result<Host> {
+    /// There are no ports, or no certificate can be made: one sentence.
+    pub(super) async fn start(forger: Forger, began: Instant, with_tls: bool) -> Result<Host, String> {
+        let said = |error: std::io::Error| error.to_string();
+        let (acceptor, authority) = match with_tls {
+            true => certified().map(|(acceptor, file)| (Some(acceptor), Some(file)))?,
+            false => (None, None),
+        };
         let shared = Arc::new(Shared {
             home: Mutex::new(Arc::new(Inside::new(&Options::default()))),
             other: Inside::new(&Options::default()),
@@ -79,9 +97,9 @@ impl Host {
         });
         let (mut addresses, mut accepting) = (Vec::new(), Vec::new());
         for is_home in [true, false] {
-            let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
-            addresses.push(listener.local_addr()?);
-            let task = tokio::spawn(accept(listener, Arc::clone(&shared), is_home));
+            let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(said)?;
+            addresses.push(listener.local_addr().map_err(said)?);
+            let task = tokio::spawn(accept(listener, acceptor.clone(), Arc::clone(&shared), is_home));
             accepting.push(task.abort_handle());
         }
         let host = Host {
@@ -89,6 +107,7 @@ impl Host {
             other: addresses[1],
             shared,
             accepting,
+            authority,
         };
         *lock(&host.shared.elsewhere) = host.elsewhere();
         Ok(host)
@@ -96,12 +115,27 @@ impl Host {
 
     /// Where the client is told that the server is.
     pub(super) fn url(&self) -> String {
-        format!("http://{}", self.home)
+        format!("{}://{}", self.scheme(), self.home)
+    }
+
+    /// What a client is told of it.
+    pub(super) fn told(&self) -> Told {
+        Told {
+            url: self.url(),
+            authority: self.authority.as_ref().map(|file| file.path().to_owned()),
+        }
+    }
+
+    fn scheme(&self) -> &'static str {
+        match self.authority {
+            Some(_) => "https",
+            None => "http",
+        }
     }
 
     /// Where the other origin is.
     pub(super) fn elsewhere(&self) -> String {
-        format!("http://{}", self.other)
+        format!("{}://{}", self.scheme(), self.other)
     }
 
     /// A step begins, with its rules.
@@ -147,7 +181,23 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-async fn accept(listener: TcpListener, shared: Arc<Shared>, is_home: bool) {
+/// What accepts connections over TLS, and the file with the certificate of the authority behind it. The error is one sentence.
+fn certified() -> Result<(TlsAcceptor, NamedTempFile), String> {
+    let said = |error: TlsError| error.to_string();
+    let authority = Authority::new().map_err(said)?;
+    let acceptor = authority
+        .certify(Certificate::Good)
+        .and_then(|tls| tls.acceptor(&["http/1.1"]))
+        .map_err(said)?;
+    let file = NamedTempFile::with_suffix(".pem").and_then(|file| {
+        std::fs::write(file.path(), &authority.pem)?;
+        Ok(file)
+    });
+    let file = file.map_err(|error| format!("the authority's certificate cannot be written: {error}"))?;
+    Ok((acceptor, file))
+}
+
+async fn accept(listener: TcpListener, tls: Option<TlsAcceptor>, shared: Arc<Shared>, is_home: bool) {
     // Connections end with the server that took them.
     let mut connections = tokio::task::JoinSet::new();
     loop {
@@ -155,7 +205,7 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>, is_home: bool) {
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => {
                     let _slow = stream.set_nodelay(true);
-                    connections.spawn(converse(stream, Arc::clone(&shared), is_home));
+                    connections.spawn(greet(stream, tls.clone(), Arc::clone(&shared), is_home));
                 }
                 Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
             },
@@ -164,7 +214,22 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>, is_home: bool) {
     }
 }
 
-async fn converse(stream: TcpStream, shared: Arc<Shared>, is_home: bool) {
+async fn greet(stream: TcpStream, tls: Option<TlsAcceptor>, shared: Arc<Shared>, is_home: bool) {
+    match tls {
+        None => converse(stream, shared, is_home).await,
+        // Who does not trust the certificate goes away, and has asked nothing.
+        Some(tls) => {
+            if let Ok(Ok(stream)) = tokio::time::timeout(HEAD_TIME, tls.accept(stream)).await {
+                converse(stream, shared, is_home).await;
+            }
+        }
+    }
+}
+
+async fn converse<S>(stream: S, shared: Arc<Shared>, is_home: bool)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let service = service_fn(move |request| {
         let shared = Arc::clone(&shared);
         async move { respond(&shared, request, is_home).await }
@@ -186,7 +251,7 @@ async fn respond(
     shared: &Shared,
     request: http::Request<Incoming>,
     is_home: bool,
-) -> Result<http::Response<Full<Bytes>>, TooMany> {
+) -> Result<http::Response<Pieces>, TooMany> {
     let at = shared.began.elapsed();
     {
         let mut log = lock(&shared.log);
@@ -227,8 +292,54 @@ async fn respond(
     for (name, value) in &answered.headers {
         response = response.header(name, value);
     }
-    let response = response.body(Full::from(answered.body));
-    Ok(response.unwrap_or_else(|_| http::Response::new(Full::default())))
+    let response = response.body(Pieces::of(answered.body, answered.chunked));
+    Ok(response.unwrap_or_else(|_| http::Response::new(Pieces::of(Vec::new(), false))))
+}
+
+/// A body: in one piece of a length that is stated, or in pieces, which come in chunks.
+struct Pieces {
+    left: VecDeque<Bytes>,
+    is_whole: bool,
+}
+
+impl Pieces {
+    fn of(body: Vec<u8>, is_chunked: bool) -> Pieces {
+        let body = Bytes::from(body);
+        let left = match is_chunked {
+            true => body
+                .chunks(PIECE_BYTES)
+                .map(|piece| body.slice_ref(piece))
+                .collect(),
+            false => VecDeque::from([body]),
+        };
+        Pieces {
+            left,
+            is_whole: !is_chunked,
+        }
+    }
+}
+
+impl HttpBody for Pieces {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Poll::Ready(self.left.pop_front().map(|piece| Ok(Frame::data(piece))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.left.is_empty()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self.is_whole {
+            true => SizeHint::with_exact(self.left.iter().map(|piece| piece.len() as u64).sum()),
+            false => SizeHint::default(),
+        }
+    }
 }
 
 struct Asked {
@@ -258,6 +369,7 @@ impl Shared {
                     status,
                     headers: vec![("location".to_owned(), target)],
                     body: Vec::new(),
+                    chunked: false,
                 };
                 (
                     answered,
@@ -342,6 +454,7 @@ impl Shared {
             status: canned.status,
             headers,
             body,
+            chunked: false,
         }
     }
 

@@ -4,6 +4,7 @@
 use http::HeaderMap;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderName};
 
+use super::answer::Manner;
 use super::core;
 use super::listen::state;
 use super::options::Options;
@@ -23,6 +24,8 @@ pub struct Answered {
     pub headers: Vec<(String, String)>,
     /// The body.
     pub body: Vec<u8>,
+    /// Whether the body is to be sent in chunks.
+    pub chunked: bool,
 }
 
 impl Inside {
@@ -55,6 +58,7 @@ impl Inside {
             status: answer.status,
             headers: all,
             body,
+            chunked: matches!(answer.manner, Manner::Chunked),
         }
     }
 }

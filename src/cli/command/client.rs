@@ -20,7 +20,7 @@ use crate::report::{self, View};
 use crate::run::{Jobs, Repeats, Run, RunInfo, RunLimits};
 use crate::serve::ServeOptions;
 use crate::session::RunContext;
-use crate::subject::{Programs, SharedSubject};
+use crate::subject::{OverTls, Programs, SharedSubject};
 use crate::text::hide_passwords;
 use crate::{run, selftest};
 
@@ -35,11 +35,16 @@ pub(super) fn client(args: &ClientArgs) -> Result<u8, Error> {
     server_run::heed_environment()?;
     let run_args = checked(args)?;
     let completed = config::complete(&run_args)?;
-    let subject = subject(args)?;
+    let plain = subject(args)?;
+    let subject: SharedSubject = match args.tls {
+        true => Arc::new(OverTls(plain)),
+        false => plain,
+    };
     let commands = ClientCommands {
         walk: args.walk.clone(),
         adapter: args.adapter.clone(),
         program: None,
+        tls: args.tls,
     };
     judged(&completed, &subject.name(), &subject, Some(&commands))
 }
@@ -230,6 +235,7 @@ fn run_through(
     if let Some(baseline) = &config.baseline {
         baseline.apply(&mut record, &config.suite);
     }
+    config.suite.protocol.diagnose(&mut record);
     Ok((record, interrupt.came().then_some(exit::INTERRUPTED)))
 }
 

@@ -21,6 +21,7 @@ pub(super) fn walk(args: &WalkArgs) -> Result<u8, Error> {
     };
     let options = Options {
         server: args.target.clone(),
+        authority: args.trust.cacert.clone(),
         members: args.members.into(),
         json: args.json,
         verbose: args.verbose,
@@ -49,7 +50,8 @@ pub(super) fn adapter(args: &AdapterArgs) -> Result<u8, Error> {
         return Ok(exit::OK);
     };
     let runtime = runtime()?;
-    let mut adapter = Adapter::new(habits, Arc::new(|line| console::err(&format!("{line}\n"))));
+    let log = Arc::new(|line: &str| console::err(&format!("{line}\n")));
+    let mut adapter = Adapter::new(habits, args.trust.cacert.clone(), log);
     let mut input = std::io::stdin().lock();
     loop {
         let mut line = String::new();

@@ -18,6 +18,7 @@ pub(in super::super) fn heeded(
     found: Vec<Objection>,
 ) -> Vec<Objection> {
     let found = repaired(habits, answered, attempt, found);
+    let found = read_in_snake_case(habits, answered, attempt, found);
     let said: Value = serde_json::from_slice(&answered.body).unwrap_or_default();
     let left = |name: &'static str, found: &[Objection], ignored: &[Objection]| {
         let left: Vec<Objection> = found.iter().copied().filter(|it| !ignored.contains(it)).collect();
@@ -107,6 +108,53 @@ const IGNORED: [(&str, &[Objection]); 9] = [
     ("event-hash-unchecked", &[EventHash]),
     ("receipt-hash-unchecked", &[ReceiptHash]),
 ];
+
+/// What is said of an acknowledgement whose members are in snake_case, where such are read.
+fn read_in_snake_case(
+    habits: &Habits,
+    answered: &Answered,
+    attempt: &Attempt,
+    found: Vec<Objection>,
+) -> Vec<Objection> {
+    let names = ["reads-snake-case", "snake-case-unchecked"];
+    let Some(name) = names.into_iter().find(|name| habits.is(name)) else {
+        return found;
+    };
+    let said: Value = serde_json::from_slice(&answered.body).unwrap_or_default();
+    if !said["local_vault_ack"].is_object() {
+        return found;
+    }
+    habits.fire(name);
+    let again = Answered {
+        status: answered.status,
+        body: in_camel_case(&said).to_string().into_bytes(),
+    };
+    let mut found = objections(&again, attempt);
+    if name == "snake-case-unchecked" {
+        found.retain(|objection| *objection != EnvelopeHash);
+    }
+    found
+}
+
+/// An acknowledgement, its members in camelCase. In the receipt's payload they are in snake_case always.
+fn in_camel_case(said: &Value) -> Value {
+    let Value::Object(members) = said else {
+        return said.clone();
+    };
+    let spelt = |name: &str| {
+        let mut words = name.split('_');
+        let first = words.next().unwrap_or_default().to_owned();
+        words.fold(first, |name, word| {
+            let (letter, rest) = word.split_at(word.len().min(1));
+            name + &letter.to_ascii_uppercase() + rest
+        })
+    };
+    let members = members.iter().map(|(name, value)| match name.as_str() {
+        "payload" => (name.clone(), value.clone()),
+        _ => (spelt(name), in_camel_case(value)),
+    });
+    Value::Object(members.collect())
+}
 
 /// What is said of a body that is made readable first.
 fn repaired(

@@ -66,8 +66,30 @@ pub(in super::super) fn takes_what_came(habits: &Habits) -> bool {
     habits.has("cut-answer-taken")
 }
 
+/// The word of what went wrong with an attempt; nothing where it is taken for none.
+pub(in super::super) fn broken(habits: &Habits, word: &str) -> Option<String> {
+    let is_taken = word == "transport" && habits.has("broken-connection-taken");
+    (!is_taken).then(|| word.to_owned())
+}
+
 /// Where a redirect leads.
 pub(in super::super) fn redirects(habits: &Habits) -> Policy {
+    if habits.is("redirect-from-https-followed") {
+        let habits = habits.clone();
+        return Policy::custom(move |attempt| {
+            let was_https = attempt
+                .previous()
+                .first()
+                .is_some_and(|url| url.scheme() == "https");
+            match was_https && attempt.previous().len() < 4 {
+                true => {
+                    habits.fire("redirect-from-https-followed");
+                    attempt.follow()
+                }
+                false => attempt.stop(),
+            }
+        });
+    }
     match habits.has("redirect-followed") {
         true => Policy::limited(4),
         false => Policy::none(),

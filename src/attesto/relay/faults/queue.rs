@@ -190,6 +190,21 @@ pub(in super::super) fn loop_target(habits: &Habits, target: &Target) -> Result<
     }
 }
 
+/// Whether the loop goes on when it is asked to end.
+pub(in super::super) fn goes_on(habits: &Habits) -> bool {
+    habits.has("loop-deaf-to-sigterm")
+}
+
+/// Whether the attempt in hand is broken off when the loop is asked to end.
+pub(in super::super) fn breaks_off(habits: &Habits) -> bool {
+    habits.is("attempt-broken-off-by-sigterm")
+}
+
+/// An attempt was broken off.
+pub(in super::super) fn broken_off(habits: &Habits) {
+    habits.fire("attempt-broken-off-by-sigterm");
+}
+
 /// Whether the loop ends when nothing is due.
 pub(in super::super) fn ends_when_idle(habits: &Habits) -> bool {
     habits.has("loop-ends-when-idle")

@@ -30,7 +30,7 @@ impl Tables for ClientTables {
 }
 
 /// Looks into a token, which is nobody's business but the server's.
-pub(super) fn token(habits: &Habits, token: &str) -> Result<(), ClientError> {
+pub(super) fn token(habits: &Habits, token: &str, expires_at: i64) -> Result<(), ClientError> {
     let claims = token
         .split('.')
         .nth(1)
@@ -48,6 +48,9 @@ pub(super) fn token(habits: &Habits, token: &str) -> Result<(), ClientError> {
         return Err(ClientError::Untrusted(
             "a token with a claim that is not known".to_owned(),
         ));
+    }
+    if expires_at > FAR_AWAY_MS && habits.has("endless-token-refused") {
+        return Err(ClientError::Untrusted("a token without an end".to_owned()));
     }
     if token.len() > 512 && habits.has("long-token-refused") {
         return Err(ClientError::Untrusted(
@@ -102,4 +105,39 @@ pub(super) fn taken_for_a_conflict(habits: &Habits, status: u16) -> bool {
         500.. => habits.has("breakdown-taken-for-a-conflict"),
         _ => false,
     }
+}
+
+/// The year 2100, in milliseconds.
+const FAR_AWAY_MS: i64 = 4_102_444_800_000;
+/// So often whoever asks for ever asks in fact.
+const FOR_EVER: u32 = 60;
+
+/// Whether a request that was answered so is sent again at once.
+pub(super) fn asks_again(habits: &Habits, status: u16, attempt: u32) -> bool {
+    status >= 500 && attempt < FOR_EVER && habits.has("asks-again-for-ever")
+}
+
+/// Whether a client logs in again whose fresh token was not taken either.
+pub(super) fn logs_in_again(habits: &Habits, attempt: u32) -> bool {
+    attempt < FOR_EVER && habits.has("logs-in-for-ever")
+}
+
+/// What an answer lacks that the protocol does not promise.
+pub(super) fn expects(
+    habits: &Habits,
+    body: &[u8],
+    content_type: Option<&str>,
+    content_length: Option<&str>,
+) -> Option<&'static str> {
+    let has = |part: &[u8]| body.windows(part.len()).any(|window| window == part);
+    if has(b"\n") && habits.has("json-on-one-line-only") {
+        return Some("JSON on one line");
+    }
+    if has(b"\"keyBindingSig\":null") && habits.has("binding-null-unread") {
+        return Some("a binding or nothing");
+    }
+    if content_type != Some("application/json") && habits.has("content-type-exact") {
+        return Some("the content type application/json");
+    }
+    (content_length.is_none() && habits.has("length-needed")).then_some("a Content-Length")
 }

@@ -73,6 +73,13 @@ const SHOWN_BY_DOING: [&str; 9] = [
     "AVP-8-21",
 ];
 
+/// Requirements against which it speaks that the server refuses what a client sends.
+const ABOUT_REQUESTS: [&str; 3] = ["AVP-6-32", "AVP-6-33", "AVP-7-20"];
+
+/// Whoever sends a refused request more often goes on for ever. A walk that goes on after an error may send the same one anew
+/// for each of its steps.
+const MOST_AGAIN: usize = 30;
+
 struct Judge<'a, 'c> {
     case: &'a ReadCase<Step>,
     checks: &'a mut Checks<'c>,
@@ -105,6 +112,11 @@ fn answered(exchange: &Exchange) -> Value {
 
 fn status(exchange: &Exchange) -> u16 {
     exchange.outcome.answer().map_or(0, |answer| answer.status)
+}
+
+/// Whether a client was given a token.
+fn is_let_in(exchange: &Exchange) -> bool {
+    Operation::of(exchange) == Some(Operation::Token) && status(exchange) == 200
 }
 
 impl Judge<'_, '_> {
@@ -187,6 +199,11 @@ impl Judge<'_, '_> {
             return;
         }
         let Some(at) = command else { return };
+        if step.is_walk() && step.answer.contains(&Expected::Failed) {
+            let finding = self.given_up(index, at);
+            self.checks.note(subject("walk", gives_up(step)), at, finding);
+            return;
+        }
         if step.is_walk() {
             if let Some(finding) = self.walked(index, at) {
                 self.checks.note(subject("walk", walks(step)), at, finding);
@@ -267,6 +284,19 @@ impl Judge<'_, '_> {
         }
         let is_out = |exchange: &Exchange| status(exchange) == 401 && exchange.spoiled.is_none();
         let is_about_login = requirements.contains(&"AVP-3-20");
+        if is_about_login && self.of_step(index).any(|(_, it)| is_let_in(it)) {
+            return unknown(
+                "the server took the signature, and the client did not go on",
+                Verdict::Blocked,
+            );
+        }
+        let is_refused = |exchange: &Exchange| {
+            status(exchange) >= 400 && !matches!(status(exchange), 401 | 429) && exchange.spoiled.is_none()
+        };
+        let is_about_requests = requirements.iter().any(|id| ABOUT_REQUESTS.contains(id));
+        if !is_about_requests && self.of_step(index).any(|(_, it)| is_refused(it)) {
+            return unknown("the server refused what the client sent", Verdict::Blocked);
+        }
         if !is_about_login && self.of_step(index).any(|(_, it)| is_out(it)) {
             return unknown("the client was not let in", Verdict::Blocked);
         }
@@ -302,8 +332,14 @@ impl Judge<'_, '_> {
         if first == at {
             return None;
         }
-        let first = &self.exchanges[first].outcome;
-        if first.answer().is_none_or(|answer| answer.status != 0) {
+        let first = &self.exchanges[first];
+        let was_let_in = first
+            .step
+            .is_some_and(|step| self.of_step(step).any(|(_, it)| is_let_in(it)));
+        if !was_let_in {
+            return Some(unknown("the walk does not log in", Verdict::Blocked));
+        }
+        if first.outcome.answer().is_none_or(|answer| answer.status != 0) {
             let why = "the client does not come through a walk at a plain server either";
             return Some(unknown(why, Verdict::Blocked));
         }
@@ -318,6 +354,28 @@ impl Judge<'_, '_> {
             Outcome::Answer(answer) => Finding::broken(format!("it exited with status {}", answer.status)),
             Outcome::Failure(failure) => Finding::broken(failure.message.clone()),
         })
+    }
+
+    /// A walk in which a request is refused whenever it comes: it may end there, or go on with something else.
+    fn given_up(&self, index: usize, at: usize) -> Finding {
+        let mut refused: BTreeMap<(&str, &str, &[u8]), usize> = BTreeMap::new();
+        for (_, exchange) in self.of_step(index).filter(|(_, it)| it.spoiled.is_some()) {
+            let request = &exchange.request;
+            let who = exchange.actor.as_deref().unwrap_or_default();
+            *refused
+                .entry((who, &request.path, request.body_bytes()))
+                .or_default() += 1;
+        }
+        let most = refused.values().copied().max().unwrap_or(0);
+        match &self.exchanges[at].outcome {
+            _ if most > MOST_AGAIN => Finding::broken(format!("it sent one refused request {most} times")),
+            _ if most == 0 => unknown(
+                "the walk has no request that the server was to answer so",
+                Verdict::NotApplicable,
+            ),
+            Outcome::Answer(_) => Finding::Holds,
+            Outcome::Failure(failure) => unknown(&failure.message, Verdict::Blocked),
+        }
     }
 
     /// What a command that was carried out has to show.
@@ -485,6 +543,13 @@ fn expected(step: &Step) -> String {
     let words: Vec<&str> = words.collect();
     let subject = format!("{} by {}", act(step), step.member);
     format!("{subject} {}{}", words.join(" or "), meanwhile(step))
+}
+
+fn gives_up(step: &Step) -> String {
+    format!(
+        "the walk does not send one refused request again and again{}",
+        meanwhile(step)
+    )
 }
 
 fn walks(step: &Step) -> String {

@@ -9,6 +9,7 @@ use super::super::cases::{Alteration, Deed, Rule};
 use super::super::marks::TELL;
 use super::{Judge, answered, asked, status};
 use crate::avp::crypto::{DataKey, open_payload};
+use crate::avp::schema::{base64_violations, violations};
 use crate::avp::{EncryptedEnvelope, MemberEntry, Operation};
 use crate::judge::Finding;
 use crate::keys::Identity;
@@ -40,6 +41,8 @@ struct Repo {
     policy: Option<Option<bool>>,
     /// Whether an envelope did not open that should: the additional data is at fault, and no other rule.
     is_unreadable: bool,
+    /// Whether something was written that the policy keeps back: whoever reads it again has it from there.
+    has_leaked: bool,
 }
 
 /// Follows the whole case. A walk's keys nobody knows: nothing of it is opened.
@@ -58,7 +61,8 @@ pub(super) fn judge(judge: &mut Judge<'_, '_>) -> Opened {
         if exchange.side != Side::Answered {
             continue;
         }
-        let written = match Operation::of(exchange) {
+        // What is no message is found elsewhere, and nobody can open it.
+        let written = match Operation::of(exchange).filter(|_| is_message(exchange)) {
             Some(Operation::CreateRepo) => Some(create(judge, &mut repo, at, exchange)),
             Some(Operation::Push) => Some(push(judge, &mut repo, at, exchange)),
             Some(Operation::AddMember) => {
@@ -69,7 +73,7 @@ pub(super) fn judge(judge: &mut Judge<'_, '_>) -> Opened {
             _ => None,
         };
         if let Some(alts) = &written.as_ref().and_then(Option::as_ref) {
-            policy(judge, &repo, at, exchange, alts);
+            policy(judge, &mut repo, at, exchange, alts);
         }
         let is_applied = status(exchange) == 200 && answered(exchange)["conflict"] != true;
         if let (Some(alts), Some(step), true) = (written, exchange.step, is_applied) {
@@ -78,6 +82,15 @@ pub(super) fn judge(judge: &mut Judge<'_, '_>) -> Opened {
         learn(&mut repo, exchange);
     }
     opened
+}
+
+/// Whether a request is the message of its operation, its base64 included.
+fn is_message(exchange: &Exchange) -> bool {
+    let Some(message) = Operation::of(exchange).and_then(Operation::request_message) else {
+        return true;
+    };
+    let body = asked(exchange);
+    violations(message, &body).is_empty() && base64_violations(message, &body).is_empty()
 }
 
 /// What an answer tells the client.
@@ -289,7 +302,7 @@ fn swaps_keys(rules: &[Rule]) -> bool {
 }
 
 /// What is not shared is not written: neither what the client was given, nor what it has read.
-fn policy(judge: &mut Judge<'_, '_>, repo: &Repo, at: usize, exchange: &Exchange, alts: &[Value]) {
+fn policy(judge: &mut Judge<'_, '_>, repo: &mut Repo, at: usize, exchange: &Exchange, alts: &[Value]) {
     let told = match repo.policy {
         Some(Some(true)) | None => return,
         Some(told) => told,
@@ -299,6 +312,10 @@ fn policy(judge: &mut Judge<'_, '_>, repo: &Repo, at: usize, exchange: &Exchange
         let found = given.iter().find(|alt| alt.get("uuid") == Some(uuid));
         found.map(|alt| alt.contains_key("refreshToken"))
     };
+    // Whoever writes what it was given takes no policy for what it is: that it keeps what it reads follows from that.
+    let leaks = |alt: &Value| unshared(alt).is_some();
+    let follows = repo.has_leaked || alts.iter().any(|alt| leaks(alt) && had(&alt["uuid"]).is_some());
+    repo.has_leaked |= alts.iter().any(leaks);
     for alt in alts {
         let own = had(&alt["uuid"]);
         let requirement = match (own, told) {
@@ -312,6 +329,7 @@ fn policy(judge: &mut Judge<'_, '_>, repo: &Repo, at: usize, exchange: &Exchange
             _ => "under a policy that is not true, refreshToken and expiresAt are left out",
         };
         let finding = match (unshared(alt), own) {
+            (Some(_), None) if follows => continue,
             (Some(name), _) => Finding::broken(format!("{name} is in what was written")),
             // There was nothing to strip.
             (None, Some(false)) => continue,
@@ -333,7 +351,7 @@ fn given(judge: &Judge<'_, '_>, exchange: &Exchange) -> Vec<Map<String, Value>> 
     let commands = judge
         .exchanges
         .iter()
-        .filter(|it| it.step <= exchange.step && it.request.method == TELL);
+        .filter(|it| it.step == exchange.step && it.request.method == TELL);
     let mut given = Vec::new();
     for command in commands.map(asked) {
         for pointer in ["/do/create/alts", "/do/save/alts"] {

@@ -1,22 +1,23 @@
-//! An authority of the run's own, and the certificates that its receivers show.
+//! An authority of the run's own, and the certificates that the harness shows where it is the server.
 
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
 
-use crate::serve::{Tls, TlsError};
+use super::{Tls, TlsError};
 
 /// The name that stands in a certificate for another host.
 const OTHER_HOST: &str = "vault.example";
 
-/// Who certifies the receivers.
-pub(super) struct Authority {
+/// Who certifies the servers that the harness plays.
+#[derive(Debug)]
+pub struct Authority {
     /// Its own certificate, as PEM.
-    pub(super) pem: String,
+    pub pem: String,
     issuer: Issuer<'static, KeyPair>,
 }
 
 /// What is wrong with a certificate, if anything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Certificate {
+pub enum Certificate {
     /// Nothing.
     Good,
     /// Its time is over.
@@ -32,7 +33,7 @@ impl Authority {
     ///
     /// # Errors
     /// No key can be made.
-    pub(super) fn new() -> Result<Authority, TlsError> {
+    pub fn new() -> Result<Authority, TlsError> {
         let key = KeyPair::generate()?;
         let mut params = CertificateParams::new(Vec::new())?;
         params
@@ -45,11 +46,11 @@ impl Authority {
         })
     }
 
-    /// A certificate for a receiver on this machine.
+    /// A certificate for a server on this machine.
     ///
     /// # Errors
     /// No key can be made.
-    pub(super) fn certify(&self, certificate: Certificate) -> Result<Tls, TlsError> {
+    pub fn certify(&self, certificate: Certificate) -> Result<Tls, TlsError> {
         if certificate == Certificate::Untrusted {
             return Authority::new()?.certify(Certificate::Good);
         }
