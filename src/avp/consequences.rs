@@ -40,9 +40,32 @@ pub fn take_back_what_follows(cases: &mut [CaseRecord]) {
     paths(cases);
     logins(cases);
     alike(cases);
+    statuses(cases);
     agreement(cases);
     profile(cases);
 }
+
+/// A status that is none of the profile's table is no second finding about an answer that is wrong whatever its status: an error for
+/// a stale push, say.
+fn statuses(cases: &mut [CaseRecord]) {
+    for case in cases {
+        let is_answer = |check: &&CheckRecord| {
+            check.name == "answer" && check.is_broken() && !check.requirements.iter().any(|id| id == STATUS)
+        };
+        let wrong = case.checks.iter().filter(is_answer);
+        let wrong: BTreeSet<usize> = wrong.flat_map(|check| check.exchanges.clone()).collect();
+        for at in 0..case.checks.len() {
+            let check = &case.checks[at];
+            let is_status = check.name == "grpc status" && breaks(check, STATUS);
+            if is_status && check.exchanges.iter().all(|exchange| wrong.contains(exchange)) {
+                take_back(case, at, "the answer is wrong whatever its status");
+            }
+        }
+    }
+}
+
+/// The rule of the table of statuses.
+const STATUS: &str = "AVP-11-03";
 
 /// What is broken in a case of the gRPC profile's own stands against the profile's rule and the operation's. It speaks against the
 /// operation where something else shows its rule broken as well; at a step, over HTTP, if that was spoken. Else it speaks against the
@@ -471,6 +494,22 @@ mod tests {
         assert_eq!(of_profile(rule, rule, Over::Grpc), ids([rule, rule]));
         assert_eq!(of_profile(rule, other, Over::Http), ids(["AVP-11-03", other]));
         assert_eq!(of_profile(rule, other, Over::Grpc), ids(["AVP-11-03", other]));
+    }
+
+    #[test]
+    fn a_status_is_no_second_finding_about_an_answer_that_is_wrong() {
+        let case_of = |rule: &str| {
+            let mut found = case("push/x", Operation::Push, check("answer", rule, "x"));
+            found
+                .checks
+                .push(check("grpc status", STATUS, "grpc-status 10, ABORTED"));
+            let mut cases = [found];
+            take_back_what_follows(&mut cases);
+            let [found] = cases;
+            found.checks[1].verdict
+        };
+        assert_eq!(case_of("AVP-11-04"), Verdict::Blocked);
+        assert_eq!(case_of(STATUS), Verdict::Fail);
     }
 
     #[test]

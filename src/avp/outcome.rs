@@ -87,6 +87,7 @@ impl AnswerClass {
             (ExpectedAnswer::Refused, AnswerClass::Status(status)) => (400..500).contains(status),
             (ExpectedAnswer::Error, AnswerClass::Status(status)) => (400..600).contains(status),
             (ExpectedAnswer::Cancelled, AnswerClass::Status(status)) => matches!(status, 499 | 504),
+            (ExpectedAnswer::Error, AnswerClass::Failed(failure)) => failure.kind == FailureKind::Reset,
             (ExpectedAnswer::Cancelled, AnswerClass::Failed(failure)) => {
                 failure.kind == FailureKind::Cancelled
             }
@@ -139,6 +140,27 @@ mod tests {
         assert!(push(r#"{"accepted":true}"#).is(ExpectedAnswer::Granted));
         assert!(push(r#"{"accepted":false,"conflict":true}"#).is(ExpectedAnswer::Conflict));
         assert!(!push("{}").is(ExpectedAnswer::Granted));
+    }
+
+    #[test]
+    fn a_stream_that_is_reset_is_an_error_and_no_refusal_of_the_table() {
+        let ended = |kind| {
+            let outcome = Outcome::Failure(Failure {
+                kind,
+                message: String::new(),
+                begun: true,
+            });
+            AnswerClass::of(Some(Operation::Push), &outcome)
+        };
+        assert!(ended(FailureKind::Reset).is(ExpectedAnswer::Error));
+        assert!(!ended(FailureKind::Closed).is(ExpectedAnswer::Error));
+        for word in [
+            ExpectedAnswer::Refused,
+            ExpectedAnswer::Granted,
+            ExpectedAnswer::Status(401),
+        ] {
+            assert!(!ended(FailureKind::Reset).is(word));
+        }
     }
 
     #[test]

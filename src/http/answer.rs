@@ -52,7 +52,17 @@ impl Caps {
         Ok(())
     }
 
-    fn too_large(&self) -> Failure {
+    /// The most bytes that a body may have.
+    pub(super) fn max_body(&self) -> usize {
+        self.max_body
+    }
+
+    /// The right to do what takes much memory, which one has at a time.
+    pub(super) async fn alone(&self) -> Option<SemaphorePermit<'_>> {
+        self.large.acquire().await.ok()
+    }
+
+    pub(super) fn too_large(&self) -> Failure {
         let message = format!(
             "the body of the answer is larger than {}",
             bytes(self.max_body as u64)

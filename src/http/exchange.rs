@@ -187,6 +187,8 @@ pub enum FailureKind {
     Timeout,
     /// The connection ended before the answer was whole.
     Closed,
+    /// The server ended the call alone (RST_STREAM), which gRPC counts as an error status.
+    Reset,
     /// What came is not HTTP.
     Malformed,
     /// The answer is larger than the harness takes.
@@ -295,6 +297,15 @@ impl Over {
         *self == Over::Http
     }
 
+    /// Its name in files: `http`, `grpc`, `both`.
+    pub fn word(self) -> &'static str {
+        match self {
+            Over::Http => "http",
+            Over::Grpc => "grpc",
+            Over::Both => "both",
+        }
+    }
+
     /// What stands behind the id of a case: nothing for HTTP.
     pub fn suffix(self) -> &'static str {
         match self {
@@ -306,7 +317,8 @@ impl Over {
 }
 
 impl Wire {
-    fn is_http(&self) -> bool {
+    /// Whether it is plain HTTP, which goes without saying.
+    pub fn is_http(&self) -> bool {
         *self == Wire::Http
     }
 }

@@ -48,7 +48,7 @@ impl Trouble {
             Outcome::Failure(failure) => match failure.kind {
                 FailureKind::Timeout => Kind::Timeout,
                 FailureKind::Connect => Kind::Connect,
-                FailureKind::Closed => Kind::Closed,
+                FailureKind::Closed | FailureKind::Reset => Kind::Closed,
                 _ => return None,
             },
             Outcome::Answer(answer) if (502..=504).contains(&answer.status) => Kind::Gateway,

@@ -485,7 +485,7 @@ fn is_load(came: &Came, is_odd: bool) -> bool {
         Ok(status) => (502..=504).contains(status),
         Err(failure) => match failure.kind {
             FailureKind::Connect | FailureKind::Timeout => true,
-            FailureKind::Closed => !is_odd,
+            FailureKind::Closed | FailureKind::Reset => !is_odd,
             _ => false,
         },
     }

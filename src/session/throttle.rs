@@ -27,7 +27,14 @@ pub fn wait(answer: &Answer, attempt: u32, now: Timestamp) -> Option<(Duration, 
 
 fn asked(answer: &Answer, now: Timestamp) -> Option<Duration> {
     let of = |name: &str| answer.header(name).and_then(|value| retry_after(value, now));
-    of("retry-after").or_else(|| of("ratelimit-reset"))
+    of("retry-after")
+        .or_else(|| of("ratelimit-reset"))
+        .or_else(|| answer.header("grpc-retry-pushback-ms").and_then(pushback))
+}
+
+/// `grpc-retry-pushback-ms`: milliseconds; a negative number, that nothing should be sent again, says no time.
+fn pushback(value: &str) -> Option<Duration> {
+    Some(Duration::from_millis(value.trim().parse::<u32>().ok()?.into()))
 }
 
 /// `Retry-After` as seconds or as an HTTP date (RFC 9110, 10.2.3).
@@ -56,6 +63,20 @@ mod tests {
             headers,
             body: "".into(),
         }
+    }
+
+    #[test]
+    fn a_call_is_pushed_back_by_milliseconds() {
+        let answer = |value: &str| Answer {
+            headers: vec![("grpc-retry-pushback-ms".to_owned(), value.to_owned())],
+            ..answer(None)
+        };
+        let now = Timestamp::UNIX_EPOCH;
+        assert_eq!(
+            wait(&answer("700"), 0, now),
+            Some((Duration::from_millis(700), true))
+        );
+        assert_eq!(wait(&answer("-1"), 0, now), Some((FIRST_UNTOLD_WAIT, false)));
     }
 
     #[test]

@@ -1,11 +1,15 @@
 //! The gRPC profile from outside: which transports a run goes over, and what it says of each.
 
+mod witness;
+
 use std::io::{Read as _, Write as _};
 
 use avp_conform::avp::server::{Options, Server};
 use avp_conform::record::Over;
 use avp_conform::record::verdict::{RunVerdict, Verdict};
+use avp_conform::serve::Tls;
 
+use crate::support::certificates::Authority;
 use crate::support::program::{ran, reported};
 use crate::support::servers::plain;
 
@@ -97,4 +101,43 @@ fn an_address_of_the_other_kind_is_told_what_to_type() {
     let (code, _, err) = ran(&["--grpc", &calls_at(&server.url()), "--timeout", "2"]);
     assert_eq!(code, 3, "{err}");
     assert!(err.contains("--target http://"), "{err}");
+}
+
+#[test]
+fn a_server_is_judged_over_tls() {
+    let authority = Authority::new();
+    let identity = authority.certify("127.0.0.1", |_| {});
+    let files = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: String| {
+        let path = files.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path
+    };
+    let trusted = file("ca.pem", authority.certificate.pem());
+    let server = Server::start(Options {
+        tls: Some(Tls {
+            cert_pem: identity.certificate.pem(),
+            key_pem: identity.key.serialize_pem(),
+        }),
+        ..Options::default()
+    })
+    .unwrap();
+    let calls = server.grpc().unwrap();
+    assert!(calls.starts_with("grpcs://"), "{calls}");
+    let some = ["--filter", "status/*", "--filter", "push/stale-is-a-conflict"];
+    let trusting = ["--cacert", trusted.to_str().unwrap()];
+    let done = reported(&[&["--grpc", calls.as_str()], &trusting[..], &some].concat());
+    assert_eq!(done.code, 0, "{}", done.out);
+    assert!(
+        done.record.cases.iter().all(|case| case.verdict == Verdict::Pass),
+        "{}",
+        done.out
+    );
+    // Nobody vouches for it.
+    let (code, _, err) = ran(&[&["--grpc", calls.as_str()], &some[..]].concat());
+    assert_eq!(code, 3, "{err}");
+    assert!(
+        err.contains("cannot reach grpcs://") && err.contains("certificate"),
+        "{err}"
+    );
 }

@@ -3,8 +3,10 @@
 use std::sync::LazyLock;
 
 use prost_reflect::prost::Message as _;
+use prost_reflect::prost::encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_field};
 use prost_reflect::{
-    DescriptorPool, DeserializeOptions, DynamicMessage, MessageDescriptor, MethodDescriptor, SerializeOptions,
+    DescriptorPool, DeserializeOptions, DynamicMessage, Kind, MessageDescriptor, MethodDescriptor,
+    SerializeOptions,
 };
 use serde_json::Value;
 
@@ -15,6 +17,9 @@ static POOL: LazyLock<DescriptorPool> = LazyLock::new(|| {
     let descriptors: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/avp.descriptors"));
     DescriptorPool::decode(descriptors).unwrap_or_default()
 });
+
+/// A message with more fields than this is not read: each takes many times its size, and no message of the protocol comes near.
+const MOST_FIELDS: usize = 1 << 16;
 
 /// The method of a path: `/avp.Vault/Push`.
 fn method(path: &str) -> Option<MethodDescriptor> {
@@ -32,8 +37,37 @@ pub(super) fn encode(path: &str, json: &[u8]) -> Result<Vec<u8>, String> {
 /// The message of an answer as JSON: numbers of 64 bits as numbers, and every field that has no presence of its own.
 pub(super) fn decode(path: &str, bytes: &[u8]) -> Result<Vec<u8>, String> {
     let method = method(path).ok_or_else(|| format!("the service has no method {path}"))?;
+    if fields(&method.output(), bytes) > MOST_FIELDS {
+        return Err(format!("it has more than {MOST_FIELDS} fields"));
+    }
     let message = DynamicMessage::decode(method.output(), bytes).map_err(|error| error.to_string())?;
     to_json(&message)
+}
+
+/// How many fields a message has, those of the messages in it as well; of what is no message, as far as it can be read.
+fn fields(descriptor: &MessageDescriptor, mut bytes: &[u8]) -> usize {
+    let mut count = 0;
+    while let Ok((number, wire)) = decode_key(&mut bytes) {
+        let kind = descriptor.get_field(number).map(|field| field.kind());
+        let nested = match (wire, kind.as_ref().and_then(Kind::as_message)) {
+            (WireType::LengthDelimited, Some(inner)) => inner,
+            _ => {
+                if skip_field(wire, number, &mut bytes, DecodeContext::default()).is_err() {
+                    return count;
+                }
+                count += 1;
+                continue;
+            }
+        };
+        let length = decode_varint(&mut bytes)
+            .ok()
+            .and_then(|length| usize::try_from(length).ok());
+        let Some(message) = length.and_then(|length| bytes.split_off(..length)) else {
+            return count;
+        };
+        count += 1 + fields(nested, message);
+    }
+    count
 }
 
 fn message(descriptor: MessageDescriptor, json: &[u8]) -> Result<DynamicMessage, String> {
@@ -77,7 +111,8 @@ pub fn can_say(operation: Operation, json: &Value) -> Result<(), String> {
 const NULLABLE: [&str; 2] = ["keyBindingSig", "rotatedMembers"];
 
 /// Where a message comes back as another one: a JSON pointer. Absent and null are one where null is allowed; so are absent and
-/// empty where a field has no presence and the protocol has it optional.
+/// empty where a field has no presence and the protocol has it optional. A list that JSON must have is sent as an empty one
+/// where it is left out, and that is another request: a server may take it as it is.
 fn difference(json: &Value, back: &Value) -> Option<String> {
     match (json, back) {
         (Value::Object(sent), Value::Object(got)) => {
@@ -104,7 +139,7 @@ fn field(name: &str, sent: Option<&Value>, got: Option<&Value>) -> Option<String
         (Some(sent), Some(got)) => difference(sent, got),
         (Some(_), None) => Some(String::new()),
         (None, None | Some(Value::Bool(false))) => None,
-        (None, Some(Value::Array(items))) if items.is_empty() => None,
+        (None, Some(Value::Array(items))) if items.is_empty() && NULLABLE.contains(&name) => None,
         (None, Some(_)) => Some(String::new()),
     }
 }
@@ -157,6 +192,35 @@ mod tests {
         ] {
             assert!(says(&with(name, value.clone())).is_err(), "{name}: {value}");
         }
+    }
+
+    #[test]
+    fn a_list_that_may_be_absent_is_left_out_and_no_other() {
+        let push = json!({ "repoId": "r", "expectedPayloadVersion": 1 });
+        assert_eq!(can_say(Operation::Push, &push), Ok(()));
+        let mut removal = json!({ "repoId": "r", "removedMemberId": "m", "newKeyEpoch": 2 });
+        assert!(can_say(Operation::RemoveMember, &removal).is_err());
+        removal["rewrappedMembers"] = json!([]);
+        assert_eq!(can_say(Operation::RemoveMember, &removal), Ok(()));
+    }
+
+    #[test]
+    fn a_message_of_too_many_fields_is_not_read() {
+        let path = "/avp.Vault/Pull";
+        // A manifest of empty members, two bytes each.
+        let with_members = |count: usize| {
+            let members = [0x2a, 0].repeat(count);
+            let mut bytes = vec![0x0a];
+            prost_reflect::prost::encoding::encode_varint(members.len() as u64, &mut bytes);
+            [bytes, members].concat()
+        };
+        assert!(decode(path, &with_members(100)).is_ok());
+        for many in [with_members(MOST_FIELDS), [0xc0, 0x3e, 1].repeat(MOST_FIELDS + 1)] {
+            let error = decode(path, &many).unwrap_err();
+            assert!(error.contains("more than 65536 fields"), "{error}");
+        }
+        // A length that leads beyond the end is left to the decoder.
+        assert!(decode(path, &[0x0a, 0x7f, 1]).is_err());
     }
 
     #[test]

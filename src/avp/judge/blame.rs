@@ -286,7 +286,11 @@ pub(super) fn is_no_http(reading: &AnswerClass) -> bool {
         return false;
     };
     // Where time ran out, the rest may have been on its way.
-    failure.kind == FailureKind::Malformed || (failure.kind == FailureKind::Closed && failure.begun)
+    match failure.kind {
+        FailureKind::Malformed => true,
+        FailureKind::Closed | FailureKind::Reset => failure.begun,
+        _ => false,
+    }
 }
 
 /// Whether the repository's id is percent-encoded in the path.
@@ -320,7 +324,9 @@ pub(super) fn is_limit(walk: &Walk<'_, '_>, frame: &ParsedExchange<'_>, operatio
         AnswerClass::Granted(_) | AnswerClass::Status(413 | 429 | 403 | 401 | 404) => false,
         // What is neither accepted nor a conflict is told as no limit either.
         AnswerClass::Conflict(body) if body.get("conflict").and_then(Value::as_bool) != Some(true) => false,
-        AnswerClass::Failed(failure) if failure.kind != FailureKind::Closed => false,
+        AnswerClass::Failed(failure) if !matches!(failure.kind, FailureKind::Closed | FailureKind::Reset) => {
+            false
+        }
         _ if size(frame) > BIG_REQUEST_BYTES => is_smaller_granted,
         AnswerClass::Status(409) => {
             let is_later = matches!(

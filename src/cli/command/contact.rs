@@ -1,7 +1,9 @@
 //! Whether a target is there.
 
 use crate::cli::error::Error;
-use crate::http::{Client, FailureKind, Request, Service, speaks_http1, speaks_http2};
+use crate::http::{
+    Client, FailureKind, GRPC_CONTENT_TYPE, Request, Service, Wire, speaks_http1, speaks_http2,
+};
 
 /// Says so where a target that is no server of the protocol has a port for gRPC.
 pub(super) async fn no_port_for_calls(client: &Client) -> Result<(), Error> {
@@ -27,28 +29,49 @@ pub(super) async fn reach(client: &Client, probe: &str) -> Result<(), Error> {
             "{url} speaks HTTP/1.1, and no gRPC: type --target {http} in place of --grpc {url}, or name the port for gRPC"
         )));
     }
+    if let Some(calls) = client.grpc() {
+        knock(
+            client,
+            Wire::Grpc,
+            &Service::new("target"),
+            probe,
+            calls.grpc_url(),
+        )
+        .await?;
+    }
     // What is not named is at the target.
     let services = std::iter::once(Service::new("target")).chain(client.services().cloned());
-    for service in services {
-        let request = Request {
-            service: service.clone(),
-            method: "GET".to_owned(),
-            path: probe.to_owned(),
-            headers: Vec::new(),
-            body: None,
-        };
-        if let Err(failure) = client.lane().prime(&request).await
-            && matches!(
-                failure.kind,
-                FailureKind::Connect | FailureKind::Tls | FailureKind::Timeout
-            )
-        {
-            let endpoint = client.endpoint(&service);
-            return Err(Error::Unreachable(format!(
-                "cannot reach {endpoint}: {}",
-                failure.message
-            )));
-        }
+    for service in services.filter(|service| client.speaks_http(service)) {
+        let place = client.endpoint(&service).to_string();
+        knock(client, Wire::Http, &service, probe, place).await?;
     }
     Ok(())
+}
+
+/// Connects, and asks nothing.
+async fn knock(
+    client: &Client,
+    wire: Wire,
+    service: &Service,
+    probe: &str,
+    place: String,
+) -> Result<(), Error> {
+    use FailureKind::{Connect, Timeout, Tls};
+    let request = Request {
+        service: service.clone(),
+        method: "GET".to_owned(),
+        path: probe.to_owned(),
+        // No message of any method.
+        headers: vec![("content-type".to_owned(), GRPC_CONTENT_TYPE.to_owned())],
+        body: None,
+    };
+    let mut lane = client.lane();
+    lane.over(wire);
+    match lane.prime(&request).await {
+        Err(failure) if matches!(failure.kind, Connect | Tls | Timeout) => Err(Error::Unreachable(format!(
+            "cannot reach {place}: {}",
+            failure.message
+        ))),
+        _ => Ok(()),
+    }
 }

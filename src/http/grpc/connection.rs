@@ -122,7 +122,7 @@ impl GrpcConnection {
         };
         let response = answered.map_err(|error| explain(&error, &self.seen))?;
         let came = self.collect(response, caps).await?;
-        Ok(call.read(came)?)
+        Ok(call.read(came, caps).await?)
     }
 
     async fn begin(&mut self, call: &Call) -> Result<(ResponseFuture, SendStream<Bytes>), Refused> {
@@ -194,7 +194,7 @@ impl GrpcConnection {
             .collect(response, caps)
             .await
             .map_err(|refused| refused.failure)?;
-        call.read(came)
+        call.read(came, caps).await
     }
 
     async fn collect(&self, response: http::Response<RecvStream>, caps: &Caps) -> Result<Came, Refused> {
@@ -290,7 +290,16 @@ fn explain(error: &h2::Error, seen: &Seen) -> Refused {
             format!("the server ended the connection: GOAWAY, {reason:?}")
         }
         Some(reason) if error.is_reset() && error.is_remote() => {
-            format!("the server ended the call: RST_STREAM, {reason:?}")
+            let message = format!("the server ended the call: RST_STREAM, {reason:?}");
+            let kind = if is_untouched {
+                FailureKind::Closed
+            } else {
+                FailureKind::Reset
+            };
+            return Refused {
+                failure: of(kind, message),
+                is_untouched,
+            };
         }
         _ if error.is_io() => match counts.received {
             0 => "the connection was closed before any answer".to_owned(),

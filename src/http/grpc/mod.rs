@@ -14,6 +14,7 @@ use std::fmt;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, Version};
 
+use super::answer::Caps;
 use super::connect::Site;
 use super::phrases::failure;
 use super::{Answer, Endpoint, Failure, FailureKind, Headers, Request};
@@ -116,7 +117,7 @@ fn head(request: &Request, site: &Site) -> Result<http::Request<()>, Failure> {
     for (name, value) in [
         ("content-type", GRPC_CONTENT_TYPE),
         ("te", "trailers"),
-        ("grpc-accept-encoding", "identity"),
+        ("grpc-accept-encoding", "identity,gzip"),
         ("user-agent", concat!("avp-conform/", env!("CARGO_PKG_VERSION"))),
     ] {
         add_unless_given(headers, name, value)?;
@@ -164,7 +165,7 @@ impl Call {
     }
 
     /// The answer that what came stands for.
-    fn read(&self, came: Came) -> Result<Answer, Failure> {
+    async fn read(&self, came: Came, caps: &Caps) -> Result<Answer, Failure> {
         let broken = |why: String| Failure {
             begun: true,
             ..failure(FailureKind::Malformed, why)
@@ -190,7 +191,30 @@ impl Call {
         };
         let body = match code {
             0 => {
-                let message = frame::unframe(&came.body).map_err(broken)?;
+                let (is_compressed, message) = frame::unframe(&came.body).map_err(broken)?;
+                let encoding = headers.iter().find(|(key, _)| key == "grpc-encoding");
+                let unpacked;
+                let message = match (is_compressed, encoding.map(|(_, value)| value.as_str())) {
+                    (false, _) => message,
+                    (true, Some("gzip")) => {
+                        // What comes of several at once does not add up.
+                        let _alone = caps.alone().await;
+                        let all = frame::gunzip(message, caps.max_body()).map_err(broken)?;
+                        unpacked = all.ok_or_else(|| caps.too_large())?;
+                        &unpacked
+                    }
+                    (true, None) => {
+                        return Err(broken(
+                            "the message is marked as compressed, and no grpc-encoding says how".to_owned(),
+                        ));
+                    }
+                    (true, Some(other)) => {
+                        let shown = super::phrases::shown(other.as_bytes());
+                        return Err(broken(format!(
+                            "the message is compressed by {shown}, and identity and gzip were offered"
+                        )));
+                    }
+                };
                 let json = (self.codec.decode)(&self.path, message);
                 json.map_err(|why| broken(format!("the answer is not its message: {why}")))?
             }

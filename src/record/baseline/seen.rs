@@ -144,6 +144,7 @@ fn word(kind: FailureKind) -> &'static str {
         FailureKind::Tls => "no TLS",
         FailureKind::Timeout => "timeout",
         FailureKind::Closed => "closed",
+        FailureKind::Reset => "reset",
         FailureKind::Malformed => "no HTTP",
         FailureKind::TooLarge => "too large",
         FailureKind::Cancelled => "cancelled",
