@@ -1,4 +1,4 @@
-//! Never wrong about a conformant server: the whole suite against every freedom that servers use. Freedoms of different areas
+//! Never wrong about a conformant server: the whole suite, over both transports, against every freedom that servers use. Freedoms of different areas
 //! share a server, which saves more than half of the runs; a test has the names of those that it tries.
 //!
 //! Whatever the plain reference server is seen to keep, each variation must be seen to keep, with nothing failed, nothing
@@ -116,9 +116,9 @@ fn visit(party: &[&'static Variation]) -> (Record, Vec<&'static str>) {
         seed: Seed::random(),
         // None of them is slow, but the machine may be.
         patience: Timeouts::new(Duration::from_secs(20)),
-        ..suite::context(&server.url(), &foreign)
+        ..suite::context_of_both(&server, &foreign)
     };
-    let record = run::record(context, &[]);
+    let record = run::record_of(&suite::BOTH, context, &[]);
     let names = party.iter().map(|variation| variation.name);
     let idle = names.filter(|name| server.fired(name) == 0).collect();
     (record, idle)

@@ -4,6 +4,7 @@
 //! A body that is no message, and a call without one, are refused by tonic before anybody looks at the token.
 
 use std::convert::Infallible;
+use std::pin::pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -17,6 +18,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
+use tokio::sync::Notify;
 use tonic::codec::CompressionEncoding;
 use tonic::codegen::Service;
 use tonic::metadata::MetadataMap;
@@ -24,10 +26,12 @@ use tonic::{Code, Request as Call, Response, Status};
 
 use super::answer::{self, Answer};
 use super::connection::Site;
-use super::core;
 use super::faults::grpc as faults;
 use super::faults::grpc::Taken;
 use super::request::{Body, Request};
+use super::state::State;
+use super::variations::grpc as freedoms;
+use super::{access, core};
 use crate::avp::Operation;
 use generated::auth_server::{Auth, AuthServer};
 use generated::vault_server::{Vault, VaultServer};
@@ -69,21 +73,75 @@ pub(super) async fn serve<S>(site: Arc<Site>, stream: S)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let service = service_fn(move |request| respond(Arc::clone(&site), request));
     let mut builder = Builder::new(TokioExecutor::new());
     builder.timer(TokioTimer::new());
+    freedoms::configure(&site.state, &mut builder);
+    let leaving = Arc::new(Notify::new());
+    let leaves = Arc::clone(&leaving);
+    let service = service_fn(move |request| respond(Arc::clone(&site), request, Arc::clone(&leaves)));
+    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
     // A client that breaks off ends its own connection, nothing else.
-    let _ = builder.serve_connection(TokioIo::new(stream), service).await;
+    tokio::select! {
+        _ = connection.as_mut() => return,
+        () = leaving.notified() => connection.as_mut().graceful_shutdown(),
+    }
+    let _ = connection.await;
 }
 
 type HttpResponse = http::Response<tonic::body::Body>;
 
-async fn respond(site: Arc<Site>, request: http::Request<Incoming>) -> Result<HttpResponse, Infallible> {
-    if faults::reads_bytes(&site.state) {
+async fn respond(
+    site: Arc<Site>,
+    request: http::Request<Incoming>,
+    leaving: Arc<Notify>,
+) -> Result<HttpResponse, Infallible> {
+    let state = &site.state;
+    if faults::reads_bytes(state) {
         return Ok(respond_faultily(&site, request).await);
     }
-    let response = dispatch(&site, request.map(tonic::body::Body::new)).await?;
-    Ok(with_faulty_head(&site, response))
+    if state.is_plain() {
+        return dispatch(&site, request.map(tonic::body::Body::new)).await;
+    }
+    let response = match read(state, request).await {
+        Ok(request) => dispatch(&site, request).await?,
+        Err(refusal) => refusal.into_http(),
+    };
+    let response = freedoms::give(state, with_faulty_head(&site, response)).await;
+    if freedoms::ends_connection(state) {
+        leaving.notify_one();
+    }
+    Ok(response)
+}
+
+/// The call, as a server reads it that uses the freedoms of the profile; or its refusal.
+async fn read(
+    state: &State,
+    request: http::Request<Incoming>,
+) -> Result<http::Request<tonic::body::Body>, Status> {
+    let needs_token = request.uri().path().starts_with("/avp.Vault/");
+    if needs_token && freedoms::looks_at_token_first(state) {
+        let head = as_request(request.method().as_str(), request.uri().path(), request.headers());
+        if access::caller(state, &head).is_err() {
+            freedoms::note_refused_early(state);
+            return Err(Status::unauthenticated("a token is needed here"));
+        }
+    }
+    freedoms::read(state, request).await
+}
+
+/// A call as a request without a body.
+fn as_request(method: &str, path: &str, headers: &HeaderMap) -> Request {
+    let authorization = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+    Request {
+        method: method.to_owned(),
+        path: path.to_owned(),
+        authorization: authorization.map(str::to_owned),
+        content_type: None,
+        host: None,
+        headers: headers.clone(),
+        body: Body::Whole(Vec::new()),
+        admitted: false,
+    }
 }
 
 /// Has the service of the path answer.
@@ -101,12 +159,13 @@ async fn dispatch(
     let (desk, limit) = (Desk(Arc::clone(site)), site.body_limit);
     let mut response = match service.as_str() {
         "avp.Vault" => {
-            let mut service = VaultServer::new(desk)
-                .max_decoding_message_size(limit)
-                .accept_compressed(CompressionEncoding::Gzip);
+            let mut service = VaultServer::new(desk).max_decoding_message_size(limit);
+            if freedoms::takes_gzip(&site.state, request.headers()) {
+                service = service.accept_compressed(CompressionEncoding::Gzip);
+            }
             service.call(request).await?
         }
-        "avp.Auth" => {
+        "avp.Auth" if !freedoms::has_no_auth(&site.state) => {
             let mut service = AuthServer::new(desk).max_decoding_message_size(limit);
             service.call(request).await?
         }
@@ -228,8 +287,8 @@ impl Desk {
             stand_in: None,
             body: serde_json::to_value(message).map_err(no_json)?,
         };
-        let answer = match state.is_plain() {
-            true => self.ask(&call, ids.1, headers),
+        let mut answer = match state.is_plain() {
+            true => self.ask(&call, ids.1, &headers),
             false => self.ask_faultily(&mut call, ids.1, headers).await,
         };
         if !answer.delay.is_zero() {
@@ -237,6 +296,9 @@ impl Desk {
         }
         let path = format!("(gRPC) {operation}");
         self.0.tell("POST", &path, &answer.status);
+        if answer.status == 429 {
+            freedoms::tell_when(state, &mut answer.headers);
+        }
         match faults::status(state, &call, &answer) {
             Some(code) => Err(Status::new(Code::from(code), "refused")),
             None => reply(&answer),
@@ -244,16 +306,12 @@ impl Desk {
     }
 
     /// Has the core answer.
-    fn ask(&self, call: &Taken, member_id: &str, headers: HeaderMap) -> Answer {
+    fn ask(&self, call: &Taken, member_id: &str, headers: &HeaderMap) -> Answer {
+        let path = format!("/{}", call.operation.name());
         let request = Request {
-            method: call.operation.method().to_owned(),
-            path: format!("/{}", call.operation.name()),
             authorization: call.authorization.clone(),
-            content_type: None,
-            host: None,
-            headers,
             body: Body::Whole(call.body.to_string().into_bytes()),
-            admitted: false,
+            ..as_request(call.operation.method(), &path, headers)
         };
         let stand_in = call.stand_in.clone();
         core::call(
@@ -276,7 +334,7 @@ impl Desk {
             return answer;
         }
         let before = faults::roster_before(state, call);
-        let mut answer = self.ask(call, member_id, headers.clone());
+        let mut answer = self.ask(call, member_id, &headers);
         faults::by_half(state, &headers, call, before, &mut answer).await;
         faults::give(state, call, &mut answer);
         answer

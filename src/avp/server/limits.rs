@@ -24,7 +24,13 @@ pub(super) fn check_rate(state: &State) -> Result<(), Refusal> {
         state.fire();
         return Err(Refusal::quota_exceeded("too many requests"));
     }
-    let limited = state.is(limits::RATE_LIMIT) || state.is(limits::RATE_LIMIT_DATE);
+    let limits = [
+        limits::RATE_LIMIT,
+        limits::RATE_LIMIT_DATE,
+        limits::PUSHBACK,
+        limits::RATE_UNTOLD,
+    ];
+    let limited = limits.into_iter().any(|limit| state.is(limit));
     if !limited || state.count_request() % REQUESTS_PER_REFUSAL != REQUESTS_PER_REFUSAL - 1 {
         return Ok(());
     }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use avp_conform::case::selection::{Filter, plan};
 use avp_conform::judge::Transport;
+use avp_conform::protocol::Suite;
 use avp_conform::record::Record;
 use avp_conform::run::{Jobs, RACE_TIME, Run, RunInfo, run};
 use avp_conform::serve::Behaviour;
@@ -20,11 +21,16 @@ pub(crate) fn against(behaviour: Behaviour, filters: &[&str]) -> Record {
 
 /// A run by a context.
 pub(crate) fn record(context: RunContext, filters: &[&str]) -> Record {
+    record_of(&SUITE, context, filters)
+}
+
+/// A run of a suite by a context.
+pub(crate) fn record_of(suite: &Arc<Suite>, context: RunContext, filters: &[&str]) -> Record {
     let filter = |text: &&str| Filter::parse(text).unwrap_or_else(|error| panic!("{text}: {error}"));
     let filters: Vec<Filter> = filters.iter().map(filter).collect();
     let plan = Run {
-        suite: Arc::clone(&SUITE),
-        selected: plan(&SUITE, &filters, context.spec, context.slow),
+        suite: Arc::clone(suite),
+        selected: plan(suite, &filters, context.spec, context.slow),
         fail_fast: None,
         heading: RunInfo {
             target: context.client.target().to_string(),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use avp_conform::avp::cases::embedded_sources;
 use avp_conform::avp::server::Server;
 use avp_conform::avp::{AVP, catalogue};
-use avp_conform::http::{Client, ClientOptions, Endpoint, Timeouts};
+use avp_conform::http::{Client, ClientOptions, Endpoint, GrpcOptions, Timeouts};
 use avp_conform::keys::Seed;
 use avp_conform::protocol::{Suite, Transports};
 use avp_conform::session::RunContext;
@@ -23,6 +23,36 @@ pub(crate) static SUITE: LazyLock<Arc<Suite>> = LazyLock::new(|| {
 pub(crate) static ALL: LazyLock<Arc<Suite>> = LazyLock::new(|| {
     Arc::new((AVP.load)(embedded_sources()).unwrap_or_else(|problems| panic!("{problems:?}")))
 });
+
+/// The cases over both transports, and those that ask whether the two agree.
+pub(crate) static BOTH: LazyLock<Arc<Suite>> = LazyLock::new(|| {
+    ALL.over(Transports {
+        http: true,
+        grpc: true,
+    })
+});
+
+/// How cases are driven over both transports against a server; `foreign` is the one whose tokens are not its own.
+pub(crate) fn context_of_both(server: &Server, foreign: &Server) -> RunContext {
+    let options = |server: &Server| {
+        let place = |url: &str| Endpoint::parse(url).unwrap_or_else(|error| panic!("{url}: {error}"));
+        let grpc = server.grpc().map(|url| GrpcOptions {
+            endpoint: Endpoint::parse_grpc(&url).unwrap_or_else(|error| panic!("{url}: {error}")),
+            codec: avp_conform::avp::grpc::CODEC,
+            alone: false,
+        });
+        ClientOptions {
+            grpc,
+            ..ClientOptions::new(place(&server.url()))
+        }
+    };
+    let client = |server| Client::new(options(server)).unwrap_or_else(|error| panic!("{error}"));
+    RunContext {
+        client: client(server),
+        foreign: Some(client(foreign)),
+        ..context(&server.url(), foreign)
+    }
+}
 
 /// How cases are driven against a server; `foreign` is the one whose tokens are not its own. The keys are the same each time.
 pub(crate) fn context(url: &str, foreign: &Server) -> RunContext {

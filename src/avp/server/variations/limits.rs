@@ -8,6 +8,10 @@ use crate::avp::server::limits::MOST_MEMBERS;
 variations! { "limits";
     Named(RATE_LIMIT) "rate-limit", "Every 25th request is refused with 429 and Retry-After in seconds.";
     Named(RATE_LIMIT_DATE) "rate-limit-date", "Every 25th request is refused with 429 and Retry-After as a date.";
+    Named(PUSHBACK) "grpc-pushback",
+        "Every 25th request is refused with 429; over gRPC, metadata says in milliseconds when to come back.";
+    Named(RATE_UNTOLD) "grpc-rate-untold",
+        "Every 25th request is refused with 429; over gRPC, nothing says when to come back.";
     Named(SIZE_LIMIT) "size-limit", "Bodies over 32 KiB are refused with 413.";
     Rule(member_limit_403) "member-limit", "A repository holds two members: 403 policy_denied.";
     Rule(member_limit_429) "member-limit-429", "A repository holds two members: 429 without Retry-After.";

@@ -2,6 +2,7 @@
 //! and a harness must not mind.
 
 pub(super) mod form;
+pub(super) mod grpc;
 pub(super) mod identity;
 pub(super) mod limits;
 pub(super) mod rules;
@@ -12,5 +13,13 @@ use crate::serve::Variation;
 
 /// Every variation, group by group.
 pub(super) fn all() -> Vec<(Variation, &'static [Hook])> {
-    [form::ALL, identity::ALL, rules::ALL, limits::ALL, transport::ALL].concat()
+    [
+        form::ALL,
+        identity::ALL,
+        rules::ALL,
+        limits::ALL,
+        transport::ALL,
+        grpc::ALL,
+    ]
+    .concat()
 }
