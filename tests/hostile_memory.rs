@@ -6,7 +6,8 @@
 
 use std::time::Duration;
 
-use avp_conform::http::{Client, ClientOptions, Endpoint, Request, Service};
+use avp_conform::avp::grpc::CODEC;
+use avp_conform::http::{Body, Client, ClientOptions, Endpoint, GrpcOptions, Request, Service, Wire};
 use tokio::task::JoinSet;
 
 #[path = "it/support"]
@@ -25,7 +26,17 @@ const AT_ONCE: usize = 16;
 const MOST: usize = 128 << 10;
 
 fn client(url: &str) -> Client {
-    let mut options = ClientOptions::new(Endpoint::parse(url).unwrap());
+    let mut options = match Endpoint::parse_grpc(url) {
+        Ok(endpoint) => ClientOptions {
+            grpc: Some(GrpcOptions {
+                endpoint: endpoint.clone(),
+                codec: CODEC,
+                alone: true,
+            }),
+            ..ClientOptions::new(endpoint)
+        },
+        Err(_) => ClientOptions::new(Endpoint::parse(url).unwrap()),
+    };
     options.tls.cacert = Some(bank::authority().to_owned());
     Client::new(options).unwrap()
 }
@@ -40,6 +51,23 @@ fn request() -> Request {
     }
 }
 
+fn call() -> Request {
+    Request {
+        method: "POST".to_owned(),
+        path: "/avp.Auth/Challenge".to_owned(),
+        body: Some(Body::from(r#"{"ed25519PublicKey":"AAAA"}"#.to_owned())),
+        ..request()
+    }
+}
+
+/// How long each is visited.
+fn time(wire: Wire) -> Duration {
+    match wire {
+        Wire::Grpc => Duration::from_millis(300),
+        _ => Duration::from_secs(1),
+    }
+}
+
 /// The most memory that this process has ever held, in KiB.
 fn peak() -> usize {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
@@ -49,16 +77,23 @@ fn peak() -> usize {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn memory_stays_within_bounds() {
+    let large = ["gigabyte", "calls-many-fields", "calls-gzip-bomb"];
     for hostile in bank::bank()
         .into_iter()
-        .filter(|one| one.about.contains("without") || one.name == "gigabyte")
+        .chain(bank::calls())
+        .filter(|one| one.about.contains("without") || large.contains(&one.name))
     {
         let running = hostile.start();
         let client = client(&running.url());
+        let (wire, request) = match client.grpc() {
+            Some(_) => (Wire::Grpc, call()),
+            None => (Wire::Http, request()),
+        };
         let mut visits = JoinSet::new();
         for _ in 0..AT_ONCE {
-            let mut lane = client.lane();
-            visits.spawn(async move { lane.send(&request(), Duration::from_secs(1)).await });
+            let (mut lane, request) = (client.lane(), request.clone());
+            lane.over(wire);
+            visits.spawn(async move { lane.send(&request, time(wire)).await });
         }
         visits.join_all().await;
         let peak = peak();

@@ -5,6 +5,7 @@ mod bombs;
 mod conduct;
 mod content;
 mod framing;
+mod http2;
 mod stage;
 mod tls;
 
@@ -42,6 +43,11 @@ pub(crate) fn bank() -> Vec<Hostile> {
     .into_iter()
     .flatten()
     .collect()
+}
+
+/// Those at a port for gRPC.
+pub(crate) fn calls() -> Vec<Hostile> {
+    http2::targets()
 }
 
 /// The certificate of the authority that signs what is signed in the bank.
