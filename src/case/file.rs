@@ -181,6 +181,7 @@ fn head<S>(source: &Arc<Source>, case: &Case<S>, steps: &[(usize, StepFacts)], r
         0
     };
     CaseHead {
+        http_alone: None,
         id: case.id.get_ref().clone(),
         over: crate::http::Over::Http,
         title: case.title.clone(),

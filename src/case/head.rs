@@ -16,6 +16,8 @@ pub struct CaseHead {
     pub id: String,
     /// Over what it is run.
     pub over: Over,
+    /// What it is about that HTTP alone has, where the protocol has another transport.
+    pub http_alone: Option<&'static str>,
     /// What a conformant target does, in one sentence.
     pub title: String,
     /// Why it matters and how to mend it.
@@ -69,6 +71,11 @@ pub struct Demands {
 }
 
 impl CaseHead {
+    /// Whether it has something to ask over gRPC, where the protocol has that: as it is, or by nature.
+    pub fn runs_over_grpc(&self) -> bool {
+        self.over != Over::Http || self.http_alone.is_none()
+    }
+
     /// The id, and over what it is run.
     pub fn name(&self) -> String {
         format!("{}{}", self.id, self.over.suffix())

@@ -280,6 +280,7 @@ mod tests {
 
     fn case(id: &str, since: Version, check: &str, demands: Demands) -> CaseHead {
         CaseHead {
+            http_alone: None,
             id: format!("demo/{id}"),
             over: crate::http::Over::Http,
             title: "x".to_owned(),

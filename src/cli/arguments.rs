@@ -829,7 +829,7 @@ pub struct ReproArgs {
     #[arg(required_unless_present = "from")]
     pub case: Option<String>,
     /// Take the requests from a JSON report instead of running the case.
-    #[arg(long, value_name = "REPORT", conflicts_with_all = ["target", "idp", "seed"])]
+    #[arg(long, value_name = "REPORT", conflicts_with_all = ["target", "idp", "grpc", "seed"])]
     pub from: Option<PathBuf>,
     /// The server to run the case against; the reference server that is built in, if none is given.
     #[arg(long, value_name = "URL")]
@@ -837,6 +837,12 @@ pub struct ReproArgs {
     /// URL of the identity provider, if it differs from --target.
     #[arg(long, value_name = "URL")]
     pub idp: Option<String>,
+    /// Where the target speaks gRPC: grpc://HOST:PORT, or grpcs:// for TLS. Beside --target or alone.
+    #[arg(long, value_name = "URL")]
+    pub grpc: Option<String>,
+    /// Over what the case was run, where that is more than one: http, grpc, or both of them at once.
+    #[arg(long, value_name = "NAME", hide_possible_values = true)]
+    pub transport: Option<TransportArg>,
     /// How the target is reached.
     #[command(flatten)]
     pub reach: ReachArgs,

@@ -257,6 +257,9 @@ impl Summary {
 pub struct Latency {
     /// The operation.
     pub operation: OperationName,
+    /// Over what it was asked.
+    #[serde(default, skip_serializing_if = "Wire::is_http")]
+    pub wire: Wire,
     /// How many answers were timed; 429 is not among them.
     pub answers: usize,
     /// Half of them took no longer than this, microseconds.

@@ -5,7 +5,9 @@ use std::collections::HashMap;
 use crate::case::{CaseHead, Heads, Rules};
 use crate::catalogue::{Catalogue, Level, OperationInfo, OperationName, Requirement, Version};
 use crate::record::verdict::{RunVerdict, Verdict};
-use crate::record::{ADVICE, CaseRecord, CheckRecord, Latency, Over, Record, RequirementRecord, Summary};
+use crate::record::{
+    ADVICE, CaseRecord, CheckRecord, Latency, Over, Record, RequirementRecord, Summary, Wire,
+};
 
 /// Why a requirement was not looked at that only cases concern which take minutes.
 const NEEDS_SLOW: &str = "it takes minutes to see: run with --slow";
@@ -176,27 +178,33 @@ pub fn anew(record: &mut Record, rules: &Rules) {
     add_up(record, rules, selected, &slow);
 }
 
-/// How long each operation took to be answered, in the order of the protocol's route table.
+/// How long each operation took to be answered, in the order of the protocol's route table and for each transport by itself.
 fn latency(cases: &[CaseRecord], operations: &[OperationInfo]) -> Vec<Latency> {
-    let mut times: HashMap<&OperationName, Vec<u64>> = HashMap::new();
+    let mut times: HashMap<(&OperationName, Wire), Vec<u64>> = HashMap::new();
     for exchange in cases.iter().flat_map(|case| &case.exchanges) {
         let timed = exchange
             .outcome
             .answer()
             .is_some_and(|answer| answer.status != 429);
         if let (true, Some(operation)) = (timed, &exchange.operation) {
-            times.entry(operation).or_default().push(exchange.took_us);
+            let key = (operation, exchange.wire);
+            times.entry(key).or_default().push(exchange.took_us);
         }
     }
-    let known = operations
+    let names: Vec<OperationName> = operations
         .iter()
-        .filter_map(|operation| times.remove_entry(&OperationName::new(operation.name)));
+        .map(|operation| OperationName::new(operation.name))
+        .collect();
+    let wires = [Wire::Http, Wire::Grpc, Wire::Command];
+    let keys = names.iter().flat_map(|name| wires.map(|wire| (name, wire)));
+    let known = keys.filter_map(|key| times.remove_entry(&key));
     known
-        .map(|(operation, mut times)| {
+        .map(|((operation, wire), mut times)| {
             times.sort_unstable();
             let within = |percent: usize| times[(times.len() * percent).div_ceil(100) - 1];
             Latency {
                 operation: operation.clone(),
+                wire,
                 answers: times.len(),
                 median_us: within(50),
                 p99_us: within(99),

@@ -8,7 +8,7 @@ use crate::record::sentences::{got, is_told_by_command, protocol, sentence, spli
 use crate::record::summarize::nothing_was_judged;
 use crate::record::verdict::{RunVerdict, Verdict};
 use crate::record::{
-    ADVICE, Baseline, CaseRecord, FIRST_PROTOCOL, Latency, Over, Record, RequirementRecord, split_name,
+    ADVICE, Baseline, CaseRecord, FIRST_PROTOCOL, Latency, Over, Record, RequirementRecord, Wire, split_name,
 };
 use crate::text::{count, hide_passwords, thousands, visible};
 
@@ -371,9 +371,18 @@ pub(super) fn took(microseconds: u64) -> String {
     }
 }
 
+/// The operation that was timed, and over what, where that is not plain HTTP.
+pub(super) fn timed(latency: &Latency) -> String {
+    let over = match latency.wire {
+        Wire::Grpc => Over::Grpc.suffix(),
+        _ => Over::Http.suffix(),
+    };
+    format!("{}{over}", latency.operation)
+}
+
 /// `latency, median / 99th percentile: push 1.2 / 3.4 ms, ...`
 pub(super) fn latency(record: &Record) -> Option<String> {
-    let one = |it: &Latency| format!("{} {} / {}", it.operation, took(it.median_us), took(it.p99_us));
+    let one = |it: &Latency| format!("{} {} / {}", timed(it), took(it.median_us), took(it.p99_us));
     let all: Vec<_> = record.latency.iter().map(one).collect();
     (!all.is_empty()).then(|| format!("latency, median / 99th percentile: {}", all.join(", ")))
 }

@@ -9,7 +9,7 @@ use super::text;
 use crate::record::diagnosis::causes;
 use crate::record::sentences::{reason, sentence};
 use crate::record::verdict::Verdict;
-use crate::record::{CaseRecord, Record};
+use crate::record::{CaseRecord, Over, Record};
 use crate::text::visible;
 
 /// The record as JUnit XML: what the schema allows that Jenkins publishes.
@@ -39,7 +39,12 @@ pub(super) fn render(record: &Record) -> Vec<u8> {
 }
 
 fn class(case: &CaseRecord) -> String {
-    format!("avp.{}", visible(&case.topic))
+    let over = match case.transport {
+        Over::Http => "",
+        Over::Grpc => "grpc.",
+        Over::Both => "both.",
+    };
+    format!("avp.{over}{}", visible(&case.topic))
 }
 
 fn suite(record: &Record, name: &str) -> TestSuite {

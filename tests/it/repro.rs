@@ -8,12 +8,13 @@ use std::sync::{LazyLock, Mutex};
 use avp_conform::avp::repro::script;
 use avp_conform::avp::server::Server;
 use avp_conform::protocol::Reach;
-use avp_conform::record::Record;
+use avp_conform::record::{Over, Record};
 use avp_conform::serve::Behaviour;
 
-use crate::support::run;
+use crate::support::program::ran;
 use crate::support::servers::{self, fault, plain, start};
 use crate::support::suite::SUITE;
+use crate::support::{run, suite};
 
 /// Whether the script can be run here at all; says so where not.
 fn has_tools() -> bool {
@@ -47,6 +48,7 @@ fn execute(script: &str, server: &Server) -> Output {
         .arg(path)
         .env("HOME", home.path())
         .env("TARGET", server.url())
+        .env("GRPC", server.grpc().unwrap())
         .env("OTHER", OTHER.url())
         .env("MAX_TIME", "10")
         .env_remove("IDP");
@@ -251,6 +253,92 @@ fn are_seen_again_until_mended(pairs: &[(&str, &str)]) {
     });
     let wrong: Vec<String> = wrong.into_iter().flatten().collect();
     assert_eq!(wrong, Vec::<String>::new());
+}
+
+/// The cases whose scripts make calls, each with what a server has that fails it, where there is such a one.
+const OF_CALLS: [(&str, Option<&str>); 8] = [
+    ("status/stale-push-is-ok", Some("grpc-stale-push-aborted")),
+    ("status/of-the-table", Some("grpc-forbidden-as-unauthenticated")),
+    ("metadata/token-on-every-method", Some("grpc-pull-without-token")),
+    ("messages/binding-presence", Some("grpc-binding-lost")),
+    ("agreement/refused-alike", Some("grpc-removed-member-reads")),
+    ("push/stale-is-a-conflict", None),
+    ("token/signature-over-the-text", None),
+    ("framing/odd-but-whole", None),
+];
+
+/// Whether scripts can make calls here; says so where not.
+fn has_grpcurl() -> bool {
+    let version = Command::new("grpcurl").arg("-version").output();
+    let works = version.is_ok_and(|output| output.status.success());
+    if !works {
+        eprintln!("skipped: grpcurl is needed to run scripts that make calls");
+    }
+    works
+}
+
+/// The case as it runs over gRPC, or over both transports, against a server.
+fn over_grpc(server: &Server, id: &str) -> Record {
+    let mut record = run::record_of(&suite::BOTH, suite::context_of_both(server, &plain()), &[id]);
+    record.cases.retain(|case| case.transport != Over::Http);
+    record
+}
+
+#[test]
+fn scripts_of_calls_do_what_the_run_did() {
+    if !has_tools() {
+        return;
+    }
+    let mended = plain();
+    let can_call = has_grpcurl();
+    for (id, name) in OF_CALLS {
+        let behaviour = name.map_or(Behaviour::Plain, fault);
+        let server = start(behaviour);
+        let record = over_grpc(&server, id);
+        let [case] = record.cases.as_slice() else {
+            panic!("{id}")
+        };
+        let script = script(&record, case, None, &Reach::default()).unwrap();
+        assert!(
+            script.contains("\nservice Vault {") && script.contains("\ncall /avp."),
+            "{script}"
+        );
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("script.sh");
+        std::fs::write(&path, &script).unwrap();
+        let read = Command::new("sh").arg("-n").arg(&path).output().unwrap();
+        assert!(read.status.success(), "{}", String::from_utf8_lossy(&read.stderr));
+        if !can_call {
+            continue;
+        }
+        let code = |server: &Server| {
+            let output = execute(&script, server);
+            let said = String::from_utf8_lossy(&output.stderr).into_owned();
+            (output.status.code(), said)
+        };
+        let is_open = script.contains("(not made again");
+        let (seen, said) = code(&server);
+        assert!(
+            seen == SEEN || is_open && seen == CANNOT_TELL,
+            "{id}: {seen:?} {said}\n{script}"
+        );
+        if name.is_some() {
+            let (gone, said) = code(&mended);
+            assert_eq!(gone, NOT_SEEN, "{id}: {said}\n{script}");
+        }
+    }
+}
+
+#[test]
+fn a_case_is_repeated_over_the_transport_that_is_named() {
+    let (code, out, err) = ran(&["repro", "push/applied", "--transport", "grpc"]);
+    assert_eq!(code, 0, "{err}");
+    assert!(out.contains("\ncall /avp.Vault/Push"), "{out}");
+    let (code, out, _) = ran(&["repro", "push/applied"]);
+    assert!(code == 0 && !out.contains("grpcurl"), "{out}");
+    let (code, _, err) = ran(&["repro", "status/stale-push-is-ok", "--transport", "http"]);
+    assert_eq!(code, 2, "{err}");
+    assert!(err.contains("was not run over HTTP"), "{err}");
 }
 
 /// A curl that writes down what it is called with, and is answered 401.

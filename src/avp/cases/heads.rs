@@ -38,6 +38,7 @@ fn head(case: &LoadedCase) -> CaseHead {
     CaseHead {
         id: case.id().to_owned(),
         over: case.case.over.unwrap_or_default(),
+        http_alone: http_alone(case),
         title: case.case.title.clone(),
         why: case.case.why.clone(),
         since: case.case.since,
@@ -56,6 +57,37 @@ fn head(case: &LoadedCase) -> CaseHead {
         line: case.line,
         span: case.span.clone(),
     }
+}
+
+/// Why a case cannot be run over gRPC at all, where it cannot: it is about what HTTP alone has.
+pub fn http_alone(case: &LoadedCase) -> Option<&'static str> {
+    (0..case.case.steps.len()).find_map(|index| {
+        let step = case.step(index);
+        let with = step.with.as_ref();
+        let of_action = match step.action() {
+            Action::Request(_) => Some("a request outside the route table"),
+            Action::Transport(_) => Some("how HTTP is reached"),
+            Action::Discover(_) => Some("the discovery document"),
+            _ => None,
+        };
+        let of_changes = with.and_then(|with| {
+            let path = with.path.is_some() || with.path_repo.is_some() || with.raw_segments;
+            [
+                (path, "a path"),
+                (with.method.is_some(), "a method"),
+                (!with.headers.is_empty(), "a header field"),
+                (with.raw.is_some() || !with.form.is_empty(), "a form of JSON"),
+            ]
+            .into_iter()
+            .find_map(|(is_there, what)| is_there.then_some(what))
+        });
+        let of_connection = [
+            (step.keep_connection, "a connection that is kept"),
+            (step.meanwhile.is_some(), "a body that is held back"),
+        ];
+        let of_connection = of_connection.into_iter().find(|(is_there, _)| *is_there);
+        of_action.or(of_changes).or(of_connection.map(|(_, what)| what))
+    })
 }
 
 fn demands(case: &LoadedCase) -> Demands {

@@ -13,7 +13,7 @@ pub mod model;
 mod words;
 
 pub use action::Action;
-pub use heads::rules;
+pub use heads::{http_alone, rules};
 pub use json::to_json;
 pub use load::{LoadedCase, LoadedCases, embedded_sources};
 pub use words::{Counter, ExpectedAnswer, Forgery, NonceSource, OneOrMany, TokenForm};

@@ -500,6 +500,50 @@ pub enum CallForm {
     NoTime,
 }
 
+impl CallForm {
+    /// All of them.
+    pub const ALL: [CallForm; 16] = [
+        CallForm::NoMessage,
+        CallForm::TwoMessages,
+        CallForm::Garbage,
+        CallForm::HalfAMessage,
+        CallForm::Truncated,
+        CallForm::HalfAFrame,
+        CallForm::TooShort,
+        CallForm::HugeLength,
+        CallForm::WrongWireType,
+        CallForm::InvalidUtf8,
+        CallForm::UnknownField,
+        CallForm::Gzip,
+        CallForm::UnknownCompression,
+        CallForm::Marked,
+        CallForm::Cancelled,
+        CallForm::NoTime,
+    ];
+
+    /// What it does, in a few words for people.
+    pub fn about(self) -> &'static str {
+        match self {
+            CallForm::NoMessage => "the call has no message",
+            CallForm::TwoMessages => "the call has its message twice",
+            CallForm::Garbage => "the message is no protobuf",
+            CallForm::HalfAMessage => "the message is cut in the middle, in a frame of its own length",
+            CallForm::Truncated => "the stream ends in the middle of the message",
+            CallForm::HalfAFrame => "the stream ends after three of the five bytes of the frame",
+            CallForm::TooShort => "the frame says that the message is a byte shorter than it is",
+            CallForm::HugeLength => "the frame says that the message is four gigabytes",
+            CallForm::WrongWireType => "the first field is a number, where it is text or a message",
+            CallForm::InvalidUtf8 => "the first field stands once more, as a byte that is not UTF-8",
+            CallForm::UnknownField => "a field nobody knows stands behind the message (legal)",
+            CallForm::Gzip => "the message is compressed with gzip",
+            CallForm::UnknownCompression => "the message is said to be compressed in a way nobody knows",
+            CallForm::Marked => "the message is marked as compressed, without a word on how",
+            CallForm::Cancelled => "the call is cancelled when it has gone out",
+            CallForm::NoTime => "the call has a deadline of a nanosecond",
+        }
+    }
+}
+
 impl Changes {
     /// Whether `each-field` is about the field at a pointer.
     pub fn concerns(&self, pointer: &str) -> bool {

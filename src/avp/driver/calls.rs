@@ -22,7 +22,7 @@ const GARBAGE: [u8; 6] = [0xFF; 6];
 
 /// The call in a form.
 pub(super) fn with_form(mut draft: Draft, form: CallForm) -> Draft {
-    draft.spoil(about(form));
+    draft.spoil(form.about());
     let header = |name: &str, value: &str| (name.to_owned(), value.to_owned());
     match form {
         CallForm::Cancelled => draft.headers.push(header(CANCEL, "1")),
@@ -126,25 +126,4 @@ fn gzipped(message: &[u8]) -> Vec<u8> {
     // Writing to memory does not fail.
     let written = writer.write_all(message).and_then(|()| writer.finish());
     written.unwrap_or_default()
-}
-
-fn about(form: CallForm) -> &'static str {
-    match form {
-        CallForm::NoMessage => "the call has no message",
-        CallForm::TwoMessages => "the call has its message twice",
-        CallForm::Garbage => "the message is no protobuf",
-        CallForm::HalfAMessage => "the message is cut in the middle, in a frame of its own length",
-        CallForm::Truncated => "the stream ends in the middle of the message",
-        CallForm::HalfAFrame => "the stream ends after three of the five bytes of the frame",
-        CallForm::TooShort => "the frame says that the message is a byte shorter than it is",
-        CallForm::HugeLength => "the frame says that the message is four gigabytes",
-        CallForm::WrongWireType => "the first field is a number, where it is text or a message",
-        CallForm::InvalidUtf8 => "the first field stands once more, as a byte that is not UTF-8",
-        CallForm::UnknownField => "a field nobody knows stands behind the message (legal)",
-        CallForm::Gzip => "the message is compressed with gzip",
-        CallForm::UnknownCompression => "the message is said to be compressed in a way nobody knows",
-        CallForm::Marked => "the message is marked as compressed, without a word on how",
-        CallForm::Cancelled => "the call is cancelled when it has gone out",
-        CallForm::NoTime => "the call has a deadline of a nanosecond",
-    }
 }

@@ -6,41 +6,10 @@ use serde_json::{Value, json};
 
 use super::draft::{Content, Draft, json_type};
 use super::{CaseResult, Driver};
-use crate::avp::cases::{Action, LoadedCase, TokenForm};
+use crate::avp::cases::{Action, LoadedCase, TokenForm, http_alone};
 use crate::avp::{IDP, Operation, grpc};
 use crate::http::{Body, GRPC_CONTENT_TYPE, Over, Request, Wire};
 use crate::text::decode_segment;
-
-/// Why a case cannot be run over gRPC at all, where it cannot: it is about what HTTP alone has.
-pub(super) fn http_alone(case: &LoadedCase) -> Option<&'static str> {
-    (0..case.case.steps.len()).find_map(|index| {
-        let step = case.step(index);
-        let with = step.with.as_ref();
-        let of_action = match step.action() {
-            Action::Request(_) => Some("a request outside the route table"),
-            Action::Transport(_) => Some("how HTTP is reached"),
-            Action::Discover(_) => Some("the discovery document"),
-            _ => None,
-        };
-        let of_changes = with.and_then(|with| {
-            let path = with.path.is_some() || with.path_repo.is_some() || with.raw_segments;
-            [
-                (path, "a path"),
-                (with.method.is_some(), "a method"),
-                (!with.headers.is_empty(), "a header field"),
-                (with.raw.is_some() || !with.form.is_empty(), "a form of JSON"),
-            ]
-            .into_iter()
-            .find_map(|(is_there, what)| is_there.then_some(what))
-        });
-        let of_connection = [
-            (step.keep_connection, "a connection that is kept"),
-            (step.meanwhile.is_some(), "a body that is held back"),
-        ];
-        let of_connection = of_connection.into_iter().find(|(is_there, _)| *is_there);
-        of_action.or(of_changes).or(of_connection.map(|(_, what)| what))
-    })
-}
 
 impl Driver<'_> {
     /// Ends a case that has nothing to do over gRPC.

@@ -1,4 +1,5 @@
-//! Turns a stored case into a shell script that makes its requests again with curl and openssl.
+//! Turns a stored case into a shell script that makes its requests again with curl and openssl, and its calls over gRPC with
+//! grpcurl.
 //!
 //! A bare request would not do: a fresh nonce must be signed, and repositories are made once. The script makes its own
 //! throw-away keys and repository ids and puts them where the run had its own. What the members alone can read
@@ -9,7 +10,7 @@ mod shell;
 mod tainted;
 
 use crate::avp::actors;
-use crate::http::{Exchange, Role};
+use crate::http::{Exchange, Role, Wire};
 use crate::keys::Seed;
 use crate::protocol::Reach;
 use crate::record::{CaseRecord, CheckRecord, Record};
@@ -89,7 +90,7 @@ impl Plan<'_> {
     fn scope(&self) -> String {
         actors::scope(
             self.case.generation.unwrap_or(self.record.generation),
-            &self.case.id,
+            &self.case.name(),
         )
     }
 
@@ -121,6 +122,13 @@ impl Plan<'_> {
         };
         let all = self.case.exchanges.iter().enumerate();
         all.take(self.last_of_race() + 1).filter(leads).collect()
+    }
+
+    /// Whether any of them is a call over gRPC.
+    fn calls(&self) -> bool {
+        self.exchanges()
+            .iter()
+            .any(|(_, exchange)| exchange.wire == Wire::Grpc)
     }
 
     /// The end of the race that the decisive exchange is part of.

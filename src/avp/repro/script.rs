@@ -5,8 +5,9 @@ use std::fmt::Write as _;
 use super::shell::{Words, name};
 use super::{Plan, tainted};
 use crate::avp::cases::TokenForm;
+use crate::avp::cases::model::CallForm;
 use crate::avp::{IDP, Operation, actors};
-use crate::http::{Exchange, FailureKind, Headers, Outcome, Role};
+use crate::http::{CANCEL, Exchange, FailureKind, Headers, Outcome, Role, Wire};
 use crate::keys::SignatureForm;
 use crate::protocol::Reach;
 use crate::record::transcript::{SIGNATURE_MARK, TOKEN_MARK};
@@ -14,6 +15,10 @@ use crate::text::{encode_segment, visible, visible_cut};
 
 /// What every script begins with.
 const PRELUDE: &str = include_str!("prelude.sh");
+/// What those begin with beside that make calls over gRPC.
+const CALLS: &str = include_str!("calls.sh");
+/// The service, for those.
+const SERVICE: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/schema/avp.proto"));
 /// A body above this is not written into a script.
 const LARGEST_BODY: usize = 256 << 10;
 
@@ -43,7 +48,18 @@ pub(super) fn write(plan: &Plan<'_>) -> String {
     script.requests();
     script.conclusion();
     let (body, left_out) = (script.out, script.left_out);
-    format!("{}{PRELUDE}\n{body}", head(plan, &left_out))
+    let calls = if plan.calls() { calls() } else { String::new() };
+    format!("{}{PRELUDE}\n{calls}{body}", head(plan, &left_out))
+}
+
+/// How calls are made, and of which service; its comments are left out.
+fn calls() -> String {
+    let is_code = |line: &&str| !line.trim().is_empty() && !line.trim_start().starts_with("//");
+    let service: Vec<&str> = SERVICE.lines().filter(is_code).collect();
+    format!(
+        "{CALLS}\nproto=$work\ncat >\"$work/avp.proto\" <<'END'\n{}\nEND\n\n",
+        service.join("\n")
+    )
 }
 
 fn head(plan: &Plan<'_>, left_out: &[String]) -> String {
@@ -61,6 +77,9 @@ fn head(plan: &Plan<'_>, left_out: &[String]) -> String {
     }
     line("");
     line("Usage: TARGET=http://localhost:8787 sh script.sh   (IDP=... if the identity provider differs)");
+    if plan.calls() {
+        line("GRPC=grpc://localhost:8787 says where gRPC is spoken. Needs grpcurl for that, 1.8 or later.");
+    }
     line(
         "TLS and headers: CACERT, CLIENT_CERT, CLIENT_KEY, INSECURE=1, PROXY; HEADERS and IDP_HEADERS name files of them.",
     );
@@ -93,6 +112,12 @@ fn head(plan: &Plan<'_>, left_out: &[String]) -> String {
         url => _ = writeln!(out, "{name}=${{{name}:-'{}'}}", visible(url).replace('\'', "")),
     };
     target(&mut out, "TARGET", &plan.record.target);
+    if plan.calls() {
+        match plan.record.grpc.as_deref() {
+            Some(grpc) => target(&mut out, "GRPC", grpc),
+            None => out.push_str("GRPC=${GRPC:-'grpc://localhost:8787'}\n"),
+        }
+    }
     match &plan.record.idp {
         Some(idp) => target(&mut out, "IDP", idp),
         None => out.push_str("IDP=${IDP:-$TARGET}\n"),
@@ -211,7 +236,8 @@ impl Script<'_> {
 
     fn login(&mut self, granted: &Exchange) {
         let who = name(granted.actor.as_deref().unwrap_or_default());
-        self.line(format!("\nsay '{who} logs in'\nlogin {who} \"$id_{who}\""));
+        let login = if is_call(granted) { "call_login" } else { "login" };
+        self.line(format!("\nsay '{who} logs in'\n{login} {who} \"$id_{who}\""));
         self.keep_token(granted);
     }
 
@@ -316,6 +342,9 @@ impl Script<'_> {
             };
             fields.push(format!(" -H {}{value}", words.quoted(&format!("{field}: "))));
         }
+        if is_call(exchange) {
+            return Some(format!("{out}{}", call(exchange, &words, &fields)?));
+        }
         let path = self.paths.quoted(&request.path);
         let mut line = format!("send {} \"{base}\" {path}", words.quoted(&request.method));
         line.push_str(&fields.concat());
@@ -414,7 +443,7 @@ impl Script<'_> {
         // What was left out may be why an answer is another.
         let code = if self.left_out.is_empty() { 1 } else { 2 };
         self.line(format!("gone() {{ say \"{gone}: $*\"; end {code}; }}"));
-        let otherwise = match is_no_proof(&exchange.outcome) {
+        let otherwise = match is_no_proof(exchange) {
             Some(why) => format!("fail \"$status now; {why}\""),
             None => "gone \"$status\"".to_owned(),
         };
@@ -444,12 +473,44 @@ impl Script<'_> {
             "{} >\"$work/recorded\"",
             self.words.printed(answer.body.as_bytes())
         ));
-        self.line(format!(
-            "[ \"$(plain <\"$work/answer\")\" = \"$(plain <\"$work/recorded\")\" ] || gone 'the answer is another'\n\
-             [ \"$(kind)\" = {} ] || gone 'the head of the answer is another'",
-            Words::default().quoted(&kind(&answer.headers))
-        ));
+        self.line(
+            "[ \"$(plain <\"$work/answer\")\" = \"$(plain <\"$work/recorded\")\" ] || gone 'the answer is another'",
+        );
+        // grpcurl tells nothing of the head.
+        if !is_call(exchange) {
+            self.line(format!(
+                "[ \"$(kind)\" = {} ] || gone 'the head of the answer is another'",
+                Words::default().quoted(&kind(&answer.headers))
+            ));
+        }
     }
+}
+
+/// The commands of a call; none where grpcurl cannot make it: it has no other method than the service's, no frames of its own, and
+/// does not give up by itself.
+fn call(exchange: &Exchange, words: &Words, fields: &[String]) -> Option<String> {
+    let request = &exchange.request;
+    let of_the_frame = ["content-type", "grpc-encoding", "grpc-timeout", CANCEL];
+    let is_framed = request
+        .headers
+        .iter()
+        .any(|(name, _)| of_the_frame.contains(&name.as_str()));
+    let how = exchange.spoiled.as_deref().unwrap_or_default();
+    let is_in_a_form = CallForm::ALL.iter().any(|form| how.contains(form.about()));
+    let method = Operation::of(exchange)?.rpc()?;
+    if is_framed || is_in_a_form || method != request.path {
+        return None;
+    }
+    let body = request.body.as_ref().map_or(&b"{}"[..], |body| body.as_bytes());
+    (body.len() <= LARGEST_BODY).then(|| {
+        let body = words.printed(body);
+        format!("{body} >\"$work/body\"\ncall {method}{}", fields.concat())
+    })
+}
+
+/// Whether an exchange is a call over gRPC.
+fn is_call(exchange: &Exchange) -> bool {
+    exchange.wire == Wire::Grpc
 }
 
 /// Whether a redemption has a signature that was made of one of the run, and not words that stand for no base64 at all.
@@ -461,8 +522,11 @@ fn has_made_signature(exchange: &Exchange) -> bool {
 }
 
 /// Why another answer would not show that the finding is gone.
-fn is_no_proof(outcome: &Outcome) -> Option<&'static str> {
-    match outcome {
+fn is_no_proof(exchange: &Exchange) -> Option<&'static str> {
+    match &exchange.outcome {
+        Outcome::Failure(_) if is_call(exchange) => {
+            Some("grpcurl has a status for what is no answer: compare for yourself")
+        }
         Outcome::Answer(answer) if answer.status == 429 => {
             Some("a rate limit depends on all requests that are sent: compare for yourself")
         }

@@ -12,10 +12,16 @@ use crate::cli::error::Error;
 use crate::cli::{config, console, exit};
 use crate::protocol::Suite;
 
+/// How wide the column is that tells what verifies a requirement; and where it tells of gRPC too.
+const WIDTH: usize = 26;
+const CALLS_WIDTH: usize = 40;
+
 /// A requirement and what verifies it.
 pub(super) struct Row<'a> {
     pub(super) requirement: &'a Requirement,
     cases: Vec<&'a str>,
+    /// Those of the cases that run over gRPC as well; none where the protocol has no such profile.
+    calls: Option<Vec<&'a str>>,
     standing: bool,
 }
 
@@ -34,10 +40,13 @@ impl Row<'_> {
 pub(super) fn rows(suite: &Suite) -> Vec<Row<'_>> {
     let row = |requirement: &'static Requirement| {
         let id = requirement.id.as_str();
-        let named = suite.cases.iter().filter(|case| case.verifies(id));
+        let named = || suite.cases.iter().filter(|case| case.verifies(id));
+        let calls = || named().filter(|case| case.runs_over_grpc() && !requirement.http_only);
+        let has_grpc = suite.protocol.grpc.is_some();
         Row {
             requirement,
-            cases: named.map(|case| case.id.as_str()).collect(),
+            cases: named().map(|case| case.id.as_str()).collect(),
+            calls: has_grpc.then(|| calls().map(|case| case.id.as_str()).collect()),
             standing: requirement.everywhere,
         }
     };
@@ -85,6 +94,9 @@ fn chosen<'a>(suite: &'a Suite, filters: &[Filter]) -> Result<Vec<Row<'a>>, Erro
     let only = |mut row: Row<'a>| {
         let is_named = is_named(&row);
         row.cases.retain(|id| cases.contains(id));
+        row.calls
+            .iter_mut()
+            .for_each(|calls| calls.retain(|id| cases.contains(id)));
         (is_named || !row.cases.is_empty()).then_some(row)
     };
     let chosen: Vec<Row<'_>> = all.into_iter().filter_map(only).collect();
@@ -96,14 +108,18 @@ fn chosen<'a>(suite: &'a Suite, filters: &[Filter]) -> Result<Vec<Row<'a>>, Erro
 
 fn json(rows: &[Row<'_>]) -> String {
     let row = |row: &Row<'_>| {
-        json!({
+        let mut shown = json!({
             "id": row.requirement.id,
             "level": row.requirement.level,
             "text": row.requirement.text,
             "cases": row.cases,
             "standing": row.standing,
             "covered": row.is_covered(),
-        })
+        });
+        if let Some(calls) = &row.calls {
+            shown["over_grpc"] = json!(calls);
+        }
+        shown
     };
     format!(
         "{:#}\n",
@@ -120,10 +136,16 @@ fn text(rows: &[Row<'_>]) -> String {
             (false, 0) => "UNCOVERED".to_owned(),
             (false, count) => crate::text::count(count, "case"),
         };
+        let calls = row.calls.as_ref().filter(|_| !row.cases.is_empty());
+        let (how, width) = match calls {
+            Some(calls) => (format!("{how}, {} over gRPC", calls.len()), CALLS_WIDTH),
+            None if row.calls.is_some() => (how, CALLS_WIDTH),
+            None => (how, WIDTH),
+        };
         let requirement = row.requirement;
         let _ = writeln!(
             text,
-            "{:11} {:6} {how:26} {}",
+            "{:11} {:6} {how:width$} {}",
             requirement.id, requirement.level, requirement.text
         );
     }

@@ -9,6 +9,7 @@ use crate::cli::error::Error;
 use crate::cli::{config, console, exit};
 use crate::protocol::{Protocol, Suite};
 use crate::protocols;
+use crate::record::Over;
 use crate::serve::Fault;
 
 pub(super) fn explain(args: &ExplainArgs) -> Result<u8, Error> {
@@ -71,6 +72,9 @@ fn about_case(case: &CaseHead, suite: &Suite) -> String {
             let _ = writeln!(text, "  {id:11} {:6} {}", requirement.level, requirement.text);
         }
     }
+    if suite.protocol.grpc.is_some() {
+        let _ = write!(text, "\nRuns over {}\n", transports(case));
+    }
     if !case.kills.is_empty() {
         text.push_str("\nCatches these faults of the reference server:\n");
         for name in &case.kills {
@@ -88,6 +92,16 @@ fn about_case(case: &CaseHead, suite: &Suite) -> String {
     let _ = write!(text, "\n{}:{}\n{}", case.source.name, case.line, source_of(case));
     let _ = write!(text, "\nRun it: avp-conform --filter '{}'\n", case.id);
     text
+}
+
+/// Over what a case runs.
+fn transports(case: &CaseHead) -> String {
+    match (case.over, case.http_alone) {
+        (Over::Grpc, _) => "gRPC alone.".to_owned(),
+        (Over::Both, _) => "HTTP and gRPC at once, where the target speaks both.".to_owned(),
+        (Over::Http, Some(what)) => format!("HTTP alone: it is about {what}."),
+        (Over::Http, None) => "HTTP, and over gRPC where the target speaks it.".to_owned(),
+    }
 }
 
 /// The case as it stands in its file: from its header to the next one's.
@@ -117,6 +131,9 @@ fn about_requirement(requirement: &Requirement, suite: &Suite) -> String {
     }
     if requirement.everywhere {
         text.push_str("\nChecked on every exchange of every case.\n");
+    }
+    if requirement.http_only {
+        text.push_str("\nHTTP alone has it: it means nothing over gRPC.\n");
     }
     let named: Vec<&CaseHead> = suite
         .cases

@@ -5,19 +5,19 @@ use std::env;
 use super::run;
 use crate::case::nearest;
 use crate::case::selection::Filter;
-use crate::cli::arguments::{ReproArgs, RunArgs};
+use crate::cli::arguments::{ReproArgs, RunArgs, TransportArg};
 use crate::cli::error::Error;
 use crate::cli::{config, console, exit};
 use crate::protocol::Reach;
 use crate::record::findings;
-use crate::record::{CaseRecord, Record};
+use crate::record::{CaseRecord, Over, Record};
 
 pub(super) fn repro(args: &ReproArgs) -> Result<u8, Error> {
     let record = match &args.from {
         Some(path) => config::load_record(path)?,
         None => driven(args)?,
     };
-    let case = find(&record, args.case.as_deref())?;
+    let case = find(&record, args.case.as_deref(), args.transport)?;
     let step = args.step.map(|step| step.get() - 1);
     let protocol = config::protocol_of(&record)?;
     let script = protocol.repro.ok_or_else(|| {
@@ -73,6 +73,7 @@ fn driven(args: &ReproArgs) -> Result<Record, Error> {
     let args = RunArgs {
         target: args.target.clone().or_else(|| env::var("AVP_TARGET").ok()),
         idp: args.idp.clone().or_else(|| env::var("AVP_IDP").ok()),
+        grpc: args.grpc.clone().or_else(|| env::var("AVP_GRPC").ok()),
         seed: args.seed,
         cases: args.cases.clone(),
         protocol: args.protocol,
@@ -84,19 +85,38 @@ fn driven(args: &ReproArgs) -> Result<Record, Error> {
     run::record(&args)
 }
 
-/// The case of that id; where none is named, the first that is broken.
-fn find<'a>(record: &'a Record, id: Option<&str>) -> Result<&'a CaseRecord, Error> {
+/// The case of that id, over that transport if one is named; where no id is, the first that is broken.
+fn find<'a>(
+    record: &'a Record,
+    id: Option<&str>,
+    transport: Option<TransportArg>,
+) -> Result<&'a CaseRecord, Error> {
+    let over = transport.map(|transport| match transport {
+        TransportArg::Http => Over::Http,
+        TransportArg::Grpc => Over::Grpc,
+        TransportArg::Both => Over::Both,
+    });
+    let is_wanted = |case: &&CaseRecord| over.is_none_or(|over| over == case.transport);
+    let mut cases = record.cases.iter().filter(is_wanted);
     let Some(id) = id else {
         let broken = |case: &&CaseRecord| findings::is_broken_case(case);
         let none = || Error::Usage("no case of the report is broken; name one".to_owned());
-        return record.cases.iter().find(broken).ok_or_else(none);
+        return cases.find(broken).ok_or_else(none);
     };
     let ids = || record.cases.iter().map(|case| case.id.as_str());
-    record
-        .cases
-        .iter()
-        .find(|case| case.id == id)
-        .ok_or_else(|| Error::Usage(no_case(id, nearest(id, ids()))))
+    let none = || match (ids().any(|known| known == id), transport) {
+        (true, Some(transport)) => Error::Usage(format!("{id} was not run over {}", named(transport))),
+        _ => Error::Usage(no_case(id, nearest(id, ids()))),
+    };
+    cases.find(|case| case.id == id).ok_or_else(none)
+}
+
+fn named(transport: TransportArg) -> &'static str {
+    match transport {
+        TransportArg::Http => "HTTP",
+        TransportArg::Grpc => "gRPC",
+        TransportArg::Both => "both transports",
+    }
 }
 
 fn no_case(id: &str, near: Option<&str>) -> String {

@@ -1,5 +1,7 @@
 //! Marks in a record what a list knows, and finds the entries that do not fit.
 
+use std::collections::HashSet;
+
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
@@ -7,10 +9,10 @@ use jiff::tz::TimeZone;
 use super::list::{Baseline, Entry};
 use super::seen::AnswerWord;
 use super::seen::Seen;
-use crate::case::{CaseHead, Heads, nearest};
+use crate::case::{Heads, nearest};
 use crate::record::verdict::Verdict;
 use crate::record::{
-    Baseline as BaselineRecord, CaseRecord, CheckRecord, Known, OutOfDate, Record, RequirementRecord,
+    Baseline as BaselineRecord, CaseRecord, CheckRecord, Known, OutOfDate, Over, Record, RequirementRecord,
     summarize,
 };
 
@@ -167,8 +169,18 @@ impl Entry {
         self.expires.is_some_and(|expires| expires < today)
     }
 
-    pub(super) fn names_case(&self, id: &str) -> bool {
+    /// Whether it names a case, over whatever that is run.
+    fn names_id(&self, id: &str) -> bool {
         self.case.as_ref().is_none_or(|glob| glob.is_match(id))
+    }
+
+    /// Whether it names what was run over this.
+    fn is_over_it(&self, over: Over) -> bool {
+        self.over.is_none_or(|wanted| wanted == over)
+    }
+
+    pub(super) fn names_case(&self, case: &CaseRecord) -> bool {
+        self.names_id(&case.id) && self.is_over_it(case.transport)
     }
 
     fn checks(&self, requirement: &str) -> bool {
@@ -182,7 +194,7 @@ impl Entry {
         check: Option<&CheckRecord>,
         answer_word: AnswerWord,
     ) -> bool {
-        self.names_case(&case.id)
+        self.names_case(case)
             && match check {
                 Some(check) => {
                     self.speaks_of(check)
@@ -206,16 +218,25 @@ impl Entry {
             .is_none_or(|seen| seen.iter().any(|item| item.unverified))
     }
 
-    /// Whether every case that it names was run.
+    /// Whether every case that it names was run, over what it names.
     pub(super) fn ran_whole(&self, record: &Record, heads: &Heads) -> bool {
-        let ran = |case: &&CaseHead| record.cases.iter().any(|other| other.id == case.id);
-        let mut named = heads.cases.iter().filter(|case| self.names_case(&case.id));
-        (record.filters.is_empty() && record.shard.is_none()) || named.all(|case| ran(&case))
+        let mut over_it = record
+            .cases
+            .iter()
+            .filter(|case| self.is_over_it(case.transport))
+            .peekable();
+        if over_it.peek().is_none() {
+            return false;
+        }
+        let ids: HashSet<&str> = over_it.map(|case| case.id.as_str()).collect();
+        let mut named = heads.cases.iter().filter(|case| self.names_id(&case.id));
+        (record.filters.is_empty() && record.shard.is_none())
+            || named.all(|case| ids.contains(case.id.as_str()))
     }
 
     /// Whether an item of its `seen` is to be seen in a record.
     pub(super) fn occurs(&self, item: &Seen, record: &Record, answer_word: AnswerWord) -> bool {
-        let cases = record.cases.iter().filter(|case| self.names_case(&case.id));
+        let cases = record.cases.iter().filter(|case| self.names_case(case));
         let mut wrong = cases.flat_map(|case| {
             let wrong = case.checks.iter().filter(|check| is_wrong(check.verdict));
             wrong.map(move |check| (case, check))
@@ -225,13 +246,13 @@ impl Entry {
             || record
                 .cases
                 .iter()
-                .any(|case| self.names_case(&case.id) && is_unverified(case))
+                .any(|case| self.names_case(case) && is_unverified(case))
     }
 
     /// The first item of its `seen` that was looked at and held, wherever it was looked at.
     fn mended(&self, record: &Record) -> Option<&Seen> {
         let held = |item: &&Seen| {
-            let cases = record.cases.iter().filter(|case| self.names_case(&case.id));
+            let cases = record.cases.iter().filter(|case| self.names_case(case));
             let checks = cases.flat_map(|case| &case.checks);
             let mut about = checks
                 .filter(|check| self.speaks_of(check) && item.is_about(check))
@@ -262,7 +283,7 @@ impl Entry {
 
     /// Whether all cases that it names find what they look for by chance.
     fn is_of_races(&self, heads: &Heads) -> bool {
-        let mut named = heads.cases.iter().filter(|case| self.names_case(&case.id));
+        let mut named = heads.cases.iter().filter(|case| self.names_id(&case.id));
         named.all(|case| case.power.is_some())
     }
 
@@ -295,7 +316,7 @@ impl Entry {
 
     /// Whether all it names was looked at, and held.
     pub(super) fn holds(&self, record: &Record, heads: &Heads) -> bool {
-        let cases = || record.cases.iter().filter(|case| self.names_case(&case.id));
+        let cases = || record.cases.iter().filter(|case| self.names_case(case));
         let checks = || {
             let of = |case: &'_ CaseRecord| case.checks.clone();
             cases()

@@ -11,7 +11,7 @@ use toml::Spanned;
 
 use super::seen::Seen;
 use crate::case::{Problem, Source, toml_problem};
-use crate::record::Known;
+use crate::record::{Known, Over};
 use crate::text::hide_passwords;
 
 /// A list of known failures.
@@ -27,6 +27,8 @@ pub struct Baseline {
 pub(super) struct Entry {
     /// The cases it speaks of; all where none is given.
     pub(super) case: Option<GlobMatcher>,
+    /// Over what its cases were run; over anything where it is not given.
+    pub(super) over: Option<Over>,
     /// The requirements it speaks of; all where none is given.
     pub(super) check: Option<GlobMatcher>,
     /// What is known; whatever fails where nothing is named.
@@ -51,6 +53,8 @@ struct Written {
 struct WrittenEntry {
     /// A glob over case ids.
     case: Option<Spanned<String>>,
+    /// Over what the cases were run: http, grpc, or both of them at once.
+    over: Option<Over>,
     /// A glob over requirement ids.
     check: Option<Spanned<String>>,
     /// What is known of it: each an item; whatever fails, where it is left out.
@@ -129,7 +133,9 @@ impl Entry {
             glob.as_ref()
                 .map(|glob| format!("{key} = {:?}", glob.glob().glob()))
         });
-        named.into_iter().flatten().collect::<Vec<_>>().join(", ")
+        let over = self.over.map(|over| format!("over = {:?}", over.word()));
+        let named = named.into_iter().flatten().chain(over);
+        named.collect::<Vec<_>>().join(", ")
     }
 }
 
@@ -195,6 +201,7 @@ fn read(source: &Arc<Source>, entry: &Spanned<WrittenEntry>, problems: &mut Vec<
     }
     (problems.len() == before).then(|| Entry {
         case,
+        over: written.over,
         check,
         seen: written
             .seen

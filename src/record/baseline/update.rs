@@ -10,7 +10,7 @@ use super::seen::AnswerWord;
 use super::seen::Seen;
 use crate::case::Heads;
 use crate::record::verdict::{RunVerdict, Verdict};
-use crate::record::{CaseRecord, CheckRecord, Known, Record};
+use crate::record::{CaseRecord, CheckRecord, Known, Over, Record};
 use crate::text::count;
 
 /// A look at every exchange that breaks in so many cases is written once, for all cases.
@@ -222,6 +222,8 @@ fn heading(table: &Table) -> String {
 /// An entry to be added.
 struct Fresh {
     case: Option<String>,
+    /// Over what the case was run, where the record has cases that ran over several.
+    over: Option<Over>,
     check: Option<String>,
     seen: BTreeSet<Seen>,
 }
@@ -232,7 +234,8 @@ impl Fresh {
         let named = named
             .into_iter()
             .filter_map(|(key, id)| Some(format!("{key} = {:?}", id.as_ref()?)));
-        named.collect::<Vec<_>>().join(", ")
+        let over = self.over.map(|over| format!("over = {:?}", over.word()));
+        named.chain(over).collect::<Vec<_>>().join(", ")
     }
 }
 
@@ -264,6 +267,8 @@ fn fresh_entries(entries: &[Entry], record: &Record, answer_word: AnswerWord) ->
     for (id, seen) in everywhere.keys() {
         by_requirement.entry(id).or_default().insert(seen.clone());
     }
+    let first = record.cases.first().map(|case| case.transport);
+    let is_mixed = record.cases.iter().any(|case| Some(case.transport) != first);
     let of_case = |(case, news): &(&CaseRecord, Vec<&CheckRecord>)| {
         let own = news.iter().filter(|check| {
             !is_standing(check)
@@ -275,12 +280,14 @@ fn fresh_entries(entries: &[Entry], record: &Record, answer_word: AnswerWord) ->
         }
         Fresh {
             case: Some(case.id.clone()),
+            over: is_mixed.then_some(case.transport),
             check: None,
             seen,
         }
     };
     let of_requirement = |(id, seen): (&str, BTreeSet<Seen>)| Fresh {
         case: None,
+        over: None,
         check: Some(id.to_owned()),
         seen,
     };
@@ -311,6 +318,9 @@ fn add(document: &mut DocumentMut, entry: &Fresh, fresh: &Known) {
         if let Some(id) = id {
             table.insert(key, value(id));
         }
+    }
+    if let Some(over) = entry.over {
+        table.insert("over", value(over.word()));
     }
     table.insert("seen", value(written(&entry.seen)));
     table.insert("reason", value(&fresh.reason));

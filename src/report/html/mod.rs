@@ -13,7 +13,7 @@ use base64::prelude::{BASE64_STANDARD, Engine as _};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use sha2::{Digest as _, Sha256};
 
-use super::facts::{self, Totals, advice, repair, seconds, took, verdict_meaning};
+use super::facts::{self, Totals, advice, repair, seconds, timed, took, verdict_meaning};
 use crate::record::Record;
 use crate::record::diagnosis::new_causes;
 use crate::record::sentences::{protocol, sentence, target};
@@ -245,7 +245,7 @@ fn latency(record: &Record) -> Markup {
                     tr { th { "operation" } th { "answers" } th { "median" } th { "99th percentile" } }
                     @for it in &record.latency {
                         tr {
-                            td { (it.operation) }
+                            td { (timed(it)) }
                             td { (thousands(it.answers)) }
                             td { (took(it.median_us)) }
                             td { (took(it.p99_us)) }
