@@ -31,7 +31,7 @@ variations! { "gRPC";
         "Over gRPC, answers carry 20 KiB of metadata, which is more than a frame holds.";
     Named(SMALL_FRAMES) "grpc-small-frames", "Over gRPC, answers come in frames of 100 bytes.";
     Named(SMALL_WINDOWS) "grpc-small-windows",
-        "Over gRPC, a kilobyte of a call is taken at a time, and one call at a time on a connection.";
+        "Over gRPC, 16 KiB of a call are taken at a time, and one call at a time on a connection.";
     Named(PINGS) "grpc-pings", "Over gRPC, connections are asked every few milliseconds whether they live.";
     Named(GOES_AWAY) "grpc-goaway", "Over gRPC, a connection is ended in an orderly way with each answer.";
     Named(INVALID) "grpc-unreadable-is-invalid",
@@ -46,7 +46,7 @@ variations! { "gRPC";
 }
 
 /// How large a window is where it is small.
-const WINDOW_BYTES: u32 = 1 << 10;
+const WINDOW_BYTES: u32 = 16 << 10;
 /// How often a connection is asked whether it lives.
 const PING_PAUSE: Duration = Duration::from_millis(5);
 /// How large a frame is where it is small.
