@@ -179,8 +179,13 @@ impl Entry {
         self.over.is_none_or(|wanted| wanted == over)
     }
 
-    pub(super) fn names_case(&self, case: &CaseRecord) -> bool {
-        self.names_id(&case.id) && self.is_over_it(case.transport)
+    /// Whether it names a case as it is run over this.
+    pub(super) fn names(&self, id: &str, over: Over) -> bool {
+        self.names_id(id) && self.is_over_it(over)
+    }
+
+    fn names_case(&self, case: &CaseRecord) -> bool {
+        self.names(&case.id, case.transport)
     }
 
     fn checks(&self, requirement: &str) -> bool {

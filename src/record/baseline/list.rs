@@ -244,6 +244,17 @@ mod tests {
     }
 
     #[test]
+    fn an_entry_may_be_of_one_transport() {
+        let text = "[[known]]\ncase = 'push/x'\nover = 'grpc'\nreason = 'soon'\n";
+        let list = Baseline::parse("known.toml".to_owned(), text.to_owned()).unwrap();
+        let entry = &list.entries[0];
+        assert_eq!(entry.name(), r#"case = "push/x", over = "grpc""#);
+        let is_named = |over| entry.names("push/x", over);
+        assert!(is_named(Over::Grpc) && !is_named(Over::Http) && !is_named(Over::Both));
+        assert!(said(&text.replace("grpc", "smtp")).contains("unknown variant `smtp`"));
+    }
+
+    #[test]
     fn what_is_wrong_is_shown_at_its_place() {
         insta::assert_snapshot!(
             [
