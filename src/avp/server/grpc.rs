@@ -157,6 +157,7 @@ async fn dispatch(
         .unwrap_or_default()
         .to_owned();
     let (desk, limit) = (Desk(Arc::clone(site)), site.body_limit);
+    let has_auth = !freedoms::has_no_auth(&site.state);
     let mut response = match service.as_str() {
         "avp.Vault" => {
             let mut service = VaultServer::new(desk).max_decoding_message_size(limit);
@@ -165,7 +166,7 @@ async fn dispatch(
             }
             service.call(request).await?
         }
-        "avp.Auth" if !freedoms::has_no_auth(&site.state) => {
+        "avp.Auth" if has_auth => {
             let mut service = AuthServer::new(desk).max_decoding_message_size(limit);
             service.call(request).await?
         }

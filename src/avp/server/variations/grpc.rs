@@ -91,7 +91,7 @@ pub(in crate::avp::server) fn note_refused_early(state: &State) {
     state.count(TOKEN_FIRST);
 }
 
-/// Whether the service for logins is left out.
+/// Whether the service for logins is left out. That counts at every call: who logs in over HTTP asks for no other.
 pub(in crate::avp::server) fn has_no_auth(state: &State) -> bool {
     state.deviates(NO_AUTH)
 }
