@@ -3,13 +3,12 @@
 use serde_json::{Value, json};
 
 use crate::avp::{IDP, Operation, VAULT};
-use crate::http::{Answer, Body, Client, FailureKind, Outcome, Request, Service};
+use crate::http::{Answer, Body, Client, Failure, FailureKind, Outcome, Request, Service};
 use crate::keys::{Identity, Seed};
 use crate::text::visible_cut;
 
 /// Says what was answered where nothing of it is what an AVP server answers: each of three routes is unknown, or answered with
-/// a page, or with what does not even begin like HTTP. None where anything looks like AVP, or where nothing came: the cases tell
-/// better.
+/// a page, or all are met by frames of HTTP/2. None where anything looks like AVP, or where nothing came: the cases tell better.
 pub(super) async fn stranger(client: &Client, seed: &Seed) -> Option<String> {
     let identity = Identity::derive(seed, &["first-contact"]);
     let key = json!({ "ed25519PublicKey": identity.member_id() });
@@ -18,17 +17,28 @@ pub(super) async fn stranger(client: &Client, seed: &Seed) -> Option<String> {
         (Operation::CreateRepo, VAULT, Some(json!({}))),
         (Operation::Discovery, VAULT, None),
     ];
-    let mut said = Vec::new();
+    let (mut said, mut broken, mut frames) = (Vec::new(), false, false);
     for (operation, service, body) in asked {
-        let outcome = ask(client, operation, service, body).await;
-        let strange = strangeness(&outcome)?;
+        let strange = match ask(client, operation, service, body).await {
+            Outcome::Answer(answer) if is_strange(&answer) => format!("is answered {}", about(&answer)),
+            Outcome::Failure(failure) if is_frame(&failure) => {
+                frames = true;
+                format!("is met by {}", failure.message)
+            }
+            // Who speaks HTTP/2 alone may also just close the connection.
+            Outcome::Failure(failure) if failure.kind == FailureKind::Closed => {
+                broken = true;
+                failure.message
+            }
+            Outcome::Answer(_) | Outcome::Failure(_) => return None,
+        };
         said.push(format!(
-            "{} {}: {strange}",
+            "{} {} {strange}",
             operation.method(),
             operation.path("", "")
         ));
     }
-    Some(said.join("; "))
+    (frames || !broken).then(|| said.join("; "))
 }
 
 async fn ask(client: &Client, operation: Operation, service: Service, body: Option<Value>) -> Outcome {
@@ -42,16 +52,9 @@ async fn ask(client: &Client, operation: Operation, service: Service, body: Opti
     client.lane().send(&request, client.timeout()).await.outcome
 }
 
-/// What is strange about what came; none where an AVP server may do it, or nothing came.
-fn strangeness(outcome: &Outcome) -> Option<String> {
-    match outcome {
-        Outcome::Answer(answer) => is_strange(answer).then(|| format!("answered {}", about(answer))),
-        Outcome::Failure(failure) => {
-            let is_other =
-                failure.kind == FailureKind::Malformed && !failure.message.contains("begins \"HTTP/");
-            is_other.then(|| failure.message.clone())
-        }
-    }
+/// Whether what came in place of HTTP/1 begins like a frame of HTTP/2 (RFC 9113, 4.1): a length of less than 64 KiB in three bytes.
+fn is_frame(failure: &Failure) -> bool {
+    failure.kind == FailureKind::Malformed && failure.message.contains("; it begins \"\\x00\\x00")
 }
 
 /// Whether an answer is none that an AVP server gives, however wrong it is otherwise: the route is unknown, or it is a page.
@@ -74,7 +77,6 @@ fn about(answer: &Answer) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::Failure;
 
     fn answer(status: u16, body: &str) -> Answer {
         Answer {
@@ -85,16 +87,20 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_begin_like_http_is_strange_and_broken_http_is_not() {
-        let malformed = |message: &str| {
-            strangeness(&Outcome::Failure(Failure {
+    fn frames_are_told_from_broken_http() {
+        let is_frame = |message: &str| {
+            is_frame(&Failure {
                 kind: FailureKind::Malformed,
                 message: message.to_owned(),
                 begun: true,
-            }))
+            })
         };
-        assert!(malformed(r#"the answer is not HTTP (x); it begins "SSH-2.0""#).is_some());
-        assert!(malformed(r#"the answer is not HTTP (x); it begins "HTTP/1.1 200 OK""#).is_none());
+        assert!(is_frame(
+            r#"the answer is not HTTP (x); it begins "\x00\x00\x00\x04""#
+        ));
+        assert!(!is_frame(
+            r#"the answer is not HTTP (x); it begins "HTTP/1.1 200 OK""#
+        ));
     }
 
     #[test]

@@ -3,6 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
+use std::sync::Arc;
+
+use tokio::task::JoinSet;
 
 use super::matrix::percent;
 use super::precision::within;
@@ -42,15 +45,38 @@ pub struct Triple {
     record: Record,
 }
 
-/// Runs every case against servers with three faults at once, the same ones in every self-test.
+/// Runs every case against servers with three faults at once, the same ones in every self-test, on several servers side by side.
 ///
 /// # Errors
-/// A server does not start.
+/// A server does not start, or a run breaks off.
 pub async fn triples(
-    bench: &Selftest,
+    bench: &Arc<Selftest>,
     protocol: &Protocol,
     finished: impl Fn(),
 ) -> Result<Vec<Triple>, SelftestError> {
+    let mut waiting = picked(protocol).into_iter().enumerate();
+    let mut running = JoinSet::new();
+    let mut done = BTreeMap::new();
+    loop {
+        for (place, faults) in waiting
+            .by_ref()
+            .take(bench.servers().saturating_sub(running.len()))
+        {
+            let bench = Arc::clone(bench);
+            running.spawn(async move { (place, bench.with_faults(faults.clone()).await, faults) });
+        }
+        let Some(joined) = running.join_next().await else {
+            return Ok(done.into_values().collect());
+        };
+        let (place, record, faults) = joined?;
+        let record = record?;
+        done.insert(place, Triple { faults, record });
+        finished();
+    }
+}
+
+/// The faults of each server with three of them.
+fn picked(protocol: &Protocol) -> Vec<Vec<&'static Fault>> {
     let all = (protocol.faults)();
     let mut state = TRIPLE_SEED;
     let mut next = || {
@@ -63,12 +89,10 @@ pub async fn triples(
         let faults = vec![next(), next(), next()];
         let names: BTreeSet<&str> = faults.iter().map(|fault| fault.name).collect();
         if names.len() == 3 {
-            let record = bench.with_faults(faults.clone()).await?;
-            triples.push(Triple { faults, record });
-            finished();
+            triples.push(faults);
         }
     }
-    Ok(triples)
+    triples
 }
 
 /// What is told of one fault.

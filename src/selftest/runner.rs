@@ -229,6 +229,11 @@ impl Selftest {
         Ok(stripped(&record))
     }
 
+    /// How many servers are up at once.
+    pub fn servers(&self) -> usize {
+        self.settings.servers
+    }
+
     /// Tries a party of behaviours: on one server, and each on its own where that does not come out green for all.
     async fn batch(&self, batch: &[Behaviour]) -> Result<Vec<Observation>, SelftestError> {
         if batch.len() > 1 {

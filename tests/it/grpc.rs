@@ -76,6 +76,14 @@ fn an_address_of_the_other_kind_is_told_what_to_type() {
     let (code, _, err) = ran(&["--grpc", "http://127.0.0.1:1"]);
     assert_eq!(code, 2, "{err}");
     assert!(err.contains("grpc://"), "{err}");
+    let (code, _, err) = ran(&[
+        "--target",
+        "http://127.0.0.1:1",
+        "--filter",
+        "status/of-the-table",
+    ]);
+    assert_eq!(code, 5, "{err}");
+    assert!(err.contains("with --grpc grpc://HOST:PORT"), "{err}");
     let (code, _, err) = ran(&["--grpc", "grpc://127.0.0.1:9", "--timeout", "2"]);
     assert_eq!(code, 3, "{err}");
     // A port that takes calls alone says its settings, whatever comes, and to several at once.

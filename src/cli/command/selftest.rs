@@ -77,7 +77,11 @@ fn write(matrix: &Matrix, outputs: &[Output], args: &SelftestArgs) -> Result<(),
 }
 
 /// Learns what breaks under each fault, and publishes that and how well reports tell what is wrong.
-async fn publish(bench: &Selftest, observations: &[Observation], args: &SelftestArgs) -> Result<(), Error> {
+async fn publish(
+    bench: &Arc<Selftest>,
+    observations: &[Observation],
+    args: &SelftestArgs,
+) -> Result<(), Error> {
     let protocol = args.protocol.get();
     let progress = Progress::new(selftest::TRIPLES, "servers with three faults", false);
     let triples = selftest::triples(bench, protocol, || progress.step(""));

@@ -12,11 +12,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::case::selection::{Filter, Shard};
-use crate::case::{Problem, Source, read_path, render, selection};
+use crate::case::{CaseHead, Problem, Source, read_path, render, selection};
 use crate::catalogue::Version;
 use crate::cli::arguments::RunArgs;
 use crate::cli::error::Error;
-use crate::http::{ClientOptions, Endpoint, Headers, Proxy, Service, ServiceOptions, TlsOptions};
+use crate::http::{ClientOptions, Endpoint, Headers, Over, Proxy, Service, ServiceOptions, TlsOptions};
 use crate::keys::{NamedKey, Seed};
 use crate::protocol::{Protocol, Suite};
 use crate::protocols;
@@ -169,7 +169,11 @@ impl Config {
         };
         let mut selected = selection::plan(&suite, &filters, spec, args.slow);
         if selected.is_empty() {
-            return Err(nothing_selected(&suite, &filters, spec));
+            let all = load_suite(protocol, &args.cases)?;
+            return Err(match selection::plan(&all, &filters, spec, args.slow).first() {
+                Some(index) => lacks_transport(&all.cases[*index]),
+                None => nothing_selected(&suite, &filters, spec),
+            });
         }
         check_filters(&suite, &filters)?;
         let mut notes = selection::idle(&suite, &filters, &selected);
@@ -510,6 +514,15 @@ fn proxy(args: &RunArgs) -> Result<Option<Proxy>, Error> {
 fn endpoint(option: &str, url: Option<&str>) -> Result<Option<Endpoint>, Error> {
     let parse = |url: &str| Endpoint::parse(url).map_err(|error| Error::Usage(format!("{option}: {error}")));
     url.map(parse).transpose()
+}
+
+/// What is said where the only cases that filters select are run over what the target was given no address for.
+fn lacks_transport(case: &CaseHead) -> Error {
+    let lacks = match case.over {
+        Over::Both => "over HTTP and gRPC: name both, with --target and --grpc",
+        Over::Http | Over::Grpc => "over gRPC: name where that is spoken, with --grpc grpc://HOST:PORT",
+    };
+    Error::NothingSelected(format!("{} is run {lacks}", case.id))
 }
 
 /// What is said where filters select no case at all.

@@ -29,7 +29,7 @@ variations! { "gRPC";
         "Over gRPC, answers carry further metadata before and behind the message, and a subtype of the content type.";
     Named(LARGE_METADATA) "grpc-large-metadata",
         "Over gRPC, answers carry 20 KiB of metadata, which is more than a frame holds.";
-    Named(SMALL_FRAMES) "grpc-small-frames", "Over gRPC, answers come in frames of 100 bytes.";
+    Named(SMALL_FRAMES) "grpc-small-frames", "Over gRPC, answers come in frames of 256 bytes.";
     Named(SMALL_WINDOWS) "grpc-small-windows",
         "Over gRPC, 16 KiB of a call are taken at a time, and one call at a time on a connection.";
     Named(PINGS) "grpc-pings", "Over gRPC, connections are asked every few milliseconds whether they live.";
@@ -50,7 +50,7 @@ const WINDOW_BYTES: u32 = 16 << 10;
 /// How often a connection is asked whether it lives.
 const PING_PAUSE: Duration = Duration::from_millis(5);
 /// How large a frame is where it is small.
-const FRAME_BYTES: usize = 100;
+const FRAME_BYTES: usize = 256;
 /// How much metadata there is where there is much.
 const METADATA_BYTES: usize = 20 << 10;
 /// After how many milliseconds a call may be made again.
