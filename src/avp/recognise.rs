@@ -54,7 +54,7 @@ async fn ask(client: &Client, operation: Operation, service: Service, body: Opti
 
 /// Whether what came in place of HTTP/1 begins like a frame of HTTP/2 (RFC 9113, 4.1): a length of less than 64 KiB in three bytes.
 fn is_frame(failure: &Failure) -> bool {
-    failure.kind == FailureKind::Malformed && failure.message.contains("; it begins \"\\x00\\x00")
+    failure.message.contains("\"\\x00\\x00")
 }
 
 /// Whether an answer is none that an AVP server gives, however wrong it is otherwise: the route is unknown, or it is a page.
@@ -97,6 +97,9 @@ mod tests {
         };
         assert!(is_frame(
             r#"the answer is not HTTP (x); it begins "\x00\x00\x00\x04""#
+        ));
+        assert!(is_frame(
+            r#"something that nobody had asked for: "\x00\x00\x00\x04""#
         ));
         assert!(!is_frame(
             r#"the answer is not HTTP (x); it begins "HTTP/1.1 200 OK""#

@@ -124,7 +124,11 @@ fn visit(hostile: &Hostile, options: &[&str]) -> (String, Vec<String>) {
     } else {
         "0.3"
     };
-    let ran = run(&running.url(), timeout, options);
+    let mut ran = run(&running.url(), timeout, options);
+    if ran.peak >= MOST {
+        // How many answers are read at the same moment depends on who else computes: what grows without bound grows again.
+        ran = run(&running.url(), timeout, options);
+    }
     let mut wrong = running.trespasses();
     let mut expect = |holds: bool, what: &str| {
         if !holds {
