@@ -35,9 +35,6 @@ const OPTIONAL: [&str; 2] = ["AVP-6-19", "AVP-8-01"];
 /// A should: some variations answer 429 without `Retry-After`.
 const RETRY_AFTER: &str = "AVP-7-02";
 
-/// Rules of the gRPC profile whose cases need three members, which some limits refuse.
-const OF_THREE_MEMBERS: [&str; 2] = ["AVP-11-06", "AVP-11-10"];
-
 /// A limit keeps cases from their end, and would hide what comes of other freedoms.
 const TRIED_ALONE: &str = "limits";
 
@@ -99,10 +96,7 @@ fn wrong_with(party: &[&'static Variation]) -> Vec<String> {
     let mut wrong: Vec<String> = record.cases.iter().filter_map(describe).collect();
     for (id, verdict) in &*PLAIN {
         let here = seen.get(id).copied().unwrap_or(Verdict::Blocked);
-        let is_limited = here == Verdict::NotApplicable
-            && party.iter().any(|it| it.name.starts_with("member-limit"))
-            && OF_THREE_MEMBERS.contains(&id.as_str());
-        let may_lack = OPTIONAL.contains(&id.as_str()) || is_limited;
+        let may_lack = OPTIONAL.contains(&id.as_str());
         if *verdict == Verdict::Pass && here != Verdict::Pass && !may_lack {
             wrong.push(format!("{id} is {}", here.as_str()));
         }

@@ -581,14 +581,22 @@ impl<'a> Driver<'a> {
         }
     }
 
-    async fn drain_loop(&self, ending: Ending, limit: Duration) -> (Exchange, Ran) {
+    /// Runs `drain-loop` until it ends, and tells whoever waits for what it sends.
+    async fn drain_loop(
+        &self,
+        ending: Ending,
+        limit: Duration,
+        is_over: watch::Sender<bool>,
+    ) -> (Exchange, Ran) {
         let arguments = ["drain-loop", "--idle-sleep-seconds", "1"];
         let extra = Extra {
             ending,
             limit: Some(limit),
             ..Extra::default()
         };
-        self.call(arguments.map(str::to_owned).to_vec(), extra).await
+        let done = self.call(arguments.map(str::to_owned).to_vec(), extra).await;
+        is_over.send_replace(true);
+        done
     }
 
     async fn terminate(&mut self) -> Result<(), Stopped> {
@@ -596,11 +604,7 @@ impl<'a> Driver<'a> {
         let before = self.receivers.arrived();
         let (ending, limit) = (Ending::default(), self.unit() * 6);
         let (is_over, over) = watch::channel(false);
-        let looping = async {
-            let done = self.drain_loop(ending.clone(), limit).await;
-            is_over.send_replace(true);
-            done
-        };
+        let looping = self.drain_loop(ending.clone(), limit, is_over);
         let asking = async {
             // Whoever sends nothing in this time is seen by the judge.
             self.wait_for(before + 1, limit / 2, over).await;
@@ -621,11 +625,7 @@ impl<'a> Driver<'a> {
         let ending = Ending::default();
         let before = self.receivers.arrived();
         let (is_over, over) = watch::channel(false);
-        let looping = async {
-            let done = self.drain_loop(ending.clone(), limit).await;
-            is_over.send_replace(true);
-            done
-        };
+        let looping = self.drain_loop(ending.clone(), limit, is_over);
         let meanwhile = async {
             let enqueued = self.meanwhile(lasting, before, limit / 2, over).await;
             if lasting.ends || lasting.rests {

@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::avp::Operation;
-use crate::avp::judge::profile::PROFILE;
+use crate::avp::judge::profile::{PROFILE, STATUSES};
 use crate::record::verdict::Verdict;
 use crate::record::{CaseRecord, CheckRecord, Over, Role};
 
@@ -50,22 +50,19 @@ pub fn take_back_what_follows(cases: &mut [CaseRecord]) {
 fn statuses(cases: &mut [CaseRecord]) {
     for case in cases {
         let is_answer = |check: &&CheckRecord| {
-            check.name == "answer" && check.is_broken() && !check.requirements.iter().any(|id| id == STATUS)
+            check.name == "answer" && check.is_broken() && !check.requirements.iter().any(|id| id == STATUSES)
         };
         let wrong = case.checks.iter().filter(is_answer);
         let wrong: BTreeSet<usize> = wrong.flat_map(|check| check.exchanges.clone()).collect();
         for at in 0..case.checks.len() {
             let check = &case.checks[at];
-            let is_status = check.name == "grpc status" && breaks(check, STATUS);
+            let is_status = check.name == "grpc status" && breaks(check, STATUSES);
             if is_status && check.exchanges.iter().all(|exchange| wrong.contains(exchange)) {
                 take_back(case, at, "the answer is wrong whatever its status");
             }
         }
     }
 }
-
-/// The rule of the table of statuses.
-const STATUS: &str = "AVP-11-03";
 
 /// What is broken in a case of the gRPC profile's own stands against the profile's rule and the operation's. It speaks against the
 /// operation where something else shows its rule broken as well; at a step, over HTTP, if that was spoken. Else it speaks against the
@@ -76,17 +73,10 @@ fn profile(cases: &mut [CaseRecord]) {
         let of_profile = check.requirements.iter().filter(|id| is_of_profile(id)).count();
         check.is_broken() && (1..check.requirements.len()).contains(&of_profile)
     };
-    let told = |case: &CaseRecord| -> Vec<String> {
-        let told = case
-            .checks
-            .iter()
-            .filter(|check| check.is_broken() && !is_either(check));
-        told.flat_map(|check| check.requirements.clone()).collect()
-    };
-    let is_http = |case: &&CaseRecord| case.transport == Over::Http;
-    let anywhere: BTreeSet<String> = cases.iter().flat_map(told).collect();
-    let over_http: BTreeSet<String> = cases.iter().filter(is_http).flat_map(told).collect();
-    let speaks_http = cases.iter().any(|case| is_http(&case));
+    let is_http = |case: &CaseRecord| case.transport == Over::Http;
+    let anywhere = broken_requirements(cases, |_, check| !is_either(check));
+    let over_http = broken_requirements(cases, |case, check| is_http(case) && !is_either(check));
+    let speaks_http = cases.iter().any(is_http);
     let checks = cases.iter_mut().flat_map(|case| &mut case.checks);
     for check in checks.filter(|check| is_either(check)) {
         let told = match check.step {
@@ -106,9 +96,7 @@ const AGREEMENT: &str = "AVP-11-09";
 /// Cases that go over both transports ask whether the two agree. What no case over one of them alone shows broken is a
 /// disagreement; what one does is that, and says nothing of the other.
 fn agreement(cases: &mut [CaseRecord]) {
-    let alone = cases.iter().filter(|case| case.transport != Over::Both);
-    let broken = alone.flat_map(|case| case.checks.iter().filter(|check| check.is_broken()));
-    let broken: BTreeSet<String> = broken.flat_map(|check| check.requirements.clone()).collect();
+    let broken = broken_requirements(cases, |case, _| case.transport != Over::Both);
     for case in cases.iter_mut().filter(|case| case.transport == Over::Both) {
         for at in 0..case.checks.len() {
             if !case.checks[at].is_broken() {
@@ -319,6 +307,22 @@ fn broken_in_order(cases: &[CaseRecord]) -> BTreeSet<String> {
     known
 }
 
+/// The requirements of the findings that a test picks.
+fn broken_requirements(
+    cases: &[CaseRecord],
+    picked: impl Fn(&CaseRecord, &CheckRecord) -> bool,
+) -> BTreeSet<String> {
+    let mut broken = BTreeSet::new();
+    for case in cases {
+        let picked = case
+            .checks
+            .iter()
+            .filter(|check| check.is_broken() && picked(case, check));
+        broken.extend(picked.flat_map(|check| check.requirements.clone()));
+    }
+    broken
+}
+
 /// The operations that are broken in themselves, each with a case that shows it.
 fn broken_operations(cases: &[CaseRecord]) -> BTreeMap<Operation, String> {
     let mut used: BTreeMap<Operation, usize> = BTreeMap::new();
@@ -502,14 +506,14 @@ mod tests {
             let mut found = case("push/x", Operation::Push, check("answer", rule, "x"));
             found
                 .checks
-                .push(check("grpc status", STATUS, "grpc-status 10, ABORTED"));
+                .push(check("grpc status", STATUSES, "grpc-status 10, ABORTED"));
             let mut cases = [found];
             take_back_what_follows(&mut cases);
             let [found] = cases;
             found.checks[1].verdict
         };
         assert_eq!(case_of("AVP-11-04"), Verdict::Blocked);
-        assert_eq!(case_of(STATUS), Verdict::Fail);
+        assert_eq!(case_of(STATUSES), Verdict::Fail);
     }
 
     #[test]

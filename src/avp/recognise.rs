@@ -5,11 +5,11 @@ use serde_json::{Value, json};
 use crate::avp::{IDP, Operation, VAULT};
 use crate::http::{Answer, Body, Client, Failure, FailureKind, Outcome, Request, Service};
 use crate::keys::{Identity, Seed};
+use crate::protocol::Met;
 use crate::text::visible_cut;
 
-/// Says what was answered where nothing of it is what an AVP server answers: each of three routes is unknown, or answered with
-/// a page, or all are met by frames of HTTP/2. None where anything looks like AVP, or where nothing came: the cases tell better.
-pub(super) async fn stranger(client: &Client, seed: &Seed) -> Option<String> {
+/// Asks three routes. Whoever is a stranger answers none of them as an AVP server does: each is unknown, or answered with a page.
+pub(super) async fn stranger(client: &Client, seed: &Seed) -> Met {
     let identity = Identity::derive(seed, &["first-contact"]);
     let key = json!({ "ed25519PublicKey": identity.member_id() });
     let asked = [
@@ -17,28 +17,24 @@ pub(super) async fn stranger(client: &Client, seed: &Seed) -> Option<String> {
         (Operation::CreateRepo, VAULT, Some(json!({}))),
         (Operation::Discovery, VAULT, None),
     ];
-    let (mut said, mut broken, mut frames) = (Vec::new(), false, false);
+    let (mut said, mut mute) = (Vec::new(), 0);
     for (operation, service, body) in asked {
-        let strange = match ask(client, operation, service, body).await {
-            Outcome::Answer(answer) if is_strange(&answer) => format!("is answered {}", about(&answer)),
-            Outcome::Failure(failure) if is_frame(&failure) => {
-                frames = true;
-                format!("is met by {}", failure.message)
-            }
-            // Who speaks HTTP/2 alone may also just close the connection.
-            Outcome::Failure(failure) if failure.kind == FailureKind::Closed => {
-                broken = true;
-                failure.message
-            }
-            Outcome::Answer(_) | Outcome::Failure(_) => return None,
-        };
-        said.push(format!(
-            "{} {} {strange}",
-            operation.method(),
-            operation.path("", "")
-        ));
+        match ask(client, operation, service, body).await {
+            Outcome::Answer(answer) if is_strange(&answer) => said.push(format!(
+                "{} {} is answered {}",
+                operation.method(),
+                operation.path("", ""),
+                about(&answer)
+            )),
+            Outcome::Failure(failure) if is_mute(&failure) => mute += 1,
+            Outcome::Answer(_) | Outcome::Failure(_) => return Met::Perhaps,
+        }
     }
-    (frames || !broken).then(|| said.join("; "))
+    match (said.is_empty(), mute) {
+        (true, _) => Met::NoHttp,
+        (false, 0) => Met::Stranger(said.join("; ")),
+        (false, _) => Met::Perhaps,
+    }
 }
 
 async fn ask(client: &Client, operation: Operation, service: Service, body: Option<Value>) -> Outcome {
@@ -52,9 +48,9 @@ async fn ask(client: &Client, operation: Operation, service: Service, body: Opti
     client.lane().send(&request, client.timeout()).await.outcome
 }
 
-/// Whether what came in place of HTTP/1 begins like a frame of HTTP/2 (RFC 9113, 4.1): a length of less than 64 KiB in three bytes.
-fn is_frame(failure: &Failure) -> bool {
-    failure.message.contains("\"\\x00\\x00")
+/// Whether somebody was there, and no HTTP came.
+fn is_mute(failure: &Failure) -> bool {
+    matches!(failure.kind, FailureKind::Malformed | FailureKind::Closed)
 }
 
 /// Whether an answer is none that an AVP server gives, however wrong it is otherwise: the route is unknown, or it is a page.
@@ -84,26 +80,6 @@ mod tests {
             headers: vec![("content-type".to_owned(), "text/html".to_owned())],
             body: Body::from(body),
         }
-    }
-
-    #[test]
-    fn frames_are_told_from_broken_http() {
-        let is_frame = |message: &str| {
-            is_frame(&Failure {
-                kind: FailureKind::Malformed,
-                message: message.to_owned(),
-                begun: true,
-            })
-        };
-        assert!(is_frame(
-            r#"the answer is not HTTP (x); it begins "\x00\x00\x00\x04""#
-        ));
-        assert!(is_frame(
-            r#"something that nobody had asked for: "\x00\x00\x00\x04""#
-        ));
-        assert!(!is_frame(
-            r#"the answer is not HTTP (x); it begins "HTTP/1.1 200 OK""#
-        ));
     }
 
     #[test]

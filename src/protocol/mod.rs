@@ -33,7 +33,18 @@ pub type Task<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 pub type Generation = for<'a> fn(&'a Client, &'a Seed) -> Task<'a, u32>;
 
 /// Asks the target whether it is one of the protocol.
-pub type FirstContact = for<'a> fn(&'a Client, &'a Seed) -> Task<'a, Option<String>>;
+pub type FirstContact = for<'a> fn(&'a Client, &'a Seed) -> Task<'a, Met>;
+
+/// Who was met at first contact.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Met {
+    /// Perhaps a target of the protocol: the cases tell better.
+    Perhaps,
+    /// None, by what was answered.
+    Stranger(String),
+    /// Somebody who answers with what is no HTTP, or closes the connection.
+    NoHttp,
+}
 
 /// Asks the target once more, with the run's client, its options and its seed.
 pub type Afterwards =
@@ -116,7 +127,7 @@ pub struct Protocol {
     pub probe: &'static str,
     /// Which use of a seed this is against a target that keeps its data; none where ids cannot clash.
     pub generation: Option<Generation>,
-    /// What was answered at first contact, where nothing of it is what a target of this protocol answers.
+    /// Whether what answers is a target of this protocol at all.
     pub stranger: Option<FirstContact>,
     /// What a reader of the record is to be told beside what was checked. It counts for nothing.
     pub notes: fn(&Record) -> Vec<String>,

@@ -471,7 +471,7 @@ impl<'a> Conversation<'a> {
 }
 
 /// What came of a request.
-pub(super) fn came(outcome: &Outcome) -> Came {
+fn came(outcome: &Outcome) -> Came {
     match outcome {
         Outcome::Answer(answer) => Ok(answer.status),
         Outcome::Failure(failure) => Err(failure.clone()),

@@ -92,7 +92,10 @@ impl Subject for Programs {
 }
 
 /// A process with everything that it started, and the id of both. Dropping it ends them all.
-struct Group(Child, Option<u32>);
+struct Group {
+    child: Child,
+    id: Option<u32>,
+}
 
 impl Group {
     fn start(command: &str, server: &Told, input: Stdio) -> Result<Group, String> {
@@ -140,16 +143,28 @@ impl Group {
         let child = shell.spawn();
         let child = child.map_err(|error| format!("cannot start `{command}`: {error}"))?;
         let id = child.id();
-        Ok(Group(child, id))
+        Ok(Group { child, id })
+    }
+
+    /// What keeps its output and its errors.
+    fn readers(&mut self, output: &Output, errors: &Output) -> JoinSet<()> {
+        let mut readers = JoinSet::new();
+        if let Some(pipe) = self.child.stdout.take() {
+            readers.spawn(output.clone().keep(pipe));
+        }
+        if let Some(pipe) = self.child.stderr.take() {
+            readers.spawn(errors.clone().keep(pipe));
+        }
+        readers
     }
 
     fn kill(&mut self) {
         #[cfg(unix)]
         self.signal(rustix::process::Signal::KILL);
         // Another group may have the id by and by.
-        self.1 = None;
+        self.id = None;
         // Fails only where it has ended.
-        let _gone = self.0.start_kill();
+        let _gone = self.child.start_kill();
     }
 
     /// Asks the program to end; ends it at once where that cannot be asked.
@@ -163,7 +178,7 @@ impl Group {
     #[cfg(unix)]
     fn signal(&self, signal: rustix::process::Signal) {
         // A child that has ended has no id any more; its group goes on as long as anybody is in it.
-        let id = self.1.and_then(|id| i32::try_from(id).ok());
+        let id = self.id.and_then(|id| i32::try_from(id).ok());
         if let Some(group) = id.and_then(rustix::process::Pid::from_raw) {
             // Fails only where nobody is left in the group.
             let _gone = rustix::process::kill_process_group(group, signal);
@@ -195,10 +210,6 @@ struct Output(Arc<Mutex<(Vec<u8>, usize)>>);
 
 impl Output {
     /// Keeps what comes, until there is no more or too much.
-    fn fill(&self, from: impl AsyncRead + Unpin + Send + 'static) -> JoinHandle<()> {
-        tokio::spawn(self.clone().keep(from))
-    }
-
     async fn keep(self, mut from: impl AsyncRead + Unpin) {
         let mut buffer = vec![0; 8192];
         while let Ok(count @ 1..) = from.read(&mut buffer).await {
@@ -235,17 +246,11 @@ async fn walk(command: &str, server: &Told, limit: Duration) -> Walked {
         }
     };
     let output = Output::default();
-    let mut readers: Vec<JoinHandle<()>> = Vec::new();
-    readers.extend(group.0.stdout.take().map(|pipe| output.fill(pipe)));
-    readers.extend(group.0.stderr.take().map(|pipe| output.fill(pipe)));
-    let waited = tokio::time::timeout(limit, group.0.wait()).await;
+    let mut readers = group.readers(&output, &output);
+    let waited = tokio::time::timeout(limit, group.child.wait()).await;
     // What it left behind would hold the pipes open, and go on asking.
     group.kill();
-    for reader in readers {
-        if tokio::time::timeout(GRACE_TIME, reader).await.is_err() {
-            break;
-        }
-    }
+    let _open = tokio::time::timeout(GRACE_TIME, all_of(&mut readers)).await;
     let (code, how) = match waited {
         Ok(Ok(status)) => (status.code(), said(status)),
         Ok(Err(error)) => (None, format!("cannot be waited for: {error}")),
@@ -267,17 +272,7 @@ async fn run(command: &str, directory: Option<&Path>, call: &Call, ending: Endin
         Err(how) => return Ran::none(how),
     };
     let (output, errors) = (Output::default(), Output::default());
-    let mut readers = JoinSet::new();
-    let _out = group
-        .0
-        .stdout
-        .take()
-        .map(|pipe| readers.spawn(output.clone().keep(pipe)));
-    let _err = group
-        .0
-        .stderr
-        .take()
-        .map(|pipe| readers.spawn(errors.clone().keep(pipe)));
+    let mut readers = group.readers(&output, &errors);
     let late = tokio::time::sleep(limit);
     tokio::pin!(late);
     let mut is_asked = false;
@@ -287,7 +282,7 @@ async fn run(command: &str, directory: Option<&Path>, call: &Call, ending: Endin
     };
     let (mut code, mut how) = loop {
         tokio::select! {
-            waited = group.0.wait() => break match waited {
+            waited = group.child.wait() => break match waited {
                 // A shell that was asked to end tells so of what it ran: its own end is no other.
                 Ok(status) if is_asked => (Some(status.code().unwrap_or(TERMINATED)), said(status)),
                 Ok(status) => (status.code(), said(status)),
@@ -345,12 +340,12 @@ impl Spoken {
     fn start(command: &str, server: &Told) -> Result<Spoken, String> {
         let mut group = Group::start(command, server, Stdio::piped())?;
         let no_pipe = || format!("cannot speak to `{command}`");
-        let input = group.0.stdin.take().ok_or_else(no_pipe)?;
-        let output = group.0.stdout.take().ok_or_else(no_pipe)?;
-        let errors = group.0.stderr.take().ok_or_else(no_pipe)?;
+        let input = group.child.stdin.take().ok_or_else(no_pipe)?;
+        let output = group.child.stdout.take().ok_or_else(no_pipe)?;
+        let errors = group.child.stderr.take().ok_or_else(no_pipe)?;
         let beside = Output::default();
         Ok(Spoken {
-            reader: beside.fill(errors),
+            reader: tokio::spawn(beside.clone().keep(errors)),
             group,
             input: Some(input),
             lines: BufReader::new(output),
@@ -379,7 +374,7 @@ impl Spoken {
 
     /// How it ended that has closed its output.
     async fn status(&mut self) -> String {
-        match tokio::time::timeout(GRACE_TIME, self.group.0.wait()).await {
+        match tokio::time::timeout(GRACE_TIME, self.group.child.wait()).await {
             Ok(Ok(status)) => format!("the adapter {}", said(status)),
             _ => "the adapter closed its output".to_owned(),
         }
@@ -399,7 +394,7 @@ impl Adapter for Spoken {
     fn end(mut self: Box<Self>) -> Task<'static, String> {
         Box::pin(async move {
             self.input = None;
-            let _late = tokio::time::timeout(GRACE_TIME, self.group.0.wait()).await;
+            let _late = tokio::time::timeout(GRACE_TIME, self.group.child.wait()).await;
             self.group.kill();
             let _late = tokio::time::timeout(GRACE_TIME, &mut self.reader).await;
             String::from_utf8_lossy(&self.beside.take()).into_owned()

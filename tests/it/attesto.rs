@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use avp_conform::attesto::ATTESTO;
 use avp_conform::record::verdict::{RunVerdict, Verdict};
-use avp_conform::record::{Record, Side, Wire};
+use avp_conform::record::{Side, Wire};
 use avp_conform::selftest::{SelftestOutcome, Settings};
 use avp_conform::serve::{Behaviour, Fault};
 
@@ -14,13 +14,6 @@ use crate::support::program::{ran, reported};
 const PROTOCOL: [&str; 2] = ["--protocol", "attesto"];
 /// Faults that show after a minute: the published matrix has them.
 const SLOW_FAULTS: [&str; 3] = ["waits-for-ever", "no-limit-for-the-whole", "takes-any-length"];
-
-fn broken(record: &Record) -> Vec<&str> {
-    let all = record.requirements.iter();
-    all.filter(|it| matches!(it.verdict, Verdict::Fail | Verdict::Warn))
-        .map(|it| it.id.as_str())
-        .collect()
-}
 
 #[test]
 fn the_reference_relay_is_conformant_and_its_record_says_who_asked() {
@@ -144,7 +137,7 @@ fn the_reference_relay_is_judged_as_a_program_too_and_its_faults_are_seen() {
         "{}",
         done.out
     );
-    assert_eq!(broken(&done.record), Vec::<&str>::new(), "{}", done.out);
+    assert_eq!(done.broken(), Vec::<&str>::new(), "{}", done.out);
     for (fault, filter, id) in [
         ("payload-escaped", "request/beyond-ascii", "ALV-ENV-05"),
         ("signing-key-told", "secrets/keys", "ALV-SEC-01"),
@@ -156,12 +149,7 @@ fn the_reference_relay_is_judged_as_a_program_too_and_its_faults_are_seen() {
         ("previous-hash-unchecked", "witness/other-previous", "ALV-WIT-03"),
     ] {
         let done = run(&own(&format!("--fault {fault}")), &[filter]);
-        assert_eq!(
-            (done.code, broken(&done.record)),
-            (1, vec![id]),
-            "{fault}: {}",
-            done.out
-        );
+        assert_eq!((done.code, done.broken()), (1, vec![id]), "{fault}: {}", done.out);
         let again = format!("--program '{}'", own(&format!("--fault {fault}")));
         assert!(done.out.contains(&again), "{}", done.out);
     }
@@ -342,7 +330,7 @@ fn the_example_in_python_is_conformant_and_what_is_planted_in_it_is_found() {
     ];
     let done = run("vault.py", &text, &some);
     assert_eq!(done.code, 0, "{}", done.out);
-    assert_eq!(broken(&done.record), Vec::<&str>::new(), "{}", done.out);
+    assert_eq!(done.broken(), Vec::<&str>::new(), "{}", done.out);
     for (name, was, is, filter, id) in [
         (
             "ascii.py",
@@ -369,6 +357,6 @@ fn the_example_in_python_is_conformant_and_what_is_planted_in_it_is_found() {
     ] {
         assert!(text.contains(was), "{was}");
         let done = run(name, &text.replace(was, is), &[filter]);
-        assert_eq!(broken(&done.record), [id], "{name}: {}", done.out);
+        assert_eq!(done.broken(), [id], "{name}: {}", done.out);
     }
 }

@@ -1,18 +1,13 @@
 //! The server that the harness plays: two origins, each with a reference server behind it, that write every request down and
 //! answer as the case says.
 
-use std::collections::VecDeque;
-use std::convert::Infallible;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll};
 use std::time::{Duration, Instant, SystemTime};
 
-use bytes::Bytes;
 use http::HeaderMap;
 use http_body_util::{BodyExt as _, Limited};
-use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -28,7 +23,7 @@ use super::forge::Forger;
 use super::marks::ELSEWHERE;
 use crate::avp::Operation;
 use crate::avp::VAULT;
-use crate::avp::server::{Answered, Inside, Options, find_variation};
+use crate::avp::server::{Answered, Inside, Options, Pieces, find_variation};
 use crate::catalogue::OperationName;
 use crate::http::{Answer, Body, Exchange, Failure, FailureKind, Headers, Outcome, Request, Side};
 use crate::serve::{Authority, Certificate, TlsError};
@@ -40,8 +35,6 @@ const HEAD_TIME: Duration = Duration::from_secs(60);
 const BODY_TIME: Duration = Duration::from_secs(30);
 /// A larger body is not read.
 const LARGEST_BODY_BYTES: usize = 16 << 20;
-/// What is sent in chunks is sent in pieces of so many bytes.
-const PIECE_BYTES: usize = 100;
 /// A case takes no more requests: further connections are closed without an answer.
 pub(super) const MOST_REQUESTS: usize = 600;
 /// All bodies of a case together; what is beyond is not kept.
@@ -294,52 +287,6 @@ async fn respond(
     }
     let response = response.body(Pieces::of(answered.body, answered.chunked));
     Ok(response.unwrap_or_else(|_| http::Response::new(Pieces::of(Vec::new(), false))))
-}
-
-/// A body: in one piece of a length that is stated, or in pieces, which come in chunks.
-struct Pieces {
-    left: VecDeque<Bytes>,
-    is_whole: bool,
-}
-
-impl Pieces {
-    fn of(body: Vec<u8>, is_chunked: bool) -> Pieces {
-        let body = Bytes::from(body);
-        let left = match is_chunked {
-            true => body
-                .chunks(PIECE_BYTES)
-                .map(|piece| body.slice_ref(piece))
-                .collect(),
-            false => VecDeque::from([body]),
-        };
-        Pieces {
-            left,
-            is_whole: !is_chunked,
-        }
-    }
-}
-
-impl HttpBody for Pieces {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        Poll::Ready(self.left.pop_front().map(|piece| Ok(Frame::data(piece))))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.left.is_empty()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        match self.is_whole {
-            true => SizeHint::with_exact(self.left.iter().map(|piece| piece.len() as u64).sum()),
-            false => SizeHint::default(),
-        }
-    }
 }
 
 struct Asked {

@@ -11,6 +11,9 @@ use crate::avp::{IDP, Operation, grpc};
 use crate::http::{Body, GRPC_CONTENT_TYPE, Over, Request, Wire};
 use crate::text::decode_segment;
 
+/// Why nobody gets a token.
+const NO_LOGINS: &str = "the target does not offer avp.Auth, so nobody gets a token over gRPC: name the identity provider with --idp";
+
 impl Driver<'_> {
     /// Ends a case that has nothing to do over gRPC.
     pub(super) fn check_sayable_case(&self) -> CaseResult<()> {
@@ -93,12 +96,12 @@ impl Driver<'_> {
         if !is_auth || status != Some(grpc::NOT_OFFERED) {
             return Ok(());
         }
-        match self.is_about_login {
-            true => Err(self.talk.not_applicable("the target does not offer the service avp.Auth over gRPC",
-            )),
-            false => Err(self.talk.error("the target does not offer avp.Auth, so nobody gets a token over gRPC: name the identity provider with --idp",
-            )),
-        }
+        Err(match self.is_about_login {
+            true => self
+                .talk
+                .not_applicable("the target does not offer the service avp.Auth over gRPC"),
+            false => self.talk.error(NO_LOGINS),
+        })
     }
 }
 

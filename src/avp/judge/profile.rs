@@ -15,7 +15,7 @@ pub(crate) const PROFILE: &str = "AVP-11-";
 const LOGIN: &str = "AVP-3-";
 /// The rule of tokens in metadata, and that of the statuses of refusals.
 const TOKENS: &str = "AVP-11-02";
-const STATUSES: &str = "AVP-11-03";
+pub(crate) const STATUSES: &str = "AVP-11-03";
 
 /// Takes the rules of HTTP alone out of the checks that rest on calls alone, and with them the checks that have no other.
 pub(super) fn of_grpc(records: &mut Vec<CheckRecord>, transcript: &Transcript) {

@@ -48,6 +48,7 @@ pub use behaviour::{faults, find_fault, find_variation, variations};
 pub use inside::{Answered, Inside};
 pub use listen::{Server, StartError};
 pub use options::Options;
+pub use response::Pieces;
 
 use crate::serve::{Reference, ServeOptions};
 

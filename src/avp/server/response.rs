@@ -17,9 +17,25 @@ const CHUNK_BYTES: usize = 100;
 
 /// A response body: pieces, whose total length is stated or is not.
 #[derive(Debug)]
-pub(super) struct Pieces {
+pub struct Pieces {
     left: VecDeque<Bytes>,
     stated: bool,
+}
+
+impl Pieces {
+    /// The bytes in one piece, or in chunks of a hundred.
+    pub fn of(bytes: Vec<u8>, chunked: bool) -> Pieces {
+        let bytes = Bytes::from(bytes);
+        let size = if chunked { CHUNK_BYTES } else { bytes.len().max(1) };
+        let left = (0..bytes.len())
+            .step_by(size)
+            .map(|start| bytes.slice(start..bytes.len().min(start + size)))
+            .collect();
+        Pieces {
+            left,
+            stated: !chunked,
+        }
+    }
 }
 
 impl Body for Pieces {
@@ -48,7 +64,7 @@ impl Body for Pieces {
 /// The response that carries an answer.
 pub(super) fn response(answer: &Answer) -> Response<Pieces> {
     let (content_type, bytes) = answer.content();
-    let mut response = Response::new(pieces(bytes, answer.manner == Manner::Chunked));
+    let mut response = Response::new(Pieces::of(bytes, answer.manner == Manner::Chunked));
     *response.status_mut() = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     if answer.manner == Manner::Http10 {
         *response.version_mut() = Version::HTTP_10;
@@ -65,19 +81,6 @@ pub(super) fn response(answer: &Answer) -> Response<Pieces> {
         }
     }
     response
-}
-
-fn pieces(bytes: Vec<u8>, chunked: bool) -> Pieces {
-    let bytes = Bytes::from(bytes);
-    let size = if chunked { CHUNK_BYTES } else { bytes.len().max(1) };
-    let starts = (0..bytes.len()).step_by(size);
-    let left = starts
-        .map(|start| bytes.slice(start..bytes.len().min(start + size)))
-        .collect();
-    Pieces {
-        left,
-        stated: !chunked,
-    }
 }
 
 /// The head of an answer that is written by hand.

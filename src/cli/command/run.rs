@@ -16,7 +16,7 @@ use crate::cli::error::Error;
 use crate::cli::{config, console, exit};
 use crate::http::{Cancel, Client, ClientOptions, Endpoint, GrpcOptions, Service, Timeouts};
 use crate::judge::{Context, Transport};
-use crate::protocol::Suite;
+use crate::protocol::{Met, Suite};
 use crate::protocols::PROGRAMS;
 use crate::record::verdict::RunVerdict;
 use crate::record::{EXEC_TARGET, Record};
@@ -378,8 +378,10 @@ async fn meet(config: &Config, client: &Client, halt: &Cancel) -> Result<(), Err
     ) else {
         return Ok(());
     };
-    let Some(said) = or_halt(halt, stranger(client, &config.seed)).await? else {
-        return Ok(());
+    let said = match or_halt(halt, stranger(client, &config.seed)).await? {
+        Met::Perhaps => return Ok(()),
+        Met::NoHttp => return contact::no_port_for_calls(client).await,
+        Met::Stranger(said) => said,
     };
     contact::no_port_for_calls(client).await?;
     Err(Error::NotTheProtocol(format!(

@@ -161,7 +161,8 @@ impl Config {
         let grpc = transport::grpc(protocol, args, &typed, exec.as_ref())?;
         let is_embedded = typed.is_empty() && exec.is_none() && grpc.is_none();
         let transports = transport::transports(protocol, args, is_embedded, grpc.as_ref())?;
-        let suite = Arc::new(load_suite(protocol, &args.cases)?).over(transports);
+        let all = Arc::new(load_suite(protocol, &args.cases)?);
+        let suite = all.over(transports);
         let spec = version(protocol, args.spec)?;
         let filters = match &args.failed {
             Some(report) => failed_in(report, &suite)?,
@@ -169,7 +170,6 @@ impl Config {
         };
         let mut selected = selection::plan(&suite, &filters, spec, args.slow);
         if selected.is_empty() {
-            let all = load_suite(protocol, &args.cases)?;
             return Err(match selection::plan(&all, &filters, spec, args.slow).first() {
                 Some(index) => lacks_transport(&all.cases[*index]),
                 None => nothing_selected(&suite, &filters, spec),

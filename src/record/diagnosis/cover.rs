@@ -85,7 +85,7 @@ pub(super) fn cover(seen: &Seen<'_>, fingerprints: &[Fingerprint]) -> Vec<Explai
             }
         }
         let Some((place, _)) = best else {
-            return found;
+            break;
         };
         let it = candidates.remove(place);
         let symptoms: BTreeSet<&Symptom> = it.predicted.intersection(&rest).copied().collect();
@@ -98,6 +98,16 @@ pub(super) fn cover(seen: &Seen<'_>, fingerprints: &[Fingerprint]) -> Vec<Explai
             symptoms: symptoms.into_iter().cloned().collect(),
         });
     }
+    // What shows the same in a case that the fault does not break in every run is the same fault: a race decides what a case meets.
+    for it in &mut found {
+        let predicted = fingerprints[it.fault].symptoms.iter();
+        let signs: BTreeSet<&Sign> = predicted.map(|symptom| &symptom.sign).collect();
+        let (alike, other) = rest.iter().partition(|symptom| signs.contains(&symptom.sign));
+        rest = other;
+        let alike: BTreeSet<&Symptom> = alike;
+        it.symptoms.extend(alike.into_iter().cloned());
+    }
+    found
 }
 
 /// Whether what a fault predicts was seen: of a hundred symptoms, all but one. What a race shows, or a clock, differs from run to run.

@@ -81,6 +81,13 @@ fn what_broke_otherwise_is_not_explained() {
 }
 
 #[test]
+fn what_shows_the_same_in_a_case_that_breaks_in_some_runs_only_is_the_same_fault() {
+    let faults = [fingerprint("deaf", "a:1 b:1")];
+    assert_eq!(explained("a:1 b:1 race:1", "z", &faults), ["deaf=3"]);
+    assert_eq!(explained("a:1 b:1 race:2", "z", &faults), ["deaf=2"]);
+}
+
+#[test]
 fn a_fault_is_not_named_for_a_requirement_that_it_does_not_break() {
     let mut fault = fingerprint("deaf", "a b");
     fault.breaks = vec!["R-2".to_owned()];

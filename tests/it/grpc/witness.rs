@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::LazyLock;
 
-use avp_conform::record::Record;
 use avp_conform::record::verdict::{RunVerdict, Verdict};
 
 use crate::support::program::{Done, reported};
@@ -58,12 +57,6 @@ fn judged(python: &Path, text: &str, filters: &[&str]) -> Done {
     reported(&arguments)
 }
 
-fn broken(record: &Record) -> Vec<&str> {
-    let bad = |verdict| matches!(verdict, Verdict::Fail | Verdict::Warn);
-    let all = record.requirements.iter().filter(|it| bad(it.verdict));
-    all.map(|it| it.id.as_str()).collect()
-}
-
 #[cfg(unix)]
 #[test]
 fn a_server_of_grpcio_is_conformant() {
@@ -75,7 +68,7 @@ fn a_server_of_grpcio_is_conformant() {
         "{}",
         done.out
     );
-    assert_eq!(broken(&done.record), Vec::<&str>::new(), "{}", done.out);
+    assert_eq!(done.broken(), Vec::<&str>::new(), "{}", done.out);
     let is_open = |verdict| matches!(verdict, Verdict::Blocked | Verdict::Error);
     let open = done.record.cases.iter().filter(|case| is_open(case.verdict));
     assert_eq!(
@@ -158,6 +151,6 @@ fn what_is_planted_in_a_server_of_grpcio_is_found() {
     for (was, is, filter, id) in PLANTED {
         assert!(text.contains(was), "{was}");
         let done = judged(python, &text.replacen(was, is, 1), &[filter]);
-        assert_eq!(broken(&done.record), [id], "{is}: {}", done.out);
+        assert_eq!(done.broken(), [id], "{is}: {}", done.out);
     }
 }

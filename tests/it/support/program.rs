@@ -89,6 +89,13 @@ impl Done {
         verified.map(|it| it.id.as_str()).collect()
     }
 
+    /// The ids of the requirements that are not kept: musts and shoulds.
+    pub(crate) fn broken(&self) -> Vec<&str> {
+        let all = self.record.requirements.iter();
+        let broken = all.filter(|it| matches!(it.verdict, Verdict::Fail | Verdict::Warn));
+        broken.map(|it| it.id.as_str()).collect()
+    }
+
     pub(crate) fn notes(&self) -> String {
         self.record.notes.join("\n")
     }

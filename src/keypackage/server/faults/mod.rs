@@ -12,24 +12,14 @@ mod retention;
 #[cfg(test)]
 pub(super) use publish::GROUP_ORDER;
 
-use crate::catalogue::Level::{self, Must, Should};
-use crate::serve::{Fault, Variation, variation};
-
-const fn fault(
-    name: &'static str,
-    breaks: &'static [&'static str],
-    level: Level,
-    about: &'static str,
-    notice: &'static str,
-    fix: &'static str,
-) -> Fault {
-    crate::serve::fault(name, "registry", breaks, level, about, notice, fix)
-}
+use crate::catalogue::Level::{Must, Should};
+use crate::serve::{Fault, Variation, fault, variation};
 
 /// Every fault.
 pub(super) const FAULTS: &[Fault] = &[
     fault(
         "canary",
+        "registry",
         &["KPR-PUB-01"],
         Must,
         "Every publication is answered 500.",
@@ -38,6 +28,7 @@ pub(super) const FAULTS: &[Fault] = &[
     ),
     fault(
         "publish-200",
+        "registry",
         &["KPR-PUB-01"],
         Must,
         "A publication is answered 200 with a body.",
@@ -46,6 +37,7 @@ pub(super) const FAULTS: &[Fault] = &[
     ),
     fault(
         "publish-forgets",
+        "registry",
         &["KPR-PUB-01"],
         Must,
         "A publication is answered 204 and not stored.",
@@ -54,6 +46,7 @@ pub(super) const FAULTS: &[Fault] = &[
     ),
     fault(
         "signature-unchecked",
+        "registry",
         &["KPR-PUB-05", "KPR-PUB-06"],
         Must,
         "No signature is verified.",
@@ -62,6 +55,7 @@ pub(super) const FAULTS: &[Fault] = &[
     ),
     fault(
         "signature-over-the-text",
+        "registry",
         &["KPR-PUB-06"],
         Must,
         "A signature over the base64 text is taken as well.",
@@ -70,6 +64,7 @@ pub(super) const FAULTS: &[Fault] = &[
     ),
     fault(
         "signature-of-any-device",
+        "registry",
         &["KPR-PUB-05"],
         Must,
         "A signature by any device that has published is taken.",
@@ -78,6 +73,7 @@ pub(super) const FAULTS: &[Fault] = &[
     ),
     fault(
         "signature-zero-taken",
+        "registry",
         &["KPR-PUB-05"],
         Must,
         "A signature of zeros is taken.",
@@ -86,6 +82,7 @@ pub(super) const FAULTS: &[Fault] = &[
     ),
     fault(
         "signature-tail-ignored",
+        "registry",
         &["KPR-PUB-04"],
         Must,
         "Bytes behind the 64 of a signature are ignored.",
@@ -94,6 +91,7 @@ pub(super) const FAULTS: &[Fault] = &[
     ),
     fault(
         "signature-checked-once",
+        "registry",
         &["KPR-PUB-05"],
         Must,
         "Only the first publication of a device is verified.",
@@ -102,6 +100,7 @@ pub(super) const FAULTS: &[Fault] = &[
     ),
     fault(
         "stored-before-checked",
+        "registry",
         &["KPR-PUB-09"],
         Must,
         "A bundle is stored before its signature is verified, and stays when it is refused.",
@@ -110,6 +109,7 @@ pub(super) const FAULTS: &[Fault] = &[
     ),
     fault(
         "refused-drops-the-bundle",
+        "registry",
         &["KPR-PUB-09"],
         Must,
         "The bundle of a device is dropped before the next one is verified.",
@@ -118,6 +118,7 @@ pub(super) const FAULTS: &[Fault] = &[
     ),
     fault(
         "device-id-short-taken",
+        "registry",
         &["KPR-PUB-02"],
         Must,
         "A device id that lacks its last digits is filled up with zeros and taken.",
@@ -126,6 +127,7 @@ pub(super) const FAULTS: &[Fault] = &[
     ),
     fault(
         "payload-text-taken",
+        "registry",
         &["KPR-PUB-03"],
         Must,
         "A payload that is not base64 is taken as it is, without a look at its signature.",
@@ -134,6 +136,7 @@ pub(super) const FAULTS: &[Fault] = &[
     ),
     fault(
         "not-json-500",
+        "registry",
         &["KPR-PUB-07"],
         Must,
         "A body that is not JSON is answered 500.",
@@ -142,6 +145,7 @@ pub(super) const FAULTS: &[Fault] = &[
     ),
     fault(
         "empty-body-204",
+        "registry",
         &["KPR-PUB-07"],
         Must,
         "An empty body is answered 204.",
@@ -150,6 +154,7 @@ pub(super) const FAULTS: &[Fault] = &[
     ),
     fault(
         "missing-payload-is-empty",
+        "registry",
         &["KPR-PUB-08"],
         Must,
         "A missing payload is taken for an empty one, without a look at its signature.",
@@ -158,6 +163,7 @@ pub(super) const FAULTS: &[Fault] = &[
     ),
     fault(
         "null-member-500",
+        "registry",
         &["KPR-PUB-08"],
         Must,
         "A member that is null is answered 500.",
@@ -166,6 +172,7 @@ pub(super) const FAULTS: &[Fault] = &[
     ),
     fault(
         "empty-payload-refused",
+        "registry",
         &["KPR-PUB-10"],
         Must,
         "An empty payload is refused.",
@@ -174,6 +181,7 @@ pub(super) const FAULTS: &[Fault] = &[
     ),
     fault(
         "short-payload-refused",
+        "registry",
         &["KPR-PUB-10"],
         Must,
         "A payload of fewer than eight bytes is refused.",
@@ -182,6 +190,7 @@ pub(super) const FAULTS: &[Fault] = &[
     ),
     fault(
         "long-payload-refused",
+        "registry",
         &["KPR-PUB-10"],
         Must,
         "A payload of more than 64 KiB is refused as malformed.",
@@ -190,6 +199,7 @@ pub(super) const FAULTS: &[Fault] = &[
     ),
     fault(
         "future-payload-refused",
+        "registry",
         &["KPR-PUB-10"],
         Must,
         "A payload whose time is in the future is refused.",
@@ -198,6 +208,7 @@ pub(super) const FAULTS: &[Fault] = &[
     ),
     fault(
         "second-publication-409",
+        "registry",
         &["KPR-PUB-11"],
         Must,
         "A device that has published is answered 409.",
@@ -206,6 +217,7 @@ pub(super) const FAULTS: &[Fault] = &[
     ),
     fault(
         "published-again-500",
+        "registry",
         &["KPR-PUB-11"],
         Must,
         "A bundle that is stored already is answered 500.",
@@ -214,6 +226,7 @@ pub(super) const FAULTS: &[Fault] = &[
     ),
     fault(
         "busy-500",
+        "registry",
         &["KPR-PUB-11"],
         Must,
         "A publication is answered 500 while another is being stored.",
@@ -222,6 +235,7 @@ pub(super) const FAULTS: &[Fault] = &[
     ),
     fault(
         "s-above-the-order-taken",
+        "registry",
         &["KPR-PUB-12"],
         Should,
         "Signatures whose S is not below the group order are taken.",
@@ -230,6 +244,7 @@ pub(super) const FAULTS: &[Fault] = &[
     ),
     fault(
         "small-order-keys-taken",
+        "registry",
         &["KPR-PUB-13"],
         Should,
         "Keys of small order are taken.",
@@ -238,6 +253,7 @@ pub(super) const FAULTS: &[Fault] = &[
     ),
     fault(
         "unreduced-keys-taken",
+        "registry",
         &["KPR-PUB-13"],
         Should,
         "Keys of small order are looked up in a list, and taken in a spelling that is not in it.",
@@ -246,6 +262,7 @@ pub(super) const FAULTS: &[Fault] = &[
     ),
     fault(
         "no-point-500",
+        "registry",
         &["KPR-PUB-13"],
         Should,
         "A device id that is no point of the curve is answered 500.",
@@ -254,6 +271,7 @@ pub(super) const FAULTS: &[Fault] = &[
     ),
     fault(
         "trailing-bytes-taken",
+        "registry",
         &["KPR-PUB-14"],
         Should,
         "Bytes behind the JSON are ignored.",
@@ -262,6 +280,7 @@ pub(super) const FAULTS: &[Fault] = &[
     ),
     fault(
         "array-taken",
+        "registry",
         &["KPR-PUB-14"],
         Should,
         "An array of the three values is taken for the object.",
@@ -270,6 +289,7 @@ pub(super) const FAULTS: &[Fault] = &[
     ),
     fault(
         "unpadded-base64-taken",
+        "registry",
         &["KPR-PUB-15"],
         Should,
         "base64 without its padding is taken.",
@@ -278,6 +298,7 @@ pub(super) const FAULTS: &[Fault] = &[
     ),
     fault(
         "url-safe-base64-taken",
+        "registry",
         &["KPR-PUB-15"],
         Should,
         "base64 in the URL-safe alphabet is taken.",
@@ -286,6 +307,7 @@ pub(super) const FAULTS: &[Fault] = &[
     ),
     fault(
         "odd-device-500",
+        "registry",
         &["KPR-PUB-16"],
         Should,
         "A device id with a character beyond ASCII is answered 500.",
@@ -294,6 +316,7 @@ pub(super) const FAULTS: &[Fault] = &[
     ),
     fault(
         "fetch-200-for-nobody",
+        "registry",
         &["KPR-FET-02"],
         Must,
         "Who never published is answered 200 with an empty object.",
@@ -302,6 +325,7 @@ pub(super) const FAULTS: &[Fault] = &[
     ),
     fault(
         "fetch-serves-nobodys-500",
+        "registry",
         &["KPR-FET-02"],
         Must,
         "Who never published is answered 500.",
@@ -310,6 +334,7 @@ pub(super) const FAULTS: &[Fault] = &[
     ),
     fault(
         "payload-url-safe",
+        "registry",
         &["KPR-FET-01"],
         Must,
         "The payload is served in the URL-safe alphabet.",
@@ -318,6 +343,7 @@ pub(super) const FAULTS: &[Fault] = &[
     ),
     fault(
         "payload-ends-at-nul",
+        "registry",
         &["KPR-FET-01"],
         Must,
         "A payload is served up to its first zero byte.",
@@ -326,6 +352,7 @@ pub(super) const FAULTS: &[Fault] = &[
     ),
     fault(
         "empty-payload-is-null",
+        "registry",
         &["KPR-FET-01"],
         Must,
         "An empty payload is served as null.",
@@ -334,6 +361,7 @@ pub(super) const FAULTS: &[Fault] = &[
     ),
     fault(
         "latest-by-its-time",
+        "registry",
         &["KPR-FET-03"],
         Must,
         "The bundle with the latest time in its payload is served.",
@@ -342,6 +370,7 @@ pub(super) const FAULTS: &[Fault] = &[
     ),
     fault(
         "first-bundle-served",
+        "registry",
         &["KPR-FET-03"],
         Must,
         "The bundle that was submitted first is served.",
@@ -350,6 +379,7 @@ pub(super) const FAULTS: &[Fault] = &[
     ),
     fault(
         "cap-drops-the-newest",
+        "registry",
         &["KPR-FET-03"],
         Must,
         "Where a device has published more bundles than are kept, the newest are dropped.",
@@ -358,6 +388,7 @@ pub(super) const FAULTS: &[Fault] = &[
     ),
     fault(
         "signature-of-the-one-before",
+        "registry",
         &["KPR-FET-03"],
         Must,
         "The newest payload is served with the signature of the one before.",
@@ -366,6 +397,7 @@ pub(super) const FAULTS: &[Fault] = &[
     ),
     fault(
         "one-for-all",
+        "registry",
         &["KPR-FET-04"],
         Must,
         "Whoever is asked for, the bundle that was submitted last is served.",
@@ -374,6 +406,7 @@ pub(super) const FAULTS: &[Fault] = &[
     ),
     fault(
         "fetch-cached",
+        "registry",
         &["KPR-FET-05"],
         Must,
         "Fetched bundles are cached for two seconds.",
@@ -382,6 +415,7 @@ pub(super) const FAULTS: &[Fault] = &[
     ),
     fault(
         "case-makes-two",
+        "registry",
         &["KPR-FET-06"],
         Should,
         "Device ids in upper and lower case are two devices.",
@@ -390,6 +424,7 @@ pub(super) const FAULTS: &[Fault] = &[
     ),
     fault(
         "bundle-as-text",
+        "registry",
         &["KPR-FET-07"],
         Should,
         "Bundles are served as text/plain.",
@@ -398,6 +433,7 @@ pub(super) const FAULTS: &[Fault] = &[
     ),
     fault(
         "cap-over-all",
+        "registry",
         &["KPR-RET-02", "KPR-PUB-01"],
         Must,
         "The five newest bundles of all devices together are kept.",
@@ -406,6 +442,7 @@ pub(super) const FAULTS: &[Fault] = &[
     ),
     fault(
         "methods-without-allow",
+        "registry",
         &["KPR-FET-07"],
         Should,
         "405 does not say what is allowed.",
@@ -414,6 +451,7 @@ pub(super) const FAULTS: &[Fault] = &[
     ),
     fault(
         "old-bundles-stay",
+        "registry",
         &["KPR-RET-01"],
         Must,
         "The background task never drops a bundle for its age.",
@@ -422,6 +460,7 @@ pub(super) const FAULTS: &[Fault] = &[
     ),
     fault(
         "days-are-milliseconds",
+        "registry",
         &["KPR-RET-02"],
         Must,
         "The days of the retention are taken for milliseconds.",
@@ -430,6 +469,7 @@ pub(super) const FAULTS: &[Fault] = &[
     ),
     fault(
         "task-drops-the-newest",
+        "registry",
         &["KPR-RET-03"],
         Must,
         "The background task drops the newest bundle of each device.",
@@ -438,6 +478,7 @@ pub(super) const FAULTS: &[Fault] = &[
     ),
     fault(
         "task-caps-over-all",
+        "registry",
         &["KPR-RET-04"],
         Must,
         "The background task keeps so many bundles of all devices together.",
@@ -446,6 +487,7 @@ pub(super) const FAULTS: &[Fault] = &[
     ),
     fault(
         "restart-forgets",
+        "registry",
         &["KPR-RET-07"],
         Must,
         "What is in the database is dropped when the registry starts.",
@@ -454,6 +496,7 @@ pub(super) const FAULTS: &[Fault] = &[
     ),
     fault(
         "restart-forgets-the-last",
+        "registry",
         &["KPR-RET-07"],
         Must,
         "What was published last is not written yet when the registry is killed.",
@@ -462,6 +505,7 @@ pub(super) const FAULTS: &[Fault] = &[
     ),
     fault(
         "interval-is-no-flag",
+        "registry",
         &["KPR-RET-06"],
         Must,
         "The registry does not start with --prune-interval-secs.",
