@@ -35,6 +35,9 @@ pub struct Step {
     pub payload: Option<Kind>,
     /// Whether the drain says that it sent something.
     pub sent: Option<bool>,
+    /// All commands of the step, which run at the same moment, can read the database before any can write to it.
+    #[serde(default)]
+    pub all_read_first: bool,
     /// What the step verifies, instead of what the case does. Nothing, where the list is empty.
     pub checks: Option<Vec<String>>,
 }

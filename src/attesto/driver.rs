@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 use super::cases::{
     Act, Checkpoint, Drain, Enqueue, HashForm, Loop, Place, Retry, Step, WINNER, WitnessRace,
@@ -17,6 +18,7 @@ use super::files::look;
 use super::names::Names;
 use super::receipts::Reply;
 use super::receiver::{MOST_REQUESTS, Receivers};
+use super::write_lock;
 use crate::http::{
     Answer, Body, Exchange, Failure, FailureKind, Outcome, Request, Role, Service, Wire, micros,
 };
@@ -35,12 +37,17 @@ const REST: &str = "REST";
 pub(super) const LOOK: &str = "LOOK";
 /// The name of the spool's file.
 pub(super) const SPOOL: &str = "spool.db";
+/// The name of the witness's file.
+const WITNESS: &str = "witness.db";
 /// How long an attempt may take until it has to be given up.
 pub(super) const GIVE_UP_TIME: Duration = Duration::from_secs(60);
 /// Who is waited for until an item is dead.
 const DEAD_TIME: Duration = Duration::from_secs(25 * 60);
 /// How long the second of two drains may take: it may wait for the first, whose answer waits for it.
 const OVERLAP_TIME: Duration = Duration::from_secs(4);
+/// For how long writers are held up, at least and at most. Whoever waits for a database waits for five seconds, as a rule.
+const LEAST_HELD_TIME: Duration = Duration::from_millis(50);
+const MOST_HELD_TIME: Duration = Duration::from_secs(3);
 /// How long a loop is left alone until more is enqueued.
 const IDLE_TIME: Duration = Duration::from_millis(400);
 /// How long a program has, that was asked to end, until its delivery is answered: whoever breaks off has done so by then.
@@ -234,7 +241,16 @@ impl<'a> Driver<'a> {
             self.round = 0;
             let only = step.only.as_ref().map(|item| self.names.source(item));
             self.receivers.begin(self.at, 0, &step.receiver, only);
-            self.step(step).await?;
+            let held = match step.all_read_first {
+                true => Some(self.hold_writes(&step.act).await),
+                false => None,
+            };
+            let done = self.step(step).await;
+            if let Some(held) = held {
+                // It cannot fail: it waits and closes a file.
+                _ = held.await;
+            }
+            done?;
             self.collect();
             if self.receivers.refused() > 0 {
                 let why = format!("the program sent more than {MOST_REQUESTS} requests in one case");
@@ -292,6 +308,28 @@ impl<'a> Driver<'a> {
         }
     }
 
+    /// Holds up whoever writes to the database that the commands of a step use, until all of them have had time to read it.
+    async fn hold_writes(&self, act: &Act) -> JoinHandle<()> {
+        let (file, commands) = match act {
+            Act::WitnessRace(race) => (WITNESS, race.hashes.len()),
+            Act::Enqueue(enqueue) => (SPOOL, enqueue.at_once),
+            Act::Drain(drain) => (SPOOL, drain.at_once.unwrap_or(1)),
+            _ => (SPOOL, 1),
+        };
+        let runs = self
+            .exchanges
+            .iter()
+            .filter(|exchange| exchange.request.method == RUN);
+        let longest = runs.map(|exchange| exchange.took_us).max().unwrap_or_default();
+        let commands = u32::try_from(commands).unwrap_or(u32::MAX);
+        let time = Duration::from_micros(longest).saturating_mul(commands);
+        write_lock::hold(
+            self.folder.join(file),
+            time.clamp(LEAST_HELD_TIME, MOST_HELD_TIME),
+        )
+        .await
+    }
+
     /// How long an ordinary answer may take: what is waited for is a multiple of it.
     fn unit(&self) -> Duration {
         self.context.patience.limit(RUN, 1)
@@ -321,7 +359,7 @@ impl<'a> Driver<'a> {
         let names = self.names;
         let own = [
             ("SPOOL_DB", file(SPOOL)),
-            ("WITNESS_DB", file("witness.db")),
+            ("WITNESS_DB", file(WITNESS)),
             ("INSTALLATION_ID", names.installation()),
             ("WITNESS_ID", names.installation()),
             ("RELAY_URL", self.receivers.url(self.home).unwrap_or_default()),

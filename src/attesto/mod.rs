@@ -13,5 +13,6 @@ mod protocol;
 mod receipts;
 mod receiver;
 pub mod relay;
+mod write_lock;
 
 pub use protocol::ATTESTO;

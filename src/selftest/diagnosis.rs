@@ -166,31 +166,28 @@ pub fn diagnosis(
             most(told.iter().map(Told::requirements), hundredths)
         });
     }
-    let told: Vec<(Vec<Cause>, &Triple)> = triples
+    let told: Vec<Together> = triples
         .iter()
-        .map(|triple| (diagnose(&triple.record, &dictionary), triple))
+        .map(|triple| together(triple, learned, &dictionary))
         .collect();
-    let is_named = |causes: &[Cause], fault: &Fault| causes.iter().any(|cause| names(cause, fault));
-    let all_named =
-        |(causes, triple): &&(Vec<Cause>, &Triple)| triple.faults.iter().all(|fault| is_named(causes, fault));
-    let single: usize = told
-        .iter()
-        .map(|(causes, triple)| {
-            triple
-                .faults
-                .iter()
-                .filter(|fault| is_named(causes, fault))
-                .count()
-        })
-        .sum();
+    let shown = || told.iter().filter(|it| it.hidden.is_empty());
+    let missed: usize = told.iter().map(|it| it.missed.len()).sum();
+    let missed_though_seen: usize = told.iter().map(Together::missed_though_seen).sum();
+    let hidden: usize = told.iter().map(|it| it.hidden.len()).sum();
+    let all = told.len() * 3;
     _ = write!(
         out,
-        "\n| three faults at once | |\n|---|--:|\n| servers | {} |\n| all three are named | {} |\n| of all faults, named | {} |\n\
-         | causes, median | {} |\n",
+        "\nOf a fault nothing is seen where another hides it: where nobody can log in, no push is ever judged.\n\n\
+         | three faults at once | all | of which something is seen |\n|---|--:|--:|\n| servers | {} | {} |\n\
+         | all three are named | {} | {} |\n| of all faults, named | {} | {} |\n| causes, median | {} | {} |\n",
         told.len(),
-        share(told.iter().filter(all_named).count(), told.len()),
-        share(single, told.len() * 3),
-        most(told.iter().map(|(causes, _)| causes.len()), 50),
+        shown().count(),
+        share(told.iter().filter(|it| it.missed.is_empty()).count(), told.len()),
+        share(shown().filter(|it| it.missed.is_empty()).count(), shown().count()),
+        share(all - missed, all),
+        share(all - hidden - missed_though_seen, all - hidden),
+        most(told.iter().map(|it| it.causes), 50),
+        most(shown().map(|it| it.causes), 50),
     );
     out.push_str(
         "\n## Where the first cause is another\n\n| fault | breaks | first cause |\n|---|---|---|\n",
@@ -208,15 +205,56 @@ pub fn diagnosis(
             it.fault.breaks.join(", ")
         );
     }
-    out.push_str("\n## Of three faults at once, not named\n\n| faults | not named |\n|---|---|\n");
-    for (causes, triple) in told.iter().filter(|it| !all_named(it)) {
-        let list = |faults: Vec<&str>| faults.join("`, `");
-        let all = triple.faults.iter().map(|fault| fault.name).collect();
-        let missed = triple.faults.iter().filter(|fault| !is_named(causes, fault));
-        let missed = missed.map(|fault| fault.name).collect();
-        _ = writeln!(out, "| `{}` | `{}` |", list(all), list(missed));
+    out.push_str(
+        "\n## Of three faults at once, not named\n\n| faults | not named | of which nothing is seen |\n|---|---|---|\n",
+    );
+    for it in told.iter().filter(|it| !it.missed.is_empty()) {
+        let list = |faults: &[&'static Fault]| {
+            let names: Vec<String> = faults.iter().map(|fault| format!("`{}`", fault.name)).collect();
+            names.join(", ")
+        };
+        _ = writeln!(
+            out,
+            "| {} | {} | {} |",
+            list(&it.faults),
+            list(&it.missed),
+            list(&it.hidden)
+        );
     }
     out
+}
+
+/// What is told of a server with three faults.
+struct Together {
+    faults: Vec<&'static Fault>,
+    /// Those that no cause names.
+    missed: Vec<&'static Fault>,
+    /// Those of which nothing was seen that is seen of each alone.
+    hidden: Vec<&'static Fault>,
+    /// How many causes were told.
+    causes: usize,
+}
+
+impl Together {
+    fn missed_though_seen(&self) -> usize {
+        let is_seen = |missed: &&&'static Fault| !self.hidden.iter().any(|hidden| hidden.name == missed.name);
+        self.missed.iter().filter(is_seen).count()
+    }
+}
+
+fn together(triple: &Triple, learned: &Fingerprints, dictionary: &Dictionary) -> Together {
+    let causes = diagnose(&triple.record, dictionary);
+    let seen = symptoms(&triple.record);
+    let of = |is_wanted: &dyn Fn(&Fault) -> bool| {
+        let faults = triple.faults.iter().copied();
+        faults.filter(|fault| is_wanted(fault)).collect()
+    };
+    Together {
+        faults: triple.faults.clone(),
+        missed: of(&|fault| !causes.iter().any(|cause| names(cause, fault))),
+        hidden: of(&|fault| learned.symptoms(fault.name).is_disjoint(&seen)),
+        causes: causes.len(),
+    }
 }
 
 /// The dictionary without the fingerprint of one fault, as for a fault that nobody has thought of.

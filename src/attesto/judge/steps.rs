@@ -145,7 +145,7 @@ fn look(judge: &Judge<'_, '_>, index: usize, step: &Step) -> Vec<Look> {
             .collect(),
         Act::Look {} => files(judge, index),
         Act::Witness(_) => vec![witnessed(judge, index, step)],
-        Act::WitnessRace(_) => vec![raced(judge, index)],
+        Act::WitnessRace(_) => vec![raced(judge, index, step)],
     };
     // Where something is unknown already, the rest would be told twice.
     if looks.iter().all(|look| look.finding == Finding::Holds) {
@@ -177,6 +177,14 @@ fn enqueued(judge: &Judge<'_, '_>, index: usize, step: &Step, enqueue: &Enqueue)
     let other = step.unlike.as_ref().and_then(|item| first_event(judge, item));
     let mut finding = Finding::Holds;
     let mut at = place(judge, index);
+    if let Some(finding) = turned_all_away(step, runs.iter().map(|(_, output)| output)) {
+        return Look {
+            name: "answer",
+            expected: words(&expected, &enqueue.item),
+            at,
+            finding,
+        };
+    }
     // Of several at once some may be turned away, as long as one is taken.
     let is_turned_away = |output: &Output| output.code != Some(0) && output.event().is_none();
     let all_are = runs.iter().all(|(_, output)| is_turned_away(output));
@@ -218,6 +226,15 @@ fn enqueued(judge: &Judge<'_, '_>, index: usize, step: &Step, enqueue: &Enqueue)
         at,
         finding,
     }
+}
+
+/// Why a step shows nothing whose commands were held up.
+const NOBODY_WAITS: &str = "no command waits until the database is free";
+
+/// What a step shows whose commands were held up, where none of them did what it was asked: nothing.
+fn turned_all_away<'a>(step: &Step, mut outputs: impl Iterator<Item = &'a Output>) -> Option<Finding> {
+    (step.all_read_first && outputs.all(|output| output.code != Some(0)))
+        .then(|| unknown(NOBODY_WAITS, Verdict::NotApplicable))
 }
 
 fn is_enqueue_of(judge: &Judge<'_, '_>, exchange: &Exchange, enqueue: &Enqueue) -> bool {
@@ -604,7 +621,11 @@ fn once(judge: &Judge<'_, '_>, index: usize, step: &Step) -> Option<Look> {
         .iter()
         .filter(|it| step.once && it.step == Some(index))
         .collect();
-    let last = own.last()?;
+    let Some(last) = own.last() else {
+        // Who was held up and gave up sent nothing twice, and shows nothing.
+        let unread = || unknown_look(place(judge, index), NOBODY_WAITS, Verdict::NotApplicable);
+        return step.all_read_first.then(unread);
+    };
     let twice = own
         .iter()
         .enumerate()
@@ -870,7 +891,7 @@ fn witness_fits(judge: &Judge<'_, '_>, at: usize, said: &Witnessed, expected: Ex
 }
 
 /// Whether one checkpoint of a number was accepted and no other.
-fn raced(judge: &Judge<'_, '_>, index: usize) -> Look {
+fn raced(judge: &Judge<'_, '_>, index: usize, step: &Step) -> Look {
     let runs = judge.runs(index, 0, Role::Step);
     let said: Vec<(usize, Witnessed)> = runs
         .iter()
@@ -882,7 +903,8 @@ fn raced(judge: &Judge<'_, '_>, index: usize) -> Look {
     let at = won.clone().next_back().map_or(place(judge, index), |(at, _)| *at);
     let finding = match won.count() {
         1 => Finding::Holds,
-        0 => unknown("no checkpoint of the race was accepted", Verdict::Blocked),
+        0 => turned_all_away(step, runs.iter().map(|(_, output)| output))
+            .unwrap_or_else(|| unknown("no checkpoint of the race was accepted", Verdict::Blocked)),
         many => Finding::broken(format!("{many} checkpoints of one number have a receipt")),
     };
     Look {

@@ -165,7 +165,7 @@ impl Relay<'_> {
         let find = |spool: &Writing<'_>| spool.find(queue::place(self.habits, &item.stream), &item.source);
         let mut beforehand = None;
         if queue::looks_beforehand(self.habits) {
-            beforehand = Some(self.open(&path)?.at_once(find)?);
+            beforehand = Some(self.open(&path)?.look(find)?);
             queue::dawdles().await;
         }
         let kept = self.open(&path)?.at_once(|spool| {
@@ -304,7 +304,9 @@ impl Relay<'_> {
         let owner = Owner::new(&setting.spool)?;
         let recovered = spool.recover(queue::crash_counts(self.habits))?;
         queue::taken_back(self.habits, recovered);
-        let claimed = spool.claim(&owner.name, now_ms(), queue::order(self.habits))?;
+        let due_by = now_ms();
+        let order = queue::order(self.habits, &spool, due_by)?;
+        let claimed = spool.claim(&owner.name, due_by, &order)?;
         let Some(item) = claimed else {
             return Ok(Drained {
                 sent: false,

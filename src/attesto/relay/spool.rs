@@ -113,17 +113,38 @@ impl Spool {
         Ok(done)
     }
 
-    /// Takes an item for a process, of those that an SQL condition allows at the time `?2`: it is in flight then.
+    /// Looks at what is there; others may write before anything is made of it.
+    ///
+    /// # Errors
+    /// What `work` says, or that the database refuses.
+    pub(super) fn look<T>(
+        &mut self,
+        work: impl FnOnce(&Writing<'_>) -> Result<T, String>,
+    ) -> Result<T, String> {
+        work(&Writing(self.connection.transaction().map_err(said)?))
+    }
+
+    /// The number of the item that would be taken first, of those that an SQL condition allows at the time `?1`.
+    ///
+    /// # Errors
+    /// The database refuses.
+    pub(super) fn first(&self, now_ms: i64, order: &str) -> Result<Option<i64>, String> {
+        let sql = format!("SELECT number FROM item WHERE {order} ORDER BY number LIMIT 1");
+        let first = self.connection.query_row(&sql, params![now_ms], |row| row.get(0));
+        first.optional().map_err(said)
+    }
+
+    /// Takes an item for a process, of those that an SQL condition allows at the time `?1`: it is in flight then.
     ///
     /// # Errors
     /// The database refuses.
     pub(super) fn claim(&mut self, owner: &str, now_ms: i64, order: &str) -> Result<Option<Item>, String> {
         let sql = format!(
-            "UPDATE item SET state = 'inflight', owner = ?1, attempts = attempts + 1 WHERE number = (
+            "UPDATE item SET state = 'inflight', owner = ?2, attempts = attempts + 1 WHERE number = (
                  SELECT number FROM item WHERE {order} ORDER BY number LIMIT 1)
              RETURNING {COLUMNS}"
         );
-        let claimed = self.connection.query_row(&sql, params![owner, now_ms], item);
+        let claimed = self.connection.query_row(&sql, params![now_ms, owner], item);
         claimed.optional().map_err(said)
     }
 

@@ -1,5 +1,6 @@
 //! What goes wrong in the queue.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use super::super::Habits;
@@ -71,19 +72,38 @@ pub(in super::super) fn arrival(habits: &Habits, plain: Arrival, there: Option<&
     }
 }
 
-/// Which items may be taken, as SQL over the time `?2`.
-pub(in super::super) fn order(habits: &Habits) -> &'static str {
+/// Which items may be taken at a time, as SQL over the time `?1`.
+///
+/// # Errors
+/// The database refuses.
+pub(in super::super) fn order(
+    habits: &Habits,
+    spool: &Spool,
+    now_ms: i64,
+) -> Result<Cow<'static, str>, String> {
+    let order = of_the_due(habits);
+    if habits.is("drain-decides-on-what-was")
+        && let Some(number) = spool.first(now_ms, order)?
+        && habits.has("drain-decides-on-what-was")
+    {
+        return Ok(format!("number = {number}").into());
+    }
+    Ok(order.into())
+}
+
+/// The same, whoever else takes some.
+fn of_the_due(habits: &Habits) -> &'static str {
     if habits.has("failing-item-holds-up-all") {
-        return "number = (SELECT MIN(number) FROM item WHERE state IN ('queued', 'inflight')) AND state = 'queued' AND due_ms <= ?2";
+        return "number = (SELECT MIN(number) FROM item WHERE state IN ('queued', 'inflight')) AND state = 'queued' AND due_ms <= ?1";
     }
     if habits.has("strict-order-in-a-stream") {
-        return "state = 'queued' AND due_ms <= ?2 AND NOT EXISTS (SELECT 1 FROM item AS before WHERE before.stream_id = item.stream_id
+        return "state = 'queued' AND due_ms <= ?1 AND NOT EXISTS (SELECT 1 FROM item AS before WHERE before.stream_id = item.stream_id
                 AND before.number < item.number AND before.state IN ('queued', 'inflight'))";
     }
     if habits.has("in-flight-taken-too") {
-        return "state IN ('queued', 'inflight') AND due_ms <= ?2";
+        return "state IN ('queued', 'inflight') AND due_ms <= ?1";
     }
-    "state = 'queued' AND due_ms <= ?2"
+    "state = 'queued' AND due_ms <= ?1"
 }
 
 /// An item was taken.

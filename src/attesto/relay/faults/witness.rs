@@ -41,7 +41,8 @@ pub(in super::super) fn place(habits: &Habits, scope: &Scope) -> Scope {
 
 /// Whether others have to wait until the decision is kept.
 pub(in super::super) fn is_alone(habits: &Habits) -> bool {
-    !habits.is("witness-decides-on-what-was")
+    let narrow = habits.has("witness-decides-on-what-was-narrow");
+    !(narrow || habits.is("witness-decides-on-what-was"))
 }
 
 /// Lets others look before the decision is kept.

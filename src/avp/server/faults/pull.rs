@@ -14,7 +14,7 @@ use crate::avp::server::message_access;
 use crate::avp::server::vault::{Repo, count, id_of};
 
 /// How long a server with a cache of pulls believes it, milliseconds.
-const CACHED_PULL_MS: i64 = 300;
+const CACHED_PULL_MS: i64 = 2000;
 
 /// The same where it is a cache of the pulls that found nothing new.
 const CACHED_UNCHANGED_MS: i64 = 30_000;
@@ -99,7 +99,7 @@ faults! { "pull";
         "Nothing that is saved ever arrives.",
         "Overwrite the envelope in place, or order by version descending.";
     Reply(pull_cached) "pull-cached", Must "AVP-6-09" and "AVP-6-06",
-        "Pulls are answered from a cache for 300 milliseconds.",
+        "Pulls are answered from a cache for two seconds.",
         "What was just saved is not there yet.",
         "Drop the cache's entry at each write, or cache nothing.";
     Reply(pull_cached_for_all_versions) "pull-cached-without-version", Must "AVP-6-06",
