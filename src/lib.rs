@@ -23,6 +23,7 @@ pub mod protocol;
 pub mod protocols;
 pub mod record;
 pub mod report;
+mod repro;
 pub mod run;
 pub mod selftest;
 pub mod serve;

@@ -829,7 +829,7 @@ pub struct ReproArgs {
     #[arg(required_unless_present = "from")]
     pub case: Option<String>,
     /// Take the requests from a JSON report instead of running the case.
-    #[arg(long, value_name = "REPORT", conflicts_with_all = ["target", "idp", "grpc", "seed"])]
+    #[arg(long, value_name = "REPORT", conflicts_with_all = ["target", "idp", "grpc", "service", "sign_with", "seed"])]
     pub from: Option<PathBuf>,
     /// The server to run the case against; the reference server that is built in, if none is given.
     #[arg(long, value_name = "URL")]
@@ -840,6 +840,12 @@ pub struct ReproArgs {
     /// Where the target speaks gRPC: grpc://HOST:PORT, or grpcs:// for TLS. Beside --target or alone.
     #[arg(long, value_name = "URL")]
     pub grpc: Option<String>,
+    /// Where one of the protocol's services is, as for a run: for OMP strict, permissive and off.
+    #[arg(long, value_name = "NAME=URL")]
+    pub service: Vec<ServiceArg>,
+    /// A signing key that the target knows by this id, 64 hexadecimal digits. A script reads it from SIGN_WITH.
+    #[arg(long, value_name = "ID=HEX")]
+    pub sign_with: Vec<Secret>,
     /// Over what the case was run, where that is more than one: http, grpc, or both of them at once.
     #[arg(long, value_name = "NAME", hide_possible_values = true)]
     pub transport: Option<TransportArg>,

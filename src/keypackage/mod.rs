@@ -5,6 +5,7 @@ mod devices;
 mod driver;
 mod judge;
 mod protocol;
+pub mod repro;
 pub mod server;
 
 pub use protocol::KEYPACKAGE;

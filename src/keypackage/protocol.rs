@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use super::cases::facts;
-use super::{driver, judge, server};
+use super::{driver, judge, repro, server};
 use crate::case::{Problem, Rules, Source, embedded};
 use crate::catalogue::{Catalogue, OperationInfo};
 use crate::protocol::{Meaning, Protocol, ServiceInfo, Suite};
@@ -36,7 +36,7 @@ pub static KEYPACKAGE: Protocol = Protocol {
     stranger: None,
     notes: |_| Vec::new(),
     afterwards: None,
-    repro: None,
+    repro: Some(repro::script),
 };
 
 /// The operations of the route table.

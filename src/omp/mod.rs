@@ -4,6 +4,7 @@
 mod advice;
 mod judge;
 mod protocol;
+pub mod repro;
 pub mod server;
 mod sign;
 

@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use super::sign::{Form, sign};
-use super::{advice, environment, judge, keys, server};
+use super::{advice, environment, judge, keys, repro, server};
 use crate::case::http_steps::{HttpProtocol, facts, mistakes};
 use crate::case::{Problem, Rules, Source, embedded};
 use crate::catalogue::{Catalogue, OperationInfo, Subject};
@@ -56,7 +56,7 @@ pub static OMP: Protocol = Protocol {
     stranger: None,
     notes: advice::notes,
     afterwards: None,
-    repro: None,
+    repro: Some(repro::script),
 };
 
 const fn operation(
@@ -162,7 +162,7 @@ fn hide_signatures(transcript: &mut Transcript) {
 }
 
 /// The name of the page that follows: a member of the body, or of the address that a header `Link` gives.
-fn next_page(answer: &Answer) -> Option<String> {
+pub(super) fn next_page(answer: &Answer) -> Option<String> {
     let body = json::first(answer.body.as_bytes())?;
     let member = ["next_cursor", "nextCursor", "cursor", "next"]
         .into_iter()

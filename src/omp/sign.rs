@@ -12,9 +12,14 @@ const SIGNED_MODE: &str = "strict";
 /// A day and a bit, seconds.
 const LONG_S: i64 = 90_000;
 /// Somebody else's address.
-const OTHER_HOST: &str = "other.example";
+pub(super) const OTHER_HOST: &str = "other.example";
 /// Somebody else's query.
-const OTHER_QUERY: &str = "limit=1";
+pub(super) const OTHER_QUERY: &str = "limit=1";
+
+/// The id of a key that nobody was told of.
+pub(super) const STRANGER: &str = "conform_unknown";
+/// What is signed by labels that do not verify.
+pub(super) const ANOTHER_TEXT: &str = "another text";
 
 /// How a request is signed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -102,6 +107,51 @@ pub(super) enum Form {
     Rfc9421,
 }
 
+impl Form {
+    /// All of them, but for no signature at all.
+    pub(super) const ALL: [Form; 39] = [
+        Form::Valid,
+        Form::SecondKey,
+        Form::OtherLabel,
+        Form::BeforeOthers,
+        Form::AfterOthers,
+        Form::StandardBase64,
+        Form::Nonce,
+        Form::Repeatable,
+        Form::InputWithoutValue,
+        Form::InputWithoutList,
+        Form::InputNotClosed,
+        Form::SignatureWithoutValue,
+        Form::SignatureWithoutColons,
+        Form::SignatureNotClosed,
+        Form::BothMalformed,
+        Form::UnknownKey,
+        Form::Altered,
+        Form::Zero,
+        Form::WrongKey,
+        Form::OtherKnownKey,
+        Form::OtherText,
+        Form::OtherMethod,
+        Form::OtherPath,
+        Form::OtherHost,
+        Form::WithoutQuery,
+        Form::OtherQuery,
+        Form::OnlyInput,
+        Form::OnlySignature,
+        Form::LabelsCrossed,
+        Form::WithoutKeyid,
+        Form::NotBase64,
+        Form::Short,
+        Form::Long,
+        Form::Expired,
+        Form::Old,
+        Form::Future,
+        Form::Malleable,
+        Form::OtherAlg,
+        Form::Rfc9421,
+    ];
+}
+
 /// What a label says.
 struct Label {
     name: &'static str,
@@ -163,7 +213,7 @@ fn headers(unsigned: &Unsigned<'_>, form: Form) -> Result<Vec<(&'static str, Str
     let no_second = || "no second key was named that the server knows (--sign-with ID=HEX)".to_owned();
     let key = unsigned.keys.first().ok_or_else(no_key)?;
     let stranger = NamedKey::new(
-        "conform_unknown",
+        STRANGER,
         Seed::from_bytes([0; 32]).derive(&["a key that nobody was told of"]),
     );
     let own = line(unsigned.method, unsigned.url);
@@ -222,7 +272,11 @@ fn headers(unsigned: &Unsigned<'_>, form: Form) -> Result<Vec<(&'static str, Str
         Form::OtherAlg => label.more = ";alg=\"rsa-v1_5-sha256\"".to_owned(),
         Form::Rfc9421 => {
             label.components = "\"@method\" \"@target-uri\"";
-            label.signature = over(base(unsigned, &label.parameters()));
+            label.signature = over(rfc9421_components(
+                unsigned.method,
+                unsigned.url,
+                &label.parameters(),
+            ));
         }
         _ => {}
     }
@@ -250,7 +304,7 @@ fn headers(unsigned: &Unsigned<'_>, form: Form) -> Result<Vec<(&'static str, Str
                     more: String::new(),
                     created: unsigned.now,
                     components: "",
-                    signature: key.sign(b"another text").to_vec(),
+                    signature: key.sign(ANOTHER_TEXT.as_bytes()).to_vec(),
                 });
             }
             if form == Form::AfterOthers {
@@ -269,11 +323,8 @@ fn line(method: &str, url: &str) -> String {
 }
 
 /// The signature base of RFC 9421 for method and address.
-fn base(unsigned: &Unsigned<'_>, parameters: &str) -> String {
-    format!(
-        "\"@method\": {}\n\"@target-uri\": {}\n\"@signature-params\": {parameters}",
-        unsigned.method, unsigned.url
-    )
+pub(super) fn rfc9421_components(method: &str, url: &str, parameters: &str) -> String {
+    format!("\"@method\": {method}\n\"@target-uri\": {url}\n\"@signature-params\": {parameters}")
 }
 
 /// The address with the last part of its path taken away.
@@ -294,7 +345,7 @@ fn elsewhere(url: &str) -> String {
 }
 
 /// How a request that is signed so deviates from one that is signed as the profile says; none where it does not.
-fn about(form: Form, is_wanted: bool) -> Option<&'static str> {
+pub(super) fn about(form: Form, is_wanted: bool) -> Option<&'static str> {
     Some(match form {
         Form::None if is_wanted => "not signed",
         Form::None | Form::Valid | Form::SecondKey => return None,

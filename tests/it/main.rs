@@ -31,6 +31,7 @@ mod published;
 mod rejudge;
 mod reports;
 mod repro;
+mod repro_http;
 mod rerun;
 mod secrets;
 mod selftest;

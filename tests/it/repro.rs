@@ -17,7 +17,7 @@ use crate::support::suite::SUITE;
 use crate::support::{run, suite};
 
 /// Whether the script can be run here at all; says so where not.
-fn has_tools() -> bool {
+pub(crate) fn has_tools() -> bool {
     let works = |name: &str, argument: &str| {
         let output = Command::new(name).arg(argument).output();
         output.is_ok_and(|output| output.status.success())
@@ -127,15 +127,15 @@ fn a_step_can_be_named() {
 }
 
 /// How a script ends.
-const SEEN: Option<i32> = Some(0);
-const NOT_SEEN: Option<i32> = Some(1);
-const CANNOT_TELL: Option<i32> = Some(2);
+pub(crate) const SEEN: Option<i32> = Some(0);
+pub(crate) const NOT_SEEN: Option<i32> = Some(1);
+pub(crate) const CANNOT_TELL: Option<i32> = Some(2);
 
 /// A fault that shows only while others call at the same time, which a case alone does not make happen.
 const CALLERS_MIXED_UP: &str = "caller-in-a-global";
 
 /// Does something for all of them, a few at a time; what comes of it is in their order.
-fn at_once<T: Sync, R: Send>(all: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+pub(crate) fn at_once<T: Sync, R: Send>(all: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
     let next = AtomicUsize::new(0);
     let done = Mutex::new(Vec::new());
     std::thread::scope(|scope| {
@@ -155,7 +155,7 @@ fn at_once<T: Sync, R: Send>(all: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R>
 }
 
 /// Puts what a script said where somebody can read it who looks for the reason of a failure.
-fn dump(name: &str, parts: &[&str]) {
+pub(crate) fn dump(name: &str, parts: &[&str]) {
     if let Some(home) = std::env::var_os("REPRO_DUMP") {
         std::fs::create_dir_all(&home).unwrap();
         let path = std::path::Path::new(&home).join(name.replace(['/', ' '], "--"));

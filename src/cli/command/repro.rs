@@ -74,6 +74,8 @@ fn driven(args: &ReproArgs) -> Result<Record, Error> {
         target: args.target.clone().or_else(|| env::var("AVP_TARGET").ok()),
         idp: args.idp.clone().or_else(|| env::var("AVP_IDP").ok()),
         grpc: args.grpc.clone().or_else(|| env::var("AVP_GRPC").ok()),
+        service: args.service.clone(),
+        sign_with: args.sign_with.clone(),
         seed: args.seed,
         cases: args.cases.clone(),
         protocol: args.protocol,

@@ -6,21 +6,26 @@ use aho_corasick::{AhoCorasick, MatchKind};
 
 /// What is replaced by a variable, and by which.
 #[derive(Debug, Default, Clone)]
-pub(super) struct Words {
+pub(crate) struct Words {
     entries: Vec<(String, String)>,
 }
 
 impl Words {
     /// Wherever `text` stands, the variable of that name comes in its place.
-    pub(super) fn add(&mut self, text: impl Into<String>, variable: impl Into<String>) {
+    pub(crate) fn add(&mut self, text: impl Into<String>, variable: impl Into<String>) {
         let text = text.into();
         if !text.is_empty() {
             self.entries.push((text, variable.into()));
         }
     }
 
+    /// Whether there is something in the place of a text.
+    pub(crate) fn has(&self, text: &str) -> bool {
+        self.entries.iter().any(|(known, _)| known == text)
+    }
+
     /// A word in double quotes.
-    pub(super) fn quoted(&self, text: &str) -> String {
+    pub(crate) fn quoted(&self, text: &str) -> String {
         let finder = AhoCorasick::builder()
             .match_kind(MatchKind::LeftmostLongest)
             .build(self.entries.iter().map(|(text, _)| text));
@@ -39,7 +44,7 @@ impl Words {
     }
 
     /// A command that writes bytes: as text where they are, else byte by byte.
-    pub(super) fn printed(&self, bytes: &[u8]) -> String {
+    pub(crate) fn printed(&self, bytes: &[u8]) -> String {
         if bytes.contains(&0) {
             return format!("printf '{}'", octal(bytes));
         }
@@ -74,7 +79,7 @@ fn escaped(text: &str) -> String {
 }
 
 /// A part of a variable's name.
-pub(super) fn name(text: &str) -> String {
+pub(crate) fn name(text: &str) -> String {
     let plain = |character: char| match character.is_ascii_alphanumeric() {
         true => character,
         false => '_',
