@@ -3,7 +3,8 @@
 //! and at most a signer, whose forms are the type `S`.
 //!
 //! `${name}` in texts stands for a value that an earlier answer gave, `${ns}` for a text that no other case has, and `${n}`
-//! for the number of the request within its step, from 0, and `${long}` for a text of a hundred kilobytes.
+//! for the number of the request within its step, from 0, `${each}` for the value that a step with `for-each` is at, `${long}` for a
+//! text of a hundred kilobytes, and `${deep}` for ten thousand lists one within the other.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -29,6 +30,9 @@ const MOST_PAGES: usize = 60;
 
 /// How long a long text is, bytes.
 const LONG_TEXT_BYTES: usize = 100_000;
+
+/// How deep the deep text is, lists.
+const DEEP_LISTS: usize = 10_000;
 
 /// One step: an operation, or a request outside the route table, once or several times.
 #[derive(Debug, Clone, Deserialize)]
@@ -61,6 +65,8 @@ pub struct HttpStep<S> {
     /// So many times.
     #[serde(default = "once")]
     pub times: usize,
+    /// Once for each value that was kept under this name: `${each}` stands for it.
+    pub for_each: Option<String>,
     /// All of them at the same moment.
     #[serde(default)]
     pub at_once: bool,
@@ -82,6 +88,9 @@ pub struct HttpStep<S> {
     /// Values to keep of a 2xx answer: names, and where each stands in the body.
     #[serde(default)]
     pub keep: Texts,
+    /// The same, where the step may be refused as well: of a refusal nothing is kept.
+    #[serde(default)]
+    pub keep_if_granted: Texts,
     /// A name under which no value may be kept twice.
     pub distinct: Option<String>,
     /// What the step verifies instead of what the case does.
@@ -247,6 +256,8 @@ pub struct Signed {
 pub struct Variables {
     kept: BTreeMap<String, Vec<Value>>,
     unique: String,
+    /// The name whose values a step goes through.
+    each: Option<String>,
     /// The number of the request within its step.
     pub n: usize,
 }
@@ -258,8 +269,14 @@ impl Variables {
         Variables {
             kept: BTreeMap::new(),
             unique: format!("conform-{}", hex(&bytes[..6])),
+            each: None,
             n: 0,
         }
+    }
+
+    /// Begins a step that goes through the values of a name, or one that does not.
+    pub fn begin(&mut self, for_each: Option<&str>) {
+        self.each = for_each.map(str::to_owned);
     }
 
     /// A text that no other case has.
@@ -296,11 +313,15 @@ impl Variables {
             "ns" => Ok(self.unique.clone().into()),
             "n" => Ok(self.n.into()),
             "long" => Ok("long ".repeat(LONG_TEXT_BYTES / 5).into()),
-            name => self
-                .all(name)
-                .last()
-                .cloned()
-                .ok_or_else(|| format!("no earlier answer gave the {name} that this request needs")),
+            "deep" => Ok(["[".repeat(DEEP_LISTS), "]".repeat(DEEP_LISTS)].concat().into()),
+            name => {
+                let value = match &self.each {
+                    Some(each) if name == "each" => self.all(each).get(self.n),
+                    _ => self.all(name).last(),
+                };
+                let none = || format!("no earlier answer gave the {name} that this request needs");
+                value.cloned().ok_or_else(none)
+            }
         }
     }
 
@@ -372,6 +393,14 @@ pub struct Call<'a, S> {
 }
 
 impl<S> HttpStep<S> {
+    /// How often it is done, with what was kept before.
+    pub fn times(&self, known: &Variables) -> usize {
+        match &self.for_each {
+            Some(name) => known.all(name).len(),
+            None => self.times,
+        }
+    }
+
     /// How many requests each time is.
     pub fn variants(&self) -> usize {
         self.each.len().max(1)
@@ -593,7 +622,7 @@ pub fn mistakes<S>(
 ) -> Vec<Problem> {
     let mut found = Vec::new();
     for case in cases {
-        let mut known: Vec<String> = ["ns", "n", "long"].map(str::to_owned).to_vec();
+        let mut known: Vec<String> = ["ns", "n", "long", "deep"].map(str::to_owned).to_vec();
         for (at, step) in case.steps.iter().enumerate() {
             for (message, help) in step_mistakes(step, protocol, &is_requirement, &known) {
                 found.push(Problem {
@@ -603,7 +632,7 @@ pub fn mistakes<S>(
                     help,
                 });
             }
-            known.extend(step.keep.keys().cloned());
+            known.extend(step.keep.keys().chain(step.keep_if_granted.keys()).cloned());
         }
     }
     found
@@ -664,7 +693,14 @@ fn step_mistakes<S>(
     for id in checks.chain(own).filter(|id| !is_requirement(id)) {
         found.push((format!("there is no such requirement of servers: {id}"), None));
     }
-    found.extend(texts(step).flat_map(|(text, is_json)| text_mistakes(text, is_json, known)));
+    let mut known = known.to_vec();
+    if let Some(name) = &step.for_each {
+        if !known.contains(name) {
+            found.push((format!("no earlier step keeps {name}"), None));
+        }
+        known.push("each".to_owned());
+    }
+    found.extend(texts(step).flat_map(|(text, is_json)| text_mistakes(text, is_json, &known)));
     found
 }
 
@@ -766,6 +802,29 @@ mod tests {
             .unwrap(),
             "/objects/a%20%22b%22%2Fc?limit=7"
         );
+    }
+
+    #[test]
+    fn a_step_goes_through_all_that_was_kept_under_a_name() {
+        let mut known = known();
+        let answer = Answer {
+            status: 201,
+            headers: Vec::new(),
+            body: r#"{"id": "second"}"#.into(),
+        };
+        known
+            .keep(&[("id".to_owned(), "/id".to_owned())].into(), &answer)
+            .unwrap();
+        known.begin(Some("id"));
+        let mut told = |n: usize| {
+            known.n = n;
+            known.plain("${each}")
+        };
+        assert_eq!(told(0).unwrap(), "a \"b\"/c");
+        assert_eq!(told(1).unwrap(), "second");
+        assert!(told(2).is_err());
+        known.begin(None);
+        assert!(known.plain("${each}").is_err());
     }
 
     #[test]

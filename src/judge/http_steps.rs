@@ -131,6 +131,7 @@ impl<S> Judge<'_, '_, S> {
     }
 
     fn step(&mut self, at: usize, step: &HttpStep<S>, group: &[Placed<'_>]) {
+        self.known.begin(step.for_each.as_deref());
         for (place, (index, exchange)) in group.iter().enumerate() {
             self.known.n = match step.at_once {
                 true => place,
@@ -145,6 +146,7 @@ impl<S> Judge<'_, '_, S> {
             if let Some(answer) = exchange.outcome.answer() {
                 // What is not there has ended the case.
                 let _ = self.known.keep(&step.keep, answer);
+                let _ = self.known.keep(&step.keep_if_granted, answer);
             }
         }
         if let Some(pages) = &step.pages {

@@ -68,6 +68,7 @@ impl<S: Clone + Sync> Driver<'_, S> {
                 continue;
             }
             let service = self.service(step)?;
+            self.known.begin(step.for_each.as_deref());
             match (&step.pages, step.at_once) {
                 (Some(pages), _) => self.pages(step, pages, &service).await?,
                 (None, true) => self.at_once(step, &service).await?,
@@ -130,7 +131,7 @@ impl<S: Clone + Sync> Driver<'_, S> {
     }
 
     async fn in_turn(&mut self, step: &HttpStep<S>, service: &Service) -> Result<(), Stopped> {
-        for n in 0..step.times {
+        for n in 0..step.times(&self.known) {
             self.known.n = n;
             for variant in 0..step.variants() {
                 let call = self.call(step, variant)?;
@@ -144,7 +145,7 @@ impl<S: Clone + Sync> Driver<'_, S> {
 
     async fn at_once(&mut self, step: &HttpStep<S>, service: &Service) -> Result<(), Stopped> {
         let mut calls = Vec::new();
-        for n in 0..step.times {
+        for n in 0..step.times(&self.known) {
             self.known.n = n;
             for variant in 0..step.variants() {
                 calls.push(self.call(step, variant)?);
@@ -261,6 +262,10 @@ impl<S: Clone + Sync> Driver<'_, S> {
 
     /// Keeps what a step wants of an answer. A case whose steps have nothing to go on with ends.
     fn keep(&mut self, step: &HttpStep<S>, answer: Option<&Answer>) -> Result<(), Stopped> {
+        if let Some(answer) = answer {
+            // What it does not have is judged where the value is wanted.
+            _ = self.known.keep(&step.keep_if_granted, answer);
+        }
         let Some(answer) = answer.filter(|_| !step.keep.is_empty()) else {
             return Ok(());
         };

@@ -13,6 +13,7 @@ impl Server {
         let mode = environment.iter().find(|(name, _)| name == SERVICE_MODE);
         match mode.map(|(_, mode)| mode.as_str()) {
             None if self.bends("strict-unless-told") => settings.mode = Mode::Strict,
+            None if self.bends("permissive-unless-told") => settings.mode = Mode::Permissive,
             Some("off" | "permissive" | "strict") | None => {}
             Some(_) if self.bends("unknown-mode-is-off") => settings.mode = Mode::Off,
             Some(_) => {}

@@ -42,7 +42,12 @@ impl Server {
 
     pub(super) fn search(&self, asked: &Asked) -> Result<Reply, Reply> {
         let wanted = rules::parameters(asked.query.as_deref());
-        let (namespace, part) = (wanted.get("namespace"), wanted.get("key_contains"));
+        let (namespace, part) = (wanted.get("namespace"), wanted.get("key_contains").cloned());
+        let has_plus = part.as_ref().is_some_and(|part| part.contains('+'));
+        let part = match has_plus && self.bends("search-reads-a-plus-as-a-space") {
+            true => part.map(|part| part.replace('+', " ")),
+            false => part,
+        };
         let store = self.store();
         let all = self.listed(&store);
         let unfound = store.unfound.clone();
@@ -50,7 +55,7 @@ impl Server {
         let found = all
             .into_iter()
             .filter(|object| !unfound.contains(&object.id))
-            .filter(|object| self.is_found(object, namespace.map(String::as_str), part.map(String::as_str)))
+            .filter(|object| self.is_found(object, namespace.map(String::as_str), part.as_deref()))
             .collect();
         self.page(asked, found, "search-ignores-limit")
     }
@@ -96,6 +101,10 @@ impl Server {
         let wanted = rules::parameters(asked.query.as_deref());
         let limit = self.limit(wanted.get("limit"), ignores)?;
         if all.len() > 1 && self.bends("lists-in-another-order-each-time") {
+            let turn = usize::from(rand::random::<u8>()) % all.len();
+            all.rotate_left(turn);
+        }
+        if all.len() > 1 && wanted.is_empty() && self.bends("usual-lists-in-another-order-each-time") {
             let turn = usize::from(rand::random::<u8>()) % all.len();
             all.rotate_left(turn);
         }
@@ -212,6 +221,6 @@ impl Server {
 }
 
 /// Whether an object has no half of a character in it, as a server stores it that takes them.
-fn is_sound(object: &Object) -> bool {
+pub(super) fn is_sound(object: &Object) -> bool {
     !object.content.to_string().contains('\u{0}') && !object.content.to_string().contains("\\u00")
 }

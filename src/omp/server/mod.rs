@@ -217,6 +217,11 @@ impl Server {
             ("", "GET" | "HEAD") => self.list(asked),
             ("", "POST") => self.create(asked),
             ("", _) => Err(self.not_allowed("GET, HEAD, POST")),
+            ("/search", "GET" | "HEAD")
+                if asked.query.is_none() && self.bends("search-without-parameters-is-an-id") =>
+            {
+                self.read("search")
+            }
             ("/search", "GET" | "HEAD") if !self.bends("search-is-an-id") => self.search(asked),
             ("/search", method) if !matches!(method, "GET" | "HEAD" | "PUT" | "DELETE") => {
                 Err(self.not_allowed("GET, HEAD"))

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::lists::is_sound;
 use super::rules::{self, Creation};
 use super::store::Object;
 use super::{BODY_LIMIT_BYTES, Server, now};
@@ -69,14 +70,18 @@ impl Server {
         let halves = text.to_ascii_lowercase().contains("\\ud8");
         if halves
             && let Some(value) = read(&text.replace("\\ud8", "\\u00"))
-            && (self.bends("half-characters-taken") || self.bends("half-characters-spoil-the-list"))
+            && (self.bends("half-characters-taken")
+                || self.bends("half-characters-spoil-the-list")
+                || self.bends("odd-content-cannot-be-read"))
         {
             return Ok(value);
         }
         if body.is_empty() && self.bends("an-empty-body-is-an-object") {
             return Ok(json!({ "namespace": "", "content": {} }));
         }
+        let is_deep = text.starts_with("[[[[");
         let status = match () {
+            () if is_deep && self.bends("deep-bodies-500") => 500,
             () if !body.is_empty() && self.bends("not-json-500") => 500,
             () if self.bends("not-json-422") => 422,
             () => 400,
@@ -156,9 +161,17 @@ impl Server {
             () => format!("obj-{number}-{:08x}", rand::random::<u32>()),
         };
         let sent = creation.metadata.is_some();
+        let key = own_key.unwrap_or_else(|| id.clone());
+        let (low, trimmed) = (key.to_lowercase(), creation.namespace.trim().to_owned());
         let object = Object {
-            key: own_key.unwrap_or_else(|| id.clone()),
-            namespace: creation.namespace,
+            key: match low != key && self.bends("keys-in-lower-case") {
+                true => low,
+                false => key,
+            },
+            namespace: match trimmed != creation.namespace && self.bends("namespaces-are-trimmed") {
+                true => trimmed,
+                false => creation.namespace,
+            },
             created_at: match () {
                 () if self.bends("created-at-without-a-zone") => now().to_string().replace('Z', ""),
                 () if self.bends("created-at-of-yesterday") => "2001-01-01T00:00:00Z".to_owned(),
@@ -246,6 +259,9 @@ impl Server {
         };
         drop(store);
         let mut whole = object.whole();
+        if !is_sound(&object) && self.bends("odd-content-cannot-be-read") {
+            return Err(self.error(500, "cannot encode"));
+        }
         whole["content"] = self.kept(&whole["content"]);
         whole["metadata"] = self.kept(&whole["metadata"]);
         Ok(self.json(200, &self.more(whole)))
