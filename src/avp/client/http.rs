@@ -6,7 +6,7 @@ use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant, SystemTime};
 
 use reqwest::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, LOCATION, RETRY_AFTER};
-use reqwest::{Method, Url};
+use reqwest::{Method, Url, Version};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
 use serde::Serialize;
@@ -106,6 +106,7 @@ pub(super) fn json(body: &impl Serialize) -> Vec<u8> {
 }
 
 struct Reply {
+    version: Version,
     status: u16,
     headers: HeaderMap,
     body: Vec<u8>,
@@ -224,6 +225,9 @@ impl Http {
             return Err(invalid(ask, "status 200", &format!("status {}", reply.status)));
         }
         let header = |name| reply.headers.get(name).and_then(|value| value.to_str().ok());
+        if reply.version == Version::HTTP_10 && self.habits.has("http10-refused") {
+            return Err(invalid(ask, "an answer of HTTP/1.1", "one of HTTP/1.0"));
+        }
         if let Some(expected) = faults::expects(
             &self.habits,
             &reply.body,
@@ -285,6 +289,7 @@ impl Http {
         }
         let mut response = request.send().await.map_err(unreachable)?;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let version = response.version();
         let largest = match self.habits.is("small-answers-only") {
             true => 256 << 10,
             false => LARGEST_BODY_BYTES,
@@ -303,6 +308,7 @@ impl Http {
         }
         seen(Some(status));
         Ok(Reply {
+            version,
             status,
             headers,
             body,

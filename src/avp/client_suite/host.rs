@@ -281,7 +281,11 @@ async fn respond(
         ),
     };
     shared.write_down(&asked, whole, operation, is_home, at, &answered, spoiled);
-    let mut response = http::Response::builder().status(answered.status);
+    let version = match answered.http10 {
+        true => http::Version::HTTP_10,
+        false => http::Version::HTTP_11,
+    };
+    let mut response = http::Response::builder().status(answered.status).version(version);
     for (name, value) in &answered.headers {
         response = response.header(name, value);
     }
@@ -317,6 +321,7 @@ impl Shared {
                     headers: vec![("location".to_owned(), target)],
                     body: Vec::new(),
                     chunked: false,
+                    http10: false,
                 };
                 (
                     answered,
@@ -402,6 +407,7 @@ impl Shared {
             headers,
             body,
             chunked: false,
+            http10: false,
         }
     }
 

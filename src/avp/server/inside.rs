@@ -26,6 +26,8 @@ pub struct Answered {
     pub body: Vec<u8>,
     /// Whether the body is to be sent in chunks.
     pub chunked: bool,
+    /// Whether it is an answer of HTTP/1.0, which ends its connection.
+    pub http10: bool,
 }
 
 impl Inside {
@@ -58,7 +60,8 @@ impl Inside {
             status: answer.status,
             headers: all,
             body,
-            chunked: matches!(answer.manner, Manner::Chunked),
+            chunked: answer.manner == Manner::Chunked,
+            http10: answer.manner == Manner::Http10,
         }
     }
 }

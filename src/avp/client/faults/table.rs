@@ -636,6 +636,15 @@ pub static FAULTS: &[Fault] = &[
         fix: "Leave the framing to the HTTP library.",
     },
     Fault {
+        name: "http10-refused",
+        area: "answers",
+        about: "It takes no answer of HTTP/1.0.",
+        breaks: &["AVP-6-34"],
+        level: Level::Must,
+        notice: "It does not work with servers or proxies that answer so.",
+        fix: "Leave the framing to the HTTP library.",
+    },
+    Fault {
         name: "any-answer-is-success",
         area: "answers",
         about: "It takes an answer that is none for an applied push.",
@@ -791,8 +800,8 @@ pub static FAULTS: &[Fault] = &[
     Fault {
         name: "payload-not-encrypted",
         area: "secrets",
-        about: "It sends payloads without encrypting them.",
-        breaks: &["AVP-10-20"],
+        about: "It sends payloads without encrypting them, and reads what was altered.",
+        breaks: &["AVP-10-20", "AVP-4-23"],
         level: Level::Must,
         notice: "The server reads everything.",
         fix: "Encrypt.",

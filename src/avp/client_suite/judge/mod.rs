@@ -114,6 +114,14 @@ fn status(exchange: &Exchange) -> u16 {
     exchange.outcome.answer().map_or(0, |answer| answer.status)
 }
 
+/// Why nothing can be said of a command that needed what the server refused.
+fn malformed() -> Finding {
+    unknown(
+        "the server refused a body that the schema does not accept",
+        Verdict::Blocked,
+    )
+}
+
 /// Whether a client was given a token.
 fn is_let_in(exchange: &Exchange) -> bool {
     Operation::of(exchange) == Some(Operation::Token) && status(exchange) == 200
@@ -224,11 +232,13 @@ impl Judge<'_, '_> {
         self.checks.note(subject("answer", expected(step)), at, finding);
         let ok = reply.ok.clone().unwrap_or_default();
         if is_done && let Some(finding) = self.shows(step, &ok, at) {
+            let finding = self.unless_malformed(index, finding);
             self.checks.note(subject("shown", shown(step)), at, finding);
         }
         if is_done && let Some(names) = &step.stored {
             let wanted = format!("the repository holds {} afterwards", names.join(", "));
             let finding = self.stored(names, opened.last_write(index));
+            let finding = self.unless_malformed(index, finding);
             self.checks.note(subject("stored", wanted), at, finding);
         }
         if let Some(most) = step.pushes {
@@ -283,6 +293,9 @@ impl Judge<'_, '_> {
             return finding;
         }
         let is_out = |exchange: &Exchange| status(exchange) == 401 && exchange.spoiled.is_none();
+        if !requirements.contains(&"AVP-6-32") && self.was_malformed(index) {
+            return malformed();
+        }
         let is_about_login = requirements.contains(&"AVP-3-20");
         if is_about_login && self.of_step(index).any(|(_, it)| is_let_in(it)) {
             return unknown(
@@ -303,6 +316,23 @@ impl Judge<'_, '_> {
         match requirements.iter().any(|id| SHOWN_BY_DOING.contains(id)) {
             true => finding,
             false => unknown(got, Verdict::Blocked),
+        }
+    }
+
+    /// Whether the server refused a body that the schema does not accept, in a step or before it: what is not done then, or not
+    /// there, follows from that.
+    fn was_malformed(&self, index: usize) -> bool {
+        let was = |it: &&Exchange| it.side == Side::Answered && it.step.is_none_or(|step| step <= index);
+        let is_refused = |it: &&Exchange| status(it) == 400;
+        let mut refused = self.exchanges.iter().filter(was).filter(is_refused);
+        refused.any(|it| wire::breach(it).is_some())
+    }
+
+    /// A finding on what the client shows or stores, unless it follows from a body that was refused.
+    fn unless_malformed(&self, index: usize, finding: Finding) -> Finding {
+        match finding {
+            Finding::Broken { .. } if self.was_malformed(index) => malformed(),
+            finding => finding,
         }
     }
 
@@ -349,8 +379,15 @@ impl Judge<'_, '_> {
             let why = "the walk has no request that the server was to answer so";
             return Some(unknown(why, Verdict::Blocked));
         }
+        // Nothing asks a client to send what every server takes, and no more.
+        let is_refused = |exchange: &Exchange| status(exchange) == 400 && exchange.spoiled.is_none();
+        let was_refused = self.of_step(index).any(|(_, it)| is_refused(it));
         Some(match &self.exchanges[at].outcome {
             Outcome::Answer(answer) if answer.status == 0 => Finding::Holds,
+            Outcome::Answer(_) if was_refused => unknown(
+                "the server refused what the walk sent, as it may",
+                Verdict::Blocked,
+            ),
             Outcome::Answer(answer) => Finding::broken(format!("it exited with status {}", answer.status)),
             Outcome::Failure(failure) => Finding::broken(failure.message.clone()),
         })
@@ -359,7 +396,9 @@ impl Judge<'_, '_> {
     /// A walk in which a request is refused whenever it comes: it may end there, or go on with something else.
     fn given_up(&self, index: usize, at: usize) -> Finding {
         let mut refused: BTreeMap<(&str, &str, &[u8]), usize> = BTreeMap::new();
-        for (_, exchange) in self.of_step(index).filter(|(_, it)| it.spoiled.is_some()) {
+        let varies = !self.case.steps[index].vary.is_empty();
+        let is_refused = |it: &Exchange| it.spoiled.is_some() || varies && matches!(status(it), 401 | 429);
+        for (_, exchange) in self.of_step(index).filter(|(_, it)| is_refused(it)) {
             let request = &exchange.request;
             let who = exchange.actor.as_deref().unwrap_or_default();
             *refused

@@ -23,6 +23,25 @@ const TOLERANCE_MS: i64 = 60;
 /// Text of so many bytes is no accident.
 const SHORTEST_TEXT_BYTES: usize = 12;
 
+/// What of the body of a request is not the message of its operation, where it has one.
+pub(super) fn breach(exchange: &Exchange) -> Option<String> {
+    let message = Operation::of(exchange).and_then(Operation::request_message)?;
+    let body = match json::parse(exchange.request.body_bytes()) {
+        Err(error) => return Some(format!("the body is no JSON: {error}")),
+        Ok(body) => body,
+    };
+    let wrong = violations(message, &body).into_iter();
+    let wrong = wrong.chain(base64_violations(message, &body));
+    // The text of a signature is hidden; what it is over is looked at apart.
+    let mut wrong = wrong.filter(|violation| violation.pointer != "/signature");
+    let violation = wrong.next()?;
+    let place = match violation.pointer.as_str() {
+        "" => "the body",
+        pointer => pointer,
+    };
+    Some(format!("{message}: {place}: {}", violation.message))
+}
+
 impl Judge<'_, '_> {
     /// All standing looks, except those that need keys.
     pub(super) fn requests(&mut self) {
@@ -47,30 +66,13 @@ impl Judge<'_, '_> {
 
     fn schema(&mut self, at: usize) {
         let exchange = &self.exchanges[at];
-        let Some(message) = Operation::of(exchange).and_then(Operation::request_message) else {
+        if Operation::of(exchange)
+            .and_then(Operation::request_message)
+            .is_none()
+        {
             return;
-        };
-        let body = exchange.request.body_bytes();
-        let finding = match json::parse(body) {
-            Err(error) => Finding::broken(format!("the body is no JSON: {error}")),
-            Ok(body) => {
-                let wrong = violations(message, &body).into_iter();
-                let wrong = wrong.chain(base64_violations(message, &body));
-                // Its text is hidden; what it is over is looked at apart.
-                let mut wrong = wrong.filter(|violation| violation.pointer != "/signature");
-                match wrong.next() {
-                    None => Finding::Holds,
-                    Some(violation) => {
-                        let place = if violation.pointer.is_empty() {
-                            "the body"
-                        } else {
-                            &violation.pointer
-                        };
-                        Finding::broken(format!("{}: {place}: {}", message, violation.message))
-                    }
-                }
-            }
-        };
+        }
+        let finding = breach(exchange).map_or(Finding::Holds, Finding::broken);
         let expected = "the body is the message of the operation, as the schema has it";
         self.note("body", "AVP-6-32", expected, at, finding);
     }
