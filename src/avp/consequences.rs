@@ -99,7 +99,8 @@ fn agreement(cases: &mut [CaseRecord]) {
     let broken = broken_requirements(cases, |case, _| case.transport != Over::Both);
     for case in cases.iter_mut().filter(|case| case.transport == Over::Both) {
         for at in 0..case.checks.len() {
-            if !case.checks[at].is_broken() {
+            // What is recommended alone is no matter of agreement.
+            if case.checks[at].verdict != Verdict::Fail {
                 continue;
             }
             let counterpart = counterpart(case, at);
@@ -116,13 +117,22 @@ fn agreement(cases: &mut [CaseRecord]) {
     }
 }
 
-/// The last exchange before that of a check which went over the other transport.
+/// The exchange over the other transport with which that of a check disagrees: of a race one of the same round, and else the
+/// last before it.
 fn counterpart(case: &CaseRecord, at: usize) -> Option<usize> {
-    let decisive = *case.checks[at].exchanges.first()?;
-    let wire = case.exchanges.get(decisive)?.wire;
-    (0..decisive)
-        .rev()
-        .find(|index| case.exchanges[*index].wire != wire && case.exchanges[*index].role == Role::Step)
+    let index = *case.checks[at].exchanges.first()?;
+    let decisive = case.exchanges.get(index)?;
+    let is_other = |other: &usize| {
+        let other = &case.exchanges[*other];
+        other.wire != decisive.wire && other.role == Role::Step
+    };
+    let met = |other: &usize| {
+        let other = &case.exchanges[*other];
+        (other.step, other.round) == (decisive.step, decisive.round)
+    };
+    let earlier = (0..index).rev().find(is_other);
+    let later = (index + 1..case.exchanges.len()).find(|other| met(other) && is_other(other));
+    earlier.filter(met).or(later).or(earlier)
 }
 
 /// Takes a finding back, for a reason; the verdict of its case follows.

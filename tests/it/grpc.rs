@@ -1,5 +1,6 @@
 //! The gRPC profile from outside: which transports a run goes over, and what it says of each.
 
+mod connections;
 mod witness;
 
 use std::io::{Read as _, Write as _};

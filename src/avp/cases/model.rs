@@ -492,9 +492,10 @@ pub enum CallForm {
     Gzip,
     /// Said to be compressed in a way that nobody knows.
     UnknownCompression,
-    /// Marked as compressed, without a word on how.
+    /// Marked as compressed, without a word on how, and not compressed (a server may read it as it is).
     Marked,
-    /// Whole, and cancelled when it has gone out.
+    /// Whole, and cancelled while the server may be at it: after half of the time that its operation took before, then a quarter,
+    /// then three quarters, where it is named several times.
     Cancelled,
     /// Whole, with a deadline that is over at once.
     NoTime,

@@ -272,6 +272,8 @@ pub enum TokenForm {
     InQuery,
     /// The actor's own in other metadata of a call, with no `authorization`.
     InMetadata,
+    /// Two `Authorization` fields, with texts that no server issued.
+    GarbageTwice,
     /// The actor's own with a word behind it.
     Trailed,
     /// The actor's member id.
@@ -456,7 +458,7 @@ impl Forgery {
     }
 }
 
-const TOKEN_FORMS: [&str; 16] = [
+const TOKEN_FORMS: [&str; 18] = [
     "none",
     "empty",
     "garbage",
@@ -470,6 +472,8 @@ const TOKEN_FORMS: [&str; 16] = [
     "basic",
     "no-scheme",
     "in-query",
+    "in-metadata",
+    "garbage-twice",
     "trailed",
     "member-id",
     "unsigned",
@@ -494,6 +498,7 @@ impl FromStr for TokenForm {
             "no-scheme" => TokenForm::NoScheme,
             "in-query" => TokenForm::InQuery,
             "in-metadata" => TokenForm::InMetadata,
+            "garbage-twice" => TokenForm::GarbageTwice,
             "trailed" => TokenForm::Trailed,
             "member-id" => TokenForm::MemberId,
             "unsigned" => TokenForm::Unsigned,
@@ -527,6 +532,7 @@ impl fmt::Display for TokenForm {
             TokenForm::NoScheme => "the token without a scheme",
             TokenForm::InQuery => "the token in the query string",
             TokenForm::InMetadata => "the token in metadata of another name",
+            TokenForm::GarbageTwice => "two tokens that nobody issued",
             TokenForm::Trailed => "the token with a word behind it",
             TokenForm::MemberId => "the member id as a token",
             TokenForm::Unsigned => "a JWT of the algorithm none for the member",

@@ -61,7 +61,7 @@ pub(super) fn of_method(mut draft: Draft, path: &str) -> Draft {
 fn is_legal(form: CallForm) -> bool {
     matches!(
         form,
-        CallForm::TwoMessages | CallForm::UnknownField | CallForm::Gzip
+        CallForm::TwoMessages | CallForm::UnknownField | CallForm::Gzip | CallForm::Marked
     )
 }
 

@@ -1,15 +1,22 @@
 //! Which requests of a case go over gRPC, how they look there, and what of them it has no words for.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use super::draft::{Content, Draft, json_type};
 use super::{CaseResult, Driver};
 use crate::avp::cases::{Action, LoadedCase, TokenForm, http_alone};
-use crate::avp::{IDP, Operation, grpc};
-use crate::http::{Body, GRPC_CONTENT_TYPE, Over, Request, Wire};
+use crate::avp::{IDP, Operation, VAULT, grpc};
+use crate::http::{Body, CANCEL, GRPC_CONTENT_TYPE, Over, Request, Wire};
 use crate::text::decode_segment;
+
+/// After which parts of the time that an operation took before a call of it is cancelled, in turn: whoever writes in two
+/// steps is met between them.
+const CANCELLED_AFTER: [f64; 3] = [0.5, 0.25, 0.75];
+/// After so long, where nobody knows how long the operation takes.
+const CANCELLED_AFTER_UNKNOWN: Duration = Duration::from_millis(8);
 
 /// Why nobody gets a token.
 const NO_LOGINS: &str = "the target does not offer avp.Auth, so nobody gets a token over gRPC: name the identity provider with --idp";
@@ -17,6 +24,14 @@ const NO_LOGINS: &str = "the target does not offer avp.Auth, so nobody gets a to
 impl Driver<'_> {
     /// Ends a case that has nothing to do over gRPC.
     pub(super) fn check_sayable_case(&self) -> CaseResult<()> {
+        let client = &self.target.client;
+        if self.over == Over::Both && self.is_about_login && client.endpoint(&IDP) != client.endpoint(&VAULT)
+        {
+            return Err(self.talk.not_applicable(
+                "the identity provider is a service of its own, with nonces of its own: \
+                 nothing asks it to agree with avp.Auth",
+            ));
+        }
         if self.over != Over::Grpc || self.case.case.over.is_some() {
             return Ok(());
         }
@@ -60,7 +75,14 @@ impl Driver<'_> {
     }
 
     /// The request as it goes on the wire, where that is not what is written down of it.
-    pub(super) fn on_wire<'a>(&self, draft: &Draft, request: &'a Request) -> Cow<'a, Request> {
+    pub(super) fn on_wire<'a>(&self, draft: &Draft, request: &'a Request, round: usize) -> Cow<'a, Request> {
+        if draft.headers.iter().any(|(name, _)| name == CANCEL) {
+            let mut request = request.clone();
+            let time = self.time_before_cancelling(draft, round).as_micros().to_string();
+            request.headers.retain(|(name, _)| name != CANCEL);
+            request.headers.push((CANCEL.to_owned(), time));
+            return Cow::Owned(request);
+        }
         let Some(frames) = draft.frames.as_ref().filter(|_| self.wire(draft) == Wire::Grpc) else {
             return Cow::Borrowed(request);
         };
@@ -72,6 +94,13 @@ impl Driver<'_> {
                 .push(("content-type".to_owned(), GRPC_CONTENT_TYPE.to_owned()));
         }
         Cow::Owned(request)
+    }
+
+    /// How long a server has for a call before it is cancelled.
+    fn time_before_cancelling(&self, draft: &Draft, round: usize) -> Duration {
+        let took = draft.operation.and_then(|operation| self.took.get(&operation));
+        let part = CANCELLED_AFTER[round % CANCELLED_AFTER.len()];
+        took.map_or(CANCELLED_AFTER_UNKNOWN, |took| took.mul_f64(part))
     }
 
     /// Those of a step's requests that can be said over what they go; the case ends where that is none of them.

@@ -45,6 +45,8 @@ use world::World;
 
 /// Metadata that carries no token by the protocol.
 const OTHER_METADATA: &str = "x-authorization";
+/// The second of two tokens that nobody issued.
+const OTHER_GARBAGE: &str = "bW9yZS1nYXJiYWdlLW1vcmUtZ2FyYmFnZS1tb3JlLWc";
 /// What connecting is called where patience is kept.
 const CONNECTING: &str = "connecting";
 
@@ -79,6 +81,7 @@ pub async fn drive_within(
         demand: Demand::default(),
         races_end: races.map(|time| began + time),
         spent: BTreeMap::new(),
+        took: BTreeMap::new(),
     };
     let ended = tokio::select! {
         biased;
@@ -118,6 +121,8 @@ struct Driver<'a> {
     /// Repositories that hold what should have been refused, or that a refused request damaged, with what they held before:
     /// the next step gets fresh ones in their place.
     spent: BTreeMap<String, Option<RepoState>>,
+    /// How long each operation took that was answered last.
+    took: BTreeMap<Operation, Duration>,
 }
 
 impl Driver<'_> {
@@ -201,7 +206,7 @@ impl Driver<'_> {
             let is_spent_by_use = draft.operation.is_none_or(Operation::is_spent_by_use);
             self.talk.connections.send_once(is_spent_by_use);
             self.talk.connections.over(self.wire(draft));
-            let on_wire = self.on_wire(draft, &request);
+            let on_wire = self.on_wire(draft, &request, errand.round);
             let sent = self.talk.connections.send(&on_wire, limit).await;
             let waited = self.talk.connections.take_waited();
             self.talk.excuse(waited);
@@ -211,6 +216,9 @@ impl Driver<'_> {
             let throttled = status == Some(429) && !(asks && self.is_final_429(attempt));
             let Some(refusal) = sent.outcome.answer().filter(|_| throttled).cloned() else {
                 let took = sent.took;
+                if let (Some(operation), Some(_)) = (draft.operation, status) {
+                    self.took.insert(operation, took);
+                }
                 let reading = self.note(&errand, request, mask, at, sent);
                 let is_odd = draft.spoiled.is_some();
                 self.talk.heed(key, 1, is_odd, &came(&reading), took)?;
@@ -369,6 +377,12 @@ impl Driver<'_> {
                 false => Mask::Authorization(format!("Bearer {}", self.secrets.placeholder(&value))),
             };
             return Ok((request, mask));
+        }
+        if form == &Some(TokenForm::GarbageTwice) {
+            let second = ("authorization".to_owned(), format!("Bearer {OTHER_GARBAGE}"));
+            let mut request = self.finished(draft, header);
+            request.headers.push(second);
+            return Ok((request, Mask::Nothing));
         }
         // A member id is no secret: it stands in every roster.
         let secret = header

@@ -249,7 +249,8 @@ impl Driver<'_> {
         }
         for (index, ((name, mut draft), lane)) in drafts.into_iter().zip(lanes).enumerate() {
             // Where both transports lead to one vault, who meets comes over either.
-            if self.over == Over::Both && draft.operation.is_some_and(Operation::needs_token) {
+            let is_of_both = |operation: Operation| operation.needs_token() || operation == Operation::Token;
+            if self.over == Over::Both && draft.operation.is_some_and(is_of_both) {
                 let first = index.is_multiple_of(2) == (self.step_wire == Wire::Http);
                 draft.wire = Some(if first { Wire::Http } else { Wire::Grpc });
             }

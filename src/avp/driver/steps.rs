@@ -529,7 +529,9 @@ pub(super) fn authorization(form: &TokenForm, own: &str, member_id: &str) -> Opt
         TokenForm::Trailed => format!("{own} and-more"),
         TokenForm::MemberId => member_id.to_owned(),
         TokenForm::Unsigned => jwt::unsigned(member_id, now_ms()),
-        TokenForm::Garbage => "Z2FyYmFnZS1nYXJiYWdlLWdhcmJhZ2UtZ2FyYmFnZQ".to_owned(),
+        TokenForm::Garbage | TokenForm::GarbageTwice => {
+            "Z2FyYmFnZS1nYXJiYWdlLWdhcmJhZ2UtZ2FyYmFnZQ".to_owned()
+        }
         TokenForm::Truncated => own.chars().take(own.chars().count().saturating_sub(1)).collect(),
         TokenForm::Extended => format!("{own}x"),
         TokenForm::Altered => own

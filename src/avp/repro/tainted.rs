@@ -32,6 +32,7 @@ pub(super) fn authorization(form: &TokenForm, token: &str) -> Option<String> {
         TokenForm::None
         | TokenForm::InQuery
         | TokenForm::InMetadata
+        | TokenForm::GarbageTwice
         | TokenForm::OtherServer
         | TokenForm::MemberId
         | TokenForm::Forged(_)

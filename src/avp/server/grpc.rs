@@ -26,6 +26,7 @@ use tonic::{Code, Request as Call, Response, Status};
 
 use super::answer::{self, Answer};
 use super::connection::Site;
+use super::faults::across;
 use super::faults::grpc as faults;
 use super::faults::grpc::Taken;
 use super::request::{Body, Request};
@@ -334,10 +335,16 @@ impl Desk {
         if let Some(answer) = faults::without_lock(state, call).await {
             return answer;
         }
+        if let Some(answer) = across::look_up_nonce(state, call) {
+            return answer;
+        }
+        let _own = across::own_lock(state).await;
+        across::overlook(state, call).await;
         let before = faults::roster_before(state, call);
         let mut answer = self.ask(call, member_id, &headers);
         faults::by_half(state, &headers, call, before, &mut answer).await;
         faults::give(state, call, &mut answer);
+        across::note_nonce(state, call, &answer);
         answer
     }
 }

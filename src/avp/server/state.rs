@@ -51,6 +51,8 @@ pub(super) struct State {
     nonces: Mutex<Nonces>,
     tokens: Mutex<Tokens>,
     vault: Mutex<Vault>,
+    /// Held by calls over gRPC where that transport has a lock of its own.
+    calls: tokio::sync::Mutex<()>,
 }
 
 /// The deviation of a name, which has not taken effect yet.
@@ -204,6 +206,11 @@ impl State {
     /// The tokens, locked.
     pub(super) fn tokens(&self) -> MutexGuard<'_, Tokens> {
         lock(&self.tokens)
+    }
+
+    /// The lock that a faulty server has for calls over gRPC alone.
+    pub(super) async fn calls(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.calls.lock().await
     }
 
     /// The repositories, locked. Whoever decides under this lock writes under it too.

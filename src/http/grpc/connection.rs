@@ -24,9 +24,12 @@ use crate::http::{Answer, Failure, FailureKind, Headers};
 const WINDOW_BYTES: u32 = 1 << 20;
 /// How long it is waited until the system has taken what was written.
 const FLUSH_TIME: Duration = Duration::from_millis(250);
-
-/// So long a server has to begin with a call that is cancelled then.
-const TIME_BEFORE_CANCELLING: Duration = Duration::from_millis(8);
+/// How much of the overhead of small DATA frames may wait to be read, where each below 256 bytes counts for what it lacks: a server
+/// may send an answer byte by byte. h2 takes more for an attack; ours are bounded by the size of a body.
+const SMALL_FRAMES_BUDGET: usize = 16 << 20;
+/// How many calls a connection carries. h2 takes a hundred empty DATA frames on one for an attack, and a server may send one
+/// with each answer.
+const CALLS_PER_CONNECTION: usize = 64;
 
 /// A connection, ready for a call.
 pub(crate) struct GrpcConnection {
@@ -35,6 +38,8 @@ pub(crate) struct GrpcConnection {
     seen: Arc<Seen>,
     /// How many bytes had come before the call.
     before: u64,
+    /// How many calls it has carried.
+    calls: usize,
 }
 
 /// A call of which all but the last byte has gone out.
@@ -80,6 +85,7 @@ impl GrpcConnection {
             .initial_connection_window_size(WINDOW_BYTES)
             .max_header_list_size(head_bytes)
             .enable_push(false)
+            .data_frame_budget(SMALL_FRAMES_BUDGET)
             .handshake(stream);
         let (sender, connection) = handshake.await.map_err(|error| explain(&error, &seen).failure)?;
         // What ends the connection ends the call on it as well, and is told there.
@@ -89,12 +95,13 @@ impl GrpcConnection {
             driver,
             seen,
             before: 0,
+            calls: 0,
         })
     }
 
     /// Whether another call may be made on it.
     pub(crate) fn is_usable(&self) -> bool {
-        !self.driver.is_finished()
+        !self.driver.is_finished() && self.calls < CALLS_PER_CONNECTION
     }
 
     /// Whether any byte came since the last call was begun.
@@ -109,8 +116,8 @@ impl GrpcConnection {
     pub(crate) async fn exchange(&mut self, call: &Call, caps: &Caps) -> Result<Answer, Refused> {
         let (response, stream) = self.begin(call).await?;
         let sending = send(stream, call.body.clone());
-        if call.cancels {
-            return Err(self.cancel(sending, response).await);
+        if let Some(after) = call.cancelled_after {
+            return Err(self.cancel(sending, response, after).await);
         }
         tokio::pin!(sending);
         tokio::pin!(response);
@@ -127,6 +134,7 @@ impl GrpcConnection {
 
     async fn begin(&mut self, call: &Call) -> Result<(ResponseFuture, SendStream<Bytes>), Refused> {
         self.before = self.seen.counts().received;
+        self.calls += 1;
         let sender = self.sender.clone().ready().await;
         let mut sender = sender.map_err(|error| Refused {
             is_untouched: true,
@@ -141,12 +149,13 @@ impl GrpcConnection {
         &self,
         sending: impl Future<Output = Result<SendStream<Bytes>, h2::Error>>,
         response: ResponseFuture,
+        after: Duration,
     ) -> Refused {
         let before = self.seen.counts().sent;
         if let Ok(mut stream) = sending.await {
             // What is not flushed in time is given up as well: that is a cancelled call too.
             let _late = timeout(FLUSH_TIME, self.seen.sent(before + 1)).await;
-            tokio::time::sleep(TIME_BEFORE_CANCELLING).await;
+            tokio::time::sleep(after).await;
             stream.send_reset(Reason::CANCEL);
         }
         drop(response);
@@ -157,18 +166,19 @@ impl GrpcConnection {
     ///
     /// # Errors
     /// The connection ends.
-    pub(crate) async fn hold(&mut self, call: &Call) -> Result<HeldCall, Failure> {
-        let (response, stream) = self.begin(call).await.map_err(|refused| refused.failure)?;
+    pub(crate) async fn hold(&mut self, call: &Call) -> Result<HeldCall, Refused> {
+        let (response, stream) = self.begin(call).await?;
         let mut first = call.body.clone();
         let last = first.split_off(first.len().saturating_sub(1));
         let before = self.seen.counts().sent;
         let wanted = before + first.len() as u64;
         let mut stream = stream;
         stream.reserve_capacity(first.len());
-        let sent = stream.send_data(first, false);
-        sent.map_err(|error| explain(&error, &self.seen).failure)?;
-        // A peer that is busy may take the rest later.
-        let _late = timeout(FLUSH_TIME, self.seen.sent(wanted)).await;
+        // What is wrong with a stream that takes nothing shows where its answer is waited for.
+        if stream.send_data(first, false).is_ok() {
+            // A peer that is busy may take the rest later.
+            let _late = timeout(FLUSH_TIME, self.seen.sent(wanted)).await;
+        }
         Ok(HeldCall {
             response,
             stream,
@@ -185,16 +195,13 @@ impl GrpcConnection {
         held: HeldCall,
         call: &Call,
         caps: &Caps,
-    ) -> Result<Answer, Failure> {
+    ) -> Result<Answer, Refused> {
         let HeldCall { response, stream, .. } = held;
         let response = response.await;
         drop(stream);
-        let response = response.map_err(|error| explain(&error, &self.seen).failure)?;
-        let came = self
-            .collect(response, caps)
-            .await
-            .map_err(|refused| refused.failure)?;
-        call.read(came, caps).await
+        let response = response.map_err(|error| explain(&error, &self.seen))?;
+        let came = self.collect(response, caps).await?;
+        Ok(call.read(came, caps).await?)
     }
 
     async fn collect(&self, response: http::Response<RecvStream>, caps: &Caps) -> Result<Came, Refused> {
@@ -283,8 +290,9 @@ fn explain(error: &h2::Error, seen: &Seen) -> Refused {
         let message = "the answer is a TLS alert: the server wants grpcs";
         return of(FailureKind::Malformed, message.to_owned()).into();
     }
-    let is_untouched = error.is_remote() && error.reason() == Some(Reason::REFUSED_STREAM)
-        || error.is_go_away() && error.is_remote() && error.reason() == Some(Reason::NO_ERROR);
+    // h2 tells the GOAWAY to those calls alone that are above its last stream, which the server has not looked at.
+    let is_untouched =
+        error.is_remote() && (error.reason() == Some(Reason::REFUSED_STREAM) || error.is_go_away());
     let message = match error.reason() {
         Some(reason) if error.is_go_away() && error.is_remote() => {
             format!("the server ended the connection: GOAWAY, {reason:?}")

@@ -10,6 +10,7 @@ mod slot;
 mod stream;
 
 use std::fmt;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, Version};
@@ -25,7 +26,8 @@ pub(super) use slot::{GrpcSlot, LoadedCall, PrimedCall};
 /// The content type of gRPC.
 pub const GRPC_CONTENT_TYPE: &str = "application/grpc";
 
-/// A header of the harness's own, which never goes out: the call is cancelled when its message has gone out.
+/// A header of the harness's own, which never goes out: the call is cancelled so many microseconds after its message has gone
+/// out.
 pub const CANCEL: &str = "x-harness-cancel";
 
 /// How messages and statuses are to be read: a protocol's own word.
@@ -64,7 +66,8 @@ pub(super) struct Call {
     body: Bytes,
     path: String,
     codec: GrpcCodec,
-    cancels: bool,
+    /// How long after its message has gone out it is cancelled.
+    cancelled_after: Option<Duration>,
 }
 
 impl Call {
@@ -85,7 +88,8 @@ impl Call {
             body,
             path: request.path.clone(),
             codec,
-            cancels: given(CANCEL).is_some(),
+            cancelled_after: given(CANCEL)
+                .and_then(|(_, micros)| micros.parse().ok().map(Duration::from_micros)),
         })
     }
 }

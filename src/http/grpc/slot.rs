@@ -46,20 +46,25 @@ impl GrpcSlot {
                 Ended::Unheard(_) => resent = true,
             }
         }
+        Sent {
+            resent,
+            ..self.send_fresh(client, &call, clock).await
+        }
+    }
+
+    /// Makes a call on a fresh connection, and once more on another where the server has not looked at it.
+    async fn send_fresh(&self, client: &Client, call: &Call, clock: Clock) -> Sent {
         for is_last in [false, true] {
             let connection = match open(client, clock.left()).await {
                 Ok(connection) => connection,
                 Err(failure) => return clock.stop(Err(failure), false),
             };
-            let result = match self.attempt(client, connection, &call, clock).await {
+            let result = match self.attempt(client, connection, call, clock).await {
                 Ended::Untouched(_) if !is_last => continue,
                 Ended::Done(result) => result,
                 Ended::Untouched(failure) | Ended::Unheard(failure) => Err(failure),
             };
-            return Sent {
-                resent,
-                ..clock.stop(result, false)
-            };
+            return clock.stop(result, false);
         }
         clock.stop(
             Err(failure(FailureKind::Closed, "no connection took the call")),
@@ -136,7 +141,15 @@ impl PrimedCall {
         if !self.connection.is_usable() {
             self.connection = open(&self.client, self.client.timeout()).await?;
         }
-        let held = self.connection.hold(&self.call).await?;
+        let held = match self.connection.hold(&self.call).await {
+            // A server may end a connection between two calls at any time.
+            Err(refused) if refused.is_untouched => {
+                self.connection = open(&self.client, self.client.timeout()).await?;
+                self.connection.hold(&self.call).await
+            }
+            held => held,
+        };
+        let held = held.map_err(|refused| refused.failure)?;
         Ok(LoadedCall {
             clock: Clock::start(self.client.timeout()),
             primed: self,
@@ -152,7 +165,7 @@ impl LoadedCall {
         self.held.let_go();
     }
 
-    /// Waits for the answer.
+    /// Waits for the answer. A call that the server has said not to have looked at is made again, on a fresh connection.
     pub(crate) async fn answer(self) -> Sent {
         let LoadedCall { primed, held, clock } = self;
         let PrimedCall {
@@ -167,7 +180,9 @@ impl LoadedCall {
                 slot.keep(connection);
                 clock.stop(Ok(answer), true)
             }
-            Ok(Err(failure)) => clock.stop(Err(failure), true),
+            // It comes late to its race then, and is a part of it all the same.
+            Ok(Err(refused)) if refused.is_untouched => slot.send_fresh(&client, &call, clock).await,
+            Ok(Err(refused)) => clock.stop(Err(refused.failure), true),
             Err(_) => clock.stop(Err(connection.out_of_time(clock.limit())), true),
         }
     }

@@ -5,7 +5,7 @@ use super::page::{INDENT, Page};
 use crate::record::findings::{Finding, decisive};
 use crate::record::sentences::{got, reason, sentence};
 use crate::record::verdict::Verdict;
-use crate::record::{CaseRecord, CheckRecord, Exchange, Outcome, Record};
+use crate::record::{CaseRecord, CheckRecord, Exchange, Outcome, Over, Record};
 use crate::report::excerpt::excerpt;
 use crate::report::facts::{again, rule};
 use crate::report::paint::Tone;
@@ -85,6 +85,7 @@ fn check(page: &mut Page, record: &Record, finding: &Finding<'_>, view: &View) {
     page.labelled("got", &got(check), Some(Tone::of(check.verdict)));
     if let Some((_, exchange)) = decisive(finding.case, check) {
         evidence(page, exchange, check);
+        beside(page, finding.case, check);
     }
     if let Some(hint) = &check.hint {
         page.labelled("hint", &sentence(hint), None);
@@ -154,6 +155,17 @@ pub(super) fn evidence(page: &mut Page, exchange: &Exchange, check: &CheckRecord
             let mark = page.paint.tone(Tone::of(check.verdict), "^".repeat(length));
             page.line(format!("{:indent$}{mark}", ""));
         }
+    }
+}
+
+/// The exchange over the other transport with which the decisive one disagrees, where a check is about both.
+pub(super) fn beside(page: &mut Page, case: &CaseRecord, check: &CheckRecord) {
+    let mut exchanges = check.exchanges.iter().filter_map(|at| case.exchanges.get(*at));
+    let Some(decisive) = exchanges.next().filter(|_| case.transport == Over::Both) else {
+        return;
+    };
+    if let Some(other) = exchanges.find(|other| other.wire != decisive.wire) {
+        page.labelled("beside", &exchange::line(other), None);
     }
 }
 

@@ -1,6 +1,6 @@
 //! One cause: what is wrong, which rule that breaks, what was expected, what came, how to mend it, and how to see it again.
 
-use super::block::evidence;
+use super::block::{beside, evidence};
 use super::page::Page;
 use crate::record::diagnosis::{Cause, Fit};
 use crate::record::findings::{decisive, is_news};
@@ -39,6 +39,7 @@ pub(super) fn write(page: &mut Page, record: &Record, cause: &Cause, verbosity: 
         page.labelled_within("got", &got(check), Some(Tone::of(verdict)), lines);
         if let Some((_, exchange)) = decisive(case, check) {
             evidence(page, exchange, check);
+            beside(page, case, check);
         }
         page.labelled_within("seen in", &seen_in(record, cause, case, check), None, lines);
     }

@@ -4,6 +4,7 @@ pub(crate) mod bank;
 pub(crate) mod certificates;
 pub(crate) mod files;
 pub(crate) mod fixture;
+pub(crate) mod frame_proxy;
 pub(crate) mod http;
 pub(crate) mod matrix;
 pub(crate) mod program;

@@ -6,6 +6,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::HeaderMap;
+use http::header::AUTHORIZATION;
 use serde_json::{Value, json};
 
 use crate::avp::Operation;
@@ -96,6 +97,10 @@ faults! { "gRPC";
         "Over gRPC, a token without the word Bearer is taken.",
         "What is no bearer token lets people in.",
         "Ask for the scheme, as over HTTP.";
+    Named(SEVERAL_TOKENS) "grpc-several-tokens-unchecked", Must "AVP-11-02",
+        "Over gRPC, a call with more than one authorization is let in, whatever they are.",
+        "Anybody who knows an id gets in.",
+        "Look at each token, or refuse a call that has several.";
     Named(UNREADABLE_OK) "grpc-garbage-is-empty", Must "AVP-11-08",
         "Bytes that are no message are answered OK with an empty message.",
         "Clients believe that their write was done.",
@@ -108,10 +113,6 @@ faults! { "gRPC";
         "The length in the frame is ignored: all that came is the message.",
         "A call that broke off is applied.",
         "Read as many bytes as the frame says, and refuse what is shorter.";
-    Named(FLAG_IGNORED) "grpc-compression-flag-ignored", Must "AVP-11-08",
-        "The flag that marks a message as compressed is ignored.",
-        "Compressed bytes are taken for a message.",
-        "Refuse a marked message whose compression is not known.";
     Named(ENCODING_TAKEN) "grpc-unknown-compression-taken", Must "AVP-11-08",
         "A message that is said to be compressed in an unknown way is read as it is.",
         "Compressed bytes are taken for a message.",
@@ -238,7 +239,8 @@ pub(in crate::avp::server) fn take(state: &State, headers: &HeaderMap, call: &mu
         keep_apart(state, call);
     }
     if call.operation.needs_token() {
-        call.stand_in = stand_in(state, call);
+        let has_several = headers.get_all(AUTHORIZATION).iter().count() > 1;
+        call.stand_in = stand_in(state, call, has_several);
     }
     let absent = |name: &str| call.body.get(name).is_none();
     match call.operation {
@@ -300,7 +302,7 @@ fn keep_apart(state: &State, call: &mut Taken) {
 }
 
 /// The member that a caller without a good token is taken for.
-fn stand_in(state: &State, call: &Taken) -> Option<String> {
+fn stand_in(state: &State, call: &Taken, has_several: bool) -> Option<String> {
     let without = [
         (Operation::Pull, NO_TOKEN_PULL),
         (Operation::Push, NO_TOKEN_PUSH),
@@ -322,7 +324,11 @@ fn stand_in(state: &State, call: &Taken) -> Option<String> {
             let is_stranger = repo.is_some_and(|repo| repo.entry(holder).is_none());
             is_stranger && call.operation == Operation::Pull && state.is(REMOVED_READS)
         }
-        None => without.iter().any(is_open) || token.is_some_and(|it| !it.is_empty()) && state.is(ANY_TOKEN),
+        None => {
+            without.iter().any(is_open)
+                || token.is_some_and(|it| !it.is_empty()) && state.is(ANY_TOKEN)
+                || has_several && state.is(SEVERAL_TOKENS)
+        }
     };
     if !let_in {
         return None;
@@ -530,12 +536,6 @@ pub(in crate::avp::server) fn read(state: &State, headers: &mut HeaderMap, body:
             *flag = 0;
         }
     }
-    if let Some(flag) = bytes.first_mut().filter(|flag| **flag == 1)
-        && encoding.is_none()
-        && state.deviates(FLAG_IGNORED)
-    {
-        *flag = 0;
-    }
     if let Some((prefix, message)) = bytes.split_at_mut_checked(5) {
         let length = u32::try_from(message.len()).unwrap_or(u32::MAX).to_be_bytes();
         if prefix[1..] != length && state.deviates(LENGTH_IGNORED) {
@@ -549,7 +549,6 @@ pub(in crate::avp::server) fn read(state: &State, headers: &mut HeaderMap, body:
 pub(in crate::avp::server) fn reads_bytes(state: &State) -> bool {
     let names = [
         ENCODING_TAKEN,
-        FLAG_IGNORED,
         LENGTH_IGNORED,
         NO_MESSAGE_OK,
         TWICE,

@@ -5,6 +5,7 @@
 //! of them show in what the server answers; what cannot be seen from outside is not here.
 
 pub(super) mod access;
+pub(super) mod across;
 pub(super) mod auth;
 pub(super) mod authorization;
 pub(super) mod bodies;
@@ -49,6 +50,7 @@ pub(super) fn all() -> Vec<(Fault, &'static [Hook])> {
         transport::ALL,
         races::ALL,
         grpc::ALL,
+        across::ALL,
     ]
     .concat()
 }

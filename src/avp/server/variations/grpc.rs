@@ -29,7 +29,7 @@ variations! { "gRPC";
         "Over gRPC, answers carry further metadata before and behind the message, and a subtype of the content type.";
     Named(LARGE_METADATA) "grpc-large-metadata",
         "Over gRPC, answers carry 20 KiB of metadata, which is more than a frame holds.";
-    Named(SMALL_FRAMES) "grpc-small-frames", "Over gRPC, answers come in frames of 256 bytes.";
+    Named(SMALL_FRAMES) "grpc-small-frames", "Over gRPC, answers come in frames of 16 bytes.";
     Named(SMALL_WINDOWS) "grpc-small-windows",
         "Over gRPC, 16 KiB of a call are taken at a time, and one call at a time on a connection.";
     Named(PINGS) "grpc-pings", "Over gRPC, connections are asked every few milliseconds whether they live.";
@@ -38,6 +38,8 @@ variations! { "gRPC";
         "Bytes that are no message are answered INVALID_ARGUMENT, and not INTERNAL.";
     Named(UTF8_REPLACED) "grpc-utf8-replaced",
         "Of a text that is not UTF-8, the bytes that are none are replaced.";
+    Named(FLAG_IGNORED) "grpc-compression-flag-ignored",
+        "A message that is marked as compressed, without a word on how, is read as it is.";
     Named(TOKEN_FIRST) "grpc-token-first", "Over gRPC, the token is looked at before the message is read.";
     Named(NO_GZIP) "grpc-no-compression", "Compressed calls are answered UNIMPLEMENTED.";
     Named(ONE_MESSAGE) "grpc-one-message", "A call with no message, or with two, is answered UNIMPLEMENTED.";
@@ -50,7 +52,7 @@ const WINDOW_BYTES: u32 = 16 << 10;
 /// How often a connection is asked whether it lives.
 const PING_PAUSE: Duration = Duration::from_millis(5);
 /// How large a frame is where it is small.
-const FRAME_BYTES: usize = 256;
+const FRAME_BYTES: usize = 16;
 /// How much metadata there is where there is much.
 const METADATA_BYTES: usize = 20 << 10;
 /// After how many milliseconds a call may be made again.
@@ -110,7 +112,8 @@ pub(in crate::avp::server) async fn read(
     state: &State,
     request: http::Request<Incoming>,
 ) -> Result<http::Request<tonic::body::Body>, Status> {
-    if !state.is(ONE_MESSAGE) && !state.is(UTF8_REPLACED) {
+    let reads_bytes = [ONE_MESSAGE, UTF8_REPLACED, FLAG_IGNORED];
+    if !reads_bytes.into_iter().any(|name| state.is(name)) {
         return Ok(request.map(tonic::body::Body::new));
     }
     let (head, body) = request.into_parts();
@@ -131,6 +134,10 @@ pub(in crate::avp::server) async fn read(
         && state.deviates(UTF8_REPLACED)
     {
         bytes = framed(&replaced);
+    }
+    let is_marked = bytes.first() == Some(&1) && !head.headers.contains_key("grpc-encoding");
+    if is_marked && state.deviates(FLAG_IGNORED) {
+        bytes = [&[0], &bytes[1..]].concat().into();
     }
     let body = tonic::body::Body::new(Full::new(bytes).map_err(|never| match never {}));
     Ok(http::Request::from_parts(head, body))
