@@ -47,9 +47,9 @@ fn once() -> usize {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Publish {
-    /// So many bytes of payload.
+    /// So many bytes of payload, of any kind.
     pub bytes: Option<usize>,
-    /// The time that the payload begins with, milliseconds from now: in the past below 0.
+    /// The time that the payload begins with, milliseconds from now: in the past below 0. Now, where no length is named.
     pub time: Option<i64>,
     /// Sends the bundle once more that was published so many publications ago, as it was: 1 is the last.
     pub again: Option<usize>,

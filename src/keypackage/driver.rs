@@ -171,7 +171,9 @@ impl Driver<'_> {
     fn payload(&self, publish: &Publish, name: &str, label: &str) -> Vec<u8> {
         let length = publish.bytes.unwrap_or(PAYLOAD_BYTES);
         let mut payload: Vec<u8> = Vec::with_capacity(length);
-        if let Some(time) = publish.time {
+        // As devices write it: the time, and then bytes of any kind. Where a length is named, there is no time unless told.
+        let time = publish.time.or(publish.bytes.is_none().then_some(0));
+        if let Some(time) = time {
             payload.extend(
                 Timestamp::now()
                     .as_millisecond()

@@ -244,11 +244,50 @@ impl Judge<'_, '_> {
         }
         let finding = self.status(step, exchange, answer);
         let mut subject = self.subject(at, "answer", expected);
+        if let Some((reason, rule)) = self.elsewhere(step, exchange, answer) {
+            let unknown = Finding::Unknown {
+                reason,
+                verdict: Verdict::Blocked,
+            };
+            self.checks.note(subject.clone(), index, unknown);
+            let Some(rule) = rule else {
+                return;
+            };
+            subject.requirements = vec![rule];
+        }
         // A publication that merely prepares is held to the rule of its operation.
         if operation(exchange) == "publish" && exchange.spoiled.is_none() && subject.requirements.is_empty() {
             subject.requirements = vec!["KPR-PUB-01"];
         }
         self.checks.note(subject, index, finding);
+    }
+
+    /// Why an answer that is not the expected one says nothing of what the step is about, and the rule that it contradicts, if none
+    /// of all answers says so.
+    fn elsewhere(
+        &self,
+        step: &Step,
+        exchange: &Exchange,
+        answer: &Answer,
+    ) -> Option<(String, Option<&'static str>)> {
+        let status = answer.status;
+        if operation(exchange) != "publish" || step.answer.contains(&status) {
+            return None;
+        }
+        let is_sound = exchange.spoiled.is_none();
+        match status {
+            // What was taken was taken, however that is told.
+            200..300 if is_sound => Some((
+                format!("the publication was granted in another way: status {status}"),
+                Some("KPR-PUB-01"),
+            )),
+            // Nothing shows that it is the mistake in the request on which the server breaks.
+            500.. if !is_sound && !self.is_grounded => Some((
+                format!("the server fails at what is sound as well: status {status}"),
+                None,
+            )),
+            _ => None,
+        }
     }
 
     fn status(&self, step: &Step, exchange: &Exchange, answer: &Answer) -> Finding {
@@ -313,8 +352,8 @@ impl Judge<'_, '_> {
             "served",
             "the bundle that was published last is served, as it was",
         );
-        // What a step on retention looks for shows in that a bundle is gone.
-        let is_gone = answer.status == 404 && rule != "KPR-FET-02";
+        // What a step on retention looks for shows in that a bundle is gone, or that an older one stands in its place.
+        let is_gone = answer.status == 404 && rule != "KPR-FET-02" || rule == "KPR-FET-03";
         let own_rule = own.requirements.iter().find(|id| id.starts_with("KPR-RET-"));
         let rule = own_rule.filter(|_| is_gone).copied().unwrap_or(rule);
         if !own.requirements.contains(&rule) && !own.requirements.is_empty() {

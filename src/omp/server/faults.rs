@@ -20,7 +20,7 @@ pub(super) const FAULTS: &[Fault] = &[
         "objects",
         &["OMP-OBJ-01"],
         Must,
-        "A create is answered 200.",
+        "A create is answered with a success that is not 201.",
         "Clients that wait for 201 take it for something else.",
         "Answer 201 to a create.",
     ),

@@ -20,7 +20,7 @@ pub(super) const FAULTS: &[Fault] = &[
     fault(
         "canary",
         "registry",
-        &["KPR-PUB-01"],
+        &["KPR-PUB-01", "KPR-PUB-16"],
         Must,
         "Every publication is answered 500.",
         "Nobody can publish anything.",
@@ -31,7 +31,7 @@ pub(super) const FAULTS: &[Fault] = &[
         "registry",
         &["KPR-PUB-01"],
         Must,
-        "A publication is answered 200 with a body.",
+        "A publication is answered with a success that is not 204.",
         "Clients that wait for 204 take it for a failure.",
         "Answer 204 without a body.",
     ),
@@ -137,7 +137,7 @@ pub(super) const FAULTS: &[Fault] = &[
     fault(
         "not-json-500",
         "registry",
-        &["KPR-PUB-07"],
+        &["KPR-PUB-07", "KPR-PUB-16"],
         Must,
         "A body that is not JSON is answered 500.",
         "A typing error looks like an outage.",
@@ -164,7 +164,7 @@ pub(super) const FAULTS: &[Fault] = &[
     fault(
         "null-member-500",
         "registry",
-        &["KPR-PUB-08"],
+        &["KPR-PUB-08", "KPR-PUB-16"],
         Must,
         "A member that is null is answered 500.",
         "A careless client looks like an outage.",
@@ -198,6 +198,15 @@ pub(super) const FAULTS: &[Fault] = &[
         "Take any payload; a limit of bodies is answered 413.",
     ),
     fault(
+        "payload-of-text-alone",
+        "registry",
+        &["KPR-PUB-10"],
+        Must,
+        "A payload that is no UTF-8 is refused.",
+        "No key package can be published.",
+        "Keep the payload as bytes.",
+    ),
+    fault(
         "future-payload-refused",
         "registry",
         &["KPR-PUB-10"],
@@ -218,7 +227,7 @@ pub(super) const FAULTS: &[Fault] = &[
     fault(
         "published-again-500",
         "registry",
-        &["KPR-PUB-11"],
+        &["KPR-PUB-11", "KPR-PUB-16"],
         Must,
         "A bundle that is stored already is answered 500.",
         "A client that tries again after a lost answer believes that the registry is down.",
@@ -227,7 +236,7 @@ pub(super) const FAULTS: &[Fault] = &[
     fault(
         "busy-500",
         "registry",
-        &["KPR-PUB-11"],
+        &["KPR-PUB-11", "KPR-PUB-16"],
         Must,
         "A publication is answered 500 while another is being stored.",
         "Publications fail when many are made.",
@@ -263,7 +272,7 @@ pub(super) const FAULTS: &[Fault] = &[
     fault(
         "no-point-500",
         "registry",
-        &["KPR-PUB-13"],
+        &["KPR-PUB-13", "KPR-PUB-16"],
         Should,
         "A device id that is no point of the curve is answered 500.",
         "Strangers fill the log with errors.",
@@ -326,7 +335,7 @@ pub(super) const FAULTS: &[Fault] = &[
     fault(
         "fetch-serves-nobodys-500",
         "registry",
-        &["KPR-FET-02"],
+        &["KPR-FET-02", "KPR-PUB-16"],
         Must,
         "Who never published is answered 500.",
         "A lookup that fails looks like an outage.",

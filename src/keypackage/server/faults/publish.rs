@@ -304,6 +304,7 @@ impl Registry {
         let now = u64::try_from((self.clock)()).unwrap_or_default();
         if payload.is_empty() && self.bends("empty-payload-refused")
             || payload.len() < 8 && self.bends("short-payload-refused")
+            || std::str::from_utf8(payload).is_err() && self.bends("payload-of-text-alone")
             || payload.len() > BODY_LIMIT_BYTES && self.bends("long-payload-refused")
             || time.is_some_and(|time| time > now) && self.bends("future-payload-refused")
         {
