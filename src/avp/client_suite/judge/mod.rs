@@ -67,6 +67,9 @@ fn members(case: &ReadCase<Step>, context: &Context<'_>, scope: &str) -> BTreeMa
     names.into_iter().map(member).collect()
 }
 
+/// The rule that a client lays its changes over what is there.
+const MERGES: &str = "AVP-6-30";
+
 /// Requirements of which it is a breach that a client cannot do something. All others are shown by what it sends.
 const SHOWN_BY_DOING: [&str; 9] = [
     "AVP-3-20", "AVP-3-22", "AVP-5-20", "AVP-6-30", "AVP-6-33", "AVP-6-34", "AVP-7-20", "AVP-8-20",
@@ -237,9 +240,18 @@ impl Judge<'_, '_> {
         }
         if is_done && let Some(names) = &step.stored {
             let wanted = format!("the repository holds {} afterwards", names.join(", "));
-            let finding = self.stored(names, opened.last_write(index));
+            let written = opened.last_write(index);
+            let finding = self.stored(names, written);
             let finding = self.unless_malformed(index, finding);
-            self.checks.note(subject("stored", wanted), at, finding);
+            let mut subject = subject("stored", wanted);
+            let is_other = matches!((&finding, written), (Finding::Broken { .. }, Some(Some(_))));
+            if is_other && !subject.requirements.contains(&MERGES) {
+                // It opens, and alts are lost: that is no matter of how it was sealed.
+                let elsewhere = unknown("what was written opens, and holds other alts", Verdict::Blocked);
+                self.checks.note(subject.clone(), at, elsewhere);
+                subject.requirements = vec![MERGES];
+            }
+            self.checks.note(subject, at, finding);
         }
         if let Some(most) = step.pushes {
             let pushes = self.pushes(index);
