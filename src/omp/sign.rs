@@ -5,7 +5,7 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde::Deserialize;
 
 use crate::case::http_steps::{Signed, Unsigned};
-use crate::keys::{NamedKey, Seed, s_plus_l};
+use crate::keys::{NamedKey, Seed, s_plus_l, small_order_keys};
 
 /// The mode in which a request is signed unless told.
 const SIGNED_MODE: &str = "strict";
@@ -18,6 +18,8 @@ pub(super) const OTHER_QUERY: &str = "limit=1";
 
 /// The id of a key that nobody was told of.
 pub(super) const STRANGER: &str = "conform_unknown";
+/// The id of a key that is weak, of servers that are told of one.
+pub(super) const WEAK: &str = "conform_weak";
 /// What is signed by labels that do not verify.
 pub(super) const ANOTHER_TEXT: &str = "another text";
 
@@ -63,6 +65,14 @@ pub(super) enum Form {
     Altered,
     /// 64 zeros.
     Zero,
+    /// R is the identity element, and S is 0.
+    Identity,
+    /// R is a point of order 8, and S is 0.
+    SmallOrder,
+    /// Under the id of a key of small order: R is the identity element, and S is 0, which anybody can write.
+    SmallOrderKey,
+    /// The same under the id of a key that RFC 8032 calls invalid: the identity element, not reduced.
+    UnreducedKey,
     /// Signed by a key that the server does not know, under the id of one that it knows.
     WrongKey,
     /// Signed by the other key that the server knows.
@@ -109,7 +119,7 @@ pub(super) enum Form {
 
 impl Form {
     /// All of them, but for no signature at all.
-    pub(super) const ALL: [Form; 39] = [
+    pub(super) const ALL: [Form; 43] = [
         Form::Valid,
         Form::SecondKey,
         Form::OtherLabel,
@@ -128,6 +138,10 @@ impl Form {
         Form::UnknownKey,
         Form::Altered,
         Form::Zero,
+        Form::Identity,
+        Form::SmallOrder,
+        Form::SmallOrderKey,
+        Form::UnreducedKey,
         Form::WrongKey,
         Form::OtherKnownKey,
         Form::OtherText,
@@ -246,6 +260,11 @@ fn headers(unsigned: &Unsigned<'_>, form: Form) -> Result<Vec<(&'static str, Str
         }
         Form::Altered => label.signature[5] ^= 1,
         Form::Zero => label.signature = vec![0; 64],
+        Form::Identity | Form::SmallOrder => label.signature = degenerate(form),
+        Form::SmallOrderKey | Form::UnreducedKey => {
+            label.keyid = Some(WEAK.to_owned());
+            label.signature = degenerate(form);
+        }
         Form::WrongKey => label.signature = stranger.sign(own.as_bytes()).to_vec(),
         Form::OtherText => label.signature = over(format!("another text for {}", unsigned.unique)),
         Form::OtherMethod => {
@@ -317,6 +336,18 @@ fn headers(unsigned: &Unsigned<'_>, form: Form) -> Result<Vec<(&'static str, Str
     })
 }
 
+/// A signature that needs no private key: S is 0, and R of small order.
+pub(super) fn degenerate(form: Form) -> Vec<u8> {
+    let order = if form == Form::SmallOrder {
+        "order-8-a"
+    } else {
+        "identity"
+    };
+    let point = small_order_keys().iter().find(|key| key.name == order);
+    let point = point.and_then(|key| STANDARD.decode(key.public_key).ok());
+    [point.unwrap_or_default(), vec![0; 32]].concat()
+}
+
 /// The line of the profile that is signed.
 fn line(method: &str, url: &str) -> String {
     format!("{method} {url}")
@@ -365,6 +396,10 @@ pub(super) fn about(form: Form, is_wanted: bool) -> Option<&'static str> {
         Form::UnknownKey => "the key id is not known",
         Form::Altered => "a bit of the signature is flipped",
         Form::Zero => "the signature is 64 zeros",
+        Form::Identity => "R is the identity element, S is 0",
+        Form::SmallOrder => "R is of small order, S is 0",
+        Form::SmallOrderKey => super::advice::SMALL_ORDER_KEY,
+        Form::UnreducedKey => "by a key that is no point by RFC 8032, with R the identity element and S 0",
         Form::WrongKey => "signed by another key",
         Form::OtherKnownKey => "signed by another key that the server knows",
         Form::OtherText => "signed over another text",
@@ -439,6 +474,24 @@ mod tests {
             );
             assert_eq!(made.about, None);
         }
+    }
+
+    #[test]
+    fn signatures_of_small_order_are_64_bytes_and_need_no_key() {
+        for form in [
+            Form::Identity,
+            Form::SmallOrder,
+            Form::SmallOrderKey,
+            Form::UnreducedKey,
+        ] {
+            let bytes = degenerate(form);
+            assert!(
+                bytes.len() == 64 && bytes[32..] == [0; 32] && bytes[..32] != [0; 32],
+                "{form:?}"
+            );
+        }
+        let made = signed("GET", "http://h:1/objects", Form::UnreducedKey);
+        assert!(made.headers[0].1.ends_with("keyid=\"conform_weak\""));
     }
 
     #[test]

@@ -4,7 +4,9 @@ use std::fmt::Write as _;
 
 use crate::http::Exchange;
 use crate::omp::KEY_IDS;
-use crate::omp::sign::{ANOTHER_TEXT, Form, OTHER_HOST, OTHER_QUERY, STRANGER, about, rfc9421_components};
+use crate::omp::sign::{
+    ANOTHER_TEXT, Form, OTHER_HOST, OTHER_QUERY, STRANGER, WEAK, about, degenerate, rfc9421_components,
+};
 use crate::repro::{Plan, Words};
 
 /// How a script signs a request.
@@ -39,7 +41,7 @@ fn key_id(exchange: &Exchange) -> Option<String> {
         .find(|(name, _)| name == "signature-input")?;
     let named = input.split("keyid=\"").skip(1);
     let ids: Vec<&str> = named.filter_map(|rest| Some(rest.split_once('"')?.0)).collect();
-    let known = ids.iter().find(|id| **id != STRANGER);
+    let known = ids.iter().find(|id| ![STRANGER, WEAK].contains(*id));
     known.or(ids.first()).map(|id| (*id).to_owned())
 }
 
@@ -53,7 +55,7 @@ pub(super) fn key_ids(plan: &Plan<'_>) -> Vec<String> {
             .flatten();
         let own = key_id(exchange).or_else(|| Some(first_id(plan)));
         for id in own.into_iter().chain(other) {
-            if !ids.contains(&id) && id != STRANGER && is_name(&id) {
+            if !ids.contains(&id) && ![STRANGER, WEAK].contains(&id.as_str()) && is_name(&id) {
                 ids.push(id);
             }
         }
@@ -139,6 +141,10 @@ pub(super) fn signed(
         None => path.to_owned(),
     };
     let signs = match form {
+        Form::Identity | Form::SmallOrder | Form::SmallOrderKey | Form::UnreducedKey => {
+            let bytes = Words::default().printed(&degenerate(form));
+            format!("{bytes} >\"$work/signature\"")
+        }
         Form::OtherText => format!("sign {own} \"another text for $unique\""),
         Form::OtherMethod => {
             let other = if exchange.request.method == "GET" {

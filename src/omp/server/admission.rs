@@ -303,6 +303,10 @@ impl Server {
         };
         if self.bends_if("signature-unchecked", || true)
             || self.bends_if("zero-signatures-taken", || *signature == [0; 64])
+            || self.bends_if("small-order-signatures-taken", || {
+                rules::is_degenerate(signature) && *signature != [0; 64]
+            })
+            || self.bends_if("weak-keys-taken", || rules::verifies_laxly(key, &own, signature))
             || self.bends_if("method-unbound", other_method)
             || self.bends_if("path-unbound", other_path)
             || self.bends_if("host-unbound", || {

@@ -213,6 +213,10 @@ impl Server {
             false => rest,
         };
         self.admit(asked)?;
+        let address = format!("{rest}?{}", asked.query.as_deref().unwrap_or_default());
+        if rules::has_malformed_escape(&address) && self.bends("malformed-escapes-500") {
+            return Err(self.error(500, "cannot decode the address"));
+        }
         match (rest, asked.method.as_str()) {
             ("", "GET" | "HEAD") => self.list(asked),
             ("", "POST") => self.create(asked),
@@ -227,7 +231,7 @@ impl Server {
                 Err(self.not_allowed("GET, HEAD"))
             }
             (rest, method) => {
-                let id = rules::decoded(&rest[1..]);
+                let id = self.named(&rest[1..]);
                 if rest[1..].contains('/') || id.is_empty() {
                     return Err(self.no_route());
                 }
@@ -244,6 +248,14 @@ impl Server {
                     _ => Err(self.not_allowed("GET, HEAD, PUT, DELETE")),
                 }
             }
+        }
+    }
+
+    /// The id that a path names.
+    fn named(&self, text: &str) -> String {
+        match rules::has_malformed_escape(text) && self.bends("malformed-escapes-are-dropped") {
+            true => rules::decoded(&rules::without_malformed_escapes(text)),
+            false => rules::decoded(text),
         }
     }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use ed25519_dalek::{Signature, VerifyingKey};
+use ed25519_dalek::{Signature, Verifier as _, VerifyingKey};
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
@@ -203,6 +203,24 @@ pub(super) fn verifies(key: &[u8; 32], text: &str, signature: &[u8; 64]) -> bool
     })
 }
 
+/// Whether it is one by whatever a lax verification takes: keys that are no points, and points of small order.
+pub(super) fn verifies_laxly(key: &[u8; 32], text: &str, signature: &[u8; 64]) -> bool {
+    let key = VerifyingKey::from_bytes(key);
+    key.is_ok_and(|key| {
+        key.verify(text.as_bytes(), &Signature::from_bytes(signature))
+            .is_ok()
+    })
+}
+
+/// Whether S is 0 and R is a point of small order.
+pub(super) fn is_degenerate(signature: &[u8; 64]) -> bool {
+    let (r, s) = signature.split_at(32);
+    let point = <[u8; 32]>::try_from(r)
+        .ok()
+        .and_then(|r| VerifyingKey::from_bytes(&r).ok());
+    s == [0; 32] && point.is_some_and(|point| point.is_weak())
+}
+
 /// Whether a signature has run out, or was made too far from now.
 pub(super) fn is_out_of_time(input: &Input, now_s: i64) -> bool {
     let is_past = input.number("expires").is_some_and(|expires| expires < now_s);
@@ -315,6 +333,31 @@ pub(super) fn decoded(text: &str) -> String {
     String::from_utf8_lossy(&out).into_owned()
 }
 
+/// Whether a percent sign is not followed by two hexadecimal digits.
+pub(super) fn has_malformed_escape(text: &str) -> bool {
+    text.split('%').skip(1).any(|rest| !is_escape(rest))
+}
+
+/// Whether a text begins with two hexadecimal digits.
+fn is_escape(rest: &str) -> bool {
+    rest.len() >= 2 && rest.bytes().take(2).all(|byte| byte.is_ascii_hexdigit())
+}
+
+/// A text without its malformed escapes.
+pub(super) fn without_malformed_escapes(text: &str) -> String {
+    let mut parts = text.split('%');
+    let mut out = parts.next().unwrap_or_default().to_owned();
+    for rest in parts {
+        if is_escape(rest) {
+            out.push('%');
+            out.push_str(rest);
+        } else {
+            out.extend(rest.chars().skip(2));
+        }
+    }
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use ed25519_dalek::{Signer as _, SigningKey};
@@ -387,6 +430,15 @@ mod tests {
         for wrong in ["", "a", "a=x", "a=:x", "a=x:"] {
             assert!(signatures(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn malformed_escapes_are_told_from_escapes() {
+        for text in ["%", "a%zz", "a%2", "%41%4"] {
+            assert!(has_malformed_escape(text), "{text}");
+        }
+        assert!(!has_malformed_escape("a%20b%C3%A9"));
+        assert_eq!(without_malformed_escapes("a%zz%20b%"), "a%20b");
     }
 
     #[test]
