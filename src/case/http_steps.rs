@@ -219,9 +219,23 @@ pub struct HttpProtocol<S: 'static> {
     pub next_page: fn(&Answer) -> Option<String>,
     /// The rules that an operation is held to where a step merely prepares.
     pub prepares: fn(&str) -> &'static [&'static str],
-    /// The rule that an answer contradicts, whatever the step verifies: it is about how the request came in, and not about
-    /// what was asked.
-    pub blame: fn(&Exchange) -> Option<&'static str>,
+    /// The rule that an answer contradicts, whatever the step verifies: by the exchange, and by what came before it in the case.
+    pub blame: fn(&Exchange, &[Exchange]) -> Option<&'static str>,
+    /// Whether the answer to a request that was granted is the message that its operation is answered with. Nothing is expected of
+    /// the members of another.
+    pub is_message: fn(&Exchange) -> bool,
+    /// Whether a list was asked for an item of it; else the list has what nobody asked for.
+    pub is_asked_for: fn(&Exchange, &Value) -> bool,
+    /// What paging is held to.
+    pub paging: Paging,
+}
+
+/// What paging is held to.
+pub struct Paging {
+    /// The rule.
+    pub rule: &'static str,
+    /// The parameter that says how many items a page may have.
+    pub limit: &'static str,
 }
 
 /// A request that is about to be signed.

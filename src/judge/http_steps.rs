@@ -16,15 +16,17 @@ use crate::json;
 use crate::record::transcript::Transcript;
 use crate::record::verdict::Verdict;
 use crate::record::{Answer, CaseRecord, Exchange, Outcome, Role, Wire};
-use crate::text::visible_cut;
+use crate::text::{encode_segment, visible_cut};
 
 /// How far a time that is now may be from the exchange, milliseconds.
 const NOW_MS: i64 = 300_000;
 /// How much of a value a finding shows, characters.
 const SHOWN: usize = 120;
 
-/// What a protocol asks of every answer, whatever its step: looks at it, and notes what it sees.
-pub type EveryAnswer = fn(&mut Checks<'_>, usize, &Exchange);
+/// What a protocol asks of every answer, whatever its step: looks at it, and notes what it sees. Whether the answer is one of those
+/// that the step allows, and does not come of what was wrongly granted before, is said too; it says whether what is seen later may
+/// come of what it saw.
+pub type EveryAnswer = fn(&mut Checks<'_>, usize, &Exchange, bool) -> bool;
 
 /// Judges one case.
 pub fn judge<S>(
@@ -44,13 +46,15 @@ pub fn judge<S>(
         case,
         protocol,
         catalogue,
+        every,
+        transcript: &transcript.exchanges,
         checks: &mut checks,
         known: Variables::new(context.seed, context.generation, &case.head.id),
         began_ms: transcript.began_ms,
         is_grounded: false,
-        wrongly_granted: None,
+        upset: None,
     };
-    judge.exchanges(&transcript, every);
+    judge.exchanges();
     judge.not_reached(&transcript);
     let is_grounded = judge.is_grounded;
     let mut records = checks.records();
@@ -64,33 +68,41 @@ struct Judge<'a, 'c, S: 'static> {
     case: &'a ReadCase<HttpStep<S>>,
     protocol: &'a HttpProtocol<S>,
     catalogue: &'static Catalogue,
+    every: EveryAnswer,
+    /// All exchanges of the case.
+    transcript: &'a [Exchange],
     checks: &'a mut Checks<'c>,
     known: Variables,
     began_ms: i64,
     /// Whether something came back that only a server with a memory can have.
     is_grounded: bool,
-    /// The step and the exchange in which something was granted that was to be refused: what is seen from the next step on may
-    /// come of that.
-    wrongly_granted: Option<(usize, usize)>,
+    /// The first exchange after which nothing is as the case meant it.
+    upset: Option<Upset>,
+}
+
+/// An exchange of which may come what is seen from the next step on.
+#[derive(Clone, Copy)]
+struct Upset {
+    step: usize,
+    exchange: usize,
+    why: &'static str,
 }
 
 /// An exchange and its place in the transcript.
 type Placed<'t> = (usize, &'t Exchange);
 
 impl<S> Judge<'_, '_, S> {
-    fn exchanges(&mut self, transcript: &Transcript, every: EveryAnswer) {
-        let asked = transcript.exchanges.iter().enumerate();
-        for (index, exchange) in asked.filter(|(_, it)| it.wire != Wire::Command) {
-            every(self.checks, index, exchange);
+    fn exchanges(&mut self) {
+        let transcript = self.transcript;
+        let is_judged = |index: usize, exchange: &Exchange| {
+            exchange.role == Role::Step && !is_sent_on(exchange, &transcript[index + 1..])
+        };
+        let all = transcript.iter().enumerate();
+        let (all, others): (Vec<Placed<'_>>, Vec<Placed<'_>>) =
+            all.partition(|(index, exchange)| is_judged(*index, exchange));
+        for (index, exchange) in others {
+            self.every_answer(index, exchange, true);
         }
-        let all: Vec<Placed<'_>> = transcript
-            .exchanges
-            .iter()
-            .enumerate()
-            .filter(|(index, exchange)| {
-                exchange.role == Role::Step && !is_sent_on(exchange, &transcript.exchanges[index + 1..])
-            })
-            .collect();
         for group in all.chunk_by(|(_, one), (_, other)| one.step == other.step) {
             let at = group[0].1.step;
             let Some((at, step)) = at.and_then(|at| Some((at, self.case.steps.get(at)?))) else {
@@ -101,6 +113,26 @@ impl<S> Judge<'_, '_, S> {
                 None => self.step(at, step, group),
             }
         }
+    }
+
+    /// What is asked of every answer; whether it may be so is said by its step.
+    fn every_answer(&mut self, index: usize, exchange: &Exchange, is_allowed: bool) {
+        if exchange.wire == Wire::Command {
+            return;
+        }
+        let follows = self.upset.is_some_and(|upset| exchange.step > Some(upset.step));
+        if (self.every)(self.checks, index, exchange, is_allowed && !follows) {
+            self.upset(exchange, index, "what it answered is not what was sent");
+        }
+    }
+
+    fn upset(&mut self, exchange: &Exchange, index: usize, why: &'static str) {
+        let step = exchange.step.unwrap_or_default();
+        self.upset.get_or_insert(Upset {
+            step,
+            exchange: index,
+            why,
+        });
     }
 
     fn starts_a_server(&self) -> bool {
@@ -142,6 +174,9 @@ impl<S> Judge<'_, '_, S> {
                 (None, true) => place % step.variants(),
                 (None, false) => exchange.round % step.variants(),
             };
+            let status = exchange.outcome.answer().map(|answer| answer.status);
+            let is_allowed = status.is_none_or(|status| names_status(step.answers(variant), status));
+            self.every_answer(*index, exchange, is_allowed);
             self.answer(at, step, variant, *index, exchange);
             if let Some(answer) = exchange.outcome.answer() {
                 // What is not there has ended the case.
@@ -209,33 +244,61 @@ impl<S> Judge<'_, '_, S> {
             subject.requirements = prepares;
             return self.note(subject, index, Finding::broken(got));
         }
-        match (self.protocol.blame)(exchange) {
-            // Whether a server that was started for the case lets somebody in is what the case is about.
-            Some(_) if self.starts_a_server() && !subject.requirements.is_empty() => {}
-            Some(rule) if !subject.requirements.contains(&rule) => {
-                let reason = format!("the request was not let in: {got}");
-                let verdict = Verdict::Blocked;
-                self.checks
-                    .note(subject.clone(), index, Finding::Unknown { reason, verdict });
-                subject.requirements = vec![rule];
-            }
-            _ if subject.requirements.is_empty() => subject.requirements = self.prepares(exchange),
-            _ => {}
+        // That a request which is odd on purpose is no breakdown is asked of every answer; its operation is about others.
+        if subject.requirements.is_empty() && exchange.spoiled.is_some() && status >= 500 {
+            return;
         }
-        self.note(subject, index, Finding::broken(got));
+        match (self.protocol.blame)(exchange, &self.transcript[..index]) {
+            // Whether a server that was started for the case lets somebody in is what the case is about.
+            Some(_)
+                if matches!(status, 401 | 403)
+                    && self.starts_a_server()
+                    && !subject.requirements.is_empty() =>
+            {
+                self.note(subject, index, Finding::broken(got));
+            }
+            Some(rule) => {
+                self.contradicts(rule, subject, index, got);
+                self.upset(
+                    exchange,
+                    index,
+                    "it says that the target is not as the case takes it to be",
+                );
+            }
+            None => {
+                if subject.requirements.is_empty() {
+                    subject.requirements = self.prepares(exchange);
+                }
+                self.note(subject, index, Finding::broken(got));
+            }
+        }
         if is_success(status) && !(200..300).any(|other| names_status(step.answers(variant), other)) {
-            self.wrongly_granted.get_or_insert((at, index));
+            self.upset(exchange, index, "it was to be refused");
         }
     }
 
-    /// Notes what was seen, but for what may come of something that was granted in an earlier step and was to be refused.
+    /// Notes what contradicts a rule, whatever the step is about; what that is was not seen then.
+    fn contradicts(&mut self, rule: &'static str, mut subject: Subject, index: usize, got: String) {
+        if !subject.requirements.contains(&rule) {
+            let finding = Finding::Unknown {
+                reason: format!("{got}, which is about {rule}"),
+                verdict: Verdict::Blocked,
+            };
+            self.checks.note(subject.clone(), index, finding);
+            subject.requirements = vec![rule];
+        }
+        self.note(subject, index, Finding::broken(got));
+    }
+
+    /// Notes what was seen, but for what may come of something that went wrong in an earlier step.
     fn note(&mut self, subject: Subject, index: usize, finding: Finding) {
-        let finding = match (finding, self.wrongly_granted) {
-            (Finding::Broken { got, .. }, Some((step, exchange))) if subject.step > Some(step) => {
+        let finding = match (finding, self.upset) {
+            (Finding::Broken { got, .. }, Some(upset)) if subject.step > Some(upset.step) => {
                 Finding::Unknown {
                     reason: format!(
-                        "{got}, which may come of exchange {}: it was to be refused",
-                        exchange + 1
+                        "{got}, which may come of exchange {}: {}",
+                        upset.exchange + 1,
+                        upset.why
                     ),
                     verdict: Verdict::Blocked,
                 }
@@ -256,8 +319,17 @@ impl<S> Judge<'_, '_, S> {
         if let Some(own) = &expect.checks {
             subject.requirements = self.ids(own);
         }
+        let prepares = self.prepares(exchange);
         if subject.requirements.is_empty() {
-            subject.requirements = self.prepares(exchange);
+            subject.requirements.clone_from(&prepares);
+        }
+        let is_own = subject.requirements.iter().any(|id| prepares.contains(id));
+        if !is_own && !(self.protocol.is_message)(exchange) {
+            let reason = "the answer is not the message of its operation".to_owned();
+            let verdict = Verdict::Blocked;
+            return self
+                .checks
+                .note(subject, index, Finding::Unknown { reason, verdict });
         }
         let finding = match json::parse(answer.body.as_bytes()) {
             Err(why) => Finding::broken(format!("the body is not JSON: {why}")),
@@ -269,7 +341,44 @@ impl<S> Judge<'_, '_, S> {
         if finding == Finding::Holds && self.is_memory(expect, exchange) {
             self.is_grounded = true;
         }
-        self.note(subject, index, finding);
+        let rule = expect.has.as_ref().and_then(|has| {
+            let id = has.get("/id").and_then(|text| self.known.json(text).ok());
+            let items = answer_items(answer, &expect.at);
+            self.rule_of_a_list(exchange, index, &items, id.as_ref())
+        });
+        match (rule, finding) {
+            (Some(rule), Finding::Broken { got, .. }) => {
+                self.contradicts(rule, subject, index, got);
+                self.upset(exchange, index, "the list does not show what is stored");
+            }
+            (_, finding) => self.note(subject, index, finding),
+        }
+    }
+
+    /// The rule of the operation where a list lacks an item, or has what nobody asked for: whatever the step is about. None where
+    /// somebody has written at the item since it was created: then the step knows better what that was to do.
+    fn rule_of_a_list(
+        &self,
+        exchange: &Exchange,
+        index: usize,
+        items: &[Value],
+        missing: Option<&Value>,
+    ) -> Option<&'static str> {
+        let rule = self.prepares(exchange).first().copied()?;
+        let is_strange = items
+            .iter()
+            .any(|item| !(self.protocol.is_asked_for)(exchange, item));
+        let is_written = |id: &str| {
+            let segment = encode_segment(id);
+            let writes = self.transcript[..index]
+                .iter()
+                .filter(|it| !matches!(it.request.method.as_str(), "GET" | "HEAD" | "POST"));
+            writes
+                .into_iter()
+                .any(|it| it.request.path.split(['/', '?']).any(|part| part == segment))
+        };
+        let is_untouched = missing.is_some_and(|id| !id.as_str().is_some_and(is_written));
+        (is_strange || is_untouched).then_some(rule)
     }
 
     /// Whether what was seen to hold is something that was written before, and that this request does not itself say.
@@ -452,15 +561,23 @@ impl<S> Judge<'_, '_, S> {
         let subject = self.filled(subject, group);
         let answers: Option<Vec<&Answer>> = group.iter().map(|(_, it)| it.outcome.answer()).collect();
         let answers = answers.filter(|all| all.iter().all(|answer| is_success(answer.status)));
-        let (Some(answers), Some((index, _))) = (answers, group.last()) else {
+        let (Some(answers), Some((index, last))) = (answers, group.last()) else {
             return;
         };
+        if let Some((index, _)) = group.iter().find(|(_, it)| !(self.protocol.is_message)(it)) {
+            let reason = "the answer is not the message of its operation".to_owned();
+            let verdict = Verdict::Blocked;
+            return self
+                .checks
+                .note(subject, *index, Finding::Unknown { reason, verdict });
+        }
         let wanted = self.known.all(&pages.show);
         let mut seen: Vec<Value> = Vec::new();
-        let (mut twice, mut idle) = (None, 0);
+        let (mut twice, mut idle, mut guesses) = (None, 0, 0);
         for (at, answer) in answers.iter().enumerate() {
             let ids = item_ids(pages, answer);
             let is_guessed = at > 0 && (self.protocol.next_page)(answers[at - 1]).is_none();
+            guesses += usize::from(is_guessed);
             if is_guessed && ids.iter().all(|id| seen.contains(id)) {
                 // The last item names no page here.
                 continue;
@@ -484,6 +601,30 @@ impl<S> Judge<'_, '_, S> {
         let goes_on = answers
             .last()
             .is_some_and(|last| (self.protocol.next_page)(last).is_some());
+        let items: Vec<Value> = answers
+            .iter()
+            .flat_map(|answer| answer_items(answer, &pages.items))
+            .collect();
+        // A list that names no next page although its last page is full has more than it shows.
+        let named = answers.len() - guesses;
+        let last_named = named.checked_sub(1).and_then(|at| answers.get(at));
+        let is_cut = guesses > 0
+            && last_named.is_some_and(|page| {
+                let most = parameter(&last.request.path, self.protocol.paging.limit);
+                most.is_some_and(|most| answer_items(page, &pages.items).len() >= most)
+            });
+        let is_paged = named > 1;
+        let is_about_paging = subject.requirements.contains(&self.protocol.paging.rule);
+        // Which rule the evidence contradicts, where it is not what the step is about.
+        let rule = match (&twice, other, missing.first()) {
+            (Some(_), ..) if is_paged => Some(self.protocol.paging.rule),
+            (Some(_), ..) => None,
+            (None, Some(_), _) => self.rule_of_a_list(last, *index, &items, None),
+            _ if goes_on || is_cut => Some(self.protocol.paging.rule),
+            (None, None, Some(_)) if is_paged && is_about_paging => None,
+            (None, None, Some(id)) => self.rule_of_a_list(last, *index, &items, Some(id)),
+            (None, None, None) => None,
+        };
         let finding = match (twice, other, missing.first()) {
             (Some(id), ..) => Finding::broken(format!("{} is shown twice", shown(&id))),
             (None, Some(id), _) => Finding::broken(format!("{} is shown as well", shown(id))),
@@ -503,7 +644,13 @@ impl<S> Judge<'_, '_, S> {
             )),
             (None, None, None) => Finding::Holds,
         };
-        self.note(subject, *index, finding);
+        match (rule, finding) {
+            (Some(rule), Finding::Broken { got, .. }) => {
+                self.contradicts(rule, subject, *index, got);
+                self.upset(last, *index, "the pages do not show what is stored");
+            }
+            (_, finding) => self.note(subject, *index, finding),
+        }
     }
 
     fn distinct(&mut self, at: usize, name: &str, group: &[Placed<'_>]) {
@@ -571,6 +718,20 @@ impl<S> Judge<'_, '_, S> {
         let known = named.iter().filter_map(|id| self.catalogue.get(id));
         known.map(|requirement| requirement.id.as_str()).collect()
     }
+}
+
+/// The number that a parameter of a query is.
+fn parameter(path: &str, name: &str) -> Option<usize> {
+    let (_, query) = path.split_once('?')?;
+    let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+    pairs.find(|(own, _)| *own == name)?.1.parse().ok()
+}
+
+/// The items of a list, where there is one.
+fn answer_items(answer: &Answer, at: &str) -> Vec<Value> {
+    let body = json::first(answer.body.as_bytes()).unwrap_or_default();
+    let items = body.pointer(at).and_then(Value::as_array);
+    items.cloned().unwrap_or_default()
 }
 
 /// Whether an exchange was sent on to the same path with a slash more or less.

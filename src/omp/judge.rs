@@ -7,9 +7,14 @@ use std::sync::LazyLock;
 use jsonschema::Validator;
 use serde_json::Value;
 
+use super::protocol::unescaped;
 use crate::json;
 use crate::judge::{Checks, Finding, Subject};
 use crate::record::{Answer, Exchange, FailureKind, Outcome};
+use crate::text::{encode_segment, visible_cut};
+
+/// How much of a value a finding shows, characters.
+const SHOWN: usize = 120;
 
 /// The known words for statuses.
 const CODES: [(u16, &str); 8] = [
@@ -46,13 +51,29 @@ pub(super) fn prepares(operation: &str) -> &'static [&'static str] {
     }
 }
 
-/// The rule of the mode that a refusal contradicts, where the request was to be let in.
-pub(super) fn blame(exchange: &Exchange) -> Option<&'static str> {
+/// The rule that an answer contradicts, whatever its step is about, by what came before it in its case.
+pub(super) fn blame(exchange: &Exchange, earlier: &[Exchange]) -> Option<&'static str> {
     let status = exchange.outcome.answer()?.status;
-    if !matches!(status, 401 | 403) || exchange.spoiled.is_some() || exchange.operation.is_none() {
+    let operation = exchange.operation.as_ref()?.as_str();
+    let is_refused = matches!(status, 401 | 403);
+    if operation == "capabilities" && !is_refused {
+        return Some("OMP-CAP-01");
+    }
+    if exchange.spoiled.is_some() {
         return None;
     }
-    match exchange.request.service.as_str() {
+    match operation {
+        _ if is_refused => rule_of_the_mode(exchange.request.service.as_str()),
+        "create" if status >= 500 => Some("OMP-OBJ-01"),
+        "search" if matches!(status, 404 | 405) => Some("OMP-LST-06"),
+        "read" => rule_of_a_read(exchange, earlier),
+        _ => None,
+    }
+}
+
+/// The rule of the mode that a refusal contradicts, where the request was to be let in.
+fn rule_of_the_mode(service: &str) -> Option<&'static str> {
+    match service {
         "strict" => Some("OMP-SIG-09"),
         "permissive" => Some("OMP-SIG-02"),
         "off" => Some("OMP-SIG-01"),
@@ -60,26 +81,137 @@ pub(super) fn blame(exchange: &Exchange) -> Option<&'static str> {
     }
 }
 
-/// Looks at an answer.
-pub(super) fn every(checks: &mut Checks<'_>, index: usize, exchange: &Exchange) {
+/// The rule that a wrong answer to a read contradicts, where the history of its object leaves one alone: it was created, and nobody
+/// has touched it since; or it was deleted.
+fn rule_of_a_read(read: &Exchange, earlier: &[Exchange]) -> Option<&'static str> {
+    let status = read.outcome.answer()?.status;
+    let created = earlier.iter().rposition(|it| creates(it, read))?;
+    let since = &earlier[created + 1..];
+    let is_at_it = |it: &&Exchange| it.request.path == read.request.path && it.request.method != "GET";
+    let is_granted = |it: &Exchange| {
+        let answer = it.outcome.answer();
+        answer.is_some_and(|answer| (200..300).contains(&answer.status))
+    };
+    let is_another = |it: &Exchange| it.request.method == "POST" && is_granted(it);
+    match since.iter().rfind(is_at_it) {
+        None if status == 404 && !since.iter().any(is_another) => Some("OMP-OBJ-03"),
+        None => None,
+        Some(last) if last.request.method != "DELETE" || !is_granted(last) => None,
+        // It is there still; or it is gone, and the answer says that in another way than with 404.
+        Some(_) if is_granted(read) && is_message(read) => Some("OMP-OBJ-08"),
+        Some(_) if status < 500 => Some("OMP-OBJ-09"),
+        Some(_) => None,
+    }
+}
+
+/// Whether an exchange created the object that another one reads.
+fn creates(create: &Exchange, read: &Exchange) -> bool {
+    let answer = create.outcome.answer();
+    let answer = answer.filter(|answer| (200..300).contains(&answer.status));
+    let body = answer.and_then(|answer| json::parse(answer.body.as_bytes()).ok());
+    let id = body.as_ref().and_then(|body| body.get("id")?.as_str());
+    create.request.method == "POST"
+        && create.request.service == read.request.service
+        && id.is_some_and(|id| read.request.path == format!("/objects/{}", encode_segment(id)))
+}
+
+/// The message of the operation of an exchange that was granted, and the rule that says so.
+fn message(exchange: &Exchange) -> Option<(&'static str, &'static str)> {
+    let operation = exchange.operation.as_ref()?.as_str();
+    let status = exchange.outcome.answer()?.status;
+    let (_, message, rule) = MESSAGES.iter().find(|(name, ..)| *name == operation)?;
+    let is_shown = (200..300).contains(&status) && exchange.request.method != "HEAD";
+    is_shown.then_some((*message, *rule))
+}
+
+/// Whether an answer is the message of its operation, where it is to be one.
+pub(super) fn is_message(exchange: &Exchange) -> bool {
+    let (Some((message, _)), Some(answer)) = (message(exchange), exchange.outcome.answer()) else {
+        return true;
+    };
+    let body = json::parse(answer.body.as_bytes());
+    body.is_ok_and(|body| fits(message, &body) == Finding::Holds)
+}
+
+/// Whether a list was asked for an item: a search is for objects of a namespace, or with a text in their keys, be it in small letters
+/// or in capitals.
+pub(super) fn is_asked_for(list: &Exchange, item: &Value) -> bool {
+    let (_, query) = list.request.path.split_once('?').unwrap_or_default();
+    let text = |name: &str| item.get(name).and_then(Value::as_str);
+    query
+        .split('&')
+        .filter_map(|pair| pair.split_once('='))
+        .all(|(name, value)| {
+            let value = unescaped(value);
+            match name {
+                "namespace" => text("namespace").is_none_or(|own| own == value),
+                "key_contains" => {
+                    text("key").is_none_or(|own| own.to_lowercase().contains(&value.to_lowercase()))
+                }
+                _ => true,
+            }
+        })
+}
+
+/// Looks at an answer, and says whether it makes what comes later another thing than the case means. One that its step does not allow
+/// is held to no message.
+pub(super) fn every(checks: &mut Checks<'_>, index: usize, exchange: &Exchange, is_allowed: bool) -> bool {
     soundness(checks, index, exchange);
     let Some(answer) = exchange.outcome.answer() else {
-        return;
+        return false;
     };
-    let is_head = exchange.request.method == "HEAD";
-    if answer.status >= 400 && !is_head {
+    if answer.status >= 400 && exchange.request.method != "HEAD" {
         error(checks, index, answer);
     }
+    let Some((message, rule)) = message(exchange).filter(|_| is_allowed) else {
+        return false;
+    };
+    let body = json::parse(answer.body.as_bytes());
+    let finding = match &body {
+        Err(why) => Finding::broken(format!("the body is not JSON: {why}")),
+        Ok(body) => fits(message, body),
+    };
+    let is_sound = finding == Finding::Holds;
     let operation = exchange.operation.as_ref().map_or("", |name| name.as_str());
-    let message = MESSAGES.iter().find(|(name, ..)| *name == operation);
-    if let (Some((_, message, rule)), true) = (message, (200..300).contains(&answer.status) && !is_head) {
-        let finding = match json::parse(answer.body.as_bytes()) {
-            Err(why) => Finding::broken(format!("the body is not JSON: {why}")),
-            Ok(body) => fits(message, &body),
-        };
-        let expected = format!("the answer to {operation} is {}", with_article(message));
-        checks.note(standing("message", rule, expected), index, finding);
+    let expected = format!("the answer to {operation} is {}", with_article(message));
+    checks.note(standing("message", rule, expected), index, finding);
+    match body {
+        Ok(object) if is_sound && operation == "create" && exchange.spoiled.is_none() => {
+            as_sent(checks, index, exchange, &object)
+        }
+        _ => false,
     }
+}
+
+/// Whether the answer to a create has other names or other metadata than were sent. An empty name may be replaced.
+fn as_sent(checks: &mut Checks<'_>, index: usize, create: &Exchange, object: &Value) -> bool {
+    let Ok(sent) = json::parse(create.request.body_bytes()) else {
+        return false;
+    };
+    let is_sent = |name: &str| match sent.get(name) {
+        Some(Value::String(text)) => !text.is_empty(),
+        Some(Value::Object(_)) => true,
+        _ => false,
+    };
+    let is_another = |name: &&str| {
+        let both = sent.get(*name).zip(object.get(*name));
+        is_sent(name) && both.is_none_or(|(sent, own)| !json::equal(sent, own))
+    };
+    let other = ["namespace", "key", "metadata"].into_iter().find(is_another);
+    let subject = standing(
+        "as sent",
+        "OMP-OBJ-01",
+        "namespace, key and metadata of the answer to create are as sent",
+    );
+    let finding = match other {
+        None => Finding::Holds,
+        Some(name) => {
+            let own = object.get(name).unwrap_or(&Value::Null).to_string();
+            Finding::broken_at(format!("/{name}"), visible_cut(&own, SHOWN))
+        }
+    };
+    checks.note(subject, index, finding);
+    other.is_some()
 }
 
 fn with_article(message: &str) -> String {

@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use super::sign::{Form, sign};
 use super::{advice, environment, judge, keys, repro, server};
-use crate::case::http_steps::{HttpProtocol, facts, mistakes};
+use crate::case::http_steps::{HttpProtocol, Paging, facts, mistakes};
 use crate::case::{Problem, Rules, Source, embedded};
 use crate::catalogue::{Catalogue, OperationInfo, Subject};
 use crate::http::{Answer, Client, Outcome, Request, Service};
@@ -93,6 +93,12 @@ static HTTP: HttpProtocol<Form> = HttpProtocol {
     next_page,
     prepares: judge::prepares,
     blame: judge::blame,
+    is_message: judge::is_message,
+    is_asked_for: judge::is_asked_for,
+    paging: Paging {
+        rule: "OMP-LST-03",
+        limit: "limit",
+    },
 };
 
 /// The requirements.
@@ -194,7 +200,7 @@ fn linked_cursor(link: &str) -> Option<String> {
     Some(unescaped(cursor))
 }
 
-fn unescaped(text: &str) -> String {
+pub(super) fn unescaped(text: &str) -> String {
     let mut bytes = Vec::new();
     let mut rest = text.as_bytes();
     while let Some((first, after)) = rest.split_first() {

@@ -100,10 +100,7 @@ impl Server {
                 return Err(self.error(status, &why));
             }
         };
-        if let [first, ..] = inputs.as_slice()
-            && first.label != "sig1"
-            && self.bends("only-the-label-sig1")
-        {
+        if !inputs.iter().any(|input| input.label == "sig1") && self.bends("only-the-label-sig1") {
             return Err(self.error(401, "there is no label sig1"));
         }
         if self.usable(&inputs, &signatures).is_empty() {

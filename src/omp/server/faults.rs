@@ -396,7 +396,7 @@ pub(super) const FAULTS: &[Fault] = &[
     fault(
         "lists-hide-what-is-new",
         "lists",
-        &["OMP-LST-01"],
+        &["OMP-LST-01", "OMP-LST-05"],
         Must,
         "New objects are not listed.",
         "Objects are found by their ids alone.",
@@ -405,7 +405,7 @@ pub(super) const FAULTS: &[Fault] = &[
     fault(
         "a-list-without-an-object",
         "lists",
-        &["OMP-LST-01"],
+        &["OMP-LST-01", "OMP-LST-05"],
         Must,
         "A list is answered as an array, without the object around it.",
         "Clients find no items.",
@@ -414,7 +414,7 @@ pub(super) const FAULTS: &[Fault] = &[
     fault(
         "items-without-ids",
         "lists",
-        &["OMP-LST-01"],
+        &["OMP-LST-01", "OMP-LST-05"],
         Must,
         "The items of a list have no ids.",
         "Nothing that is listed can be read.",
@@ -450,7 +450,7 @@ pub(super) const FAULTS: &[Fault] = &[
     fault(
         "pages-show-the-last-again",
         "lists",
-        &["OMP-LST-03"],
+        &["OMP-LST-03", "OMP-LST-02"],
         Must,
         "Every page shows the last object of the page before again.",
         "Objects are counted twice.",
@@ -495,7 +495,7 @@ pub(super) const FAULTS: &[Fault] = &[
     fault(
         "lists-in-another-order-each-time",
         "lists",
-        &["OMP-LST-04"],
+        &["OMP-LST-04", "OMP-LST-03"],
         Should,
         "The order of objects changes from call to call.",
         "Pages show objects twice and leave others out.",
@@ -666,7 +666,7 @@ pub(super) const FAULTS: &[Fault] = &[
     fault(
         "not-json-422",
         "errors",
-        &["OMP-ERR-02"],
+        &["OMP-ERR-02", "OMP-ERR-06"],
         Must,
         "A body that is not JSON is answered 422.",
         "Clients take it for another mistake.",
@@ -675,7 +675,7 @@ pub(super) const FAULTS: &[Fault] = &[
     fault(
         "not-json-500",
         "errors",
-        &["OMP-ERR-02", "OMP-ERR-03"],
+        &["OMP-ERR-02", "OMP-ERR-03", "OMP-ERR-06"],
         Must,
         "A body that is not JSON is answered 500.",
         "A typing error looks like an outage.",
@@ -945,7 +945,13 @@ pub(super) const FAULTS: &[Fault] = &[
     fault(
         "signature-unchecked",
         "signatures",
-        &["OMP-SIG-08"],
+        &[
+            "OMP-SIG-08",
+            "OMP-SIG-11",
+            "OMP-SIG-12",
+            "OMP-SIG-13",
+            "OMP-SIG-20",
+        ],
         Must,
         "No signature is verified.",
         "Anybody who knows a key id is let in.",
@@ -954,7 +960,7 @@ pub(super) const FAULTS: &[Fault] = &[
     fault(
         "small-order-signatures-taken",
         "signatures",
-        &["OMP-SIG-08"],
+        &["OMP-SIG-08", "OMP-SIG-20"],
         Must,
         "A signature with S = 0 and R of small order is taken under every key.",
         "Whoever likes signs for everybody.",
@@ -1062,7 +1068,13 @@ pub(super) const FAULTS: &[Fault] = &[
     fault(
         "verified-once-is-enough",
         "signatures",
-        &["OMP-SIG-13"],
+        &[
+            "OMP-SIG-13",
+            "OMP-SIG-08",
+            "OMP-SIG-11",
+            "OMP-SIG-12",
+            "OMP-SIG-20",
+        ],
         Must,
         "Once a signature of a key has verified, no other is looked at.",
         "Anybody who knows the key id is let in then.",
@@ -1098,7 +1110,7 @@ pub(super) const FAULTS: &[Fault] = &[
     fault(
         "labels-need-not-match",
         "signatures",
-        &["OMP-SIG-15"],
+        &["OMP-SIG-15", "OMP-SIG-16"],
         Must,
         "A signature under another label than its input is taken.",
         "Signatures are mixed up.",
@@ -1107,7 +1119,7 @@ pub(super) const FAULTS: &[Fault] = &[
     fault(
         "a-key-is-guessed",
         "signatures",
-        &["OMP-SIG-15"],
+        &["OMP-SIG-15", "OMP-SIG-16"],
         Must,
         "Without a keyid the first key is tried.",
         "Clients are taken for another one.",
@@ -1251,7 +1263,7 @@ pub(super) const FAULTS: &[Fault] = &[
     fault(
         "keys-in-base64-alone",
         "configuration",
-        &["OMP-CFG-02"],
+        &["OMP-CFG-02", "OMP-SIG-09"],
         Must,
         "The key of OMP_SIG_PUB_<keyid> is decoded as padded standard base64 alone.",
         "Signatures of a key that the server was told of are refused.",

@@ -307,9 +307,6 @@ impl Server {
             503 => "unavailable",
             _ => "refused",
         };
-        if self.bends("errors-as-text") {
-            return typed(status, "text/plain", why);
-        }
         let mut error = json!({ "code": code, "message": why, "status": status, "details": null });
         if self.bends("errors-without-status") {
             error["status"] = Value::Null;
@@ -332,7 +329,10 @@ impl Server {
             true => error,
             false => json!({ "error": error }),
         };
-        let mut reply = self.json(status, &body);
+        let mut reply = match self.bends("errors-as-text") {
+            true => typed(status, "text/plain", why),
+            false => self.json(status, &body),
+        };
         if status == 401 && !self.bends("401-without-www-authenticate") {
             reply.headers.push(("www-authenticate", "Signature".to_owned()));
         }
