@@ -248,7 +248,9 @@ impl Http {
             .filter(|_| (300..400).contains(&reply.status))
             .map(str::to_owned);
         if let Some(target) = target {
-            if self.habits.has("redirect-with-token") {
+            if self.habits.has("redirect-with-token")
+                || ask.method == "GET" && self.habits.has("get-redirect-with-token")
+            {
                 reply = self.send(ask, &target, ask.token).await?;
             } else if self.habits.has("redirect-without-token") {
                 reply = self.send(ask, &target, None).await?;

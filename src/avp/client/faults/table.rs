@@ -42,6 +42,15 @@ pub static FAULTS: &[Fault] = &[
         fix: "Follow no redirect, or drop the token where scheme, host or port change.",
     },
     Fault {
+        name: "get-redirect-with-token",
+        area: "tokens",
+        about: "It follows a redirect of a GET to another host, as many libraries do, and shows its token there.",
+        breaks: &["AVP-3-21"],
+        level: Level::Must,
+        notice: "Whoever can redirect it reads the vault as this member.",
+        fix: "Tell the library to follow no redirect, or to drop the token where scheme, host or port change.",
+    },
+    Fault {
         name: "token-for-all-hosts",
         area: "tokens",
         about: "It has one token for all servers.",
