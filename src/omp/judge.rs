@@ -64,7 +64,7 @@ pub(super) fn blame(exchange: &Exchange, earlier: &[Exchange]) -> Option<&'stati
     }
     match operation {
         _ if is_refused => rule_of_the_mode(exchange.request.service.as_str()),
-        "create" if status >= 500 => Some("OMP-OBJ-01"),
+        "create" if status >= 500 && is_creation(exchange) => Some("OMP-OBJ-01"),
         "search" if matches!(status, 404 | 405) => Some("OMP-LST-06"),
         "read" => rule_of_a_read(exchange, earlier),
         _ => None,
@@ -102,6 +102,12 @@ fn rule_of_a_read(read: &Exchange, earlier: &[Exchange]) -> Option<&'static str>
         Some(_) if status < 500 => Some("OMP-OBJ-09"),
         Some(_) => None,
     }
+}
+
+/// Whether what was sent to be created is an object with content.
+fn is_creation(create: &Exchange) -> bool {
+    let body = json::parse(create.request.body_bytes());
+    body.is_ok_and(|body| body.get("content").is_some_and(Value::is_object))
 }
 
 /// Whether an exchange created the object that another one reads.
