@@ -4,7 +4,7 @@ bytes() {
     bytes_left=$1
     while [ -n "$bytes_left" ]; do
         bytes_rest=${bytes_left#??}
-        printf "\\$(printf '%03o' "0x${bytes_left%"$bytes_rest"}")"
+        printf '%b' "\\0$(printf '%03o' "0x${bytes_left%"$bytes_rest"}")"
         bytes_left=$bytes_rest
     done
 }
@@ -13,7 +13,7 @@ bytes() {
 flipped() {
     flipped_byte=$(head -c 6 "$work/signature" | tail -c 1 | od -An -v -tu1 | tr -d ' ')
     head -c 5 "$work/signature"
-    printf "\\$(printf '%03o' $((flipped_byte ^ 1)))"
+    printf '%b' "\\0$(printf '%03o' $((flipped_byte ^ 1)))"
     tail -c 58 "$work/signature"
 }
 
