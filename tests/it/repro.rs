@@ -203,6 +203,8 @@ fn what_a_fault_did_is_seen_again_and_not_where_it_is_mended() {
     let mut faults = HashSet::new();
     pairs.retain(|(_, fault)| faults.insert(*fault));
     assert!(pairs.len() > 100, "{}", pairs.len());
+    // Every second fault keeps the gate short; the test below takes all.
+    let pairs: Vec<_> = pairs.into_iter().step_by(2).collect();
     are_seen_again_until_mended(&pairs);
 }
 
