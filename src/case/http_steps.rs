@@ -601,15 +601,17 @@ pub fn redirected(exchange_path: &str, answer: &Answer) -> Option<String> {
     (path != old).then(|| format!("{path}{query}"))
 }
 
-/// What an item of a page is known by.
-pub fn item_ids(pages: &Pages, answer: &Answer) -> Vec<Value> {
+/// The items of a list that stands at a pointer of an answer's body; none where there is no list.
+pub fn items(answer: &Answer, at: &str) -> Vec<Value> {
     let body = json::first(answer.body.as_bytes()).unwrap_or_default();
-    let items = body.pointer(&pages.items).and_then(Value::as_array);
-    items
-        .into_iter()
-        .flatten()
-        .filter_map(|item| item.pointer(&pages.id).cloned())
-        .collect()
+    let items = body.pointer(at).and_then(Value::as_array);
+    items.cloned().unwrap_or_default()
+}
+
+/// What the items of a page are known by.
+pub fn item_ids(pages: &Pages, items: &[Value]) -> Vec<Value> {
+    let ids = items.iter().filter_map(|item| item.pointer(&pages.id));
+    ids.cloned().collect()
 }
 
 /// What the engine is told of a step.

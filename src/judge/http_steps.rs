@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::{Checks, Context, Finding, Subject, case_record, without_witness};
 use crate::case::file::ReadCase;
 use crate::case::http_steps::{
-    Expect, HttpProtocol, HttpStep, Kind, Pages, Texts, Variables, is_success, item_ids, names_status,
+    Expect, HttpProtocol, HttpStep, Kind, Pages, Texts, Variables, is_success, item_ids, items, names_status,
     redirected,
 };
 use crate::case::is_doubtful;
@@ -343,7 +343,7 @@ impl<S> Judge<'_, '_, S> {
         }
         let rule = expect.has.as_ref().and_then(|has| {
             let id = has.get("/id").and_then(|text| self.known.json(text).ok());
-            let items = answer_items(answer, &expect.at);
+            let items = items(answer, &expect.at);
             self.rule_of_a_list(exchange, index, &items, id.as_ref())
         });
         match (rule, finding) {
@@ -574,8 +574,9 @@ impl<S> Judge<'_, '_, S> {
         let wanted = self.known.all(&pages.show);
         let mut seen: Vec<Value> = Vec::new();
         let (mut twice, mut idle, mut guesses) = (None, 0, 0);
-        for (at, answer) in answers.iter().enumerate() {
-            let ids = item_ids(pages, answer);
+        let items: Vec<Vec<Value>> = answers.iter().map(|answer| items(answer, &pages.items)).collect();
+        for (at, items) in items.iter().enumerate() {
+            let ids = item_ids(pages, items);
             let is_guessed = at > 0 && (self.protocol.next_page)(answers[at - 1]).is_none();
             guesses += usize::from(is_guessed);
             if is_guessed && ids.iter().all(|id| seen.contains(id)) {
@@ -601,18 +602,15 @@ impl<S> Judge<'_, '_, S> {
         let goes_on = answers
             .last()
             .is_some_and(|last| (self.protocol.next_page)(last).is_some());
-        let items: Vec<Value> = answers
-            .iter()
-            .flat_map(|answer| answer_items(answer, &pages.items))
-            .collect();
         // A list that names no next page although its last page is full has more than it shows.
         let named = answers.len() - guesses;
-        let last_named = named.checked_sub(1).and_then(|at| answers.get(at));
+        let last_named = named.checked_sub(1).and_then(|at| items.get(at));
         let is_cut = guesses > 0
             && last_named.is_some_and(|page| {
                 let most = parameter(&last.request.path, self.protocol.paging.limit);
-                most.is_some_and(|most| answer_items(page, &pages.items).len() >= most)
+                most.is_some_and(|most| page.len() >= most)
             });
+        let items = items.concat();
         let is_paged = named > 1;
         let is_about_paging = subject.requirements.contains(&self.protocol.paging.rule);
         // Which rule the evidence contradicts, where it is not what the step is about.
@@ -725,13 +723,6 @@ fn parameter(path: &str, name: &str) -> Option<usize> {
     let (_, query) = path.split_once('?')?;
     let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
     pairs.find(|(own, _)| *own == name)?.1.parse().ok()
-}
-
-/// The items of a list, where there is one.
-fn answer_items(answer: &Answer, at: &str) -> Vec<Value> {
-    let body = json::first(answer.body.as_bytes()).unwrap_or_default();
-    let items = body.pointer(at).and_then(Value::as_array);
-    items.cloned().unwrap_or_default()
 }
 
 /// Whether an exchange was sent on to the same path with a slash more or less.

@@ -27,7 +27,7 @@ use crate::session::{OwnServers, RunContext};
 /// All runs use one seed: the same keys, ids and ivs each time.
 const SEED: [u8; 32] = *b"avp-conform selftest, seed no. 1";
 
-/// So often the cases that declare a fault run against it until it takes effect.
+/// So often cases run against a fault until it takes effect; where faults are learned, until it is seen.
 const TRIES_UNTIL_FIRED: usize = 20;
 
 /// A limit keeps cases from their end, and would hide what comes of other freedoms: these variations are tried alone.

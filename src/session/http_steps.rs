@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use super::{Conversation, LiveSecrets, Message, RunContext, Wish};
 use crate::case::http_steps::{
-    Call, HttpProtocol, HttpStep, Pages, Unsigned, Variables, is_success, item_ids, operation_name,
+    Call, HttpProtocol, HttpStep, Pages, Unsigned, Variables, is_success, item_ids, items, operation_name,
     redirected,
 };
 use crate::http::{Answer, Body, Request, Role, Service};
@@ -180,7 +180,7 @@ impl<S: Clone + Sync> Driver<'_, S> {
             let Some(answer) = self.send(&call, service, round).await? else {
                 return Ok(());
             };
-            let ids = item_ids(pages, &answer);
+            let ids = item_ids(pages, &items(&answer, &pages.items));
             let new = ids.iter().filter(|id| !seen.contains(*id)).count();
             idle = if new == 0 { idle + 1 } else { 0 };
             let last = ids.last().cloned();

@@ -100,11 +100,11 @@ impl Server {
     fn page(&self, asked: &Asked, mut all: Vec<Object>, ignores: &'static str) -> Result<Reply, Reply> {
         let wanted = rules::parameters(asked.query.as_deref());
         let limit = self.limit(wanted.get("limit"), ignores)?;
-        if all.len() > 1 && self.bends("lists-in-another-order-each-time") {
-            let turn = usize::from(rand::random::<u8>()) % all.len();
-            all.rotate_left(turn);
-        }
-        if all.len() > 1 && wanted.is_empty() && self.bends("usual-lists-in-another-order-each-time") {
+        let turns = || {
+            self.bends("lists-in-another-order-each-time")
+                || wanted.is_empty() && self.bends("usual-lists-in-another-order-each-time")
+        };
+        if all.len() > 1 && turns() {
             let turn = usize::from(rand::random::<u8>()) % all.len();
             all.rotate_left(turn);
         }

@@ -7,6 +7,8 @@ use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::spawn;
 
+use super::bank::http2::frame;
+
 /// Types of frames (RFC 9113, section 6), and the flag of a stream's last.
 const DATA: u8 = 0;
 const HEADERS: u8 = 1;
@@ -168,16 +170,16 @@ impl Link {
     }
 
     /// The same data, a byte in each frame.
-    fn small(&self, frame: &Frame) -> Vec<u8> {
-        let payload = &frame.bytes[FRAME_HEAD_BYTES..];
+    fn small(&self, data: &Frame) -> Vec<u8> {
+        let payload = &data.bytes[FRAME_HEAD_BYTES..];
         if payload.is_empty() {
-            return frame.bytes.clone();
+            return data.bytes.clone();
         }
         self.acted.fetch_add(1, Ordering::SeqCst);
         let end = payload.len() - 1;
         let one = |(at, byte): (usize, &u8)| {
-            let flags = if at == end { frame.flags } else { 0 };
-            encoded(DATA, flags, frame.stream, &[*byte])
+            let flags = if at == end { data.flags } else { 0 };
+            frame(DATA, flags, data.stream, &[*byte])
         };
         payload.iter().enumerate().flat_map(one).collect()
     }
@@ -190,7 +192,7 @@ impl Link {
         }
         let no_error = 0_u32.to_be_bytes();
         let payload = [last.to_be_bytes(), no_error].concat();
-        self.lock().write_all(&encoded(GOAWAY, 0, 0, &payload))
+        self.lock().write_all(&frame(GOAWAY, 0, 0, &payload))
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, TcpStream> {
@@ -211,13 +213,4 @@ fn read_frame(stream: &mut impl Read) -> io::Result<Frame> {
         stream: u32::from_be_bytes(id),
         bytes,
     })
-}
-
-fn encoded(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
-    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
-    let mut bytes = length[1..].to_vec();
-    bytes.extend([kind, flags]);
-    bytes.extend(stream.to_be_bytes());
-    bytes.extend(payload);
-    bytes
 }

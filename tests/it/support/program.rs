@@ -5,7 +5,7 @@ use std::process::Output;
 use std::time::{Duration, Instant};
 
 use avp_conform::catalogue::Level;
-use avp_conform::record::verdict::Verdict;
+use avp_conform::record::verdict::{RunVerdict, Verdict};
 use avp_conform::record::{CaseRecord, Record, load};
 
 /// No run of the tests takes as long.
@@ -94,6 +94,13 @@ impl Done {
         let all = self.record.requirements.iter();
         let broken = all.filter(|it| matches!(it.verdict, Verdict::Fail | Verdict::Warn));
         broken.map(|it| it.id.as_str()).collect()
+    }
+
+    /// It is conformant, and keeps every should.
+    pub(crate) fn conforms(&self) {
+        let ended = (self.code, self.record.verdict);
+        assert_eq!(ended, (0, RunVerdict::Conformant), "{}", self.out);
+        assert_eq!(self.broken(), Vec::<&str>::new(), "{}", self.out);
     }
 
     pub(crate) fn notes(&self) -> String {

@@ -1,13 +1,11 @@
 //! What is got wrong only where both transports lead to one vault: what each of them does alone is right.
 
-use std::time::Duration;
-
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 use tokio::sync::MutexGuard;
 
-use super::grpc::Taken;
+use super::grpc::{IN_BETWEEN, Taken};
 use crate::avp::Operation;
 use crate::avp::server::answer::{Answer, Body, Refusal};
 use crate::avp::server::deviation::{Name, faults};
@@ -36,9 +34,6 @@ faults! { "both transports";
         "A login that was overheard can be replayed over the other transport.",
         "Keep used nonces in one store, behind both transports.";
 }
-
-/// So long a server waits between a look and a write.
-const IN_BETWEEN: Duration = Duration::from_millis(20);
 
 /// The lock that calls take and requests over HTTP do not, where the server has one.
 pub(in crate::avp::server) async fn own_lock(state: &State) -> Option<MutexGuard<'_, ()>> {

@@ -200,7 +200,7 @@ faults! { "gRPC";
 }
 
 /// So long a server whose writes are no transaction waits in the middle of one.
-const IN_BETWEEN: Duration = Duration::from_millis(20);
+pub(super) const IN_BETWEEN: Duration = Duration::from_millis(20);
 /// So long a cache serves what is over, milliseconds.
 const CACHE_MS: i64 = 2000;
 /// What the ids of repositories begin with that are kept apart.

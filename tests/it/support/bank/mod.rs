@@ -5,7 +5,7 @@ mod bombs;
 mod conduct;
 mod content;
 mod framing;
-mod http2;
+pub(crate) mod http2;
 mod stage;
 mod tls;
 
