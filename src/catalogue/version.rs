@@ -47,7 +47,7 @@ impl FromStr for Version {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let number = |part: &str| {
             let digits = !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
-            digits.then(|| part.parse().ok()).flatten()
+            digits.then(|| part.parse::<u16>().ok()).flatten()
         };
         let numbers: Option<Vec<u16>> = text.split('.').map(number).collect();
         numbers

@@ -4,6 +4,10 @@
 //! each, and answers each with a line. Either may be missing. A program with sub-commands is called instead, once for each of them.
 
 mod programs;
+#[cfg(unix)]
+mod unix;
+#[cfg(windows)]
+mod windows;
 
 use std::future::Future;
 use std::path::PathBuf;

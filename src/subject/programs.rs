@@ -1,4 +1,4 @@
-//! Clients that are programs: started by the shell, in a process group of their own that is ended as a whole.
+//! Clients that are programs: started by the shell, and ended with everything that they started.
 
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
@@ -6,9 +6,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
-use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+use tokio::process::{ChildStdin, ChildStdout, Command};
 use tokio::task::{JoinHandle, JoinSet};
 
+#[cfg(unix)]
+use super::unix::{CAN_BE_ASKED, Group, shell, shell_with};
+#[cfg(windows)]
+use super::windows::{CAN_BE_ASKED, Group, shell, shell_with};
 use super::{Adapter, Call, Ending, KEPT_OUTPUT_BYTES, Ran, Silence, Subject, Task, Told, Walked};
 
 /// What stands for the address of the server in a command.
@@ -74,7 +78,7 @@ impl Subject for Programs {
     }
 
     fn can_be_asked_to_end(&self) -> bool {
-        cfg!(unix)
+        CAN_BE_ASKED
     }
 
     fn call<'a>(&'a self, call: &'a Call, ending: Ending, limit: Duration) -> Task<'a, Ran> {
@@ -91,117 +95,48 @@ impl Subject for Programs {
     }
 }
 
-/// A process with everything that it started, and the id of both. Dropping it ends them all.
-struct Group {
-    child: Child,
-    id: Option<u32>,
+/// Starts a command that is told of a server.
+fn start(command: &str, server: &Told, input: Stdio) -> Result<Group, String> {
+    let mut line = shell(&command.replace(URL, &server.url));
+    line.env(URL_VARIABLE, &server.url);
+    if let Some(file) = &server.authority {
+        for name in AUTHORITY_VARIABLES {
+            line.env(name, file);
+        }
+    }
+    spawn(line, input, command)
 }
 
-impl Group {
-    fn start(command: &str, server: &Told, input: Stdio) -> Result<Group, String> {
-        let mut shell = shell(&command.replace(URL, &server.url));
-        shell.env(URL_VARIABLE, &server.url);
-        if let Some(file) = &server.authority {
-            for name in AUTHORITY_VARIABLES {
-                shell.env(name, file);
-            }
-        }
-        Group::spawn(shell, input, command)
+/// Starts a command with the arguments and variables of a call.
+fn start_call(command: &str, directory: Option<&Path>, call: &Call) -> Result<Group, String> {
+    let mut line = shell_with(command, &call.arguments);
+    if let Some(directory) = directory {
+        line.current_dir(directory);
     }
-
-    /// Starts a command with further arguments, which the shell does not look into.
-    fn call(command: &str, directory: Option<&Path>, call: &Call) -> Result<Group, String> {
-        let mut line = if cfg!(windows) {
-            shell(command)
-        } else {
-            // The first argument after the line is the name of the script.
-            let mut line = shell(&format!("{command} \"$@\""));
-            line.arg("sh");
-            line
+    for (name, value) in &call.environment {
+        match value {
+            Some(value) => line.env(name, value),
+            None => line.env_remove(name),
         };
-        line.args(&call.arguments);
-        if let Some(directory) = directory {
-            line.current_dir(directory);
-        }
-        for (name, value) in &call.environment {
-            match value {
-                Some(value) => line.env(name, value),
-                None => line.env_remove(name),
-            };
-        }
-        Group::spawn(line, Stdio::null(), command)
     }
-
-    fn spawn(mut shell: Command, input: Stdio, command: &str) -> Result<Group, String> {
-        shell
-            .stdin(input)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .kill_on_drop(true);
-        #[cfg(unix)]
-        shell.process_group(0);
-        let child = shell.spawn();
-        let child = child.map_err(|error| format!("cannot start `{command}`: {error}"))?;
-        let id = child.id();
-        Ok(Group { child, id })
-    }
-
-    /// What keeps its output and its errors.
-    fn readers(&mut self, output: &Output, errors: &Output) -> JoinSet<()> {
-        let mut readers = JoinSet::new();
-        if let Some(pipe) = self.child.stdout.take() {
-            readers.spawn(output.clone().keep(pipe));
-        }
-        if let Some(pipe) = self.child.stderr.take() {
-            readers.spawn(errors.clone().keep(pipe));
-        }
-        readers
-    }
-
-    fn kill(&mut self) {
-        #[cfg(unix)]
-        self.signal(rustix::process::Signal::KILL);
-        // Another group may have the id by and by.
-        self.id = None;
-        // Fails only where it has ended.
-        let _gone = self.child.start_kill();
-    }
-
-    /// Asks the program to end; ends it at once where that cannot be asked.
-    fn terminate(&mut self) {
-        #[cfg(unix)]
-        self.signal(rustix::process::Signal::TERM);
-        #[cfg(not(unix))]
-        self.kill();
-    }
-
-    #[cfg(unix)]
-    fn signal(&self, signal: rustix::process::Signal) {
-        // A child that has ended has no id any more; its group goes on as long as anybody is in it.
-        let id = self.id.and_then(|id| i32::try_from(id).ok());
-        if let Some(group) = id.and_then(rustix::process::Pid::from_raw) {
-            // Fails only where nobody is left in the group.
-            let _gone = rustix::process::kill_process_group(group, signal);
-        }
-    }
+    spawn(line, Stdio::null(), command)
 }
 
-/// A shell that runs a line.
-fn shell(line: &str) -> Command {
-    let (shell, flag) = if cfg!(windows) {
-        ("cmd", "/C")
-    } else {
-        ("sh", "-c")
-    };
-    let mut command = Command::new(shell);
-    command.args([flag, line]);
-    command
+fn spawn(mut line: Command, input: Stdio, command: &str) -> Result<Group, String> {
+    line.stdin(input).stdout(Stdio::piped()).stderr(Stdio::piped());
+    Group::spawn(line).map_err(|error| format!("cannot start `{command}`: {error}"))
 }
 
-impl Drop for Group {
-    fn drop(&mut self) {
-        self.kill();
+/// What keeps the output and the errors of a program.
+fn readers(group: &mut Group, output: &Output, errors: &Output) -> JoinSet<()> {
+    let mut readers = JoinSet::new();
+    if let Some(pipe) = group.output() {
+        readers.spawn(output.clone().keep(pipe));
     }
+    if let Some(pipe) = group.errors() {
+        readers.spawn(errors.clone().keep(pipe));
+    }
+    readers
 }
 
 /// The end of what a process wrote, and how much it was.
@@ -235,7 +170,7 @@ impl Output {
 }
 
 async fn walk(command: &str, server: &Told, limit: Duration) -> Walked {
-    let mut group = match Group::start(command, server, Stdio::null()) {
+    let mut group = match start(command, server, Stdio::null()) {
         Ok(group) => group,
         Err(how) => {
             return Walked {
@@ -246,11 +181,11 @@ async fn walk(command: &str, server: &Told, limit: Duration) -> Walked {
         }
     };
     let output = Output::default();
-    let mut readers = group.readers(&output, &output);
-    let waited = tokio::time::timeout(limit, group.child.wait()).await;
+    let mut open = readers(&mut group, &output, &output);
+    let waited = tokio::time::timeout(limit, group.wait()).await;
     // What it left behind would hold the pipes open, and go on asking.
     group.kill();
-    let _open = tokio::time::timeout(GRACE_TIME, all_of(&mut readers)).await;
+    let _open = tokio::time::timeout(GRACE_TIME, all_of(&mut open)).await;
     let (code, how) = match waited {
         Ok(Ok(status)) => (status.code(), said(status)),
         Ok(Err(error)) => (None, format!("cannot be waited for: {error}")),
@@ -267,12 +202,12 @@ async fn walk(command: &str, server: &Told, limit: Duration) -> Walked {
 }
 
 async fn run(command: &str, directory: Option<&Path>, call: &Call, ending: Ending, limit: Duration) -> Ran {
-    let mut group = match Group::call(command, directory, call) {
+    let mut group = match start_call(command, directory, call) {
         Ok(group) => group,
         Err(how) => return Ran::none(how),
     };
     let (output, errors) = (Output::default(), Output::default());
-    let mut readers = group.readers(&output, &errors);
+    let mut open = readers(&mut group, &output, &errors);
     let late = tokio::time::sleep(limit);
     tokio::pin!(late);
     let mut is_asked = false;
@@ -282,7 +217,7 @@ async fn run(command: &str, directory: Option<&Path>, call: &Call, ending: Endin
     };
     let (mut code, mut how) = loop {
         tokio::select! {
-            waited = group.child.wait() => break match waited {
+            waited = group.wait() => break match waited {
                 // A shell that was asked to end tells so of what it ran: its own end is no other.
                 Ok(status) if is_asked => (Some(status.code().unwrap_or(TERMINATED)), said(status)),
                 Ok(status) => (status.code(), said(status)),
@@ -299,7 +234,7 @@ async fn run(command: &str, directory: Option<&Path>, call: &Call, ending: Endin
     // A shell that is asked to end does so at once: what it ran has an attempt in hand, and writes until that is over.
     if is_asked && code.is_some() {
         tokio::select! {
-            () = all_of(&mut readers) => {}
+            () = all_of(&mut open) => {}
             () = ending.killed() => {}
             () = &mut late => (code, how) = too_long(),
         }
@@ -307,7 +242,7 @@ async fn run(command: &str, directory: Option<&Path>, call: &Call, ending: Endin
     // What it left behind would hold the pipes open, and go on asking.
     group.kill();
     // What still writes after that is not waited for.
-    let _open = tokio::time::timeout(GRACE_TIME, all_of(&mut readers)).await;
+    let _open = tokio::time::timeout(GRACE_TIME, all_of(&mut open)).await;
     Ran {
         code,
         how,
@@ -338,11 +273,11 @@ struct Spoken {
 
 impl Spoken {
     fn start(command: &str, server: &Told) -> Result<Spoken, String> {
-        let mut group = Group::start(command, server, Stdio::piped())?;
+        let mut group = start(command, server, Stdio::piped())?;
         let no_pipe = || format!("cannot speak to `{command}`");
-        let input = group.child.stdin.take().ok_or_else(no_pipe)?;
-        let output = group.child.stdout.take().ok_or_else(no_pipe)?;
-        let errors = group.child.stderr.take().ok_or_else(no_pipe)?;
+        let input = group.input().ok_or_else(no_pipe)?;
+        let output = group.output().ok_or_else(no_pipe)?;
+        let errors = group.errors().ok_or_else(no_pipe)?;
         let beside = Output::default();
         Ok(Spoken {
             reader: tokio::spawn(beside.clone().keep(errors)),
@@ -374,7 +309,7 @@ impl Spoken {
 
     /// How it ended that has closed its output.
     async fn status(&mut self) -> String {
-        match tokio::time::timeout(GRACE_TIME, self.group.child.wait()).await {
+        match tokio::time::timeout(GRACE_TIME, self.group.wait()).await {
             Ok(Ok(status)) => format!("the adapter {}", said(status)),
             _ => "the adapter closed its output".to_owned(),
         }
@@ -394,7 +329,7 @@ impl Adapter for Spoken {
     fn end(mut self: Box<Self>) -> Task<'static, String> {
         Box::pin(async move {
             self.input = None;
-            let _late = tokio::time::timeout(GRACE_TIME, self.group.child.wait()).await;
+            let _late = tokio::time::timeout(GRACE_TIME, self.group.wait()).await;
             self.group.kill();
             let _late = tokio::time::timeout(GRACE_TIME, &mut self.reader).await;
             String::from_utf8_lossy(&self.beside.take()).into_owned()

@@ -311,6 +311,8 @@ fn make(path: &Path, is_private: bool) -> std::io::Result<()> {
     options.create(true).append(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, if is_private { 0o600 } else { 0o644 });
+    #[cfg(not(unix))]
+    let _ = is_private;
     options.open(path).map(drop)
 }
 
