@@ -58,7 +58,7 @@ fn statuses(cases: &mut [CaseRecord]) {
             let check = &case.checks[at];
             let is_status = check.name == "grpc status" && breaks(check, STATUSES);
             if is_status && check.exchanges.iter().all(|exchange| wrong.contains(exchange)) {
-                take_back(case, at, "the answer is wrong whatever its status");
+                case.take_back(at, "the answer is wrong whatever its status");
             }
         }
     }
@@ -106,7 +106,7 @@ fn agreement(cases: &mut [CaseRecord]) {
             let counterpart = counterpart(case, at);
             let check = &mut case.checks[at];
             if check.requirements.iter().any(|id| broken.contains(id)) {
-                take_back(case, at, "which is seen over one transport alone as well");
+                case.take_back(at, "which is seen over one transport alone as well");
             } else {
                 check.requirements = vec![AGREEMENT.to_owned()];
                 check.verdict = Verdict::Fail;
@@ -135,20 +135,12 @@ fn counterpart(case: &CaseRecord, at: usize) -> Option<usize> {
     earlier.filter(met).or(later).or(earlier)
 }
 
-/// Takes a finding back, for a reason; the verdict of its case follows.
-fn take_back(case: &mut CaseRecord, at: usize, why: &str) {
-    let check = &mut case.checks[at];
-    check.verdict = Verdict::Blocked;
-    check.got = format!("{}; {why}", check.got);
-    case.verdict = CaseRecord::worst(&case.checks, case.stopped.as_ref());
-}
-
 /// Takes back the findings of all cases that a test picks.
 fn take_all_back(cases: &mut [CaseRecord], why: &str, picked: impl Fn(&CaseRecord, &CheckRecord) -> bool) {
     for case in cases {
         for at in 0..case.checks.len() {
             if case.checks[at].is_broken() && picked(case, &case.checks[at]) {
-                take_back(case, at, why);
+                case.take_back(at, why);
             }
         }
     }
@@ -268,7 +260,7 @@ fn together(cases: &mut [CaseRecord]) {
                 .and_then(|used| broken.iter().find(|(operation, _)| used.contains(operation)));
             if let Some((operation, witness)) = cause {
                 let why = format!("but {operation} is wrong with nothing beside it, see {witness}");
-                take_back(case, at, &why);
+                case.take_back(at, &why);
             }
         }
     }

@@ -91,6 +91,7 @@ fn load(sources: Vec<Source>) -> Result<Suite, Vec<Problem>> {
             })
         },
         judge: judge::judge,
+        take_back_what_follows: None,
     };
     Suite::read(&KEYPACKAGE, sources, meaning)
 }

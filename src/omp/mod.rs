@@ -2,6 +2,7 @@
 //! every request may be asked to carry an Ed25519 signature.
 
 mod advice;
+mod consequences;
 mod judge;
 mod protocol;
 pub mod repro;

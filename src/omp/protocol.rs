@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use super::sign::{Form, sign};
-use super::{advice, environment, judge, keys, repro, server};
+use super::{advice, consequences, environment, judge, keys, repro, server};
 use crate::case::http_steps::{HttpProtocol, Paging, facts, mistakes};
 use crate::case::{Problem, Rules, Source, embedded};
 use crate::catalogue::{Catalogue, OperationInfo, Subject};
@@ -147,6 +147,7 @@ fn load(sources: Vec<Source>) -> Result<Suite, Vec<Problem>> {
         judge: |case, transcript, context| {
             judging::judge(case, transcript, context, catalogue(), &HTTP, judge::every)
         },
+        take_back_what_follows: Some(consequences::take_back_what_follows),
     };
     Suite::read(&OMP, sources, meaning)
 }

@@ -25,6 +25,8 @@ pub struct Meaning<S: 'static> {
     pub drive: Drive<S>,
     /// What judges a case: see [`Cases::judge`].
     pub judge: fn(&ReadCase<S>, Transcript, &Context<'_>) -> CaseRecord,
+    /// What takes back what only follows from something else: see [`Cases::take_back_what_follows`]. None where nothing does.
+    pub take_back_what_follows: Option<fn(&mut [CaseRecord])>,
 }
 
 struct PlainCases<S: 'static> {
@@ -44,6 +46,12 @@ impl<S: Send + Sync> Cases for PlainCases<S> {
 
     fn judge(&self, case: usize, transcript: Transcript, context: &Context<'_>) -> CaseRecord {
         (self.meaning.judge)(&self.cases[case], transcript, context)
+    }
+
+    fn take_back_what_follows(&self, cases: &mut [CaseRecord]) {
+        if let Some(take_back) = self.meaning.take_back_what_follows {
+            take_back(cases);
+        }
     }
 }
 

@@ -424,6 +424,14 @@ impl CaseRecord {
         }
     }
 
+    /// Takes a finding back, for a reason; the verdict of the case follows.
+    pub fn take_back(&mut self, at: usize, why: &str) {
+        let check = &mut self.checks[at];
+        check.verdict = Verdict::Blocked;
+        check.got = format!("{}; {why}", check.got);
+        self.verdict = CaseRecord::worst(&self.checks, self.stopped.as_ref());
+    }
+
     /// The worst of the checks; or why driving ended, where that is worse.
     pub fn worst(checks: &[CheckRecord], stopped: Option<&Stopped>) -> Verdict {
         let of_checks = checks.iter().map(|check| check.verdict).max();

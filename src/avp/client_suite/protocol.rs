@@ -64,6 +64,7 @@ fn load(sources: Vec<Source>) -> Result<Suite, Vec<Problem>> {
         mistakes: |_| Vec::new(),
         drive: |case, context| Box::pin(driver::drive(&case.head.id, &case.steps, context)),
         judge: judge::judge,
+        take_back_what_follows: None,
     };
     Suite::read(&AVP_CLIENT, sources, meaning)
 }
