@@ -66,7 +66,6 @@ impl Registry {
             body: body.as_bytes().to_vec(),
             ..answer.reply()
         };
-        let is_allowed_told = |name: &str| name != "allow" || !self.bends("methods-without-allow");
         let mut reply = match () {
             () if self.bends("errors-as-text") => typed("text/plain", why),
             () if self.bends("errors-empty") => Reply {
@@ -78,16 +77,20 @@ impl Registry {
             }
             () => self.json(answer),
         };
-        let allow = answer
-            .reply()
-            .headers
-            .into_iter()
-            .filter(|(name, _)| *name == "allow");
+        let headers = answer.reply().headers;
+        let allow = headers.into_iter().find(|(name, _)| *name == "allow");
         reply.headers.retain(|(name, _)| *name != "allow");
         reply
             .headers
-            .extend(allow.filter(|(name, _)| is_allowed_told(name)));
+            .extend(allow.filter(|(_, methods)| self.tells_allowed(methods)));
         reply
+    }
+
+    /// Whether it is told which methods a route has, given those.
+    fn tells_allowed(&self, methods: &str) -> bool {
+        let hides = self.bends("methods-without-allow")
+            || methods == "POST" && self.bends("publishing-without-allow");
+        !hides
     }
 
     /// An answer with a JSON body, as this server writes JSON.

@@ -109,6 +109,12 @@ impl Registry {
         if self.bends("publish-forgets") || is_known && self.bends("repeated-stays-old") {
             return Ok(());
         }
+        if bundle.payload.is_empty()
+            && self.has_published(device)
+            && self.bends("empty-payload-replaces-nothing")
+        {
+            return Ok(());
+        }
         self.stored(add)
     }
 
