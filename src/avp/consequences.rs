@@ -375,77 +375,32 @@ fn operation_of(case: &CaseRecord, check: &CheckRecord) -> Option<Operation> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
-    use crate::avp::VAULT;
-    use crate::record::{Answer, Exchange, Outcome, Request};
+    use crate::record::{Exchange, samples};
 
     fn exchange(role: Role, step: Option<usize>, operation: Operation) -> Exchange {
-        let request = Request {
-            service: VAULT,
-            method: "POST".to_owned(),
-            path: "/".to_owned(),
-            headers: Vec::new(),
-            body: None,
-        };
-        let answer = Answer {
-            status: 200,
-            headers: Vec::new(),
-            body: "{}".into(),
-        };
         Exchange {
             step,
             role,
             actor: Some("alice".to_owned()),
-            operation: Some(operation.into()),
             repo: Some("repo".to_owned()),
-            ..Exchange::new(
-                request,
-                Outcome::Answer(answer),
-                Duration::ZERO,
-                Duration::from_micros(1),
-            )
+            ..samples::exchange("vault", operation.into(), 200)
         }
     }
 
     fn check(name: &str, requirement: &str, got: &str) -> CheckRecord {
         CheckRecord {
             name: name.to_owned(),
-            requirements: vec![requirement.to_owned()],
-            verdict: Verdict::Fail,
-            step: Some(0),
-            line: 1,
-            exchanges: vec![0],
-            pointer: None,
             expected: "push by alice is granted (200)".to_owned(),
             got: got.to_owned(),
-            hint: None,
-            known: None,
+            ..samples::failed(requirement)
         }
     }
 
     /// A case of one step, that makes one request, with one check.
     fn case(id: &str, operation: Operation, check: CheckRecord) -> CaseRecord {
-        CaseRecord {
-            id: id.to_owned(),
-            transport: crate::http::Over::Http,
-            title: String::new(),
-            topic: id.split('/').next().unwrap_or_default().to_owned(),
-            file: String::new(),
-            line: 1,
-            generation: None,
-            verdict: check.verdict,
-            requirements: check.requirements.clone(),
-            reason: None,
-            known: None,
-            duration_ms: 0.0,
-            began_ms: 0,
-            throttled_ms: 0,
-            stopped: None,
-            checks: vec![check],
-            exchanges: vec![exchange(Role::Step, Some(0), operation)],
-        }
+        let made = exchange(Role::Step, Some(0), operation);
+        samples::case(id, vec![check], vec![made])
     }
 
     fn taken_back(mut cases: Vec<CaseRecord>) -> Vec<(Verdict, String)> {

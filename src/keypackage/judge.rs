@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
-use super::cases::Step;
+use super::cases::{Publish, Step};
 use super::protocol::{OPERATIONS, catalogue};
 use crate::case::file::ReadCase;
 use crate::case::is_doubtful;
@@ -257,7 +257,7 @@ impl Judge<'_, '_> {
         }
         // A publication that merely prepares is held to the rule of its operation.
         if operation(exchange) == "publish" && exchange.spoiled.is_none() && subject.requirements.is_empty() {
-            subject.requirements = vec!["KPR-PUB-01"];
+            subject.requirements = vec![self.rule_of_publishing(step)];
         }
         self.checks.note(subject, index, finding);
     }
@@ -281,12 +281,35 @@ impl Judge<'_, '_> {
                 format!("the publication was granted in another way: status {status}"),
                 Some("KPR-PUB-01"),
             )),
+            // What any server would grant or refuse is refused in another way: that is none of the 5xx that the step is about.
+            400..500 if Self::is_of_breakdowns(step) => Some((
+                format!("the publication was refused in another way: status {status}"),
+                Some(self.rule_of_publishing(step)),
+            )),
             // Nothing shows that it is the mistake in the request on which the server breaks.
             500.. if !is_sound && !self.is_grounded => Some((
                 format!("the server fails at what is sound as well: status {status}"),
                 None,
             )),
             _ => None,
+        }
+    }
+
+    /// Whether a step is about breakdowns alone.
+    fn is_of_breakdowns(step: &Step) -> bool {
+        step.checks
+            .as_deref()
+            .is_some_and(|checks| checks == ["KPR-PUB-16"])
+    }
+
+    /// The rule that a sound publication is granted by: that of its payload where that is out of the ordinary, that of many where
+    /// others were granted in this case before.
+    fn rule_of_publishing(&self, step: &Step) -> &'static str {
+        let is_odd = |publish: &Publish| publish.bytes.is_some() || publish.time.is_some();
+        match step.publish.as_ref() {
+            Some(publish) if is_odd(publish) => "KPR-PUB-10",
+            _ if self.shelves.values().any(|shelf| !shelf.newest.is_empty()) => "KPR-PUB-11",
+            _ => "KPR-PUB-01",
         }
     }
 
@@ -355,7 +378,8 @@ impl Judge<'_, '_> {
         // What a step on retention looks for shows in that a bundle is gone, or that an older one stands in its place.
         let is_gone = answer.status == 404 && rule != "KPR-FET-02" || rule == "KPR-FET-03";
         let own_rule = own.requirements.iter().find(|id| id.starts_with("KPR-RET-"));
-        let rule = own_rule.filter(|_| is_gone).copied().unwrap_or(rule);
+        let own_rule = own_rule.copied().or_else(|| self.rule_of_the_task());
+        let rule = own_rule.filter(|_| is_gone).unwrap_or(rule);
         if !own.requirements.contains(&rule) && !own.requirements.is_empty() {
             let reason = format!("what was served is wrong in another way: {got}");
             let verdict = Verdict::Blocked;
@@ -367,6 +391,17 @@ impl Judge<'_, '_> {
             ..own
         };
         self.checks.note(subject, index, Finding::Broken { pointer, got });
+    }
+
+    /// The rule on retention of a case in which the background task may run at any moment.
+    fn rule_of_the_task(&self) -> Option<&'static str> {
+        let mut starts = self.case.steps.iter().filter_map(|step| step.start.as_ref());
+        let is_soon = |flags: &Vec<String>| flags.windows(2).any(|two| two == ["--prune-interval-secs", "1"]);
+        let rules = ["KPR-RET-02", "KPR-RET-03", "KPR-RET-04"];
+        let own = rules
+            .into_iter()
+            .find(|rule| self.case.checks.iter().any(|id| id == rule));
+        own.filter(|_| starts.any(is_soon))
     }
 
     /// The rule that an answer to a fetch contradicts, where in its body, and what came.
@@ -750,11 +785,11 @@ mod tests {
         assert_eq!(broken(&[Published(1, 204), Served(1), Nothing]), ["KPR-RET-02"]);
         assert_eq!(
             broken(&[Published(1, 204), Served(1), Published(2, 400), Nothing]),
-            ["KPR-PUB-01", "KPR-PUB-09"]
+            ["KPR-PUB-09", "KPR-PUB-11"]
         );
         assert_eq!(
             broken(&[Published(1, 204), Published(2, 400), Served(2)]),
-            ["KPR-PUB-01", "KPR-PUB-09"]
+            ["KPR-PUB-09", "KPR-PUB-11"]
         );
     }
 

@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use super::cases::facts;
-use super::{driver, judge, repro, server};
+use super::{consequences, driver, judge, repro, server};
 use crate::case::{Problem, Rules, Source, embedded};
 use crate::catalogue::{Catalogue, OperationInfo};
 use crate::protocol::{Meaning, Protocol, ServiceInfo, Suite};
@@ -91,7 +91,7 @@ fn load(sources: Vec<Source>) -> Result<Suite, Vec<Problem>> {
             })
         },
         judge: judge::judge,
-        take_back_what_follows: None,
+        take_back_what_follows: Some(consequences::take_back_what_follows),
     };
     Suite::read(&KEYPACKAGE, sources, meaning)
 }

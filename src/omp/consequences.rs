@@ -67,71 +67,14 @@ fn is_granted(exchange: &Exchange) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
-    use crate::http::{Request, Service};
+    use crate::record::samples;
     use crate::record::verdict::Verdict;
-    use crate::record::{Answer, Outcome};
-
-    fn exchange(operation: &'static str, status: u16) -> Exchange {
-        let request = Request {
-            service: Service::new("strict"),
-            method: "GET".to_owned(),
-            path: "/".to_owned(),
-            headers: Vec::new(),
-            body: None,
-        };
-        let answer = Answer {
-            status,
-            headers: Vec::new(),
-            body: "{}".into(),
-        };
-        Exchange {
-            operation: Some(OperationName::new(operation)),
-            ..Exchange::new(
-                request,
-                Outcome::Answer(answer),
-                Duration::ZERO,
-                Duration::from_micros(1),
-            )
-        }
-    }
 
     /// A case with one finding.
     fn case(requirement: &str, operation: &'static str, status: u16) -> CaseRecord {
-        let check = CheckRecord {
-            name: "answer".to_owned(),
-            requirements: vec![requirement.to_owned()],
-            verdict: Verdict::Fail,
-            step: Some(0),
-            line: 1,
-            exchanges: vec![0],
-            pointer: None,
-            expected: "401".to_owned(),
-            got: status.to_string(),
-            hint: None,
-            known: None,
-        };
-        CaseRecord {
-            id: "signatures/one".to_owned(),
-            transport: crate::http::Over::Http,
-            title: String::new(),
-            topic: "signatures".to_owned(),
-            file: String::new(),
-            line: 1,
-            generation: None,
-            verdict: check.verdict,
-            requirements: check.requirements.clone(),
-            reason: None,
-            known: None,
-            duration_ms: 0.0,
-            began_ms: 0,
-            throttled_ms: 0,
-            stopped: None,
-            checks: vec![check],
-            exchanges: vec![exchange(operation, status)],
-        }
+        let made = samples::exchange("strict", OperationName::new(operation), status);
+        samples::case("signatures/one", vec![samples::failed(requirement)], vec![made])
     }
 
     fn verdicts(mut cases: Vec<CaseRecord>) -> Vec<Verdict> {

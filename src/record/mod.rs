@@ -9,6 +9,8 @@ mod load;
 mod merge;
 pub mod outline;
 pub mod rejudged;
+#[cfg(test)]
+pub(crate) mod samples;
 pub(crate) mod sentences;
 pub mod summarize;
 pub mod transcript;

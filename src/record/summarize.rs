@@ -254,50 +254,20 @@ fn sum(requirements: &[RequirementRecord], is_undone: bool, strict: bool) -> Run
 mod tests {
     use super::*;
     use crate::avp::{V0_4, catalogue};
+    use crate::record::samples;
 
     fn check(requirements: &[&str], verdict: Verdict) -> CheckRecord {
         CheckRecord {
-            name: "answer".to_owned(),
             requirements: requirements.iter().map(|id| (*id).to_owned()).collect(),
             verdict,
             step: None,
-            line: 1,
             exchanges: Vec::new(),
-            pointer: None,
-            expected: "x".to_owned(),
-            got: "y".to_owned(),
-            hint: None,
-            known: None,
-        }
-    }
-
-    fn case(checks: Vec<CheckRecord>) -> CaseRecord {
-        CaseRecord {
-            id: "demo/case".to_owned(),
-            transport: crate::record::Over::Http,
-            title: String::new(),
-            topic: "demo".to_owned(),
-            file: String::new(),
-            line: 1,
-            generation: None,
-            verdict: checks.iter().map(|check| check.verdict).max().unwrap(),
-            requirements: checks
-                .iter()
-                .flat_map(|check| check.requirements.clone())
-                .collect(),
-            reason: None,
-            known: None,
-            duration_ms: 0.0,
-            began_ms: 0,
-            throttled_ms: 0,
-            stopped: None,
-            checks,
-            exchanges: Vec::new(),
+            ..samples::failed("")
         }
     }
 
     fn tally(checks: Vec<CheckRecord>, selected: &[&str], strict: bool) -> (Vec<Verdict>, RunVerdict) {
-        let cases = [case(checks)];
+        let cases = [samples::case("demo/case", checks, Vec::new())];
         let selected: Vec<String> = selected.iter().map(|id| (*id).to_owned()).collect();
         let slow = ["AVP-3-04".to_owned()];
         let requirements = requirements(&cases, catalogue(), &selected, &slow, V0_4);
@@ -355,7 +325,7 @@ mod tests {
             check(&["AVP-6-04"], Verdict::Pass),
             check(&["AVP-6-06"], Verdict::Blocked),
         ];
-        let cases = [case(checks)];
+        let cases = [samples::case("demo/case", checks, Vec::new())];
         let found = requirements(&cases, catalogue(), &[], &[], V0_4);
         let found: Vec<(Verdict, Option<&str>)> = found
             .iter()

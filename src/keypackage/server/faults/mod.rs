@@ -443,7 +443,7 @@ pub(super) const FAULTS: &[Fault] = &[
     fault(
         "cap-over-all",
         "registry",
-        &["KPR-RET-02", "KPR-PUB-01"],
+        &["KPR-RET-04", "KPR-RET-02", "KPR-PUB-01"],
         Must,
         "The five newest bundles of all devices together are kept.",
         "Devices that publish seldom are not found.",
@@ -497,7 +497,7 @@ pub(super) const FAULTS: &[Fault] = &[
     fault(
         "task-drops-the-newest",
         "registry",
-        &["KPR-RET-03"],
+        &["KPR-RET-03", "KPR-RET-02"],
         Must,
         "The background task drops the newest bundle of each device.",
         "A device is not found any more, or an old key is handed out.",
