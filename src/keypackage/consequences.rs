@@ -87,20 +87,25 @@ const CONSEQUENCES: [Consequence; 9] = [
     },
 ];
 
-/// Of bundles that are gone.
-const GONE: [Consequence; 2] = [
+/// Of bundles that are gone, or dropped before their time.
+const GONE: [Consequence; 3] = [
     Consequence {
         of: (STORED, is_gone),
         follow: (
             &["KPR-PUB-09", YOUNG, "KPR-RET-03", "KPR-RET-04", "KPR-RET-07"],
-            is_gone,
+            is_never_found,
         ),
         why: "bundles are not found either where nothing else is done",
     },
     Consequence {
         of: (YOUNG, is_gone),
-        follow: (&["KPR-RET-03", "KPR-RET-04"], is_gone),
-        why: "bundles within the retention are dropped whatever the cap",
+        follow: (&["KPR-PUB-09", "KPR-RET-03", "KPR-RET-04"], is_gone),
+        why: "bundles within the retention are dropped where nothing else is done",
+    },
+    Consequence {
+        of: ("KPR-RET-03", is_served),
+        follow: (&["KPR-RET-04"], is_served),
+        why: "of one device alone the newest is dropped as well",
     },
 ];
 
@@ -208,6 +213,14 @@ fn is_first_refusal(seen: Seen<'_>) -> bool {
 /// A bundle was served, and another than was to be.
 fn is_served(seen: Seen<'_>) -> bool {
     !is_publication(seen.exchange) && status(seen.exchange) == 200
+}
+
+/// No bundle was found, then or before.
+fn is_never_found(seen: Seen<'_>) -> bool {
+    let first = seen.check.exchanges.first().copied().unwrap_or_default();
+    let path = &seen.exchange.request.path;
+    let found = |it: &Exchange| it.request.path == *path && status(it) == 200;
+    is_gone(seen) && !seen.case.exchanges[..first].iter().any(found)
 }
 
 /// No bundle was found.

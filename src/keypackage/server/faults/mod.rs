@@ -495,12 +495,12 @@ pub(super) const FAULTS: &[Fault] = &[
         "Convert days to the unit of the time that is stored.",
     ),
     fault(
-        "task-drops-the-newest",
+        "task-keeps-the-oldest",
         "registry",
-        &["KPR-RET-03", "KPR-RET-02"],
+        &["KPR-RET-03"],
         Must,
-        "The background task drops the newest bundle of each device.",
-        "A device is not found any more, or an old key is handed out.",
+        "Of what a device has published the background task keeps the oldest.",
+        "An old key is handed out.",
         "Order by submission, newest first, and drop what comes after the first N.",
     ),
     fault(

@@ -23,13 +23,15 @@ impl Registry {
             return Ok(());
         }
         self.stored(|store| store.drop_until(pruning.stored_until_ms))?;
-        if self.has("task-drops-the-newest") && self.stored(Store::drop_newest)? > 0 {
-            self.fire("task-drops-the-newest");
-        }
         if self.has("task-caps-over-all") && self.stored(|store| store.cap(pruning.most))? > 0 {
             self.fire("task-caps-over-all");
         }
         for device in self.stored(Store::devices)? {
+            if self.has("task-keeps-the-oldest")
+                && self.stored(|store| store.keep_oldest(&device, pruning.most))? > 0
+            {
+                self.fire("task-keeps-the-oldest");
+            }
             self.stored(|store| store.keep_newest(&device, pruning.most))?;
         }
         Ok(())
