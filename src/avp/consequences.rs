@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::avp::Operation;
 use crate::avp::judge::profile::{PROFILE, STATUSES};
 use crate::record::verdict::Verdict;
-use crate::record::{CaseRecord, CheckRecord, Over, Role};
+use crate::record::{CaseRecord, CheckRecord, Over, Role, Wire};
 
 /// An operation is broken in itself where it breaks in so many cases without a race.
 const LEAST_BROKEN_CASES: usize = 2;
@@ -77,6 +77,18 @@ fn profile(cases: &mut [CaseRecord]) {
     let anywhere = broken_requirements(cases, |_, check| !is_either(check));
     let over_http = broken_requirements(cases, |case, check| is_http(case) && !is_either(check));
     let speaks_http = cases.iter().any(is_http);
+    let is_profile_alone = |check: &CheckRecord| {
+        CHECKS_OF_THE_OPERATION.contains(&check.name.as_str()) && check.requirements.iter().all(is_of_profile)
+    };
+    let of_operations = all_shown(cases, |case, check| {
+        is_http(case) == speaks_http && !is_either(check) && !check.requirements.iter().any(is_of_profile)
+    });
+    let is_shown = |case: &CaseRecord, check: &CheckRecord| {
+        shown(case, check).is_some_and(|(shown, _)| of_operations.contains(&shown))
+    };
+    take_all_back(cases, "which is so whatever the profile", |case, check| {
+        case.transport == Over::Grpc && is_profile_alone(check) && is_shown(case, check)
+    });
     let checks = cases.iter_mut().flat_map(|case| &mut case.checks);
     for check in checks.filter(|check| is_either(check)) {
         let told = match check.step {
@@ -97,6 +109,12 @@ const AGREEMENT: &str = "AVP-11-09";
 /// disagreement; what one does is that, and says nothing of the other.
 fn agreement(cases: &mut [CaseRecord]) {
     let broken = broken_requirements(cases, |case, _| case.transport != Over::Both);
+    let is_profile = |check: &CheckRecord| check.requirements.iter().any(|id| id.starts_with(PROFILE));
+    // Over HTTP it is so by itself; over gRPC it is so over HTTP as well, or by a rule of the profile.
+    let over_http = all_shown(cases, |case, _| case.transport == Over::Http);
+    let over_grpc = all_shown(cases, |case, check| {
+        case.transport == Over::Grpc && is_profile(check)
+    });
     for case in cases.iter_mut().filter(|case| case.transport == Over::Both) {
         for at in 0..case.checks.len() {
             // What is recommended alone is no matter of agreement.
@@ -104,8 +122,11 @@ fn agreement(cases: &mut [CaseRecord]) {
                 continue;
             }
             let counterpart = counterpart(case, at);
+            let is_alone = shown(case, &case.checks[at]).is_some_and(|(shown, wire)| {
+                over_http.contains(&shown) || wire == Wire::Grpc && over_grpc.contains(&shown)
+            });
             let check = &mut case.checks[at];
-            if check.requirements.iter().any(|id| broken.contains(id)) {
+            if is_alone || check.requirements.iter().any(|id| broken.contains(id)) {
                 case.take_back(at, "which is seen over one transport alone as well");
             } else {
                 check.requirements = vec![AGREEMENT.to_owned()];
@@ -115,6 +136,34 @@ fn agreement(cases: &mut [CaseRecord]) {
         }
         case.verdict = CaseRecord::worst(&case.checks, case.stopped.as_ref());
     }
+}
+
+/// What a finding shows: by which check, of which operation, and whether the request was granted.
+type Shown = (String, Operation, bool);
+
+/// What a finding shows, and over what.
+fn shown(case: &CaseRecord, check: &CheckRecord) -> Option<(Shown, Wire)> {
+    let exchange = case.exchanges.get(*check.exchanges.first()?)?;
+    let is_granted = exchange.outcome.answer()?.status == 200;
+    let operation = Operation::of(exchange)?;
+    Some(((check.name.clone(), operation, is_granted), exchange.wire))
+}
+
+/// What the findings show that a test picks.
+fn all_shown(cases: &[CaseRecord], picked: impl Fn(&CaseRecord, &CheckRecord) -> bool) -> BTreeSet<Shown> {
+    let mut all = BTreeSet::new();
+    for case in cases {
+        let broken = case
+            .checks
+            .iter()
+            .filter(|check| check.is_broken() && picked(case, check));
+        all.extend(
+            broken
+                .filter_map(|check| shown(case, check))
+                .map(|(shown, _)| shown),
+        );
+    }
+    all
 }
 
 /// The exchange over the other transport with which that of a check disagrees: of a race one of the same round, and else the
@@ -455,6 +504,28 @@ mod tests {
         assert_eq!(of_profile(rule, rule, Over::Grpc), ids([rule, rule]));
         assert_eq!(of_profile(rule, other, Over::Http), ids(["AVP-11-03", other]));
         assert_eq!(of_profile(rule, other, Over::Grpc), ids(["AVP-11-03", other]));
+    }
+
+    /// What becomes of a finding over gRPC, or over both, where HTTP alone shows another.
+    fn beside_http(over: Over, rule: &str, operation: Operation) -> Verdict {
+        let mut own = case("status/x", Operation::Push, check("answer", rule, "x"));
+        own.transport = over;
+        let beside = case("push/x", operation, check("answer", "AVP-6-07", "x"));
+        let mut cases = [own, beside];
+        take_back_what_follows(&mut cases);
+        cases[0].verdict
+    }
+
+    #[test]
+    fn what_http_alone_shows_of_an_operation_is_no_matter_of_the_profile_or_of_agreement() {
+        for (over, rule) in [(Over::Grpc, "AVP-11-10"), (Over::Both, AGREEMENT)] {
+            assert_eq!(
+                beside_http(over, rule, Operation::Push),
+                Verdict::Blocked,
+                "{rule}"
+            );
+            assert_eq!(beside_http(over, rule, Operation::Pull), Verdict::Fail, "{rule}");
+        }
     }
 
     #[test]

@@ -1,177 +1,100 @@
-//! What follows from another finding is no finding of its own: what only all cases together can tell.
+//! What follows from another finding against a registry is no finding of its own.
 
 use super::cases::Form;
-use crate::record::{CaseRecord, CheckRecord, Exchange};
+use crate::record::consequences::{Consequence, Seen, against, operation, status, take_back, take_back_all};
+use crate::record::{CaseRecord, Exchange};
 
 const STORED: &str = "KPR-PUB-01";
-const VERIFIED: &str = "KPR-PUB-05";
-const BASE64: &str = "KPR-PUB-03";
-const JSON: &str = "KPR-PUB-07";
 const ANY_PAYLOAD: &str = "KPR-PUB-10";
 const OFTEN: &str = "KPR-PUB-11";
-const NOBODY: &str = "KPR-FET-02";
 const NEWEST: &str = "KPR-FET-03";
 const AT_ONCE: &str = "KPR-FET-05";
 const YOUNG: &str = "KPR-RET-02";
-
-/// A finding and what it was seen in.
-#[derive(Clone, Copy)]
-struct Seen<'a> {
-    case: &'a CaseRecord,
-    check: &'a CheckRecord,
-    exchange: &'a Exchange,
-}
-
-/// What a finding against a rule makes of findings against others.
-struct Consequence {
-    /// The rule, and which findings against it count.
-    of: (&'static str, fn(Seen<'_>) -> bool),
-    /// The rules of what follows, and which findings against them.
-    follow: (&'static [&'static str], fn(Seen<'_>) -> bool),
-    why: &'static str,
-}
+const CAP: &str = "KPR-RET-03";
+const CAP_BY_DEVICE: &str = "KPR-RET-04";
+const RESTART: &str = "KPR-RET-07";
 
 /// In this order: what was taken back has no consequences any more.
-const CONSEQUENCES: [Consequence; 9] = [
+const CONSEQUENCES: [Consequence; 12] = [
     Consequence {
-        of: (VERIFIED, is_any_signature),
-        follow: (&["KPR-PUB-06", "KPR-PUB-12", "KPR-PUB-13"], is_granted),
+        of: against(&["KPR-PUB-05"], is_any_signature),
+        follow: against(&["KPR-PUB-06", "KPR-PUB-12", "KPR-PUB-13"], is_granted),
         why: "other signatures that do not verify are taken as well",
     },
     Consequence {
-        of: (BASE64, is_granted),
-        follow: (&["KPR-PUB-15"], is_granted),
+        of: against(&["KPR-PUB-03"], is_granted),
+        follow: against(&["KPR-PUB-15"], is_granted),
         why: "what is no base64 at all is taken as well",
     },
     Consequence {
-        of: (JSON, is_breakdown),
-        follow: (&["KPR-PUB-14"], is_breakdown),
+        of: against(&["KPR-PUB-07"], is_breakdown),
+        follow: against(&["KPR-PUB-14"], is_breakdown),
         why: "the registry breaks down at whatever is not JSON",
     },
     // Nothing that is refused shows which kind is: publications fail where others are made at the same moment.
     Consequence {
-        of: (OFTEN, is_breakdown),
-        follow: (&[STORED, ANY_PAYLOAD], is_breakdown),
+        of: against(&[OFTEN], is_breakdown),
+        follow: against(&[STORED, ANY_PAYLOAD], is_breakdown),
         why: "publications fail where others are made beside them",
     },
     Consequence {
-        of: (ANY_PAYLOAD, is_first_refusal),
-        follow: (&[STORED, OFTEN], is_refusal),
+        of: against(&[ANY_PAYLOAD], is_first_refusal),
+        follow: against(&[STORED, OFTEN], is_refusal),
         why: "payloads are refused for what is in them",
     },
     Consequence {
-        of: (OFTEN, is_refusal),
-        follow: (&[ANY_PAYLOAD], is_refusal),
+        of: against(&[OFTEN], is_refusal),
+        follow: against(&[ANY_PAYLOAD], is_refusal),
         why: "what a device publishes later is refused whatever it is",
     },
     Consequence {
-        of: (NOBODY, |_| true),
-        follow: (&["KPR-RET-01"], |seen| status(seen.exchange) != 404),
+        of: against(&["KPR-FET-02"], |_| true),
+        follow: against(&["KPR-RET-01"], |seen| seen.status() != 404),
         why: "a device that never published is not answered 404 either",
     },
     Consequence {
-        of: (NEWEST, is_served),
-        follow: (
-            &[AT_ONCE, "KPR-FET-06", "KPR-RET-03", "KPR-RET-04", "KPR-RET-07"],
-            is_served,
-        ),
+        of: against(&[NEWEST], is_served),
+        follow: against(&[AT_ONCE, "KPR-FET-06", CAP, CAP_BY_DEVICE, RESTART], is_served),
         why: "the newest bundle is not served either where nothing else is done",
     },
     Consequence {
-        of: (AT_ONCE, is_served),
-        follow: (
-            &["KPR-FET-06", "KPR-RET-03", "KPR-RET-04", "KPR-RET-07"],
-            is_served,
-        ),
+        of: against(&[AT_ONCE], is_served),
+        follow: against(&["KPR-FET-06", CAP, CAP_BY_DEVICE, RESTART], is_served),
         why: "a bundle that was served before is served on where nothing else is done",
     },
-];
-
-/// Of bundles that are gone, or dropped before their time.
-const GONE: [Consequence; 3] = [
+    // Of bundles that are gone, or dropped before their time.
     Consequence {
-        of: (STORED, is_gone),
-        follow: (
-            &["KPR-PUB-09", YOUNG, "KPR-RET-03", "KPR-RET-04", "KPR-RET-07"],
+        of: against(&[STORED], is_gone),
+        follow: against(
+            &["KPR-PUB-09", YOUNG, CAP, CAP_BY_DEVICE, RESTART],
             is_never_found,
         ),
         why: "bundles are not found either where nothing else is done",
     },
     Consequence {
-        of: (YOUNG, is_gone),
-        follow: (&["KPR-PUB-09", "KPR-RET-03", "KPR-RET-04"], is_gone),
+        of: against(&[YOUNG], is_gone),
+        follow: against(&["KPR-PUB-09", CAP, CAP_BY_DEVICE], is_gone),
         why: "bundles within the retention are dropped where nothing else is done",
     },
     Consequence {
-        of: ("KPR-RET-03", is_served),
-        follow: (&["KPR-RET-04"], is_served),
+        of: against(&[CAP], is_served),
+        follow: against(&[CAP_BY_DEVICE], is_served),
         why: "of one device alone the newest is dropped as well",
     },
 ];
 
 /// Takes back what follows from something else.
 pub(super) fn take_back_what_follows(cases: &mut [CaseRecord]) {
-    if !cases
-        .iter()
-        .flat_map(|case| &case.exchanges)
-        .any(is_sound_and_granted)
-    {
-        take_back(
-            cases,
-            (&[ANY_PAYLOAD, OFTEN], is_refusal),
-            "no publication is granted",
-        );
+    let mut all = cases.iter().flat_map(|case| &case.exchanges);
+    if !all.any(is_sound_and_granted) {
+        let refusals = against(&[ANY_PAYLOAD, OFTEN], is_refusal);
+        take_back_all(cases, refusals, "no publication is granted");
     }
-    for consequence in CONSEQUENCES.iter().chain(&GONE) {
-        let (rule, is_meant) = consequence.of;
-        if !picked(cases, &[rule], is_meant).is_empty() {
-            take_back(cases, consequence.follow, consequence.why);
-        }
-    }
-}
-
-fn take_back(cases: &mut [CaseRecord], follow: (&[&str], fn(Seen<'_>) -> bool), why: &str) {
-    for (case, check) in picked(cases, follow.0, follow.1) {
-        cases[case].take_back(check, why);
-    }
-}
-
-/// The findings against any of some rules that a test picks: the case and the check.
-fn picked(cases: &[CaseRecord], rules: &[&str], is_meant: fn(Seen<'_>) -> bool) -> Vec<(usize, usize)> {
-    let mut found = Vec::new();
-    for (at, case) in cases.iter().enumerate() {
-        for (index, check) in case.checks.iter().enumerate() {
-            let is_of = check.requirements.iter().any(|id| rules.contains(&id.as_str()));
-            let exchange = check
-                .exchanges
-                .first()
-                .and_then(|first| case.exchanges.get(*first));
-            if let Some(exchange) = exchange
-                && check.is_broken()
-                && is_of
-                && is_meant(Seen {
-                    case,
-                    check,
-                    exchange,
-                })
-            {
-                found.push((at, index));
-            }
-        }
-    }
-    found
-}
-
-/// The status of an answer; 0 where there is none.
-fn status(exchange: &Exchange) -> u16 {
-    exchange.outcome.answer().map_or(0, |answer| answer.status)
+    take_back(cases, &CONSEQUENCES);
 }
 
 fn is_publication(exchange: &Exchange) -> bool {
-    exchange
-        .operation
-        .as_ref()
-        .is_some_and(|name| name.as_str() == "publish")
+    operation(exchange) == "publish"
 }
 
 fn is_sound_and_granted(exchange: &Exchange) -> bool {
@@ -179,7 +102,7 @@ fn is_sound_and_granted(exchange: &Exchange) -> bool {
 }
 
 fn is_granted(seen: Seen<'_>) -> bool {
-    is_publication(seen.exchange) && matches!(status(seen.exchange), 200..300)
+    is_publication(seen.exchange) && matches!(seen.status(), 200..300)
 }
 
 /// A signature was taken that is one of some other bytes, or by somebody else: not merely zeros.
@@ -194,46 +117,42 @@ fn is_any_signature(seen: Seen<'_>) -> bool {
 }
 
 fn is_breakdown(seen: Seen<'_>) -> bool {
-    is_publication(seen.exchange) && status(seen.exchange) >= 500
+    is_publication(seen.exchange) && seen.status() >= 500
 }
 
 /// A sound publication was refused.
 fn is_refusal(seen: Seen<'_>) -> bool {
-    is_publication(seen.exchange)
-        && seen.exchange.spoiled.is_none()
-        && !matches!(status(seen.exchange), 0 | 200..300)
+    is_publication(seen.exchange) && seen.exchange.spoiled.is_none() && !matches!(seen.status(), 0 | 200..300)
 }
 
 /// And nothing was published in its case before.
 fn is_first_refusal(seen: Seen<'_>) -> bool {
-    let first = seen.check.exchanges.first().copied().unwrap_or_default();
-    is_refusal(seen) && !seen.case.exchanges[..first].iter().any(is_sound_and_granted)
+    is_refusal(seen) && !seen.earlier().iter().any(is_sound_and_granted)
 }
 
 /// A bundle was served, and another than was to be.
 fn is_served(seen: Seen<'_>) -> bool {
-    !is_publication(seen.exchange) && status(seen.exchange) == 200
+    !is_publication(seen.exchange) && seen.status() == 200
 }
 
 /// No bundle was found, then or before.
 fn is_never_found(seen: Seen<'_>) -> bool {
-    let first = seen.check.exchanges.first().copied().unwrap_or_default();
     let path = &seen.exchange.request.path;
     let found = |it: &Exchange| it.request.path == *path && status(it) == 200;
-    is_gone(seen) && !seen.case.exchanges[..first].iter().any(found)
+    is_gone(seen) && !seen.earlier().iter().any(found)
 }
 
 /// No bundle was found.
 fn is_gone(seen: Seen<'_>) -> bool {
-    !is_publication(seen.exchange) && status(seen.exchange) == 404
+    !is_publication(seen.exchange) && seen.status() == 404
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::catalogue::OperationName;
-    use crate::record::samples;
     use crate::record::verdict::Verdict;
+    use crate::record::{CheckRecord, samples};
 
     fn exchange(operation: &'static str, status: u16, spoiled: Option<Form>) -> Exchange {
         Exchange {

@@ -1,10 +1,17 @@
-//! What follows from another finding is no finding of its own: what only all cases together can tell.
+//! What follows from another finding against a server of objects is no finding of its own.
 
 use std::collections::BTreeSet;
 
 use crate::catalogue::OperationName;
+use crate::record::consequences::{Consequence, Seen, against, operation, status, take_back};
 use crate::record::{CaseRecord, CheckRecord, Exchange};
 
+const CREATE: &str = "OMP-OBJ-01";
+/// A create changes no other object.
+const OTHERS: &str = "OMP-OBJ-02";
+const READ: &str = "OMP-OBJ-03";
+const DELETED: &str = "OMP-OBJ-08";
+const UNKNOWN: &str = "OMP-OBJ-09";
 /// strict: a request without signature headers is refused.
 const UNSIGNED: &str = "OMP-SIG-05";
 /// strict: what sort of signature is refused as well.
@@ -23,9 +30,110 @@ const REFUSED: [&str; 12] = [
     "OMP-SIG-20",
 ];
 
+/// In this order: what was taken back has no consequences any more.
+const CONSEQUENCES: [Consequence; 8] = [
+    Consequence {
+        of: against(&[CREATE], is_create),
+        follow: against(&["OMP-SIG-09"], is_create),
+        why: "a create is answered so whoever signs it",
+    },
+    Consequence {
+        of: against(&[READ], is_lost_alone),
+        follow: against(&[OTHERS], is_absent),
+        why: "an object that was created is not found either where no other is",
+    },
+    Consequence {
+        of: against(&[OTHERS], is_absent),
+        follow: against(&[READ], is_lost),
+        why: "a create makes other objects disappear",
+    },
+    Consequence {
+        of: against(&[READ, OTHERS], is_lost),
+        follow: against(
+            &[
+                "OMP-OBJ-04",
+                "OMP-OBJ-05",
+                DELETED,
+                "OMP-OBJ-10",
+                "OMP-LST-01",
+                "OMP-LST-03",
+                "OMP-LST-05",
+                "OMP-ERR-02",
+                "OMP-SIG-02",
+                "OMP-SIG-04",
+                "OMP-SIG-09",
+                "OMP-SIG-14",
+            ],
+            is_absent,
+        ),
+        why: "an object that was created is not found either where nothing else is done",
+    },
+    Consequence {
+        of: against(&[UNKNOWN], is_never_there),
+        follow: against(&[READ, DELETED], |seen| operation(seen.exchange) == "read"),
+        why: "an id that there never was is answered so as well",
+    },
+    Consequence {
+        of: against(&[DELETED], is_read),
+        follow: against(&[UNKNOWN], is_read),
+        why: "a deleted object can still be read",
+    },
+    Consequence {
+        of: against(&["OMP-LST-01", "OMP-LST-05"], is_absent),
+        follow: against(&["OMP-OBJ-10", "OMP-ERR-02", "OMP-SIG-14"], is_listed),
+        why: "lists do not show what there is where nothing else is done",
+    },
+    Consequence {
+        of: against(&["OMP-SIG-01"], |_| true),
+        follow: against(&["OMP-CFG-01"], |_| true),
+        why: "a server that is told to be off does not let everything in either",
+    },
+];
+
+/// Takes back what follows from something else.
+pub(super) fn take_back_what_follows(cases: &mut [CaseRecord]) {
+    take_back(cases, &CONSEQUENCES);
+    take_back_bad_signatures(cases);
+}
+
+fn is_create(seen: Seen<'_>) -> bool {
+    seen.operation() == "create"
+}
+
+/// An object that was created is not found when it is read.
+fn is_lost(seen: Seen<'_>) -> bool {
+    seen.operation() == "read" && seen.status() == 404
+}
+
+/// And no other object was created before.
+fn is_lost_alone(seen: Seen<'_>) -> bool {
+    let creates = |it: &&Exchange| operation(it) == "create" && matches!(status(it), 200..300);
+    is_lost(seen) && seen.earlier().iter().filter(creates).count() == 1
+}
+
+/// An object is not found, or does not stand in a list.
+fn is_absent(seen: Seen<'_>) -> bool {
+    seen.status() == 404 || is_listed(seen)
+}
+
+fn is_listed(seen: Seen<'_>) -> bool {
+    matches!(seen.operation(), "list" | "search") && seen.status() == 200
+}
+
+/// A read is granted.
+fn is_read(seen: Seen<'_>) -> bool {
+    seen.operation() == "read" && seen.status() == 200
+}
+
+/// Nothing was deleted in the case before: the id is made up.
+fn is_never_there(seen: Seen<'_>) -> bool {
+    let deletes = |it: &Exchange| operation(it) == "delete" && matches!(status(it), 200..300);
+    seen.operation() == "read" && !seen.earlier().iter().any(deletes)
+}
+
 /// Takes back that a signature was let in which is none, where the same operation needs no signature at all: nobody looks at
 /// signatures there.
-pub(super) fn take_back_what_follows(cases: &mut [CaseRecord]) {
+fn take_back_bad_signatures(cases: &mut [CaseRecord]) {
     let open: BTreeSet<OperationName> = granted(cases, &[UNSIGNED])
         .map(|(_, _, operation)| operation)
         .collect();
@@ -60,9 +168,7 @@ fn granted<'a>(
 }
 
 fn is_granted(exchange: &Exchange) -> bool {
-    let answer = exchange.outcome.answer();
-    exchange.request.service.as_str() == "strict"
-        && answer.is_some_and(|answer| matches!(answer.status, 200..300))
+    exchange.request.service.as_str() == "strict" && matches!(status(exchange), 200..300)
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 pub mod baseline;
 pub mod claim;
+pub mod consequences;
 pub mod diagnosis;
 mod diff;
 pub mod findings;
