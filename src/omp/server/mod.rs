@@ -5,13 +5,12 @@
 //! counts that it did.
 
 mod admission;
-mod configuration;
 mod faults;
-mod fidelity;
 mod lists;
 mod objects;
 mod rules;
 mod store;
+mod variations;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -38,12 +37,12 @@ const HEX_VARIABLE: &str = "OMP_SIG_PUB_HEX_";
 
 /// What the server can be told to get wrong.
 pub fn faults() -> &'static [Fault] {
-    faults::FAULTS
+    &faults::FAULTS
 }
 
 /// The freedoms that the server can use.
 pub fn variations() -> &'static [Variation] {
-    faults::VARIATIONS
+    variations::VARIATIONS
 }
 
 /// How a server treats signatures.

@@ -2,14 +2,92 @@
 
 use serde_json::{Map, Number, Value};
 
-use super::Server;
+use crate::catalogue::Level::Must;
+use crate::omp::server::Server;
+use crate::serve::{Fault, fault};
+
+/// What becomes of values.
+pub(super) const FAULTS: &[Fault] = &[
+    fault(
+        "nulls-are-dropped",
+        "objects",
+        &["OMP-OBJ-03"],
+        Must,
+        "Members that are null are left out.",
+        "A client that wrote null reads nothing.",
+        "Store content as it was sent.",
+    ),
+    fault(
+        "integers-of-32-bits",
+        "objects",
+        &["OMP-OBJ-03"],
+        Must,
+        "Integers beyond 32 bits are cut.",
+        "Times in milliseconds come back wrong.",
+        "Keep integers up to 2^53 - 1.",
+    ),
+    fault(
+        "numbers-as-strings",
+        "objects",
+        &["OMP-OBJ-03"],
+        Must,
+        "Large numbers come back as strings.",
+        "Arithmetic fails at readers.",
+        "Serve numbers as numbers.",
+    ),
+    fault(
+        "only-ascii",
+        "objects",
+        &["OMP-OBJ-03"],
+        Must,
+        "Characters beyond ASCII are replaced.",
+        "Names of people come back with question marks.",
+        "Store text as UTF-8.",
+    ),
+    fault(
+        "strings-are-trimmed",
+        "objects",
+        &["OMP-OBJ-03"],
+        Must,
+        "White space at the ends of strings is taken away.",
+        "Text changes on its way.",
+        "Store strings to the last code point.",
+    ),
+    fault(
+        "lists-are-sorted",
+        "objects",
+        &["OMP-OBJ-03"],
+        Must,
+        "Arrays come back in another order.",
+        "Sequences lose their meaning.",
+        "Keep arrays in their order.",
+    ),
+    fault(
+        "empty-is-null",
+        "objects",
+        &["OMP-OBJ-03"],
+        Must,
+        "Empty objects and arrays come back as null.",
+        "Readers fail over null.",
+        "Store empty values as they are.",
+    ),
+    fault(
+        "reserved-names-are-dropped",
+        "objects",
+        &["OMP-OBJ-03"],
+        Must,
+        "Metadata whose names begin with omp. is not stored.",
+        "The class of a memory is lost.",
+        "Give reserved metadata back as it was sent.",
+    ),
+];
 
 /// Integers beyond this are no integers of 32 bits any more.
 const LARGEST_32: i64 = 1 << 31;
 
 impl Server {
     /// A value as this server serves it.
-    pub(super) fn kept(&self, value: &Value) -> Value {
+    pub(in crate::omp::server) fn kept(&self, value: &Value) -> Value {
         let mut kept = value.clone();
         for (name, change) in CHANGES {
             if self.deviations.contains(name) {

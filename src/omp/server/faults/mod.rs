@@ -1,0 +1,58 @@
+//! What the server can be told to get wrong: a file for each thing that is bent, with the tables of the faults that bend it.
+
+mod admission;
+mod answers;
+mod bodies;
+mod configuration;
+mod create;
+mod delete;
+mod fidelity;
+mod pages;
+mod read;
+mod replace;
+mod routes;
+mod search;
+mod shapes;
+mod signatures;
+mod surrogates;
+
+use std::sync::LazyLock;
+
+use crate::serve::Fault;
+
+/// Every fault, in the order in which reports show them. Servers with several faults at once are picked by it.
+pub(super) static FAULTS: LazyLock<Vec<Fault>> = LazyLock::new(|| {
+    [
+        create::CREATED,
+        fidelity::FAULTS,
+        replace::REPLACED,
+        delete::FAULTS,
+        read::FAULTS,
+        replace::UNKNOWN,
+        shapes::MISSHAPEN,
+        create::DATED,
+        surrogates::FAULTS,
+        pages::PAGES,
+        search::FAULTS,
+        routes::SEARCH,
+        answers::ERRORS,
+        bodies::UNREADABLE,
+        routes::IDS,
+        bodies::DEEP,
+        routes::ESCAPES,
+        pages::PARAMETERS,
+        shapes::NULLS,
+        answers::WORDS,
+        bodies::LENIENT,
+        routes::CAPABILITIES,
+        admission::MODES,
+        signatures::UNVERIFIED,
+        admission::LABELS,
+        signatures::UNBOUND,
+        admission::EXECUTED,
+        admission::UNUSABLE,
+        signatures::PARAMETERS,
+        configuration::FAULTS,
+    ]
+    .concat()
+});

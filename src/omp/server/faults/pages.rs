@@ -1,0 +1,138 @@
+//! How a server lists other objects than it should, or in other pages.
+
+use crate::catalogue::Level::{Must, Should};
+use crate::serve::{Fault, fault};
+
+/// What a list shows, and in which pages.
+pub(super) const PAGES: &[Fault] = &[
+    fault(
+        "lists-hide-what-is-new",
+        "lists",
+        &["OMP-LST-01", "OMP-LST-05"],
+        Must,
+        "New objects are not listed.",
+        "Objects are found by their ids alone.",
+        "List what is stored.",
+    ),
+    fault(
+        "a-list-without-an-object",
+        "lists",
+        &["OMP-LST-01", "OMP-LST-05"],
+        Must,
+        "A list is answered as an array, without the object around it.",
+        "Clients find no items.",
+        "Answer an object with items.",
+    ),
+    fault(
+        "items-without-ids",
+        "lists",
+        &["OMP-LST-01", "OMP-LST-05"],
+        Must,
+        "The items of a list have no ids.",
+        "Nothing that is listed can be read.",
+        "Show the id of every object.",
+    ),
+    fault(
+        "list-ignores-limit",
+        "lists",
+        &["OMP-LST-02"],
+        Must,
+        "list ignores limit.",
+        "Small clients get large answers.",
+        "Answer at most limit items.",
+    ),
+    fault(
+        "search-ignores-limit",
+        "lists",
+        &["OMP-LST-02"],
+        Must,
+        "search ignores limit.",
+        "Small clients get large answers.",
+        "Answer at most limit items.",
+    ),
+    fault(
+        "pages-leave-one-out",
+        "lists",
+        &["OMP-LST-03"],
+        Must,
+        "Every page after the first leaves an object out.",
+        "Some objects are never listed.",
+        "Let the next page begin where the last one ended.",
+    ),
+    fault(
+        "pages-show-the-last-again",
+        "lists",
+        &["OMP-LST-03", "OMP-LST-02"],
+        Must,
+        "Every page shows the last object of the page before again.",
+        "Objects are counted twice.",
+        "Let the next page begin behind the last one.",
+    ),
+    fault(
+        "pages-never-end",
+        "lists",
+        &["OMP-LST-03"],
+        Must,
+        "The last page names another.",
+        "Clients ask for ever.",
+        "Name no page where there is none.",
+    ),
+    fault(
+        "cursors-are-ignored",
+        "lists",
+        &["OMP-LST-03"],
+        Must,
+        "The cursor is ignored: every page is the first.",
+        "Nothing beyond the first page can be reached.",
+        "Answer the page that the cursor names.",
+    ),
+    fault(
+        "no-next-page-is-named",
+        "lists",
+        &["OMP-LST-03"],
+        Must,
+        "No page names the next one, in any way.",
+        "Nothing beyond the first page can be reached.",
+        "Name the next page while there is more.",
+    ),
+    fault(
+        "usual-lists-in-another-order-each-time",
+        "lists",
+        &["OMP-LST-04"],
+        Should,
+        "Without a limit the list comes in another order each time.",
+        "Lists jump about under the reader's eyes.",
+        "Sort by what does not change.",
+    ),
+    fault(
+        "lists-in-another-order-each-time",
+        "lists",
+        &["OMP-LST-04", "OMP-LST-03"],
+        Should,
+        "The order of objects changes from call to call.",
+        "Pages show objects twice and leave others out.",
+        "Sort by what does not change.",
+    ),
+];
+
+/// What becomes of parameters that are none.
+pub(super) const PARAMETERS: &[Fault] = &[
+    fault(
+        "odd-limits-500",
+        "errors",
+        &["OMP-ERR-03"],
+        Must,
+        "A limit that is no number is answered 500.",
+        "A typing error looks like an outage.",
+        "Check parameters before they are used.",
+    ),
+    fault(
+        "odd-cursors-500",
+        "errors",
+        &["OMP-ERR-03"],
+        Must,
+        "A cursor that there is not is answered 500.",
+        "An old link looks like an outage.",
+        "Check cursors before they are used.",
+    ),
+];
