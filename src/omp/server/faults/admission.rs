@@ -1,6 +1,14 @@
 //! How a server lets in whom it should not, or refuses whom it should let in.
 
+use super::answers::restated;
 use crate::catalogue::Level::{Must, Should};
+use crate::omp::server::Server;
+use crate::omp::server::admission::{Lack, Look, looks};
+use crate::omp::server::answer::Answer;
+use crate::omp::server::operations;
+use crate::omp::server::rules::addresses::decoded;
+use crate::omp::server::rules::signatures::Labels;
+use crate::serve::Asked;
 use crate::serve::{Fault, fault};
 
 /// What a mode makes of a request.
@@ -234,3 +242,187 @@ pub(super) const UNUSABLE: &[Fault] = &[
         "Answer 400.",
     ),
 ];
+
+impl Server {
+    /// Whether a server that does not look at signatures lets a request in.
+    pub(in crate::omp::server) fn unguarded(
+        &self,
+        asked: &Asked,
+        admission: Result<(), Answer>,
+    ) -> Result<(), Answer> {
+        match Labels::read(asked) {
+            Err(why) if self.bends("off-looks-at-the-syntax") => Err(Answer::refused(400, &why)),
+            _ => admission,
+        }
+    }
+
+    /// Whether a permissive server lets a request in, given whether its headers can be read.
+    pub(in crate::omp::server) fn permitted(
+        &self,
+        asked: &Asked,
+        admission: Result<(), Answer>,
+    ) -> Result<(), Answer> {
+        match (asked.header("signature-input"), asked.header("signature")) {
+            (None, None) if self.bends("permissive-wants-headers") => return Err(Lack::Unsigned.answer()),
+            (None, None) | (Some(_), Some(_)) => {}
+            _ if self.bends("one-header-is-malformed") => {
+                return Err(restated(&Lack::OneHeader.answer(), 400));
+            }
+            _ => {}
+        }
+        let labels = match (Labels::read(asked), admission) {
+            (Ok(labels), Ok(())) => labels,
+            (_, Err(_)) if self.bends("permissive-takes-malformed-headers") => return Ok(()),
+            (_, admission) => return admission,
+        };
+        if labels.inputs.iter().any(|input| !input.components.is_empty()) {
+            return match self.bends("components-are-malformed") {
+                true => Err(Answer::refused(400, "covered components are not known here")),
+                false => Ok(()),
+            };
+        }
+        if self.has("permissive-verifies") {
+            let looks = looks(self, asked, &labels);
+            if !looks.is_empty() && !looks.contains(&Look::Verifies) && self.bends("permissive-verifies") {
+                return Err(Lack::Unverified.answer());
+            }
+        }
+        Ok(())
+    }
+
+    /// The labels that are looked at, given those that were read.
+    ///
+    /// # Errors
+    /// None of them is.
+    pub(in crate::omp::server) fn labels(&self, labels: Labels) -> Result<Labels, Lack> {
+        let is_there = labels.inputs.iter().any(|input| input.label == "sig1");
+        match !is_there && self.bends("only-the-label-sig1") {
+            true => Err(Lack::Unverified),
+            false => Ok(labels),
+        }
+    }
+
+    /// What comes of the labels that count, given what comes of each.
+    pub(in crate::omp::server) fn looks(&self, mut looks: Vec<Look>) -> Vec<Look> {
+        if looks.len() > 1 && looks[0] != Look::Verifies && self.bends("only-the-first-label") {
+            looks.truncate(1);
+        }
+        if looks.len() > 1
+            && looks.iter().any(|look| *look != Look::Verifies)
+            && self.bends("every-label-must-verify")
+        {
+            looks = vec![Look::Fails];
+        }
+        looks
+    }
+
+    /// Whether a strict server lets a request in, given what it lacks.
+    pub(in crate::omp::server) fn admitted(
+        &self,
+        asked: &Asked,
+        admission: Result<(), Lack>,
+    ) -> Result<(), Answer> {
+        let lack = match admission {
+            Ok(()) if asked.method == "PUT" && self.bends("strict-never-admits-replace") => {
+                return Err(Lack::Unverified.answer());
+            }
+            Ok(()) => return Ok(()),
+            Err(lack) => lack,
+        };
+        if self.takes(asked, &lack) {
+            return Ok(());
+        }
+        if lack == Lack::Unsigned {
+            self.body_first(asked)?;
+        }
+        if matches!(lack, Lack::Unsigned | Lack::UnknownKeys | Lack::Unverified) {
+            self.execute_all_the_same(asked);
+        }
+        Err(self.refusal(&lack))
+    }
+
+    /// Whether a request is let in that lacks something.
+    fn takes(&self, asked: &Asked, lack: &Lack) -> bool {
+        match lack {
+            Lack::Unsigned => self.leaves_open(asked),
+            Lack::OneHeader => self.bends("one-header-suffices"),
+            Lack::Unusable {
+                is_nameless,
+                is_crossed,
+            } => self.mends(asked, *is_nameless, *is_crossed),
+            Lack::UnknownKeys => self.bends("unknown-keys-are-taken"),
+            Lack::OtherBody => self.bends("digests-are-ignored"),
+            Lack::Malformed(_) | Lack::Unverified => false,
+        }
+    }
+
+    /// Whether a route is forgotten when the others are guarded.
+    fn leaves_open(&self, asked: &Asked) -> bool {
+        let is_list = asked.path.trim_end_matches('/') == "/objects" && asked.method == "GET";
+        is_list && self.bends("strict-leaves-the-list-open")
+            || asked.path == "/objects/search" && self.bends("strict-leaves-the-search-open")
+            || asked.method == "DELETE" && self.bends("strict-leaves-delete-open")
+    }
+
+    /// Whether labels verify once a key is guessed for one, or the label of a signature is changed.
+    fn mends(&self, asked: &Asked, is_nameless: bool, is_crossed: bool) -> bool {
+        let Ok(mut labels) = Labels::read(asked) else {
+            return false;
+        };
+        let fault = match (is_nameless, is_crossed) {
+            (true, false) => {
+                let Some(id) = self.settings.keys.keys().next() else {
+                    return false;
+                };
+                let parameters = &mut labels.inputs[0].parameters;
+                parameters.insert("keyid".to_owned(), id.clone());
+                "a-key-is-guessed"
+            }
+            (false, true) => {
+                labels.signatures[0].0.clone_from(&labels.inputs[0].label);
+                "labels-need-not-match"
+            }
+            _ => return false,
+        };
+        self.has(fault) && looks(self, asked, &labels).contains(&Look::Verifies) && self.bends(fault)
+    }
+
+    /// The refusal of a request that lacks something.
+    fn refusal(&self, lack: &Lack) -> Answer {
+        let refused = lack.answer();
+        match lack {
+            Lack::OneHeader if self.bends("one-header-is-malformed") => restated(&refused, 400),
+            Lack::Malformed(_) if self.bends("strict-malformed-401") => restated(&refused, 401),
+            Lack::UnknownKeys if self.bends("unknown-keys-403") => restated(&refused, 403),
+            Lack::Unusable {
+                is_nameless: false,
+                is_crossed: false,
+            } if self.bends("odd-signatures-500") => Answer::refused(500, "cannot decode the signature"),
+            Lack::Unusable {
+                is_nameless,
+                is_crossed,
+            } if *is_nameless && self.bends("no-keyid-401")
+                || *is_crossed && self.bends("labels-crossed-401") =>
+            {
+                restated(&refused, 401)
+            }
+            _ => refused,
+        }
+    }
+
+    /// A server that looks at the signature when the work is done.
+    fn execute_all_the_same(&self, asked: &Asked) {
+        let id = decoded(asked.path.rsplit('/').next().unwrap_or_default());
+        let is_there = self.store().get(&id).is_some();
+        // What comes of it is not said: the request is refused.
+        match asked.method.as_str() {
+            "DELETE" if is_there && self.bends("refused-delete-is-executed") => {
+                let _done = operations::objects::delete(self, &id);
+            }
+            "PUT" if is_there && self.bends("refused-replace-is-executed") => {
+                let _done = operations::objects::replace(self, &id, asked);
+            }
+            _ => {}
+        }
+    }
+}

@@ -5,7 +5,8 @@ use base64::engine::general_purpose::STANDARD;
 
 use crate::catalogue::Level::{Must, Should};
 use crate::omp::SERVICE_MODE;
-use crate::omp::server::{HEX_VARIABLE, KEY_VARIABLE, Mode, Server, Settings};
+use crate::omp::server::Server;
+use crate::omp::server::settings::{HEX_VARIABLE, KEY_VARIABLE, Mode, PAIR_ID, PAIR_KEY, Settings};
 use crate::serve::{Fault, fault};
 
 /// What is read of the environment.
@@ -76,9 +77,12 @@ pub(super) const FAULTS: &[Fault] = &[
 ];
 
 impl Server {
-    /// The settings as this server reads them from these variables.
-    pub(in crate::omp::server) fn configured(&self, environment: &[(String, String)]) -> Settings {
-        let mut settings = self.settings.clone();
+    /// The settings as this server reads them from variables, given what these say.
+    pub(in crate::omp::server) fn reads_settings(
+        &self,
+        environment: &[(String, String)],
+        mut settings: Settings,
+    ) -> Settings {
         let mode = environment.iter().find(|(name, _)| name == SERVICE_MODE);
         match mode.map(|(_, mode)| mode.as_str()) {
             None if self.bends("strict-unless-told") => settings.mode = Mode::Strict,
@@ -87,27 +91,28 @@ impl Server {
             Some(_) if self.bends("unknown-mode-is-off") => settings.mode = Mode::Off,
             Some(_) => {}
         }
-        let is_unread = |name: &str, key: &str| match name {
-            "OMP_SIG_KEYID" => self.bends("pair-unread"),
-            "OMP_SIG_ED25519_PUB" => {
-                key.contains(['+', '/', '=']) && self.bends("pair-in-base64url-alone")
-                    || key.len() == 64 && self.bends("pair-in-base64url-alone")
+        let (unread, left): (Vec<_>, Vec<_>) = environment
+            .iter()
+            .cloned()
+            .partition(|(name, key)| self.is_unread(name, key));
+        if !unread.is_empty() {
+            settings.keys = Settings::read(&left).keys;
+        }
+        settings
+    }
+
+    /// Whether a variable is not looked at.
+    fn is_unread(&self, name: &str, key: &str) -> bool {
+        match name {
+            PAIR_ID => self.bends("pair-unread"),
+            PAIR_KEY => {
+                (key.contains(['+', '/', '=']) || key.len() == 64) && self.bends("pair-in-base64url-alone")
             }
             name if name.starts_with(HEX_VARIABLE) => self.bends("keys-in-hex-unread"),
             name if name.starts_with(KEY_VARIABLE) => {
                 STANDARD.decode(key).is_err() && self.bends("keys-in-base64-alone")
             }
             _ => false,
-        };
-        let unread = environment.iter().any(|(name, key)| is_unread(name, key));
-        if unread {
-            let left: Vec<(String, String)> = environment
-                .iter()
-                .filter(|(name, key)| !is_unread(name, key))
-                .cloned()
-                .collect();
-            settings.keys = Settings::read(&left).keys;
         }
-        settings
     }
 }

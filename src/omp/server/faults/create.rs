@@ -1,7 +1,18 @@
 //! What becomes of a new object on a server that gets a rule wrong.
 
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
 use crate::catalogue::Level::{Must, Should};
+use crate::omp::server::Server;
+use crate::omp::server::answer::Answer;
+use crate::omp::server::rules::objects::Creation;
+use crate::omp::server::store::{Object, Store};
 use crate::serve::{Fault, fault};
+
+/// How long a server sits on an id that it has drawn, while others draw theirs.
+const BETWEEN: Duration = Duration::from_millis(3);
 
 /// What becomes of a new object.
 pub(super) const CREATED: &[Fault] = &[
@@ -118,3 +129,95 @@ pub(super) const DATED: &[Fault] = &[
         "Take the time when the object is created.",
     ),
 ];
+
+impl Server {
+    /// The creation that a body is taken for, given what was read of it.
+    pub(in crate::omp::server) fn creation(
+        &self,
+        body: &Value,
+        read: Result<Creation, Answer>,
+    ) -> Result<Creation, Answer> {
+        match self.bends("canary") {
+            true => Err(Answer::refused(500, "canary")),
+            false => self.shaped(body, read),
+        }
+    }
+
+    /// The id of a new object, given one that no other has.
+    pub(in crate::omp::server) fn id(&self, creation: &Creation, number: u64, id: String) -> String {
+        if !self.bends("ids-are-given-twice-at-once") {
+            return self.other_id(creation, number, id);
+        }
+        let drawn = self
+            .memory()
+            .drawn
+            .entry(creation.namespace.clone())
+            .or_insert(id)
+            .clone();
+        std::thread::sleep(BETWEEN);
+        self.memory().drawn.remove(&creation.namespace);
+        drawn
+    }
+
+    /// The time that a new object tells, given the time of its creation.
+    pub(in crate::omp::server) fn created_at(&self, time: String) -> String {
+        match () {
+            () if self.bends("created-at-without-a-zone") => time.replace('Z', ""),
+            () if self.bends("created-at-of-yesterday") => "2001-01-01T00:00:00Z".to_owned(),
+            () => self.other_time(time),
+        }
+    }
+
+    /// What is made of a creation, given the object that it asks for.
+    pub(in crate::omp::server) fn object(&self, creation: &Creation, mut object: Object) -> Object {
+        if creation.key.is_some() && self.bends("keys-are-ids") {
+            object.key.clone_from(&object.id);
+        }
+        let low = object.key.to_lowercase();
+        if low != object.key && self.bends("keys-in-lower-case") {
+            object.key = low;
+        }
+        let trimmed = object.namespace.trim();
+        if trimmed != object.namespace && self.bends("namespaces-are-trimmed") {
+            object.namespace = trimmed.to_owned();
+        }
+        if creation.metadata.is_some() && self.bends("metadata-is-dropped") {
+            object.metadata = json!({});
+        }
+        object
+    }
+
+    /// Stores a new object by `add`, or does not.
+    pub(in crate::omp::server) fn adds(
+        &self,
+        creation: &Creation,
+        object: &Object,
+        add: impl FnOnce(&mut Store),
+    ) -> Result<(), Answer> {
+        let mut store = self.store();
+        self.makes_room(&mut store, object)?;
+        if self.bends("create-forgets")
+            || creation.metadata.is_some() && self.bends("create-forgets-with-metadata")
+        {
+            return Ok(());
+        }
+        let is_neighbour = |other: &Object| other.namespace == object.namespace;
+        if store.objects.iter().any(is_neighbour) && self.bends("one-object-for-a-namespace") {
+            store.objects.retain(|other| !is_neighbour(other));
+        }
+        if self.has("ids-are-given-twice-at-once") {
+            store.objects.retain(|other| other.id != object.id);
+        }
+        add(&mut store);
+        Ok(())
+    }
+
+    /// The answer to a create.
+    pub(in crate::omp::server) fn created(&self, object: &Object, answer: Answer) -> Answer {
+        let mut answer = self.other_created(object, answer);
+        if self.bends("create-200") {
+            answer.status = 200;
+        }
+        answer
+    }
+}

@@ -1,6 +1,8 @@
 //! What a server keeps of an object that is deleted, or loses with it.
 
 use crate::catalogue::Level::Must;
+use crate::omp::server::Server;
+use crate::omp::server::store::{Object, Store};
 use crate::serve::{Fault, fault};
 
 /// What is left of an object that is deleted.
@@ -33,3 +35,42 @@ pub(super) const FAULTS: &[Fault] = &[
         "Delete by id alone.",
     ),
 ];
+
+impl Server {
+    /// Removes an object by `remove`, and says what it was.
+    pub(in crate::omp::server) fn deletes(
+        &self,
+        remove: impl FnOnce(&mut Store) -> Option<Object>,
+    ) -> Option<Object> {
+        let mut store = self.store();
+        let gone = remove(&mut store)?;
+        if self.bends("delete-takes-the-namespace") {
+            store.objects.retain(|object| object.namespace != gone.namespace);
+        }
+        if self.has("delete-keeps") || self.has("delete-stays-in-lists") {
+            self.memory().ghosts.push(gone.clone());
+        }
+        Some(gone)
+    }
+
+    /// The object that is served under an id, given the one that is stored.
+    pub(in crate::omp::server) fn found(&self, id: &str, stored: Option<Object>) -> Option<Object> {
+        let ghost = || {
+            self.memory()
+                .ghosts
+                .iter()
+                .find(|object| object.id == id)
+                .cloned()
+        };
+        stored.or_else(|| ghost().filter(|_| self.bends("delete-keeps")))
+    }
+
+    /// Objects, and those that a list still shows though they are deleted.
+    pub(super) fn with_ghosts(&self, mut objects: Vec<Object>) -> Vec<Object> {
+        let ghosts = self.memory().ghosts.clone();
+        if !ghosts.is_empty() && self.bends("delete-stays-in-lists") {
+            objects.extend(ghosts);
+        }
+        objects
+    }
+}

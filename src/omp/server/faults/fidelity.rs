@@ -87,10 +87,10 @@ const LARGEST_32: i64 = 1 << 31;
 
 impl Server {
     /// A value as this server serves it.
-    pub(in crate::omp::server) fn kept(&self, value: &Value) -> Value {
+    pub(super) fn kept(&self, value: &Value) -> Value {
         let mut kept = value.clone();
         for (name, change) in CHANGES {
-            if self.deviations.contains(name) {
+            if self.has(name) {
                 let changed = changed(&kept, *change);
                 if changed != kept && self.bends(name) {
                     kept = changed;

@@ -1,4 +1,7 @@
 //! What the server can be told to get wrong: a file for each thing that is bent, with the tables of the faults that bend it.
+//!
+//! An operation asks a plain rule, and hands the answer through a method of the server that is named after what was decided.
+//! Those methods are here. Where a server may also do otherwise and be right, they ask those of `variations`.
 
 mod admission;
 mod answers;
@@ -16,8 +19,10 @@ mod shapes;
 mod signatures;
 mod surrogates;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
+use super::store::Object;
 use crate::serve::Fault;
 
 /// Every fault, in the order in which reports show them. Servers with several faults at once are picked by it.
@@ -56,3 +61,16 @@ pub(super) static FAULTS: LazyLock<Vec<Fault>> = LazyLock::new(|| {
     ]
     .concat()
 });
+
+/// What a faulty server remembers beside what is stored.
+#[derive(Debug, Default)]
+pub(super) struct Memory {
+    /// Objects that were deleted.
+    ghosts: Vec<Object>,
+    /// Ids that a search does not find.
+    unfound: BTreeSet<String>,
+    /// Ids that are drawn and not yet stored, by namespace: of a server that draws them twice.
+    drawn: BTreeMap<String, String>,
+    /// Key ids under which a signature has verified.
+    verified: BTreeSet<String>,
+}

@@ -1,6 +1,15 @@
 //! How a server lists other objects than it should, or in other pages.
 
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
 use crate::catalogue::Level::{Must, Should};
+use crate::omp::server::Server;
+use crate::omp::server::answer::{Answer, Body};
+use crate::omp::server::rules::pages::{Page, USUAL_PAGE};
+use crate::omp::server::store::Object;
+use crate::serve::Asked;
 use crate::serve::{Fault, fault};
 
 /// What a list shows, and in which pages.
@@ -136,3 +145,135 @@ pub(super) const PARAMETERS: &[Fault] = &[
         "Check cursors before they are used.",
     ),
 ];
+
+impl Server {
+    /// The objects that are listed, given all that are stored.
+    ///
+    /// # Errors
+    /// This server cannot list them.
+    pub(in crate::omp::server) fn listed(
+        &self,
+        asked: &Asked,
+        mut stored: Vec<Object>,
+    ) -> Result<Vec<Object>, Answer> {
+        if self.bends("lists-hide-what-is-new") {
+            stored.clear();
+        }
+        let listed = self.other_order(self.with_ghosts(stored));
+        if !is_search(asked) {
+            self.encodes_all(&listed)?;
+        }
+        Ok(listed)
+    }
+
+    /// Objects in the order in which they are shown.
+    pub(in crate::omp::server) fn ordered(
+        &self,
+        wanted: &BTreeMap<String, String>,
+        objects: &[Object],
+    ) -> Vec<Object> {
+        let mut objects = objects.to_vec();
+        let turns = || {
+            self.bends("lists-in-another-order-each-time")
+                || wanted.is_empty() && self.bends("usual-lists-in-another-order-each-time")
+        };
+        if objects.len() > 1 && turns() {
+            let turn = usize::from(rand::random::<u8>()) % objects.len();
+            objects.rotate_left(turn);
+        }
+        objects
+    }
+
+    /// How many objects a page may have, given how many are wanted.
+    ///
+    /// # Errors
+    /// What is wanted is no number to this server.
+    pub(in crate::omp::server) fn limit(
+        &self,
+        asked: &Asked,
+        wanted: Option<&str>,
+        limit: usize,
+    ) -> Result<usize, Answer> {
+        let Some(wanted) = wanted else {
+            return Ok(limit);
+        };
+        if !wanted.parse().is_ok_and(|number: usize| number > 0) {
+            return match self.bends("odd-limits-500") {
+                true => Err(Answer::refused(500, "invalid literal for int()")),
+                false => self.odd_limit(limit),
+            };
+        }
+        let ignores = match is_search(asked) {
+            true => "search-ignores-limit",
+            false => "list-ignores-limit",
+        };
+        match limit < USUAL_PAGE && self.bends(ignores) {
+            true => Ok(USUAL_PAGE),
+            false => Ok(self.other_limit(limit)),
+        }
+    }
+
+    /// Where the page of a name begins, given where that is by its name; none where there is no such page.
+    ///
+    /// # Errors
+    /// This server does not know the name.
+    pub(in crate::omp::server) fn page_of(
+        &self,
+        cursor: &str,
+        all: &[Object],
+        at: Option<usize>,
+    ) -> Result<Option<usize>, Answer> {
+        if cursor.is_empty() || self.bends("cursors-are-ignored") {
+            return Ok(None);
+        }
+        match self.other_page_of(cursor, all, at) {
+            Some(at) => Ok(Some(at)),
+            None if self.bends("odd-cursors-500") => Err(Answer::refused(500, "cannot decode the cursor")),
+            None => self.odd_cursor(),
+        }
+    }
+
+    /// The page that is shown, given the one that was asked for.
+    pub(in crate::omp::server) fn page(&self, all: &[Object], mut page: Page) -> Page {
+        let from = page.shown.start;
+        if from > 0 && self.bends("pages-show-the-last-again") {
+            page.shown.start -= 1;
+        } else if from > 0 && !page.shown.is_empty() && self.bends("pages-leave-one-out") {
+            page.shown.start += 1;
+        }
+        page.next = match page.next {
+            None if self.bends("pages-never-end") => Some(all.len()),
+            Some(_) if self.bends("no-next-page-is-named") => None,
+            next => next,
+        };
+        page
+    }
+
+    /// An object as a page shows it.
+    pub(in crate::omp::server) fn item(&self, mut item: Value) -> Value {
+        item["metadata"] = self.kept(&item["metadata"]);
+        if self.bends("items-without-ids")
+            && let Some(members) = item.as_object_mut()
+        {
+            members.shift_remove("id");
+        }
+        self.adds_members(&mut item);
+        item
+    }
+
+    /// The answer that is a page, given one that has the items, their count and the name of the next page.
+    pub(in crate::omp::server) fn listing(&self, asked: &Asked, all: &[Object], answer: Answer) -> Answer {
+        let answer = self.other_listing(asked, all, answer);
+        match &answer.body {
+            Body::Json(body) if self.bends("a-list-without-an-object") => {
+                Answer::json(200, body["items"].clone())
+            }
+            _ => answer,
+        }
+    }
+}
+
+/// Whether it is a search that lists.
+fn is_search(asked: &Asked) -> bool {
+    asked.path.ends_with("/search")
+}

@@ -1,7 +1,20 @@
 //! How a server replaces an object that gets a rule wrong.
 
+use std::sync::MutexGuard;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
 use crate::catalogue::Level::{Must, Should};
+use crate::omp::server::Server;
+use crate::omp::server::rules::objects::{self as rules, Replacement};
+use crate::omp::server::store::{Object, Store};
+use crate::serve::Handler as _;
 use crate::serve::{Fault, fault};
+
+/// How long a server rests between two members that it writes.
+const BETWEEN: Duration = Duration::from_millis(3);
 
 /// What becomes of an object that is replaced.
 pub(super) const REPLACED: &[Fault] = &[
@@ -98,3 +111,101 @@ pub(super) const UNKNOWN: &[Fault] = &[fault(
     "Deleted objects come back.",
     "Answer 404, and create nothing.",
 )];
+
+impl Server {
+    /// Replaces an object by `replace`, and says what it is then; none where there is no such object.
+    pub(in crate::omp::server) fn replaces(
+        &self,
+        id: &str,
+        replacement: Replacement,
+        replace: impl FnOnce(&mut Store, Replacement) -> Option<Object>,
+    ) -> Option<Object> {
+        let mut store = self.store();
+        if store.get(id).is_none() && self.bends("replace-creates") {
+            store.add(empty(id));
+        }
+        if store.get(id).is_some() && self.bends("replace-in-two-halves") {
+            store = self.in_two_halves(store, id, &replacement.content);
+        }
+        let old = store.get(id)?.clone();
+        replace(&mut store, self.replacing(&old, replacement))?;
+        if self.bends("replaced-is-not-found") {
+            self.memory().unfound.insert(id.to_owned());
+        }
+        let object = store.get_mut(id)?;
+        if self.bends("replace-is-a-new-creation") {
+            object.created_at = rules::time(Timestamp::now());
+        }
+        if self.bends("replace-loses-the-key") {
+            object.key.clone_from(&object.id);
+        }
+        Some(object.clone())
+    }
+
+    /// What takes the place of an object's content and metadata, given what was sent.
+    fn replacing(&self, old: &Object, replacement: Replacement) -> Replacement {
+        let Replacement { content, metadata } = replacement;
+        Replacement {
+            content: match content {
+                content if content.is_object() && self.bends("replace-merges") => {
+                    merged(&old.content, &content)
+                }
+                _ if self.bends("replace-forgets") => old.content.clone(),
+                // Its members are written already.
+                _ if self.has("replace-in-two-halves") => old.content.clone(),
+                content => content,
+            },
+            metadata: match metadata {
+                Some(_) if self.bends("replace-ignores-metadata") => None,
+                Some(metadata) if self.bends("replace-merges-metadata") => {
+                    Some(merged(&old.metadata, &metadata))
+                }
+                None if self.bends("replace-clears-metadata") => Some(json!({})),
+                metadata => metadata,
+            },
+        }
+    }
+
+    /// Writes members one after the other, in another direction than the replace before, and lets others come between.
+    fn in_two_halves<'a>(
+        &'a self,
+        mut store: MutexGuard<'a, Store>,
+        id: &str,
+        content: &Value,
+    ) -> MutexGuard<'a, Store> {
+        let mut members: Vec<(&String, &Value)> = content.as_object().into_iter().flatten().collect();
+        if self.fired("replace-in-two-halves").is_multiple_of(2) {
+            members.reverse();
+        }
+        for (name, value) in members {
+            if let Some(object) = store.get_mut(id) {
+                object.content[name] = value.clone();
+            }
+            drop(store);
+            std::thread::sleep(BETWEEN);
+            store = self.store();
+        }
+        store
+    }
+}
+
+/// The object that a replace makes where there is none.
+fn empty(id: &str) -> Object {
+    Object {
+        id: id.to_owned(),
+        namespace: "default".to_owned(),
+        key: id.to_owned(),
+        created_at: rules::time(Timestamp::now()),
+        metadata: json!({}),
+        content: json!({}),
+    }
+}
+
+/// An object with members of another in it.
+fn merged(old: &Value, new: &Value) -> Value {
+    let mut merged = old.clone();
+    for (name, value) in new.as_object().into_iter().flatten() {
+        merged[name] = value.clone();
+    }
+    merged
+}

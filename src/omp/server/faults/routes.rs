@@ -1,6 +1,13 @@
 //! How a server takes an address for another than it is.
 
+use serde_json::json;
+
 use crate::catalogue::Level::{Must, Should};
+use crate::omp::server::Server;
+use crate::omp::server::answer::Answer;
+use crate::omp::server::rules::addresses::{Resource, decoded};
+use crate::omp::server::settings::Mode;
+use crate::serve::Asked;
 use crate::serve::{Fault, fault};
 
 /// What the route of the search is taken for.
@@ -88,3 +95,106 @@ pub(super) const CAPABILITIES: &[Fault] = &[
         "Leave it open.",
     ),
 ];
+
+impl Server {
+    /// What an address is taken for, given what it names.
+    ///
+    /// # Errors
+    /// This server cannot read the address.
+    pub(in crate::omp::server) fn resource(
+        &self,
+        asked: &Asked,
+        rest: &str,
+        resource: Resource,
+    ) -> Result<Resource, Answer> {
+        let address = format!("{rest}?{}", asked.query.as_deref().unwrap_or_default());
+        if has_malformed_escape(&address) && self.bends("malformed-escapes-500") {
+            return Err(Answer::refused(500, "cannot decode the address"));
+        }
+        match resource {
+            Resource::Search if self.is_an_id(asked) => Ok(Resource::Object("search".to_owned())),
+            Resource::Object(id) => self.one(rest, id),
+            other => Ok(other),
+        }
+    }
+
+    /// Whether the search is taken for an id.
+    fn is_an_id(&self, asked: &Asked) -> bool {
+        matches!(asked.method.as_str(), "GET" | "HEAD")
+            && (asked.query.is_none() && self.bends("search-without-parameters-is-an-id")
+                || self.bends("search-is-an-id"))
+    }
+
+    /// The object that an address names, given its id.
+    fn one(&self, rest: &str, mut id: String) -> Result<Resource, Answer> {
+        if has_malformed_escape(rest) && self.bends("malformed-escapes-are-dropped") {
+            id = decoded(without_malformed_escapes(rest).trim_start_matches('/'));
+        }
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+        match () {
+            () if id.is_empty() => Ok(Resource::Nothing),
+            () if !id.bytes().all(is_plain) && self.bends("odd-id-500") => {
+                Err(Answer::refused(500, "cannot parse the id"))
+            }
+            () => Ok(Resource::Object(id)),
+        }
+    }
+
+    /// The answer to who asks for the capabilities.
+    pub(in crate::omp::server) fn capabilities(
+        &self,
+        asked: &Asked,
+        answered: Result<Answer, Answer>,
+    ) -> Result<Answer, Answer> {
+        if self.settings.mode == Mode::Strict
+            && asked.header("signature").is_none()
+            && self.bends("capabilities-signed")
+        {
+            return Err(Answer::refused(401, "Missing required signature"));
+        }
+        match answered {
+            Ok(_) if self.bends("capabilities-404") => Err(Answer::refused(404, "there is no such route")),
+            Ok(_) if self.bends("capabilities-a-list") => Ok(Answer::json(200, json!(["objects"]))),
+            other => other,
+        }
+    }
+}
+
+/// Whether a percent sign is not followed by two hexadecimal digits.
+fn has_malformed_escape(text: &str) -> bool {
+    text.split('%').skip(1).any(|rest| !is_escape(rest))
+}
+
+/// Whether a text begins with two hexadecimal digits.
+fn is_escape(rest: &str) -> bool {
+    rest.len() >= 2 && rest.bytes().take(2).all(|byte| byte.is_ascii_hexdigit())
+}
+
+/// A text without its malformed escapes.
+fn without_malformed_escapes(text: &str) -> String {
+    let mut parts = text.split('%');
+    let mut out = parts.next().unwrap_or_default().to_owned();
+    for rest in parts {
+        if is_escape(rest) {
+            out.push('%');
+            out.push_str(rest);
+        } else {
+            out.extend(rest.chars().skip(2));
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn malformed_escapes_are_told_from_escapes() {
+        for text in ["%", "a%zz", "a%2", "%41%4"] {
+            assert!(has_malformed_escape(text), "{text}");
+        }
+        assert!(!has_malformed_escape("a%20b%C3%A9"));
+        assert_eq!(without_malformed_escapes("a%zz%20b%"), "a%20b");
+    }
+}

@@ -1,6 +1,9 @@
 //! How a server finds what was not asked for, or does not find what was.
 
 use crate::catalogue::Level::Must;
+use crate::omp::server::Server;
+use crate::omp::server::rules::pages::Search;
+use crate::omp::server::store::Object;
 use crate::serve::{Fault, fault};
 
 /// What is found.
@@ -87,3 +90,69 @@ pub(super) const FAULTS: &[Fault] = &[
         "Compare namespaces as a whole.",
     ),
 ];
+
+impl Server {
+    /// What a search is taken for.
+    pub(in crate::omp::server) fn search(&self, mut search: Search) -> Search {
+        if let Some(part) = search.key_contains.as_mut().filter(|part| part.contains('+'))
+            && self.bends("search-reads-a-plus-as-a-space")
+        {
+            *part = part.replace('+', " ");
+        }
+        search
+    }
+
+    /// Whether an object is found, given whether it is what is searched for.
+    pub(in crate::omp::server) fn is_found(&self, object: &Object, search: &Search, is_wanted: bool) -> bool {
+        if self.memory().unfound.contains(&object.id) {
+            return false;
+        }
+        let (namespace, part) = (search.namespace.as_deref(), search.key_contains.as_deref());
+        let spaces =
+            |of: fn(&str, &str) -> bool| namespace.is_none_or(|wanted| of(&object.namespace, wanted));
+        let keys = |of: fn(&str, &str) -> bool| part.is_none_or(|part| of(&object.key, part));
+        let (space, key) = (
+            spaces(|own, wanted| own == wanted),
+            keys(|own, part| own.contains(part)),
+        );
+        let either = match namespace.is_some() && part.is_some() {
+            true => space || key,
+            false => is_wanted,
+        };
+        let is_bent = [
+            (
+                "search-takes-beginnings-of-namespaces",
+                spaces(|own, wanted| own.starts_with(wanted)) && key,
+            ),
+            (
+                "search-folds-the-case-of-namespaces",
+                spaces(str::eq_ignore_ascii_case) && key,
+            ),
+            (
+                "search-looks-at-the-beginning-of-keys",
+                space && keys(|own, part| own.starts_with(part)),
+            ),
+            (
+                "search-wants-the-whole-key",
+                space && keys(|own, part| own == part),
+            ),
+            ("search-takes-either", either),
+            ("search-with-wildcards", space && keys(has_in_any_place)),
+            ("search-ignores-keys", space),
+            ("search-ignores-namespaces", key),
+            ("keys-are-found-in-any-case", space && keys(has_in_any_case)),
+        ]
+        .into_iter()
+        .any(|(name, other)| other != is_wanted && self.bends(name));
+        is_wanted != is_bent
+    }
+}
+
+/// Whether a key is like a pattern in which `%` and `_` stand for anything.
+fn has_in_any_place(key: &str, pattern: &str) -> bool {
+    pattern.split(['%', '_']).all(|piece| key.contains(piece))
+}
+
+fn has_in_any_case(key: &str, part: &str) -> bool {
+    key.to_lowercase().contains(&part.to_lowercase())
+}

@@ -1,6 +1,13 @@
 //! What a server takes for an object that is none, and how it refuses the rest.
 
+use serde_json::{Value, json};
+
+use super::answers::restated;
 use crate::catalogue::Level::{Must, Should};
+use crate::omp::server::Server;
+use crate::omp::server::answer::Answer;
+use crate::omp::server::operations;
+use crate::omp::server::rules::objects::{self as rules, Creation, Replacement};
 use crate::serve::{Fault, fault};
 
 /// What is taken for an object, and how the rest is refused.
@@ -71,3 +78,86 @@ pub(super) const NULLS: &[Fault] = &[fault(
     "A careless client looks like an outage.",
     "Take null for absent, or refuse it.",
 )];
+
+impl Server {
+    /// The creation that a body is taken for, given what was read of it.
+    pub(super) fn shaped(&self, body: &Value, read: Result<Creation, Answer>) -> Result<Creation, Answer> {
+        let creation = read.or_else(|refused| self.misread_creation(body, &refused))?;
+        let has_null = ["key", "metadata"]
+            .into_iter()
+            .any(|name| body.get(name).is_some_and(Value::is_null));
+        self.refuses_names(has_null, &creation)?;
+        match has_null && self.bends("null-members-500") {
+            true => Err(Answer::refused(500, "unexpected null")),
+            false => Ok(creation),
+        }
+    }
+
+    /// The replacement that a body is taken for, given what was read of it.
+    pub(in crate::omp::server) fn replacement(
+        &self,
+        body: &Value,
+        read: Result<Replacement, Answer>,
+    ) -> Result<Replacement, Answer> {
+        let refused = match read {
+            Ok(replacement) => return Ok(replacement),
+            Err(refused) => refused,
+        };
+        match body.get("content") {
+            Some(content) if !content.is_object() && self.bends("replace-with-content-of-any-type") => {
+                Ok(Replacement {
+                    content: content.clone(),
+                    metadata: None,
+                })
+            }
+            _ => Err(self.misshapen(&refused)),
+        }
+    }
+
+    /// What a creation that breaks a rule is taken for by a server that gets the rule wrong; else the refusal.
+    fn misread_creation(&self, body: &Value, refused: &Answer) -> Result<Creation, Answer> {
+        let mended = |name: &str, value: Value| {
+            let mut body = body.clone();
+            if body.is_object() {
+                body[name] = value;
+            }
+            rules::creation(&body).ok()
+        };
+        if body.get("content").is_none()
+            && let Some(creation) = mended("content", json!({}))
+            && self.bends("missing-content-is-empty")
+        {
+            return Ok(creation);
+        }
+        if body.get("namespace").is_none()
+            && let Some(creation) = mended("namespace", "default".into())
+            && self.bends("missing-namespace-is-default")
+        {
+            return Ok(creation);
+        }
+        if let Some(content) = body.get("content").filter(|content| !content.is_object())
+            && let Some(creation) = mended("content", json!({}))
+            && self.bends("content-of-any-type")
+        {
+            return Ok(Creation {
+                content: content.clone(),
+                ..creation
+            });
+        }
+        if let Some(creation) = mended("content", json!({}))
+            && self.bends("refused-is-stored")
+        {
+            operations::objects::store(self, &creation)?;
+        }
+        Err(self.misshapen(refused))
+    }
+
+    /// The refusal of JSON of the wrong shape.
+    fn misshapen(&self, refused: &Answer) -> Answer {
+        match () {
+            () if self.bends("shape-422") => restated(refused, 422),
+            () if self.bends("shape-500") => restated(refused, 500),
+            () => refused.clone(),
+        }
+    }
+}

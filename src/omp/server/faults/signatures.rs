@@ -1,7 +1,19 @@
 //! What a server takes for a signature that is none.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use ed25519_dalek::{Signature, Verifier as _, VerifyingKey};
+
 use crate::catalogue::Level::{Must, Should};
+use crate::omp::server::Server;
+use crate::omp::server::rules::signatures::{self as rules, Input, Parts};
 use crate::serve::{Fault, fault};
+
+/// The order of the group, little endian (RFC 8032, 5.1).
+const GROUP_ORDER: [u8; 32] = [
+    0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58, 0xd6, 0x9c, 0xf7, 0xa2, 0xde, 0xf9, 0xde, 0x14, 0, 0, 0,
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x10,
+];
 
 /// What is taken for a signature.
 pub(super) const UNVERIFIED: &[Fault] = &[
@@ -188,3 +200,173 @@ pub(super) const PARAMETERS: &[Fault] = &[
         "Read both alphabets.",
     ),
 ];
+
+impl Server {
+    /// The bytes that the text of a signature is taken for, given those that it stands for.
+    pub(in crate::omp::server) fn signature(&self, text: &str, bytes: Option<[u8; 64]>) -> Option<[u8; 64]> {
+        if text.contains(['+', '/', '=']) && self.bends("standard-base64-refused") {
+            return None;
+        }
+        bytes.or_else(|| {
+            let first = first_bytes(text)?;
+            self.bends("signature-tail-ignored").then_some(first)
+        })
+    }
+
+    /// Whether a request is taken for signed by a key, given whether it is.
+    pub(in crate::omp::server) fn is_signed(
+        &self,
+        id: &str,
+        key: &[u8; 32],
+        parts: &Parts<'_>,
+        signature: &[u8; 64],
+        verifies: bool,
+    ) -> bool {
+        let is_signed = verifies
+            || self.takes_anything(key, parts, signature)
+            || self.takes_other_line(key, parts, signature)
+            || self.takes_other_key(parts, signature)
+            || self.bends_if("verified-once-is-enough", || self.memory().verified.contains(id));
+        if is_signed && self.has("verified-once-is-enough") {
+            self.memory().verified.insert(id.to_owned());
+        }
+        is_signed
+    }
+
+    /// What is taken for a signature though it is none, or none that is verified strictly.
+    fn takes_anything(&self, key: &[u8; 32], parts: &Parts<'_>, signature: &[u8; 64]) -> bool {
+        let line = rules::signed_line(parts);
+        let is_zero = *signature == [0; 64];
+        self.bends("signature-unchecked")
+            || is_zero && self.bends("zero-signatures-taken")
+            || self.bends_if("small-order-signatures-taken", || {
+                !is_zero && is_degenerate(signature)
+            })
+            || self.bends_if("weak-keys-taken", || verifies_laxly(key, &line, signature))
+            || self.bends_if("s-above-the-order-taken", || {
+                reduced(signature).is_some_and(|reduced| rules::verifies(key, &line, &reduced))
+            })
+    }
+
+    /// A signature for another request that is taken for one for this.
+    fn takes_other_line(&self, key: &[u8; 32], parts: &Parts<'_>, signature: &[u8; 64]) -> bool {
+        let is_for = |parts: &Parts<'_>| rules::verifies(key, &rules::signed_line(parts), signature);
+        let has_query = parts.query.is_some();
+        self.bends_if("method-unbound", || {
+            let methods = ["GET", "POST", "PUT", "DELETE"];
+            methods.iter().any(|method| is_for(&Parts { method, ..*parts }))
+        }) || self.bends_if("path-unbound", || {
+            let store = self.store();
+            let paths = store
+                .objects
+                .iter()
+                .map(|object| format!("/objects/{}", object.id));
+            paths.chain(["/objects".to_owned()]).any(|path| {
+                is_for(&Parts {
+                    path: &path,
+                    ..*parts
+                })
+            })
+        }) || self.bends_if("host-unbound", || {
+            let host = "other.example";
+            is_for(&Parts { host, ..*parts })
+        }) || self.bends_if("query-left-out-taken", || {
+            has_query
+                && is_for(&Parts {
+                    query: None,
+                    ..*parts
+                })
+        }) || self.bends_if("query-unbound", || {
+            let query = Some("limit=1");
+            has_query && is_for(&Parts { query, ..*parts })
+        })
+    }
+
+    /// A signature by another key that is taken for one by this.
+    fn takes_other_key(&self, parts: &Parts<'_>, signature: &[u8; 64]) -> bool {
+        let line = rules::signed_line(parts);
+        self.bends_if("any-known-key-will-do", || {
+            let mut others = self.settings.keys.values();
+            others.any(|other| rules::verifies(other, &line, signature))
+        })
+    }
+
+    /// Whether a signature is taken for one of now, given whether it is.
+    pub(in crate::omp::server) fn is_in_time(&self, input: &Input, now_s: i64, is_in_time: bool) -> bool {
+        is_in_time
+            || match rules::is_far(input, now_s) {
+                true => self.bends("old-signatures-taken"),
+                false => self.bends("expired-signatures-taken"),
+            }
+    }
+
+    /// Whether an algorithm is taken for Ed25519, given whether it is.
+    pub(in crate::omp::server) fn is_ed25519(&self, is_ed25519: bool) -> bool {
+        is_ed25519 || self.bends("alg-is-ignored")
+    }
+
+    /// Whether a nonce is taken for a new one, given whether it is.
+    pub(in crate::omp::server) fn is_new(&self, is_new: bool) -> bool {
+        is_new || self.bends("nonces-may-come-again")
+    }
+
+    /// Whether this server deviates in that way where a condition holds, which costs too much to ask of every server.
+    fn bends_if(&self, name: &'static str, holds: impl Fn() -> bool) -> bool {
+        self.has(name) && holds() && self.bends(name)
+    }
+}
+
+/// The first 64 bytes of a signature that may have more.
+fn first_bytes(text: &str) -> Option<[u8; 64]> {
+    let bytes = URL_SAFE_NO_PAD
+        .decode(text)
+        .or_else(|_| STANDARD.decode(text))
+        .ok()?;
+    bytes.first_chunk().copied()
+}
+
+/// The group order added to the S of a signature is taken away again; none where S was below it.
+fn reduced(signature: &[u8; 64]) -> Option<[u8; 64]> {
+    let mut reduced = *signature;
+    let mut borrow = 0_i16;
+    for (byte, order) in reduced[32..].iter_mut().zip(GROUP_ORDER) {
+        let left = i16::from(*byte) - i16::from(order) - borrow;
+        *byte = u8::try_from(left & 0xff).ok()?;
+        borrow = i16::from(left < 0);
+    }
+    (borrow == 0).then_some(reduced)
+}
+
+/// Whether it is one by whatever a lax verification takes: keys that are no points, and points of small order.
+fn verifies_laxly(key: &[u8; 32], text: &str, signature: &[u8; 64]) -> bool {
+    let key = VerifyingKey::from_bytes(key);
+    key.is_ok_and(|key| {
+        key.verify(text.as_bytes(), &Signature::from_bytes(signature))
+            .is_ok()
+    })
+}
+
+/// Whether S is 0 and R is a point of small order.
+fn is_degenerate(signature: &[u8; 64]) -> bool {
+    let (r, s) = signature.split_at(32);
+    let point = <[u8; 32]>::try_from(r)
+        .ok()
+        .and_then(|r| VerifyingKey::from_bytes(&r).ok());
+    s == [0; 32] && point.is_some_and(|point| point.is_weak())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_order_is_taken_off_an_s_that_is_not_below_it() {
+        let mut signature = [0; 64];
+        assert_eq!(reduced(&signature), None);
+        signature[32..].copy_from_slice(&GROUP_ORDER);
+        signature[32] += 1;
+        let mut one = [0; 64];
+        one[32] = 1;
+        assert_eq!(reduced(&signature), Some(one));
+    }
+}

@@ -1,4 +1,12 @@
-//! The freedoms that the server can use.
+//! The freedoms that the server can use: the table, and a file for each thing that is done otherwise.
+//!
+//! Who is free asks no rule less. What was decided is handed through methods of the server as faults hand it, and by them where
+//! both have a say.
+
+mod answers;
+mod lists;
+mod objects;
+mod requests;
 
 use crate::serve::{Variation, variation};
 
