@@ -71,11 +71,12 @@ pub fn http_alone(case: &LoadedCase) -> Option<&'static str> {
             _ => None,
         };
         let of_changes = with.and_then(|with| {
-            let path = with.path.is_some() || with.path_repo.is_some() || with.raw_segments;
+            let path =
+                with.path.is_some() || with.path_repo.is_some() || with.raw_segments || with.small_escapes;
             [
                 (path, "a path"),
                 (with.method.is_some(), "a method"),
-                (!with.headers.is_empty(), "a header field"),
+                (!with.headers.is_empty() || with.capital_headers, "a header field"),
                 (with.raw.is_some() || !with.form.is_empty(), "a form of JSON"),
             ]
             .into_iter()

@@ -449,6 +449,12 @@ pub struct Changes {
     /// The path's segments leave `+`, `=` and the like as they are, as some clients do.
     #[serde(default)]
     pub raw_segments: bool,
+    /// The escapes of the path have small hexadecimal digits (`%2f`), as some clients write them.
+    #[serde(default)]
+    pub small_escapes: bool,
+    /// The names of the usual header fields are written with capitals, as many clients write them.
+    #[serde(default)]
+    pub capital_headers: bool,
     /// Header fields set besides the usual ones; names of repositories and members are filled in as in `set`.
     #[serde(default)]
     pub headers: BTreeMap<String, String>,

@@ -321,6 +321,8 @@ pub enum Forgery {
     OwnKey,
     /// EdDSA with a key of the forger's, which stands in the header as `jwk`.
     OwnKeyInHeader,
+    /// EdDSA with a key of the forger's, and a `kid` that no key of the issuer's has.
+    OwnKeyUnknown,
     /// HS256 with the bytes of the issuer's public key as the secret.
     PublicKeyRaw,
     /// HS256 with the base64 text of the issuer's public key as the secret.
@@ -332,7 +334,7 @@ pub enum Forgery {
 }
 
 /// Each forgery with its name in case files and what it is, for people.
-const FORGERIES: [(Forgery, &str, &str); 20] = [
+const FORGERIES: [(Forgery, &str, &str); 21] = [
     (
         Forgery::EmptySignature,
         "jwt-empty-signature",
@@ -412,6 +414,11 @@ const FORGERIES: [(Forgery, &str, &str); 20] = [
         Forgery::OwnKeyInHeader,
         "jwt-own-key-in-header",
         "the JWT signed with a key from its own header",
+    ),
+    (
+        Forgery::OwnKeyUnknown,
+        "jwt-own-key-unknown",
+        "the JWT signed with a key of the forger's under a kid that nobody has",
     ),
     (
         Forgery::PublicKeyRaw,
@@ -569,11 +576,13 @@ pub enum NonceSource {
     AlteredHead,
     /// A fresh one with its last byte changed.
     AlteredTail,
+    /// A fresh one whose base64 has its capitals small and its small letters capitals: other bytes.
+    AlteredCase,
     /// Asked for just before under that actor's key.
     Of(String),
 }
 
-const NONCE_SOURCES: [&str; 10] = [
+const NONCE_SOURCES: [&str; 11] = [
     "fresh",
     "last",
     "used",
@@ -583,6 +592,7 @@ const NONCE_SOURCES: [&str; 10] = [
     "invented",
     "altered-head",
     "altered-tail",
+    "altered-case",
     "of NAME",
 ];
 
@@ -599,6 +609,7 @@ impl FromStr for NonceSource {
             "invented" => NonceSource::Invented,
             "altered-head" => NonceSource::AlteredHead,
             "altered-tail" => NonceSource::AlteredTail,
+            "altered-case" => NonceSource::AlteredCase,
             _ => match (text.strip_prefix("of "), text.strip_prefix("used of ")) {
                 (Some(name), _) => NonceSource::Of(name.to_owned()),
                 (_, Some(name)) => NonceSource::UsedOf(name.to_owned()),

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::draft::{Draft, Mask};
 use super::lifetime::Lifetime;
+use super::steps::swap_case;
 use super::world::{Token, World};
 use super::{CaseResult, Driver, ExchangeMeta};
 use crate::avp::cases::NonceSource;
@@ -173,6 +174,11 @@ impl Driver<'_> {
                 spoils.push(format!("a nonce that was issued, with its {which} byte changed"));
                 nonce
             }
+            NonceSource::AlteredCase => {
+                let fresh = self.fresh_nonce(presented).await?;
+                spoils.push("a nonce that was issued, with its letters in the other case".to_owned());
+                in_other_case(&fresh)
+            }
             NonceSource::Of(other) => {
                 spoils.push(format!("the nonce was issued to {other}"));
                 self.fresh_nonce(other).await?
@@ -267,6 +273,14 @@ fn alter(nonce: &str, head: bool) -> (String, &'static str) {
         *byte ^= 0x55;
     }
     (BASE64_STANDARD.encode(bytes), which)
+}
+
+/// A nonce whose base64 has its letters in the other case, but for the last four characters: the bits that those have to
+/// spare must stay zero.
+fn in_other_case(nonce: &str) -> String {
+    let kept = nonce.chars().count().saturating_sub(4);
+    let swapped = nonce.chars().take(kept).map(swap_case);
+    swapped.chain(nonce.chars().skip(kept)).collect()
 }
 
 fn token_body(member_id: &str, nonce: &str, signature: &str) -> Arc<Value> {

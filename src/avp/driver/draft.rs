@@ -25,6 +25,8 @@ pub(super) struct Draft {
     pub(super) content: Option<Content>,
     /// `None`: no token at all. `Some(None)`: the actor's own.
     pub(super) token: Option<Option<TokenForm>>,
+    /// Whether the names of its header fields are written with capitals.
+    pub(super) has_capital_headers: bool,
     /// How it deviates on purpose; none where it is valid.
     pub(super) spoiled: Option<String>,
 }
@@ -93,6 +95,7 @@ impl Draft {
             headers: body.iter().map(|_| json_type()).collect(),
             content: body.map(Content::Json),
             token: operation.needs_token().then_some(None),
+            has_capital_headers: false,
             spoiled: None,
         }
     }
@@ -112,6 +115,11 @@ impl Draft {
         if let Some(value) = authorization {
             headers.push(("authorization".to_owned(), value));
         }
+        if self.has_capital_headers {
+            for (name, _) in &mut headers {
+                *name = with_capitals(name);
+            }
+        }
         let auth = self.operation.is_some_and(Operation::is_auth);
         Request {
             service: if auth { IDP } else { VAULT },
@@ -128,6 +136,16 @@ impl Draft {
             _ => None,
         }
     }
+}
+
+/// The name of a header field with a capital at the beginning of each word.
+fn with_capitals(name: &str) -> String {
+    let word = |word: &str| {
+        let mut letters = word.chars();
+        let first = letters.next().map(|first| first.to_ascii_uppercase());
+        first.into_iter().chain(letters).collect::<String>()
+    };
+    name.split('-').map(word).collect::<Vec<_>>().join("-")
 }
 
 /// About how many bytes a value takes as JSON.

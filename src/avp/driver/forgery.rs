@@ -19,6 +19,8 @@ use crate::http::{Endpoint, Role, Service};
 const EMPTY_FILE: &str = "../../../../../../../../dev/null";
 /// A `kid` that makes a query for a key answer `key`.
 const INJECTED: &str = "' UNION SELECT 'key' -- ";
+/// A `kid` that no key has.
+const NOBODYS_KEY: &str = "avp-conform-nobodys";
 /// The secret that [`INJECTED`] brings.
 const INJECTED_SECRET: &[u8] = b"key";
 
@@ -182,6 +184,7 @@ fn forged(forgery: Forgery, parts: &Parts<'_>, secret: &[u8], forger: &SigningKe
         Forgery::KidFile => hmac(&[("kid", json!(EMPTY_FILE))], b""),
         Forgery::KidQuery => hmac(&[("kid", json!(INJECTED))], INJECTED_SECRET),
         Forgery::OwnKey => own_key(&[]),
+        Forgery::OwnKeyUnknown => own_key(&[("kid", json!(NOBODYS_KEY))]),
         Forgery::OwnKeyInHeader => {
             let x = BASE64_URL.encode(forger.verifying_key().as_bytes());
             own_key(&[("jwk", json!({ "kty": "OKP", "crv": "Ed25519", "x": x }))])

@@ -103,6 +103,10 @@ fn change(world: &mut World<'_>, changes: &Changes, repo: &str, mut draft: Draft
         draft.headers.push((name.clone(), fill_text(world, value)));
         draft.spoil(format!("header {name}: {value}"));
     }
+    if changes.capital_headers {
+        draft.has_capital_headers = true;
+        draft.spoil("the names of the header fields have capitals (legal)");
+    }
     change_path(world, changes, repo, &mut draft);
     draft
 }
@@ -127,6 +131,20 @@ fn change_path(world: &mut World<'_>, changes: &Changes, repo: &str, draft: &mut
         draft.path = draft.path.replace("%2B", "+").replace("%3D", "=");
         draft.spoil("`+` and `=` stand raw in the path");
     }
+    if changes.small_escapes {
+        draft.path = with_small_escapes(&draft.path);
+        draft.spoil("the escapes of the path have small digits (legal)");
+    }
+}
+
+/// A path whose escapes have small hexadecimal digits.
+fn with_small_escapes(path: &str) -> String {
+    let mut pieces = path.split('%');
+    let first = pieces.next().unwrap_or_default().to_owned();
+    pieces.fold(first, |before, piece| {
+        let (digits, rest) = piece.split_at_checked(2).unwrap_or((piece, ""));
+        format!("{before}%{}{rest}", digits.to_ascii_lowercase())
+    })
 }
 
 fn with_member(mut draft: Draft, form: MemberForm) -> Draft {

@@ -210,7 +210,9 @@ pub(super) fn answer(
         Some(304) if first == ExpectedAnswer::Unchanged => return Ok(vec!["AVP-6-04"]),
         Some(300..400) => return Ok(vec!["AVP-6-22"]),
         // Nobody was served anything of the repository, though its creation was granted.
-        Some(400 | 404) if is_escaped(frame) && is_created(walk, frame) => return Ok(vec!["AVP-7-06"]),
+        Some(400 | 404) if has_small_escapes(frame) || is_escaped(frame) && is_created(walk, frame) => {
+            return Ok(vec!["AVP-7-06"]);
+        }
         Some(404) if operation != Operation::CreateRepo && is_created(walk, frame) => {
             return Ok(vec![Operation::CreateRepo.rule()]);
         }
@@ -299,6 +301,13 @@ pub(super) fn is_escaped(frame: &ParsedExchange<'_>) -> bool {
     path.strip_prefix("/v1/repos/")
         .and_then(|path| path.split('/').next())
         .is_some_and(|id| id.contains('%'))
+}
+
+/// Whether the escapes of the path have small digits. They have them only where a case wants to know whether such are read.
+fn has_small_escapes(frame: &ParsedExchange<'_>) -> bool {
+    let path = frame.path();
+    let mut escapes = path.split('%').skip(1);
+    escapes.any(|escape| escape.bytes().take(2).any(|digit| digit.is_ascii_lowercase()))
 }
 
 /// Whether a repository was created by the target's own word, and nobody was served anything of it since.

@@ -425,7 +425,7 @@ fn refused_rightly(state: Option<&RepoState>, before: Option<&RepoState>, runner
             let epoch = runner.request.pointer("/member/keyEpoch").and_then(Value::as_i64);
             let is_member = runner.added().is_some_and(|id| state.member(id).is_some());
             is_member && matches!(status, Some(400..=499))
-                || epoch != Some(state.epoch) && matches!(status, Some(400 | 409))
+                || epoch != Some(state.epoch) && matches!(status, Some(400 | 405..=499))
         }
         // A removal that was prepared for an older version may be refused.
         Operation::RemoveMember if is_conflict => !grows,
@@ -434,7 +434,8 @@ fn refused_rightly(state: Option<&RepoState>, before: Option<&RepoState>, runner
             let gone = state.member(target).is_none();
             // A roster that forgets a member, or brings one back, was prepared for another one.
             let outdated = next.as_ref().is_some_and(|next| !is_rest(next, state, target));
-            (!grows || outdated) && matches!(status, Some(400 | 409))
+            // With whatever status a server refuses what is well-formed and cannot be applied, but as a stranger or as unknown.
+            (!grows || outdated) && matches!(status, Some(400 | 405..=499))
                 || gone && matches!(status, Some(400 | 404))
         }
         _ => false,

@@ -463,6 +463,9 @@ impl Walk<'_, '_> {
             return;
         };
         let granted = frame.reading.granted().is_some();
+        let id = self.member_id(frame.actor());
+        let is_member = before.as_ref().is_some_and(|before| before.member(&id).is_some());
+        let is_of_member = is_member && frame.exchange.spoiled.is_none();
         if granted && let Some(after) = expected.states.first() {
             self.store(frame, after.clone());
         }
@@ -476,6 +479,8 @@ impl Walk<'_, '_> {
             is_first: !self.is(frame, Mark::Deviated),
             is_conflict: matches!(frame.reading, AnswerClass::Conflict(_)),
             refusal: frame.reading.status(),
+            is_of_member,
+            told: frame.reading.granted().cloned(),
             ..Audit::new(frame, operation, expected)
         });
     }

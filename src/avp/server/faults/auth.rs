@@ -86,6 +86,10 @@ faults! { "auth";
         "A redemption that is refused puts the nonce back, used or not.",
         "A login that was overheard can be replayed at the second try.",
         "Roll back what the request did, and not what it found: the nonce was gone before.";
+    Rule(nonce_folded) "nonce-compared-without-case", Must "AVP-3-06",
+        "Nonces are compared as text and without regard to case.",
+        "A nonce that was never issued is taken; a case-insensitive collation is the usual cause.",
+        "Compare the bytes of nonces, or give the column a binary collation.";
     Rule(nonce_unissued) "nonce-unissued", Must "AVP-3-06" and "AVP-3-03",
         "Any nonce is taken, whether it was issued or not.",
         "Who has one signature of a member over anything can log in as them.",
@@ -300,6 +304,15 @@ fn nonce_unissued(asked: &Asked<'_>, rule: Rule<'_>, decision: &mut Decision) ->
     honours(asked, rule, decision, |claim, used| {
         used_before(claim, used).is_none() && !claim.nonce.is_empty()
     })
+}
+
+fn nonce_folded(asked: &Asked<'_>, rule: Rule<'_>, decision: &mut Decision) -> bool {
+    let Rule::NonceIsOpen(claim) = rule else {
+        return false;
+    };
+    let open = asked.state.nonces().outstanding(&claim.member_id);
+    let alike = open.is_some_and(|open| STANDARD.encode(open).eq_ignore_ascii_case(&claim.nonce_text));
+    honours(asked, rule, decision, |_, used| alike && used.is_none())
 }
 
 fn nonce_by_age(asked: &Asked<'_>, rule: Rule<'_>, decision: &mut Decision) -> bool {

@@ -36,6 +36,10 @@ faults! { "authorization";
         "Anybody with a token may fetch the entry of any member.",
         "Strangers read who shares with whom.",
         "Check the roster on GET routes too.";
+    Rule(adds_others) "stranger-adds-others", Must "AVP-6-15" and "AVP-10-03",
+        "Who adds somebody else is not asked for membership: only those who add themselves are.",
+        "Strangers let their friends in.",
+        "Look for the caller in the roster, whoever is to be added.";
     Rule(member_of_any) "member-of-any-repository", Must "AVP-6-15" and "AVP-10-03",
         "Whoever is a member of some repository is taken for a member of all.",
         "Strangers with a repository of their own read yours.",
@@ -224,6 +228,12 @@ fn members_of<'a>(rule: Rule<'a>) -> Option<&'a Repo> {
 fn stranger_admitted(asked: &Asked<'_>, rule: Rule<'_>, decision: &mut Decision) -> bool {
     let open = is(asked, open_to_strangers(asked.call.operation));
     grant_if(decision, members_of(rule).is_some() && open)
+}
+
+fn adds_others(asked: &Asked<'_>, rule: Rule<'_>, decision: &mut Decision) -> bool {
+    let adds = asked.call.operation == Operation::AddMember;
+    let other = text(&asked.body["member"], "ed25519PublicKey") != asked.call.caller;
+    grant_if(decision, members_of(rule).is_some() && adds && other)
 }
 
 fn former_admitted(asked: &Asked<'_>, rule: Rule<'_>, decision: &mut Decision) -> bool {

@@ -10,6 +10,14 @@ use crate::avp::server::vault::{Repo, id_of, list};
 use crate::avp::{DEFAULT_SCHEME, Operation};
 
 faults! { "create";
+    Write(entry_epoch_taken) "create-overwrites-the-entrys-epoch", Must "AVP-2-04" and "AVP-6-03",
+        "The creator's entry is stored under the epoch of the manifest, whatever its own is.",
+        "Clients look for a key of the wrong epoch.",
+        "Store the entry as it was sent, or refuse it.";
+    Rule(parts_taken) and Write(envelope_epoch_taken) "create-overwrites-the-envelopes-epoch", Must "AVP-6-03",
+        "An initial envelope of another epoch than the manifest is taken, and stored under the manifest's.",
+        "What is served cannot be decrypted: the epoch is bound into the ciphertext.",
+        "Store the envelope as it was sent, or refuse what does not fit together.";
     Named(ANSWERED_ONLY) "create-answered-not-stored", Must "AVP-6-03",
         "createRepo answers the manifest and stores nothing.",
         "A new repository is gone as soon as it is made.",
@@ -114,6 +122,27 @@ fn envelope_dropped(place: &Call, _: &Repo, repo: &mut Repo) -> bool {
     }
     repo.envelope = Value::Null;
     true
+}
+
+fn entry_epoch_taken(place: &Call, _: &Repo, repo: &mut Repo) -> bool {
+    creates(place) && under_epoch(&mut repo.roster, repo.epoch)
+}
+
+/// Puts entries under an epoch that is not theirs; true where one was of another.
+pub(super) fn under_epoch(roster: &mut [Value], epoch: i64) -> bool {
+    let epoch = Value::from(epoch);
+    roster.iter_mut().fold(false, |changed, entry| {
+        changed | (std::mem::replace(&mut entry["keyEpoch"], epoch.clone()) != epoch)
+    })
+}
+
+fn parts_taken(_: &Asked<'_>, rule: Rule<'_>, decision: &mut Decision) -> bool {
+    grant_if(decision, matches!(rule, Rule::PartsAgree))
+}
+
+fn envelope_epoch_taken(place: &Call, _: &Repo, repo: &mut Repo) -> bool {
+    let epoch = Value::from(repo.epoch);
+    creates(place) && std::mem::replace(&mut repo.envelope["keyEpoch"], epoch.clone()) != epoch
 }
 
 fn version_zero(place: &Call, _: &Repo, repo: &mut Repo) -> bool {

@@ -12,6 +12,18 @@ use crate::avp::server::message_access;
 use crate::avp::server::vault::Repo;
 
 faults! { "fidelity";
+    Write(scheme_cut_at_255) "scheme-cut-at-255", Must "AVP-4-01",
+        "Scheme names are cut at 255 characters.",
+        "Clients do not know the scheme that is served.",
+        "Use a column that holds any name, or refuse those it does not hold.";
+    Write(scheme_composed) "scheme-composed", Must "AVP-4-01",
+        "Scheme names are stored in a unicode normal form.",
+        "Clients compare names byte for byte, and do not find the scheme.",
+        "Store text as it came.";
+    Write(lines_normalised) "binding-line-breaks-normalised", Must "AVP-9-01",
+        "The line breaks of a keyBindingSig are stored as line feeds.",
+        "A signature in armour cannot be verified.",
+        "Store text as it came.";
     Answer(dates_revived) "dates-revived", Must "AVP-6-03",
         "An id that looks like a date is read as one, and served in another spelling.",
         "Clients are served a repository that they did not ask for.",
@@ -166,6 +178,28 @@ fn long_id_500(scene: &AnswerContext<'_>, answer: &mut Answer) -> bool {
         ));
     }
     here
+}
+
+fn scheme_cut_at_255(_: &Call, _: &Repo, repo: &mut Repo) -> bool {
+    let cut: String = repo.scheme.chars().take(255).collect();
+    std::mem::replace(&mut repo.scheme, cut.clone()) != cut
+}
+
+fn scheme_composed(_: &Call, _: &Repo, repo: &mut Repo) -> bool {
+    let composed = repo.scheme.replace("e\u{301}", "\u{e9}");
+    std::mem::replace(&mut repo.scheme, composed.clone()) != composed
+}
+
+fn lines_normalised(_: &Call, _: &Repo, repo: &mut Repo) -> bool {
+    repo.roster.iter_mut().fold(false, |changed, entry| {
+        let binding = entry["keyBindingSig"].as_str().unwrap_or_default();
+        let bare = binding.replace("\r\n", "\n").replace('\r', "\n");
+        let here = bare != binding;
+        if here {
+            entry["keyBindingSig"] = json!(bare);
+        }
+        here || changed
+    })
 }
 
 fn scheme_cut(_: &Call, _: &Repo, repo: &mut Repo) -> bool {

@@ -20,6 +20,8 @@ use crate::avp::server::tokens::random;
 
 /// Where the issuer's keys are, on servers that sign their tokens.
 const KEYS_PATH: &str = "/.well-known/jwks.json";
+/// The name of the issuer's key.
+const KID: &str = "1";
 
 faults! { "jwts";
     Caller(unchecked_if_empty) and Grant(as_jwt) and Answer(publishes_keys) "token-jwt-empty-signature", Must "AVP-3-11",
@@ -54,6 +56,10 @@ faults! { "jwts";
         "A JWT is verified with the key that stands in its own header.",
         "Anybody writes a token for anybody.",
         "Take keys from your own store alone, whatever a header says.";
+    Caller(kid_unknown) and Grant(as_jwt) and Answer(publishes_keys) "token-jwt-kid-unknown", Must "AVP-3-11",
+        "A JWT whose `kid` names no known key is taken without looking at its signature.",
+        "Anybody writes a token for anybody.",
+        "Refuse a `kid` that is not found: no key means no token.";
     Caller(kid_file) and Grant(as_jwt) and Answer(publishes_keys) "token-jwt-kid-names-a-file", Must "AVP-3-11",
         "The key of a JWT is the file that `kid` names, wherever that leads.",
         "A file whose content is known, an empty one for instance, makes anybody an issuer.",
@@ -122,6 +128,12 @@ fn header_key(state: &State, request: &Request, caller: &mut Caller) -> bool {
     })
 }
 
+fn kid_unknown(state: &State, request: &Request, caller: &mut Caller) -> bool {
+    believes(state, request, caller, |token| {
+        token.algorithm() == "EdDSA" && !["", KID].contains(&token.kid())
+    })
+}
+
 fn kid_file(state: &State, request: &Request, caller: &mut Caller) -> bool {
     believes(state, request, caller, |token| {
         token.kid().ends_with("/dev/null") && token.holds_under(b"")
@@ -143,7 +155,7 @@ pub(super) fn claimed_subject(token: &str) -> Option<String> {
 
 /// Grants a token in the reference form: a JWT that names the member and nothing else about them.
 pub(in crate::avp::server) fn as_jwt(state: &State, _: &Claim, grant: &mut Grant) -> bool {
-    let header = json!({ "alg": "EdDSA", "typ": "JWT", "kid": "1" });
+    let header = json!({ "alg": "EdDSA", "typ": "JWT", "kid": KID });
     let claims = json!({
         "iss": "avp-reference",
         "sub": format!("key:{}", grant.member_id),
@@ -164,7 +176,7 @@ pub(in crate::avp::server) fn publishes_keys(scene: &AnswerContext<'_>, answer: 
     if scene.request.path == KEYS_PATH && scene.request.method == "GET" {
         let key = URL_SAFE_NO_PAD.encode(scene.state.issuer().verifying_key().as_bytes());
         *answer = Answer::ok(json!({ "keys": [
-            { "kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "use": "sig", "kid": "1", "x": key }
+            { "kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "use": "sig", "kid": KID, "x": key }
         ] }));
         return true;
     }

@@ -8,7 +8,7 @@ use super::push::drop_bindings;
 use crate::avp::Operation;
 use crate::avp::server::answer::{Answer, Refusal};
 use crate::avp::server::core::Call;
-use crate::avp::server::decision::{Asked, Decision, Reply, Rule, stop_if};
+use crate::avp::server::decision::{Asked, Decision, Reply, Rule, grant_if, stop_if};
 use crate::avp::server::deviation::{AnswerContext, faults};
 use crate::avp::server::message_access;
 use crate::avp::server::state::now;
@@ -18,6 +18,14 @@ use crate::avp::server::vault::{Repo, count, id_of};
 const CACHED_ENTRY_MS: i64 = 2000;
 
 faults! { "members";
+    Rule(readd_taken) and Unchanged(readd_keeps_binding) "readd-keeps-the-old-binding", Must "AVP-9-01",
+        "Who is added again under another X25519 key and without keyBindingSig keeps the old signature beside the new key.",
+        "A signature is served that is none of the key it stands with, and no client wraps for this member any more.",
+        "Replace the whole entry, or none of it: an update that skips absent fields is the usual cause.";
+    Answer(fetch_typed_refused) "fetch-refused-with-a-content-type", Must "AVP-6-14",
+        "fetchMemberKey refuses a request that says it is application/json, since it has no body to read.",
+        "Clients that send a content type with every request cannot fetch keys.",
+        "Read a body where there is one, and not where a content type is.";
     Named(READD_UNGUARDED) "add-again-before-membership", Must "AVP-6-15" and "AVP-10-03",
         "An entry that is there already is answered with the manifest before the caller is looked at.",
         "Whoever knows a member's public entry reads the whole roster.",
@@ -389,6 +397,35 @@ fn readd_refused(_: &Asked<'_>, rule: Rule<'_>, decision: &mut Decision) -> bool
 fn readd_409(_: &Asked<'_>, rule: Rule<'_>, decision: &mut Decision) -> bool {
     let refusal = Refusal::bad_request("this member is in the roster already").under(409, "");
     stop_if(decision, matches!(rule, Rule::SameKeys), refusal)
+}
+
+fn readd_taken(_: &Asked<'_>, rule: Rule<'_>, decision: &mut Decision) -> bool {
+    grant_if(decision, matches!(rule, Rule::SameKeys))
+}
+
+fn readd_keeps_binding(place: &Call, body: &Value, repo: &mut Repo) -> bool {
+    let member = &body["member"];
+    let mut roster = repo.roster.iter_mut();
+    let known = roster.find(|entry| id_of(entry) == id_of(member));
+    let known = known.filter(|known| adds(place) && known["x25519PublicKey"] != member["x25519PublicKey"]);
+    known.is_some_and(|known| {
+        let kept = known["keyBindingSig"].clone();
+        known.clone_from(member);
+        let here = kept.is_string() && member["keyBindingSig"].is_null();
+        if here {
+            known["keyBindingSig"] = kept;
+        }
+        here
+    })
+}
+
+fn fetch_typed_refused(scene: &AnswerContext<'_>, answer: &mut Answer) -> bool {
+    let here = scene.on(Operation::FetchMemberKey) && scene.request.content_type.is_some();
+    if here {
+        let error = json!({ "error": "the body is not JSON", "code": "bad_request" });
+        *answer = Answer::new(400, error);
+    }
+    here
 }
 
 fn readd_unbound(place: &Call, body: &Value, repo: &mut Repo) -> bool {

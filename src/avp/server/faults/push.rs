@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::create::under_epoch;
 use crate::avp::Operation;
 use crate::avp::server::answer::{Answer, Refusal};
 use crate::avp::server::core::Call;
@@ -10,12 +11,35 @@ use crate::avp::server::deviation::{AnswerContext, faults};
 use crate::avp::server::message_access;
 use crate::avp::server::message_access::Object;
 use crate::avp::server::rules::push::conflict as conflict_stop;
-use crate::avp::server::vault::{Repo, count, id_of, text};
+use crate::avp::server::vault::{Repo, count, id_of, list, text};
 
 /// What is a large ciphertext to a server that mistakes limits for conflicts, characters.
 const LARGE_CIPHERTEXT_CHARS: usize = 32 * 1024;
 
+/// How many members a repository holds on a server with a generous limit.
+const LARGEST_ROSTER: usize = 100;
+
 faults! { "push";
+    Write(rotation_epochs_taken) "push-overwrites-entry-epochs", Must "AVP-2-04",
+        "Rotated entries are stored under the envelope's epoch, whatever their own is.",
+        "Clients look for a key of the wrong epoch.",
+        "Store entries as they were sent, or refuse them.";
+    Write(ciphertext_shared) "push-stores-a-ciphertext-once", Must "AVP-6-09" and "AVP-4-01",
+        "A ciphertext that is stored already is not stored again, nor is the iv that came with it this time.",
+        "What is saved cannot be decrypted.",
+        "Look blobs up by all that belongs to them, or do not share them.";
+    Refusal(back_rotated) "push-refused-for-its-epoch-stores-roster", Must "AVP-6-20",
+        "A push whose epoch goes back is refused with 400, and its rotated roster is stored.",
+        "Members hold keys that open nothing.",
+        "Check everything before you write anything, or roll back.";
+    Answer(epoch_before) "push-answers-old-epoch", Must "AVP-6-09",
+        "An applied push that moved the epoch answers the one before it.",
+        "The client goes on under a key that is over.",
+        "Read the row after the update, not before.";
+    Rule(crowd_refused) and Refusal(crowd_stored) "push-refused-for-a-limit-stores-envelope", Must "AVP-6-20",
+        "A push that rotates in more than a hundred members is refused with 403, and its envelope is stored.",
+        "What was refused is served, under a key that nobody was given.",
+        "Check every limit before you write anything, or roll back.";
     Named(CANARY) "canary", Must "AVP-6-09",
         "Every push that would apply is answered as applied, and nothing of it is stored.",
         "Whatever is saved is gone at the next start.",
@@ -486,6 +510,39 @@ pub(super) fn drop_bindings(roster: &mut [Value]) -> bool {
     roster.iter_mut().fold(false, |dropped, entry| {
         drop(entry).is_some_and(|signature| !signature.is_null()) | dropped
     })
+}
+
+fn rotation_epochs_taken(place: &Call, before: &Repo, repo: &mut Repo) -> bool {
+    pushes(place) && repo.roster != before.roster && under_epoch(&mut repo.roster, repo.epoch)
+}
+
+fn ciphertext_shared(place: &Call, before: &Repo, repo: &mut Repo) -> bool {
+    let is_known = before.envelope["ciphertext"] == repo.envelope["ciphertext"];
+    is_known && iv_kept(place, before, repo)
+}
+
+fn back_rotated(place: &Call, body: &Value, repo: &mut Repo) -> bool {
+    let is_current = count(body, "expectedPayloadVersion") == repo.version;
+    let is_back = count(&body["envelope"], "keyEpoch") < repo.epoch;
+    is_current && is_back && stores_roster(place, body, repo)
+}
+
+fn epoch_before(scene: &AnswerContext<'_>, answer: &mut Answer) -> bool {
+    let vault = scene.state.vault();
+    let repo = scene.place.and_then(|place| vault.repos.get(&place.repo_id));
+    let before = repo.and_then(|repo| Some(repo.history.previous.as_ref()?.epoch));
+    before.is_some_and(|epoch| applied(answer).is_some_and(|pushed| set(pushed, "keyEpoch", json!(epoch))))
+}
+
+fn crowd_refused(asked: &Asked<'_>, rule: Rule<'_>, decision: &mut Decision) -> bool {
+    let is_crowd = matches!(rule, Rule::Room(members) if members > LARGEST_ROSTER);
+    let refusal = Refusal::policy_denied("a repository holds a hundred members here");
+    stop_if(decision, is_crowd && pushes(asked.call), refusal)
+}
+
+fn crowd_stored(place: &Call, body: &Value, repo: &mut Repo) -> bool {
+    let is_crowd = list(body, "rotatedMembers").len() > LARGEST_ROSTER;
+    is_crowd && stores_envelope(place, body, repo)
 }
 
 fn pushes(place: &Call) -> bool {

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::access::LAG_MS;
+use super::create::under_epoch;
 use super::push::drop_bindings;
 use crate::avp::Operation;
 use crate::avp::server::answer::{Answer, Refusal};
@@ -13,6 +14,26 @@ use crate::avp::server::state::now;
 use crate::avp::server::vault::{Repo, count, id_of, text};
 
 faults! { "removal";
+    Write(rewrapped_epochs_taken) "remove-overwrites-entry-epochs", Must "AVP-2-04",
+        "Rewrapped entries are stored under newKeyEpoch, whatever their own epoch is.",
+        "Clients look for a key of the wrong epoch.",
+        "Store entries as they were sent, or refuse them.";
+    Rule(replay_by_name) "remove-again-by-name", Must "AVP-6-13",
+        "A removal of who was removed last is taken for the same request again, whatever else it says.",
+        "A rotation is answered as done, and nothing of it is stored.",
+        "Compare the whole request, or a digest of it.";
+    Write(replay_kept) "remove-again-after-a-rotation", Must "AVP-10-02",
+        "A removal sent again is answered as done, also after a rotation brought the member back.",
+        "Who is removed a second time stays a member.",
+        "Forget the last removal with every other write.";
+    Rule(self_unguarded) "remove-self-unguarded", Must "AVP-6-15",
+        "Who removes themselves is not asked for membership, and removing nobody is applied as a rotation.",
+        "A stranger takes the repository over, roster and payload.",
+        "Ask for membership first, whoever is to go.";
+    Rule(newer_only) "remove-older-refused", Must "AVP-6-12",
+        "A member can be removed by the creator, and by those who joined before, and by nobody else.",
+        "Whose device was stolen stays in, if the one who would remove them came later.",
+        "Treat all members alike.";
     Named(ANSWERED_ONLY) "remove-answered-not-stored", Must "AVP-6-13",
         "removeMember answers the new manifest, and stores nothing.",
         "Who was removed goes on reading.",
@@ -261,6 +282,50 @@ fn replay_for_ever(asked: &Asked<'_>, rule: Rule<'_>, decision: &mut Decision) -
     let known = asked.state.recall(&key).is_some();
     asked.state.remember(key, Value::Null);
     stop_if(decision, known, Stop::Done(Reply::Manifest))
+}
+
+fn rewrapped_epochs_taken(place: &Call, _: &Repo, repo: &mut Repo) -> bool {
+    removes(place) && under_epoch(&mut repo.roster, repo.epoch)
+}
+
+fn replay_by_name(asked: &Asked<'_>, rule: Rule<'_>, decision: &mut Decision) -> bool {
+    let Rule::NotDoneYet(repo) = rule else {
+        return false;
+    };
+    let last = repo.last_removal.as_ref();
+    let same = last.is_some_and(|last| last["removedMemberId"] == asked.body["removedMemberId"]);
+    stop_if(decision, same, Stop::Done(Reply::Manifest))
+}
+
+fn replay_kept(place: &Call, before: &Repo, repo: &mut Repo) -> bool {
+    let rotates = place.operation == Operation::Push && repo.roster != before.roster;
+    let here = rotates && before.last_removal.is_some();
+    if here {
+        repo.last_removal.clone_from(&before.last_removal);
+    }
+    here
+}
+
+fn self_unguarded(asked: &Asked<'_>, rule: Rule<'_>, decision: &mut Decision) -> bool {
+    let own = removes(asked.call) && text(asked.body, "removedMemberId") == asked.call.caller;
+    grant_if(
+        decision,
+        own && matches!(rule, Rule::Member(..) | Rule::RemovesMember),
+    )
+}
+
+fn newer_only(asked: &Asked<'_>, rule: Rule<'_>, decision: &mut Decision) -> bool {
+    let Rule::LeavesRoster(repo) = rule else {
+        return false;
+    };
+    let place = |id: &str| repo.roster.iter().position(|entry| id_of(entry) == id);
+    let removed = place(text(asked.body, "removedMemberId"));
+    let older = removed > Some(0) && removed < place(&asked.call.caller);
+    stop_if(
+        decision,
+        older,
+        Refusal::forbidden("this member joined before you"),
+    )
 }
 
 fn self_refused(asked: &Asked<'_>, rule: Rule<'_>, decision: &mut Decision) -> bool {

@@ -41,6 +41,14 @@ faults! { "routes";
         "Paths are compared in lower case.",
         "Ids with capitals lead nowhere.",
         "Leave the case of paths alone.";
+    Named(CAPITALS_DECODED) "path-escapes-in-capitals", Must "AVP-7-06",
+        "Of the escapes of a path those with small digits are left as they are.",
+        "Clients that write %2f find no member whose id has a slash.",
+        "Decode with a library: the digits of an escape may be of either case (RFC 3986, 2.1).";
+    Named(SLASHES_MERGED) "path-slashes-merged", Must "AVP-7-06",
+        "Slashes that follow one another in an id are one.",
+        "Some member ids lead nowhere; a proxy that merges slashes is the usual cause.",
+        "Have the proxy pass paths on as they came.";
     Named(LATIN) "path-as-latin-1", Must "AVP-7-06",
         "Escapes in a path are decoded as Latin-1.",
         "Ids beyond ASCII lead nowhere.",
@@ -82,6 +90,8 @@ pub(in crate::avp::server) fn path<'a>(state: &State, path: &'a str) -> Cow<'a, 
         () if state.is(NOT_DECODED) => Some(path.replace('%', "%25")),
         () if state.is(PLUS_AS_SPACE) => Some(path.replace("%2B", "%20").replace('+', "%20")),
         () if state.is(FOLDED) => Some(path.to_lowercase()),
+        () if state.is(CAPITALS_DECODED) => Some(keep_small_escapes(path)),
+        () if state.is(SLASHES_MERGED) => Some(merge_slashes(path)),
         () if state.is(LATIN) => latin(path),
         () if state.is(SPACES_TRIMMED) => Some(trim(path)),
         () if state.is(SLASH_UNGUARDED) => path.strip_suffix('/').map(str::to_owned),
@@ -213,6 +223,29 @@ fn latin(path: &str) -> Option<String> {
     Some(out + rest)
 }
 
+/// A path in which the escapes with small digits stand for themselves.
+fn keep_small_escapes(path: &str) -> String {
+    let mut pieces = path.split('%');
+    let first = pieces.next().unwrap_or_default().to_owned();
+    pieces.fold(first, |before, piece| {
+        let digits = piece.get(..2).unwrap_or_default();
+        let sign = if digits.bytes().any(|digit| digit.is_ascii_lowercase()) {
+            "%25"
+        } else {
+            "%"
+        };
+        before + sign + piece
+    })
+}
+
+fn merge_slashes(path: &str) -> String {
+    let mut merged = path.to_owned();
+    while merged.contains("%2F%2F") {
+        merged = merged.replace("%2F%2F", "%2F");
+    }
+    merged
+}
+
 fn trim(path: &str) -> String {
     let bare = |segment: &str| -> String {
         let mut segment = segment;
@@ -249,5 +282,7 @@ mod tests {
     fn a_second_decoding_leaves_slashes_where_they_are() {
         assert_eq!(keep_slashes("/x/a%252B%2F", ""), "/x/a%2B%2F");
         assert_eq!(trim("/v1/a.%20/b"), "/v1/a/b");
+        assert_eq!(merge_slashes("/v1/a%2F%2F%2Fb"), "/v1/a%2Fb");
+        assert_eq!(keep_small_escapes("/v1/a%2f%2F%20"), "/v1/a%252f%2F%20");
     }
 }

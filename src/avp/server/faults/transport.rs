@@ -40,6 +40,10 @@ faults! { "transport";
         "After the body of a granted pull more bytes follow on the connection.",
         "The next answer on the connection is nonsense.",
         "Write as many bytes as Content-Length says.";
+    Answer(head_with_body) "head-answered-with-a-body", Must "AVP-12-02",
+        "HEAD is answered with a body.",
+        "Whatever keeps the connection takes the body for the answer to its next request.",
+        "Write the head of the answer alone; handing HEAD to the handler of GET is the usual cause.";
     Answer(length_short) "length-too-short", Must "AVP-12-02" and "AVP-2-02",
         "The Content-Length of a granted pull counts characters and not bytes, and is one short.",
         "Clients get half a JSON document, and nonsense after it.",
@@ -148,6 +152,12 @@ fn glued(scene: &AnswerContext<'_>, answer: &mut Answer) -> bool {
             vec![Step::Write([&response::head(answer), &body[..], after].concat())],
             Then::KeepAlive,
         )
+}
+
+fn head_with_body(scene: &AnswerContext<'_>, answer: &mut Answer) -> bool {
+    let body = answer.content().1;
+    let whole = [&response::head(answer), &body[..]].concat();
+    scene.request.method == "HEAD" && by_hand(answer, vec![Step::Write(whole)], Then::KeepAlive)
 }
 
 fn length_short(scene: &AnswerContext<'_>, answer: &mut Answer) -> bool {

@@ -40,6 +40,8 @@ variations! { "rules";
         "An added entry whose epoch is not the repository's is refused with 400.";
     Rule(inconsistent_accepted) "inconsistent-accepted",
         "Parts of a request that disagree with each other are taken as sent.";
+    Rule(removal_422) "removal-refused-with-422",
+        "A removal that is well-formed and cannot be applied, for its epoch or its version, is refused with 422 and no code.";
     Named(BODY_FIRST) "body-first", "A malformed body is refused before repository and membership are looked at.";
     Named(LENIENT_JSON) "lenient-json",
         "Trailing bytes and unknown fields are ignored, of two equal fields the last counts, any content type will do.";
@@ -166,6 +168,16 @@ fn still_listed_dropped(place: &Call, _: &Repo, body: &mut Value) -> bool {
 /// Who was removed is no member any more.
 fn removal_again_404(_: &Asked<'_>, rule: Rule<'_>, decision: &mut Decision) -> bool {
     grant_if(decision, matches!(rule, Rule::NotDoneYet(_)))
+}
+
+fn removal_422(asked: &Asked<'_>, rule: Rule<'_>, decision: &mut Decision) -> bool {
+    let removes = asked.call.operation == Operation::RemoveMember;
+    match rule {
+        Rule::EpochGrows(_) | Rule::VersionGrows(..) | Rule::EnvelopeOfEpoch if removes => {
+            restate(decision, |refusal| refusal.under(422, ""))
+        }
+        _ => false,
+    }
 }
 
 fn other_epoch_refused(asked: &Asked<'_>, rule: Rule<'_>, decision: &mut Decision) -> bool {
