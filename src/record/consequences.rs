@@ -72,29 +72,34 @@ pub struct Consequence {
 /// Takes back what follows by a table, from its first line to its last: what was taken back has no consequences any more.
 pub fn take_back(cases: &mut [CaseRecord], table: &[Consequence]) {
     for consequence in table {
-        if !picked(cases, consequence.of).is_empty() {
+        let is_one = |of: &[String], rules: &[&str]| of.iter().any(|id| rules.contains(&id.as_str()));
+        if !picked(cases, consequence.of, is_one).is_empty() {
             take_back_all(cases, consequence.follow, consequence.why);
         }
     }
 }
 
-/// Takes back all of these findings, for one reason.
+/// Takes back all of these findings, for one reason; not those that stand against another rule as well.
 pub fn take_back_all(cases: &mut [CaseRecord], findings: Findings, why: &str) {
-    for (case, check) in picked(cases, findings) {
+    let are_all = |of: &[String], rules: &[&str]| of.iter().all(|id| rules.contains(&id.as_str()));
+    for (case, check) in picked(cases, findings, are_all) {
         cases[case].take_back(check, why);
     }
 }
 
-/// The case and the check of each of these findings.
-fn picked(cases: &[CaseRecord], findings: Findings) -> Vec<(usize, usize)> {
+/// The case and the check of each of these findings, whose rules are told apart by `is_of`.
+fn picked(
+    cases: &[CaseRecord],
+    findings: Findings,
+    is_of: impl Fn(&[String], &[&str]) -> bool,
+) -> Vec<(usize, usize)> {
     let mut found = Vec::new();
     for (at, case) in cases.iter().enumerate() {
         for (index, check) in case.checks.iter().enumerate() {
-            let is_of = |id: &String| findings.rules.contains(&id.as_str());
             let first = check.exchanges.first();
             if let Some(exchange) = first.and_then(|first| case.exchanges.get(*first))
                 && check.is_broken()
-                && check.requirements.iter().any(is_of)
+                && is_of(&check.requirements, findings.rules)
                 && (findings.meant)(Seen {
                     case,
                     check,

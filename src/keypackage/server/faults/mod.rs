@@ -443,9 +443,9 @@ pub(super) const FAULTS: &[Fault] = &[
     fault(
         "cap-over-all",
         "registry",
-        &["KPR-RET-04", "KPR-RET-02", "KPR-PUB-01"],
+        &["KPR-RET-02", "KPR-PUB-01"],
         Must,
-        "The five newest bundles of all devices together are kept.",
+        "The forty newest bundles of all devices together are kept.",
         "Devices that publish seldom are not found.",
         "Count by device.",
     ),

@@ -17,6 +17,8 @@ use crate::serve::Asked;
 
 /// How long storing a bundle takes where others fail meanwhile.
 const WRITING: Duration = Duration::from_millis(5);
+/// How many bundles a server keeps that counts those of all devices together.
+const KEPT_OF_ALL: usize = 40;
 /// The largest body that a server with a limit takes, bytes.
 const BODY_LIMIT_BYTES: usize = 64 << 10;
 /// The order of the group, little endian (RFC 8032, 5.1).
@@ -133,7 +135,7 @@ impl Registry {
         {
             self.fire("cap-drops-the-newest");
         }
-        if self.has("cap-over-all") && self.stored(|store| store.cap(self.flags.max_per_identity))? > 0 {
+        if self.has("cap-over-all") && self.stored(|store| store.cap(KEPT_OF_ALL))? > 0 {
             self.fire("cap-over-all");
         }
         self.stored(prune).map(drop)

@@ -93,7 +93,7 @@ pub(super) const REPLACED: &[Fault] = &[
     fault(
         "replace-loses-the-key",
         "objects",
-        &["OMP-OBJ-07"],
+        &["OMP-OBJ-07", "OMP-OBJ-06"],
         Should,
         "A replace sets the key back to the id.",
         "Changed objects are not found by their keys.",

@@ -13,7 +13,7 @@ pub(super) const FAULTS: &[Fault] = &[
     fault(
         "odd-content-cannot-be-read",
         "objects",
-        &["OMP-OBJ-12"],
+        &["OMP-OBJ-12", "OMP-ERR-03"],
         Should,
         "Half a surrogate pair is stored, and the object cannot be read again.",
         "A client that stored something gets an error for ever.",
