@@ -281,10 +281,10 @@ impl Judge<'_, '_> {
                 format!("the publication was granted in another way: status {status}"),
                 Some("KPR-PUB-01"),
             )),
-            // What any server would grant or refuse is refused in another way: that is none of the 5xx that the step is about.
+            // It is refused in another way than with 400: that is none of the breakdowns that the step is about.
             400..500 if Self::is_of_breakdowns(step) => Some((
                 format!("the publication was refused in another way: status {status}"),
-                Some(self.rule_of_publishing(step)),
+                None,
             )),
             // Nothing shows that it is the mistake in the request on which the server breaks.
             500.. if !is_sound && !self.is_grounded => Some((

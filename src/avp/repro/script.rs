@@ -121,6 +121,22 @@ impl Script<'_> {
             }
             self.paths.add(encode_segment(id), format!("path_{who}"));
             self.paths.add(id.replace('/', "%2F"), format!("loose_{who}"));
+            self.with_small_escapes(id, &who);
+        }
+    }
+
+    /// A member's id as it stands in a path whose escapes have small digits, where the run has such a path.
+    fn with_small_escapes(&mut self, id: &str, who: &str) {
+        let small = encode_segment(id)
+            .replace("%2B", "%2b")
+            .replace("%2F", "%2f")
+            .replace("%3D", "%3d");
+        let exchanges = self.plan.exchanges();
+        if exchanges.iter().any(|(_, it)| it.request.path.contains(&small)) {
+            self.line(format!(
+                "small_{who}=$(printf '%s' \"$path_{who}\" | sed 's/%2B/%2b/g; s/%2F/%2f/g; s/%3D/%3d/g')"
+            ));
+            self.paths.add(small, format!("small_{who}"));
         }
     }
 
