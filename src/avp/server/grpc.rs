@@ -383,7 +383,7 @@ fn reply<A: DeserializeOwned>(answer: &Answer) -> Result<Response<A>, Status> {
 /// The table of statuses (AVP 0.4, gRPC profile).
 fn code(status: u16) -> Code {
     match status {
-        400 => Code::InvalidArgument,
+        400 | 422 => Code::InvalidArgument,
         401 => Code::Unauthenticated,
         403 => Code::PermissionDenied,
         404 => Code::NotFound,
