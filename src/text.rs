@@ -182,6 +182,16 @@ pub fn encode_segment(segment: &str) -> String {
     out
 }
 
+/// A path whose percent escapes have small hexadecimal digits.
+pub fn with_small_escapes(path: &str) -> String {
+    let mut pieces = path.split('%');
+    let first = pieces.next().unwrap_or_default().to_owned();
+    pieces.fold(first, |before, piece| {
+        let (digits, rest) = piece.split_at_checked(2).unwrap_or((piece, ""));
+        format!("{before}%{}{rest}", digits.to_ascii_lowercase())
+    })
+}
+
 /// A segment of a path without its percent escapes; none where one is broken, or they are no UTF-8.
 pub fn decode_segment(segment: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(segment.len());
@@ -232,6 +242,12 @@ fn without_mark(text: String) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_digits_of_escapes_are_made_small_and_nothing_else() {
+        assert_eq!(with_small_escapes("/A%2FB%C3%A9C%"), "/A%2fB%c3%a9C%");
+        assert_eq!(with_small_escapes("/ABC"), "/ABC");
+    }
 
     #[test]
     fn nothing_hidden_survives() {

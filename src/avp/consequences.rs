@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::avp::Operation;
 use crate::avp::judge::profile::{PROFILE, STATUSES};
+use crate::record::consequences::take_back_where;
 use crate::record::verdict::Verdict;
 use crate::record::{CaseRecord, CheckRecord, Over, Role, Wire};
 
@@ -66,7 +67,7 @@ fn statuses(cases: &mut [CaseRecord]) {
 
 /// What is broken in a case of the gRPC profile's own stands against the profile's rule and the operation's. It speaks against the
 /// operation where something else shows its rule broken as well; at a step, over HTTP, if that was spoken. Else it speaks against the
-/// profile.
+/// profile. What stands against the profile alone is taken back where the operation does the same whatever the profile.
 fn profile(cases: &mut [CaseRecord]) {
     let is_of_profile = |id: &String| id.starts_with(PROFILE);
     let is_either = |check: &CheckRecord| {
@@ -86,7 +87,7 @@ fn profile(cases: &mut [CaseRecord]) {
     let is_shown = |case: &CaseRecord, check: &CheckRecord| {
         shown(case, check).is_some_and(|(shown, _)| of_operations.contains(&shown))
     };
-    take_all_back(cases, "which is so whatever the profile", |case, check| {
+    take_back_where(cases, "which is so whatever the profile", |case, check| {
         case.transport == Over::Grpc && is_profile_alone(check) && is_shown(case, check)
     });
     let checks = cases.iter_mut().flat_map(|case| &mut case.checks);
@@ -151,19 +152,9 @@ fn shown(case: &CaseRecord, check: &CheckRecord) -> Option<(Shown, Wire)> {
 
 /// What the findings show that a test picks.
 fn all_shown(cases: &[CaseRecord], picked: impl Fn(&CaseRecord, &CheckRecord) -> bool) -> BTreeSet<Shown> {
-    let mut all = BTreeSet::new();
-    for case in cases {
-        let broken = case
-            .checks
-            .iter()
-            .filter(|check| check.is_broken() && picked(case, check));
-        all.extend(
-            broken
-                .filter_map(|check| shown(case, check))
-                .map(|(shown, _)| shown),
-        );
-    }
-    all
+    of_findings(cases, picked, |case, check| {
+        shown(case, check).map(|(shown, _)| shown)
+    })
 }
 
 /// The exchange over the other transport with which that of a check disagrees: of a race one of the same round, and else the
@@ -182,17 +173,6 @@ fn counterpart(case: &CaseRecord, at: usize) -> Option<usize> {
     let earlier = (0..index).rev().find(is_other);
     let later = (index + 1..case.exchanges.len()).find(|other| met(other) && is_other(other));
     earlier.filter(met).or(later).or(earlier)
-}
-
-/// Takes back the findings of all cases that a test picks.
-fn take_all_back(cases: &mut [CaseRecord], why: &str, picked: impl Fn(&CaseRecord, &CheckRecord) -> bool) {
-    for case in cases {
-        for at in 0..case.checks.len() {
-            if case.checks[at].is_broken() && picked(case, &case.checks[at]) {
-                case.take_back(at, why);
-            }
-        }
-    }
 }
 
 fn breaks(check: &CheckRecord, requirement: &str) -> bool {
@@ -229,7 +209,7 @@ fn paths(cases: &mut [CaseRecord]) {
     }
     if of_plain > of_paths {
         let why = "but plain ids are not found either";
-        return take_all_back(cases, why, |_, check| {
+        return take_back_where(cases, why, |_, check| {
             breaks(check, RULE) && check.name == "stored"
         });
     }
@@ -252,7 +232,7 @@ fn logins(cases: &mut [CaseRecord]) {
     };
     if count(cases, is_open) > 0 {
         let why = "but no membership is asked for (AVP-6-15)";
-        take_all_back(cases, why, |case, check| {
+        take_back_where(cases, why, |case, check| {
             breaks(check, "AVP-3-08") && looked_at(case, check) == Some(Operation::Pull)
         });
     }
@@ -363,15 +343,24 @@ fn broken_requirements(
     cases: &[CaseRecord],
     picked: impl Fn(&CaseRecord, &CheckRecord) -> bool,
 ) -> BTreeSet<String> {
-    let mut broken = BTreeSet::new();
+    of_findings(cases, picked, |_, check| check.requirements.clone())
+}
+
+/// What is read of the findings that a test picks.
+fn of_findings<T: Ord, I: IntoIterator<Item = T>>(
+    cases: &[CaseRecord],
+    picked: impl Fn(&CaseRecord, &CheckRecord) -> bool,
+    read: impl Fn(&CaseRecord, &CheckRecord) -> I,
+) -> BTreeSet<T> {
+    let mut all = BTreeSet::new();
     for case in cases {
-        let picked = case
+        let broken = case
             .checks
             .iter()
             .filter(|check| check.is_broken() && picked(case, check));
-        broken.extend(picked.flat_map(|check| check.requirements.clone()));
+        all.extend(broken.flat_map(|check| read(case, check)));
     }
-    broken
+    all
 }
 
 /// The operations that are broken in themselves, each with a case that shows it.

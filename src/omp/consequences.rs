@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 
 use crate::catalogue::OperationName;
-use crate::record::consequences::{Consequence, Seen, against, operation, status, take_back};
+use crate::record::consequences::{
+    Consequence, Seen, against, operation, status, take_back, take_back_where,
+};
 use crate::record::{CaseRecord, CheckRecord, Exchange};
 
 const CREATE: &str = "OMP-OBJ-01";
@@ -134,41 +136,27 @@ fn is_never_there(seen: Seen<'_>) -> bool {
 /// Takes back that a signature was let in which is none, where the same operation needs no signature at all: nobody looks at
 /// signatures there.
 fn take_back_bad_signatures(cases: &mut [CaseRecord]) {
-    let open: BTreeSet<OperationName> = granted(cases, &[UNSIGNED])
-        .map(|(_, _, operation)| operation)
-        .collect();
-    let follows: Vec<(usize, usize)> = granted(cases, &REFUSED)
-        .filter(|(_, _, operation)| open.contains(operation))
-        .map(|(case, check, _)| (case, check))
-        .collect();
-    for (case, check) in follows {
-        cases[case].take_back(check, "a request without a signature is granted as well");
-    }
-}
-
-/// The findings against some rules that a request was granted: the case, the check, and the operation.
-fn granted<'a>(
-    cases: &'a [CaseRecord],
-    rules: &'a [&str],
-) -> impl Iterator<Item = (usize, usize, OperationName)> + 'a {
-    let is_of = |check: &CheckRecord| {
-        check.is_broken() && check.requirements.iter().all(|id| rules.contains(&id.as_str()))
-    };
-    cases.iter().enumerate().flat_map(move |(at, case)| {
-        let broken = case
+    let unsigned = |case: &CaseRecord| {
+        let of_checks = case
             .checks
             .iter()
-            .enumerate()
-            .filter(move |(_, check)| is_of(check));
-        broken.filter_map(move |(index, check)| {
-            let exchange = case.exchanges.get(*check.exchanges.first()?)?;
-            is_granted(exchange).then(|| Some((at, index, exchange.operation.clone()?)))?
-        })
-    })
+            .filter_map(|check| granted(case, check, &[UNSIGNED]));
+        of_checks.collect::<Vec<_>>()
+    };
+    let open: BTreeSet<OperationName> = cases.iter().flat_map(unsigned).collect();
+    let why = "a request without a signature is granted as well";
+    take_back_where(cases, why, |case, check| {
+        granted(case, check, &REFUSED).is_some_and(|operation| open.contains(&operation))
+    });
 }
 
-fn is_granted(exchange: &Exchange) -> bool {
-    exchange.request.service.as_str() == "strict" && matches!(status(exchange), 200..300)
+/// The operation that a strict server granted, by a finding against some rules alone.
+fn granted(case: &CaseRecord, check: &CheckRecord, rules: &[&str]) -> Option<OperationName> {
+    let exchange = Seen::of(case, check)?.exchange;
+    let is_of = check.requirements.iter().all(|id| rules.contains(&id.as_str()));
+    let is_strict = exchange.request.service.as_str() == "strict";
+    let is_granted = matches!(status(exchange), 200..300);
+    (check.is_broken() && is_of && is_strict && is_granted).then(|| exchange.operation.clone())?
 }
 
 #[cfg(test)]

@@ -17,7 +17,17 @@ pub struct Seen<'a> {
     pub exchange: &'a Exchange,
 }
 
-impl Seen<'_> {
+impl<'a> Seen<'a> {
+    /// What a check was seen in; none where it looked at no exchange.
+    pub fn of(case: &'a CaseRecord, check: &'a CheckRecord) -> Option<Seen<'a>> {
+        let exchange = case.exchanges.get(*check.exchanges.first()?)?;
+        Some(Seen {
+            case,
+            check,
+            exchange,
+        })
+    }
+
     /// The status of the answer; 0 where there is none.
     pub fn status(&self) -> u16 {
         status(self.exchange)
@@ -71,44 +81,39 @@ pub struct Consequence {
 
 /// Takes back what follows by a table, from its first line to its last: what was taken back has no consequences any more.
 pub fn take_back(cases: &mut [CaseRecord], table: &[Consequence]) {
-    for consequence in table {
-        let is_one = |of: &[String], rules: &[&str]| of.iter().any(|id| rules.contains(&id.as_str()));
-        if !picked(cases, consequence.of, is_one).is_empty() {
-            take_back_all(cases, consequence.follow, consequence.why);
+    for Consequence { of, follow, why } in table {
+        let is_one = |id: &String| of.rules.contains(&id.as_str());
+        let is_cause = |case: &CaseRecord, check: &CheckRecord| {
+            check.is_broken()
+                && check.requirements.iter().any(is_one)
+                && Seen::of(case, check).is_some_and(of.meant)
+        };
+        let has_cause = |case: &CaseRecord| case.checks.iter().any(|check| is_cause(case, check));
+        if cases.iter().any(has_cause) {
+            take_back_all(cases, *follow, why);
         }
     }
 }
 
 /// Takes back all of these findings, for one reason; not those that stand against another rule as well.
 pub fn take_back_all(cases: &mut [CaseRecord], findings: Findings, why: &str) {
-    let are_all = |of: &[String], rules: &[&str]| of.iter().all(|id| rules.contains(&id.as_str()));
-    for (case, check) in picked(cases, findings, are_all) {
-        cases[case].take_back(check, why);
-    }
+    let is_one = |id: &String| findings.rules.contains(&id.as_str());
+    take_back_where(cases, why, |case, check| {
+        check.requirements.iter().all(is_one) && Seen::of(case, check).is_some_and(findings.meant)
+    });
 }
 
-/// The case and the check of each of these findings, whose rules are told apart by `is_of`.
-fn picked(
-    cases: &[CaseRecord],
-    findings: Findings,
-    is_of: impl Fn(&[String], &[&str]) -> bool,
-) -> Vec<(usize, usize)> {
-    let mut found = Vec::new();
-    for (at, case) in cases.iter().enumerate() {
-        for (index, check) in case.checks.iter().enumerate() {
-            let first = check.exchanges.first();
-            if let Some(exchange) = first.and_then(|first| case.exchanges.get(*first))
-                && check.is_broken()
-                && is_of(&check.requirements, findings.rules)
-                && (findings.meant)(Seen {
-                    case,
-                    check,
-                    exchange,
-                })
-            {
-                found.push((at, index));
+/// Takes back the findings that a test picks, for one reason.
+pub fn take_back_where(
+    cases: &mut [CaseRecord],
+    why: &str,
+    picked: impl Fn(&CaseRecord, &CheckRecord) -> bool,
+) {
+    for case in cases {
+        for at in 0..case.checks.len() {
+            if case.checks[at].is_broken() && picked(case, &case.checks[at]) {
+                case.take_back(at, why);
             }
         }
     }
-    found
 }

@@ -12,7 +12,7 @@ use crate::avp::cases::{TokenForm, to_json};
 use crate::avp::schema::{Field, FieldKind};
 use crate::avp::{Operation, schema};
 use crate::json;
-use crate::text::encode_segment;
+use crate::text::{encode_segment, with_small_escapes};
 
 /// The requests that a step makes: the valid one, changed; one for each form that the step lists, and where it lists forms
 /// of more than one kind, one for each combination.
@@ -135,16 +135,6 @@ fn change_path(world: &mut World<'_>, changes: &Changes, repo: &str, draft: &mut
         draft.path = with_small_escapes(&draft.path);
         draft.spoil("the escapes of the path have small digits (legal)");
     }
-}
-
-/// A path whose escapes have small hexadecimal digits.
-fn with_small_escapes(path: &str) -> String {
-    let mut pieces = path.split('%');
-    let first = pieces.next().unwrap_or_default().to_owned();
-    pieces.fold(first, |before, piece| {
-        let (digits, rest) = piece.split_at_checked(2).unwrap_or((piece, ""));
-        format!("{before}%{}{rest}", digits.to_ascii_lowercase())
-    })
 }
 
 fn with_member(mut draft: Draft, form: MemberForm) -> Draft {

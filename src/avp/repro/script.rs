@@ -10,7 +10,7 @@ use crate::http::{CANCEL, Exchange, Outcome, Role, Wire};
 use crate::keys::SignatureForm;
 use crate::record::transcript::{SIGNATURE_MARK, TOKEN_MARK};
 use crate::repro::{self, LARGEST_BODY, PRELUDE, Plan, Text, Words, kind, name, send, status};
-use crate::text::encode_segment;
+use crate::text::{encode_segment, with_small_escapes};
 
 /// What every script begins with behind what those of all protocols do.
 const AVP: &str = include_str!("avp.sh");
@@ -121,16 +121,13 @@ impl Script<'_> {
             }
             self.paths.add(encode_segment(id), format!("path_{who}"));
             self.paths.add(id.replace('/', "%2F"), format!("loose_{who}"));
-            self.with_small_escapes(id, &who);
+            self.in_small_escapes(id, &who);
         }
     }
 
     /// A member's id as it stands in a path whose escapes have small digits, where the run has such a path.
-    fn with_small_escapes(&mut self, id: &str, who: &str) {
-        let small = encode_segment(id)
-            .replace("%2B", "%2b")
-            .replace("%2F", "%2f")
-            .replace("%3D", "%3d");
+    fn in_small_escapes(&mut self, id: &str, who: &str) {
+        let small = with_small_escapes(&encode_segment(id));
         let exchanges = self.plan.exchanges();
         if exchanges.iter().any(|(_, it)| it.request.path.contains(&small)) {
             self.line(format!(
