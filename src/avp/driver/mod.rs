@@ -27,6 +27,8 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use serde_json::Value;
 
+#[cfg(test)]
+pub(in crate::avp) use steps::authorization;
 pub use world::marker;
 
 use crate::avp::Operation;

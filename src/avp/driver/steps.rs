@@ -518,9 +518,10 @@ fn members_after(stored: Option<&RepoState>, draft: &Draft) -> usize {
 }
 
 /// The value of the `Authorization` header for a spoiled token; none where there is no header.
-pub(super) fn authorization(form: &TokenForm, own: &str, member_id: &str) -> Option<String> {
+pub(in crate::avp) fn authorization(form: &TokenForm, own: &str, member_id: &str) -> Option<String> {
     let half = own.len() / 2;
-    let flip = |c: char| if c == 'x' { 'y' } else { 'x' };
+    // Never the other case of the same letter: that is a form of its own, and another bug's.
+    let flip = |c: char| if c.eq_ignore_ascii_case(&'x') { 'y' } else { 'x' };
     let token = match form {
         TokenForm::None | TokenForm::InQuery | TokenForm::InMetadata => return None,
         TokenForm::Empty => return Some("Bearer ".to_owned()),
@@ -573,5 +574,22 @@ pub(super) fn swap_case(c: char) -> char {
     match c.is_ascii_uppercase() {
         true => c.to_ascii_lowercase(),
         false => c.to_ascii_uppercase(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_is_altered_in_more_than_the_case_of_its_letters() {
+        for own in ["aaXaa", "aaxaa", "XXXXX", "aayaa", "AAAAA", "a-_09"] {
+            for form in [TokenForm::Altered, TokenForm::LastAltered, TokenForm::Prefix] {
+                let field = authorization(&form, own, "").unwrap();
+                let token = field.strip_prefix("Bearer ").unwrap();
+                assert_eq!(token.len(), own.len(), "{form} of {own}");
+                assert!(!token.eq_ignore_ascii_case(own), "{form} of {own}: {token}");
+            }
+        }
     }
 }

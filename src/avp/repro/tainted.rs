@@ -13,15 +13,15 @@ pub(super) fn authorization(form: &TokenForm, token: &str) -> Option<String> {
         TokenForm::Truncated => format!("\"Bearer ${{{token}%?}}\""),
         TokenForm::Extended => format!("\"Bearer ${{{token}}}x\""),
         TokenForm::Altered => piped(
-            "awk '{ h = int(length / 2) + 1; c = substr($0, h, 1) == \"x\" ? \"y\" : \"x\"; \
+            "awk '{ h = int(length($0) / 2) + 1; c = tolower(substr($0, h, 1)) == \"x\" ? \"y\" : \"x\"; \
              printf \"%s%s%s\", substr($0, 1, h - 1), c, substr($0, h + 1) }'",
         ),
         TokenForm::LastAltered => format!(
-            "\"Bearer ${{{token}%?}}$(printf '%s' \"${{{token}#\"${{{token}%?}}\"}}\" | tr '-ABCDEFGHIJKLMNOPQRSTUVWXYZabcdfghijklmnopqrstuvwxyz0123456789_e' \
+            "\"Bearer ${{{token}%?}}$(printf '%s' \"${{{token}#\"${{{token}%?}}\"}}\" | tr -- '-ABCDEFGHIJKLMNOPQRSTUVWXYZabcdfghijklmnopqrstuvwxyz0123456789_e' \
              'eghijklmnopqrstuvwxyz0123456789_ABCDEFGHIJKLMNOPQRSTUVWXYZabcdf-')\""
         ),
         TokenForm::Prefix => piped(
-            "awk '{ h = int(length / 2); r = substr($0, h + 1); gsub(/[^x]/, \"Q\", r); gsub(/x/, \"y\", r); \
+            "awk '{ h = int(length($0) / 2); r = substr($0, h + 1); gsub(/[^xX]/, \"Q\", r); gsub(/[xX]/, \"y\", r); \
              gsub(/Q/, \"x\", r); printf \"%s%s\", substr($0, 1, h), r }'",
         ),
         TokenForm::CaseSwapped => piped("tr 'A-Za-z' 'a-zA-Z'"),
@@ -97,4 +97,44 @@ pub(super) fn signature(form: SignatureForm, signer: &str) -> Option<String> {
         | SignatureForm::TrailingBits
         | SignatureForm::LineWrapped => return None,
     })
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    /// What a shell makes of a script's word, where the variable `token` holds `own`.
+    fn written(word: &str, own: &str) -> String {
+        let command = format!("token={own}; printf '%s' {word}");
+        let output = Command::new("sh").args(["-c", &command]).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success() && said.is_empty(), "{command}: {said}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    #[test]
+    fn a_script_spoils_tokens_as_the_driver_does() {
+        let forms = [
+            TokenForm::Empty,
+            TokenForm::Garbage,
+            TokenForm::Truncated,
+            TokenForm::Extended,
+            TokenForm::Altered,
+            TokenForm::LastAltered,
+            TokenForm::Prefix,
+            TokenForm::CaseSwapped,
+            TokenForm::Basic,
+            TokenForm::NoScheme,
+            TokenForm::Trailed,
+        ];
+        for own in ["bXeAqXxXe", "0aAzZ9_-f", "xyXYx-_x-", "h6Kq2WmGT"] {
+            for form in &forms {
+                let word = authorization(form, "token").unwrap();
+                let driven = crate::avp::driver::authorization(form, own, "").unwrap();
+                assert_eq!(written(&word, own), driven, "{form} of {own}");
+            }
+        }
+    }
 }
