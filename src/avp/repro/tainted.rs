@@ -108,10 +108,13 @@ mod tests {
     /// What a shell makes of a script's word, where the variable `token` holds `own`.
     fn written(word: &str, own: &str) -> String {
         let command = format!("token={own}; printf '%s' {word}");
-        let output = Command::new("sh").args(["-c", &command]).output().unwrap();
+        let output = Command::new("sh")
+            .args(["-c", &command])
+            .output()
+            .expect("sh runs");
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success() && said.is_empty(), "{command}: {said}");
-        String::from_utf8(output.stdout).unwrap()
+        String::from_utf8(output.stdout).expect("tokens are text")
     }
 
     #[test]
