@@ -18,7 +18,7 @@ use avp_conform::cli::config::DEFAULT_JOBS;
 use avp_conform::http::{Client, ClientOptions, Endpoint, Request, Role, Timeouts};
 use avp_conform::judge::{Context, Transport};
 use avp_conform::keys::Seed;
-use avp_conform::protocol::Suite;
+use avp_conform::protocol::{Suite, Transports};
 use avp_conform::record::transcript::Transcript;
 use avp_conform::record::{CaseRecord, Record};
 use avp_conform::run::{Jobs, Run, RunInfo, run};
@@ -102,7 +102,11 @@ impl Bench {
             .build();
         Bench {
             runtime: runtime.expect("a runtime"),
-            suite: Arc::new(suite),
+            // The floor's client speaks HTTP.
+            suite: Arc::new(suite).over(Transports {
+                http: true,
+                grpc: false,
+            }),
             server: server(),
             foreign: server(),
         }
@@ -146,7 +150,10 @@ impl Bench {
         plan.jobs = jobs;
         let clock = Instant::now();
         let record = self.runtime.block_on(run(&plan, |_| {}));
-        (record, clock.elapsed())
+        let took = clock.elapsed();
+        // Whatever is not judged as it should be is no run to be measured.
+        assert_eq!(record.verdict.to_string(), "conformant", "{:?}", record.notes);
+        (record, took)
     }
 
     /// (a) the suite, (b) the same requests by a bare client.

@@ -177,6 +177,9 @@ impl<S> Judge<'_, '_, S> {
             let status = exchange.outcome.answer().map(|answer| answer.status);
             let is_allowed = status.is_none_or(|status| names_status(step.answers(variant), status));
             self.every_answer(*index, exchange, is_allowed);
+            if step.pages.is_some() && self.is_refused_guess(&group[..=place]) {
+                continue;
+            }
             self.answer(at, step, variant, *index, exchange);
             if let Some(answer) = exchange.outcome.answer() {
                 // What is not there has ended the case.
@@ -185,11 +188,25 @@ impl<S> Judge<'_, '_, S> {
             }
         }
         if let Some(pages) = &step.pages {
-            self.pages(at, pages, group);
+            let guess = usize::from(self.is_refused_guess(group));
+            self.pages(at, pages, &group[..group.len() - guess]);
         }
         if let Some(name) = &step.distinct {
             self.distinct(at, name, group);
         }
+    }
+
+    /// Whether the last of these requests for pages is one that no page named, and that the target refuses: it is no page.
+    fn is_refused_guess(&self, pages: &[Placed<'_>]) -> bool {
+        let [.., (_, before), (_, last)] = pages else {
+            return false;
+        };
+        let is_named = before
+            .outcome
+            .answer()
+            .is_none_or(|answer| (self.protocol.next_page)(answer).is_some());
+        let status = last.outcome.answer().map(|answer| answer.status);
+        !is_named && status.is_some_and(|status| matches!(status, 400 | 404 | 422))
     }
 
     /// One answer to a step.
@@ -561,7 +578,7 @@ impl<S> Judge<'_, '_, S> {
         let subject = self.filled(subject, group);
         let answers: Option<Vec<&Answer>> = group.iter().map(|(_, it)| it.outcome.answer()).collect();
         let answers = answers.filter(|all| all.iter().all(|answer| is_success(answer.status)));
-        let (Some(answers), Some((index, last))) = (answers, group.last()) else {
+        let (Some(mut answers), Some((index, last))) = (answers, group.last()) else {
             return;
         };
         if let Some((index, _)) = group.iter().find(|(_, it)| !(self.protocol.is_message)(it)) {
@@ -574,15 +591,16 @@ impl<S> Judge<'_, '_, S> {
         let wanted = self.known.all(&pages.show);
         let mut seen: Vec<Value> = Vec::new();
         let (mut twice, mut idle, mut guesses) = (None, 0, 0);
-        let items: Vec<Vec<Value>> = answers.iter().map(|answer| items(answer, &pages.items)).collect();
-        for (at, items) in items.iter().enumerate() {
-            let ids = item_ids(pages, items);
+        let mut items: Vec<Vec<Value>> = answers.iter().map(|answer| items(answer, &pages.items)).collect();
+        for (at, page) in items.iter().enumerate() {
+            let ids = item_ids(pages, page);
             let is_guessed = at > 0 && (self.protocol.next_page)(answers[at - 1]).is_none();
-            guesses += usize::from(is_guessed);
             if is_guessed && ids.iter().all(|id| seen.contains(id)) {
-                // The last item names no page here.
-                continue;
+                // The last item names no page here: it is the list from its start again.
+                answers.truncate(at);
+                break;
             }
+            guesses += usize::from(is_guessed);
             idle = if ids.iter().all(|id| seen.contains(id)) {
                 idle + 1
             } else {
@@ -597,6 +615,7 @@ impl<S> Judge<'_, '_, S> {
             twice = twice.or_else(|| ids.iter().find(|id| seen.contains(id)).cloned());
             seen.extend(ids);
         }
+        items.truncate(answers.len());
         let missing: Vec<&Value> = wanted.iter().filter(|id| !seen.contains(id)).collect();
         let other = seen.iter().find(|id| pages.only && !wanted.contains(id));
         let goes_on = answers
@@ -605,11 +624,10 @@ impl<S> Judge<'_, '_, S> {
         // A list that names no next page although its last page is full has more than it shows.
         let named = answers.len() - guesses;
         let last_named = named.checked_sub(1).and_then(|at| items.get(at));
-        let is_cut = guesses > 0
-            && last_named.is_some_and(|page| {
-                let most = parameter(&last.request.path, self.protocol.paging.limit);
-                most.is_some_and(|most| page.len() >= most)
-            });
+        let is_cut = last_named.is_some_and(|page| {
+            let most = parameter(&last.request.path, self.protocol.paging.limit);
+            most.is_some_and(|most| page.len() >= most)
+        });
         let items = items.concat();
         let is_paged = named > 1;
         let is_about_paging = subject.requirements.contains(&self.protocol.paging.rule);

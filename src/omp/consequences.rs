@@ -12,6 +12,7 @@ const CREATE: &str = "OMP-OBJ-01";
 /// A create changes no other object.
 const OTHERS: &str = "OMP-OBJ-02";
 const READ: &str = "OMP-OBJ-03";
+const REPLACED: &str = "OMP-OBJ-04";
 const DELETED: &str = "OMP-OBJ-08";
 const UNKNOWN: &str = "OMP-OBJ-09";
 /// strict: a request without signature headers is refused.
@@ -33,7 +34,7 @@ const REFUSED: [&str; 12] = [
 ];
 
 /// In this order: what was taken back has no consequences any more.
-const CONSEQUENCES: [Consequence; 8] = [
+const CONSEQUENCES: [Consequence; 10] = [
     Consequence {
         of: against(&[CREATE], is_create),
         follow: against(&["OMP-SIG-09"], is_create),
@@ -53,10 +54,11 @@ const CONSEQUENCES: [Consequence; 8] = [
         of: against(&[READ, OTHERS], is_lost),
         follow: against(
             &[
-                "OMP-OBJ-04",
+                REPLACED,
                 "OMP-OBJ-05",
                 DELETED,
                 "OMP-OBJ-10",
+                "OMP-OBJ-12",
                 "OMP-LST-01",
                 "OMP-LST-03",
                 "OMP-LST-05",
@@ -84,6 +86,16 @@ const CONSEQUENCES: [Consequence; 8] = [
         of: against(&["OMP-LST-01"], is_listed),
         follow: against(&["OMP-OBJ-10", "OMP-ERR-02", "OMP-SIG-14"], is_listed),
         why: "lists do not show what there is where nothing else is done",
+    },
+    Consequence {
+        of: against(&[REPLACED, "OMP-OBJ-06"], is_replaced),
+        follow: against(&["OMP-LST-01", "OMP-LST-05"], is_replaced),
+        why: "a replace does not change the object, whoever looks at it",
+    },
+    Consequence {
+        of: against(&["OMP-SIG-14"], is_lost),
+        follow: against(&["OMP-SIG-11"], is_lost),
+        why: "what is refused is done all the same",
     },
     Consequence {
         of: against(&["OMP-SIG-01"], |_| true),
@@ -120,6 +132,12 @@ fn is_absent(seen: Seen<'_>) -> bool {
 
 fn is_listed(seen: Seen<'_>) -> bool {
     matches!(seen.operation(), "list" | "search") && seen.status() == 200
+}
+
+/// An object was replaced in the case before.
+fn is_replaced(seen: Seen<'_>) -> bool {
+    let replaces = |it: &Exchange| operation(it) == "replace" && matches!(status(it), 200..300);
+    seen.status() == 200 && (seen.operation() == "replace" || seen.earlier().iter().any(replaces))
 }
 
 /// A read is granted.

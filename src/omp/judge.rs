@@ -87,7 +87,10 @@ fn rule_of_a_read(read: &Exchange, earlier: &[Exchange]) -> Option<&'static str>
     let status = read.outcome.answer()?.status;
     let created = earlier.iter().rposition(|it| creates(it, read))?;
     let since = &earlier[created + 1..];
-    let is_at_it = |it: &&Exchange| it.request.path == read.request.path && it.request.method != "GET";
+    let is_at_it = |it: &&Exchange| {
+        let is_plain_read = it.request.method == "GET" && !names_another_method(it);
+        it.request.path == read.request.path && !is_plain_read
+    };
     let is_granted = |it: &Exchange| {
         let answer = it.outcome.answer();
         answer.is_some_and(|answer| (200..300).contains(&answer.status))
@@ -102,6 +105,12 @@ fn rule_of_a_read(read: &Exchange, earlier: &[Exchange]) -> Option<&'static str>
         Some(_) if status < 500 => Some("OMP-OBJ-09"),
         Some(_) => None,
     }
+}
+
+/// Whether a header of a request asks to take it for another method.
+fn names_another_method(exchange: &Exchange) -> bool {
+    let mut names = exchange.request.headers.iter().map(|(name, _)| name);
+    names.any(|name| name.starts_with("x-") && name.contains("method"))
 }
 
 /// Whether what was sent to be created is an object with content.
@@ -169,13 +178,21 @@ pub(super) fn every(checks: &mut Checks<'_>, index: usize, exchange: &Exchange, 
     if answer.status >= 400 && exchange.request.method != "HEAD" {
         error(checks, index, answer);
     }
+    let is_replace = exchange
+        .operation
+        .as_ref()
+        .is_some_and(|name| name.as_str() == "replace");
+    if is_replace && is_allowed && answer.status == 200 && exchange.spoiled.is_none() {
+        replaced(checks, index, exchange, answer);
+    }
     let Some((message, rule)) = message(exchange).filter(|_| is_allowed) else {
         return false;
     };
     let body = json::parse(answer.body.as_bytes());
-    let finding = match &body {
-        Err(why) => Finding::broken(format!("the body is not JSON: {why}")),
-        Ok(body) => fits(message, body),
+    let finding = match (&body, other_type(answer)) {
+        (Err(why), _) => Finding::broken(format!("the body is not JSON: {why}")),
+        (Ok(_), Some(other)) => Finding::broken(format!("JSON that is said to be {other}")),
+        (Ok(body), None) => fits(message, body),
     };
     let is_sound = finding == Finding::Holds;
     let operation = exchange.operation.as_ref().map_or("", |name| name.as_str());
@@ -187,6 +204,28 @@ pub(super) fn every(checks: &mut Checks<'_>, index: usize, exchange: &Exchange, 
         }
         _ => false,
     }
+}
+
+/// Looks at the object with which a replace may be answered: its metadata is the new one. Its content need not stand in it.
+fn replaced(checks: &mut Checks<'_>, index: usize, replace: &Exchange, answer: &Answer) {
+    let sent = json::parse(replace.request.body_bytes());
+    let (Ok(sent), Ok(object)) = (sent, json::parse(answer.body.as_bytes())) else {
+        return;
+    };
+    let sent = sent.get("metadata").filter(|sent| sent.is_object());
+    let (Some(sent), Some(own)) = (sent, object.get("metadata")) else {
+        return;
+    };
+    let subject = standing(
+        "metadata of the answer",
+        "OMP-OBJ-04",
+        "the object with which replace is answered has the metadata that was sent",
+    );
+    let finding = match json::equal(sent, own) {
+        true => Finding::Holds,
+        false => Finding::broken_at("/metadata", visible_cut(&own.to_string(), SHOWN)),
+    };
+    checks.note(subject, index, finding);
 }
 
 /// Whether the answer to a create has other names or other metadata than were sent. An empty name may be replaced.
@@ -256,9 +295,10 @@ fn error(checks: &mut Checks<'_>, index: usize, answer: &Answer) {
         "OMP-ERR-01",
         "an error is JSON of the one shape, with the status of the answer in it",
     );
-    let finding = match &body {
-        Err(why) => Finding::broken(format!("the body is not JSON: {why}")),
-        Ok(body) => match (
+    let finding = match (&body, other_type(answer)) {
+        (Err(why), _) => Finding::broken(format!("the body is not JSON: {why}")),
+        (Ok(_), Some(other)) => Finding::broken(format!("JSON that is said to be {other}")),
+        (Ok(body), None) => match (
             fits("Error", body),
             body.pointer("/error/status").and_then(Value::as_f64),
         ) {
@@ -299,6 +339,19 @@ fn error(checks: &mut Checks<'_>, index: usize, answer: &Answer) {
         None => Finding::broken(format!("status {} without a header {wanted}", answer.status)),
     };
     checks.note(subject, index, finding);
+}
+
+/// The content type of an answer, where it says that its body is something else than JSON.
+fn other_type(answer: &Answer) -> Option<String> {
+    let said = answer.header("content-type")?;
+    let essence = said
+        .split(';')
+        .next()
+        .unwrap_or_default()
+        .trim()
+        .to_ascii_lowercase();
+    let is_json = essence == "application/json" || essence.ends_with("+json");
+    (!is_json).then(|| visible_cut(said, SHOWN))
 }
 
 /// Whether a body is a message.

@@ -20,6 +20,8 @@ pub(super) const OTHER_QUERY: &str = "limit=1";
 pub(super) const STRANGER: &str = "conform_unknown";
 /// The id of a key that is weak, of servers that are told of one.
 pub(super) const WEAK: &str = "conform_weak";
+/// What a signature by RFC 9421 is said to cover.
+const COMPONENTS: &str = "\"@method\" \"@target-uri\"";
 /// What is signed by labels that do not verify.
 pub(super) const ANOTHER_TEXT: &str = "another text";
 
@@ -39,6 +41,8 @@ pub(super) enum Form {
     BeforeOthers,
     /// The label that verifies comes last.
     AfterOthers,
+    /// The same, with the labels in another order in `Signature` than in `Signature-Input`.
+    InOtherOrder,
     /// In standard base64, with padding.
     StandardBase64,
     /// With a nonce, the same in the whole case.
@@ -59,8 +63,12 @@ pub(super) enum Form {
     SignatureNotClosed,
     /// Both headers are no dictionaries at all.
     BothMalformed,
-    /// The key id is not known.
+    /// The key id is not known, and the key is not either.
     UnknownKey,
+    /// The key id is not known; the key that signed is.
+    UnknownId,
+    /// The key id is the beginning of one that is known, or that with something behind it; the key that signed is its.
+    CutId,
     /// A bit of the signature is flipped.
     Altered,
     /// 64 zeros.
@@ -115,16 +123,19 @@ pub(super) enum Form {
     OtherAlg,
     /// By RFC 9421, with covered components.
     Rfc9421,
+    /// Components are named as covered, and the line of the profile is signed.
+    ComponentsOverLine,
 }
 
 impl Form {
     /// All of them, but for no signature at all.
-    pub(super) const ALL: [Form; 43] = [
+    pub(super) const ALL: [Form; 47] = [
         Form::Valid,
         Form::SecondKey,
         Form::OtherLabel,
         Form::BeforeOthers,
         Form::AfterOthers,
+        Form::InOtherOrder,
         Form::StandardBase64,
         Form::Nonce,
         Form::Repeatable,
@@ -136,6 +147,8 @@ impl Form {
         Form::SignatureNotClosed,
         Form::BothMalformed,
         Form::UnknownKey,
+        Form::UnknownId,
+        Form::CutId,
         Form::Altered,
         Form::Zero,
         Form::Identity,
@@ -163,6 +176,7 @@ impl Form {
         Form::Malleable,
         Form::OtherAlg,
         Form::Rfc9421,
+        Form::ComponentsOverLine,
     ];
 }
 
@@ -258,6 +272,8 @@ fn headers(unsigned: &Unsigned<'_>, form: Form) -> Result<Vec<(&'static str, Str
             label.keyid = Some(stranger.id.clone());
             label.signature = stranger.sign(own.as_bytes()).to_vec();
         }
+        Form::UnknownId => label.keyid = Some(stranger.id.clone()),
+        Form::CutId => label.keyid = Some(cut(&key.id)),
         Form::Altered => label.signature[5] ^= 1,
         Form::Zero => label.signature = vec![0; 64],
         Form::Identity | Form::SmallOrder => label.signature = degenerate(form),
@@ -289,8 +305,9 @@ fn headers(unsigned: &Unsigned<'_>, form: Form) -> Result<Vec<(&'static str, Str
             }
         }
         Form::OtherAlg => label.more = ";alg=\"rsa-v1_5-sha256\"".to_owned(),
+        Form::ComponentsOverLine => label.components = COMPONENTS,
         Form::Rfc9421 => {
-            label.components = "\"@method\" \"@target-uri\"";
+            label.components = COMPONENTS;
             label.signature = over(rfc9421_components(
                 unsigned.method,
                 unsigned.url,
@@ -314,7 +331,7 @@ fn headers(unsigned: &Unsigned<'_>, form: Form) -> Result<Vec<(&'static str, Str
         Form::SignatureWithoutColons => both(input, signature.replace(':', "")),
         Form::SignatureNotClosed => both(input, signature.trim_end_matches(':').to_owned()),
         Form::BothMalformed => both("none".to_owned(), "none".to_owned()),
-        Form::BeforeOthers | Form::AfterOthers => {
+        Form::BeforeOthers | Form::AfterOthers | Form::InOtherOrder => {
             let mut labels = vec![label];
             for (name, key) in [("bad1", &stranger), ("bad2", key)] {
                 labels.push(Label {
@@ -326,11 +343,16 @@ fn headers(unsigned: &Unsigned<'_>, form: Form) -> Result<Vec<(&'static str, Str
                     signature: key.sign(ANOTHER_TEXT.as_bytes()).to_vec(),
                 });
             }
-            if form == Form::AfterOthers {
+            if form != Form::BeforeOthers {
                 labels.rotate_left(1);
             }
-            let all = |of: fn(&Label) -> String| labels.iter().map(of).collect::<Vec<_>>().join(", ");
-            both(all(Label::input), all(Label::signature))
+            let inputs: Vec<String> = labels.iter().map(Label::input).collect();
+            if form == Form::InOtherOrder {
+                // By its place, the signature that verifies belongs to the label of a key that nobody knows.
+                labels.rotate_right(1);
+            }
+            let signatures: Vec<String> = labels.iter().map(Label::signature).collect();
+            both(inputs.join(", "), signatures.join(", "))
         }
         _ => both(input, signature),
     })
@@ -346,6 +368,14 @@ pub(super) fn degenerate(form: Form) -> Vec<u8> {
     let point = small_order_keys().iter().find(|key| key.name == order);
     let point = point.and_then(|key| STANDARD.decode(key.public_key).ok());
     [point.unwrap_or_default(), vec![0; 32]].concat()
+}
+
+/// Another id than this one: without its last character, or with one more where it has no other.
+fn cut(id: &str) -> String {
+    match id.char_indices().next_back() {
+        Some((at, _)) if at > 0 => id[..at].to_owned(),
+        _ => format!("{id}x"),
+    }
 }
 
 /// The line of the profile that is signed.
@@ -383,6 +413,7 @@ pub(super) fn about(form: Form, is_wanted: bool) -> Option<&'static str> {
         Form::OtherLabel => "signed under another label",
         Form::BeforeOthers => "a label that verifies, and two after it that do not",
         Form::AfterOthers => "a label that verifies after two that do not",
+        Form::InOtherOrder => "a label that verifies and two that do not, in another order in each header",
         Form::StandardBase64 => "the signature in standard base64",
         Form::Nonce => "signed with a nonce",
         Form::Repeatable => super::advice::REPEATABLE,
@@ -394,6 +425,8 @@ pub(super) fn about(form: Form, is_wanted: bool) -> Option<&'static str> {
         Form::SignatureNotClosed => "Signature without its second colon",
         Form::BothMalformed => "two headers that are no dictionaries",
         Form::UnknownKey => "the key id is not known",
+        Form::UnknownId => "a key id that is not known, signed by a key that is",
+        Form::CutId => "the beginning of a known key id, signed by its key",
         Form::Altered => "a bit of the signature is flipped",
         Form::Zero => "the signature is 64 zeros",
         Form::Identity => "R is the identity element, S is 0",
@@ -421,6 +454,7 @@ pub(super) fn about(form: Form, is_wanted: bool) -> Option<&'static str> {
         Form::Malleable => "the group order is added to S",
         Form::OtherAlg => "another algorithm is named",
         Form::Rfc9421 => "signed by RFC 9421 with covered components",
+        Form::ComponentsOverLine => "covered components are named, and the line of the profile is signed",
     })
 }
 
@@ -506,6 +540,24 @@ mod tests {
             made.headers[1].1,
             format!("sig1=:{}:", URL_SAFE_NO_PAD.encode(bytes))
         );
+    }
+
+    #[test]
+    fn a_cut_id_is_another() {
+        assert_eq!((cut("sig1").as_str(), cut("é").as_str()), ("sig", "éx"));
+    }
+
+    #[test]
+    fn the_headers_can_have_their_labels_in_another_order() {
+        let made = signed("GET", "http://h:1/objects", Form::InOtherOrder);
+        let labels = |at: usize| -> Vec<String> {
+            let members = made.headers[at].1.split(", ");
+            members
+                .filter_map(|it| Some(it.split_once('=')?.0.to_owned()))
+                .collect()
+        };
+        assert_eq!(labels(0), ["bad1", "bad2", "sig1"]);
+        assert_eq!(labels(1), ["sig1", "bad1", "bad2"]);
     }
 
     #[test]

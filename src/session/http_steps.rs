@@ -173,7 +173,7 @@ impl<S: Clone + Sync> Driver<'_, S> {
     /// Asks for one page after the other: by the name that a page gives for the next, or, where it gives none although
     /// something is still missing, by the last item.
     async fn pages(&mut self, step: &HttpStep<S>, pages: &Pages, service: &Service) -> Result<(), Stopped> {
-        let (mut seen, mut idle) = (Vec::new(), 0);
+        let (mut seen, mut idle, mut is_guess) = (Vec::new(), 0, false);
         let mut call = self.call(step, 0)?;
         let first = call.path.clone();
         for round in 0..pages.most {
@@ -186,7 +186,12 @@ impl<S: Clone + Sync> Driver<'_, S> {
             let last = ids.last().cloned();
             seen.extend(ids);
             let misses = self.known.all(&pages.show).iter().any(|id| !seen.contains(id));
-            let next = match (self.protocol.next_page)(&answer) {
+            let named = (self.protocol.next_page)(&answer);
+            let is_start_again = is_guess && new == 0;
+            is_guess = named.is_none();
+            let next = match named {
+                // What no page named, and shows nothing new, is the list from its start again.
+                _ if is_start_again => None,
                 Some(next) => Some(next),
                 // Where the text says nothing of the next page, the last item may name it.
                 None if misses && new > 0 => last.and_then(|id| id.as_str().map(str::to_owned)),

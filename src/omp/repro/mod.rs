@@ -274,7 +274,7 @@ impl<'a> Script<'a> {
         };
         let page = self.path(&first.request.path);
         self.text.line(format!(
-            "most=0 page={page} round=0 idle=0 by_item={}\n: >\"$work/shown\"\nfirst=$page\nwhile :; do",
+            "most=0 page={page} round=0 idle=0 guess= by_item={}\n: >\"$work/shown\"\nfirst=$page\nwhile :; do",
             if goes_by_item { "yes" } else { "" }
         ));
         let Some(request) = self.request(first, Some("$page")) else {
@@ -284,7 +284,8 @@ impl<'a> Script<'a> {
         self.text.line(request);
         self.text.line(format!(
             "show 200\nbefore=$(sort -u \"$work/shown\" | wc -l)\nshown\n\
-             if [ \"$(sort -u \"$work/shown\" | wc -l)\" = \"$before\" ]; then idle=$((idle + 1)); else idle=0; fi\n\
+             if [ \"$(sort -u \"$work/shown\" | wc -l)\" = \"$before\" ]; then\n    [ -z \"$guess\" ] || break\n    \
+             idle=$((idle + 1))\nelse\n    idle=0\nfi\n\
              round=$((round + 1))\nnext_page\n\
              [ -n \"$next\" ] && [ \"$status\" = 200 ] && [ $round -lt {most} ] && [ $idle -lt 3 ] || break\n\
              page=\"$first{joint}cursor=$next\"\ndone"
@@ -402,7 +403,7 @@ fn compare(text: &mut Text<'_>) {
     ));
     // What stands there is what is expected or not; of a message, its form.
     let form = match check.name.as_str() {
-        "body" | "code" => "",
+        "body" | "code" | "as sent" | "metadata of the answer" => "",
         _ => " | sed 's/\"[^\"]*\"$/text/; s/[0-9][0-9]*$/number/'",
     };
     let at = Words::default().quoted(&pointer);

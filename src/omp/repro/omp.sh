@@ -41,13 +41,15 @@ origin() {
 # where the run went on so.
 next_page() {
     next=
+    guess=
     for next_name in next_cursor nextCursor cursor next; do
         [ -n "$next" ] || next=$(escaped "$(member "$next_name")")
     done
     [ -n "$next" ] ||
         next=$(tr -d '\r' <"$work/head" | sed -n 's/^[Ll]ink: *<[^>]*[?&]cursor=\([^&>]*\)[^>]*> *; *rel="\{0,1\}next.*/\1/p')
-    [ -n "$next" ] || [ -z "$by_item" ] ||
-        next=$(escaped "$(flat <"$work/answer" | sed -n 's#^/items/[0-9]*/id[[:space:]]*"\(.*\)"$#\1#p' | tail -n 1)")
+    [ -z "$next" ] && [ -n "$by_item" ] || return 0
+    guess=yes
+    next=$(escaped "$(flat <"$work/answer" | sed -n 's#^/items/[0-9]*/id[[:space:]]*"\(.*\)"$#\1#p' | tail -n 1)")
 }
 
 # shown: the ids of the last answer's items, by their names, behind those of the pages before.

@@ -45,6 +45,16 @@ fn key_id(exchange: &Exchange) -> Option<String> {
     known.or(ids.first()).map(|id| (*id).to_owned())
 }
 
+/// The id of the key that signs a request.
+fn signer(plan: &Plan<'_>, exchange: &Exchange, form: Form) -> String {
+    let named = match form {
+        // What is named is none that anybody has.
+        Form::UnknownId | Form::CutId => None,
+        _ => key_id(exchange),
+    };
+    named.unwrap_or_else(|| first_id(plan))
+}
+
 /// The ids of the keys that requests are signed with.
 pub(super) fn key_ids(plan: &Plan<'_>) -> Vec<String> {
     let mut ids: Vec<String> = Vec::new();
@@ -53,7 +63,7 @@ pub(super) fn key_ids(plan: &Plan<'_>) -> Vec<String> {
         let other = (form == Form::OtherKnownKey)
             .then(|| other_id(plan, exchange))
             .flatten();
-        let own = key_id(exchange).or_else(|| Some(first_id(plan)));
+        let own = Some(signer(plan, exchange, form));
         for id in own.into_iter().chain(other) {
             if !ids.contains(&id) && ![STRANGER, WEAK].contains(&id.as_str()) && is_name(&id) {
                 ids.push(id);
@@ -96,6 +106,7 @@ pub(super) fn wants_stranger(plan: &Plan<'_>) -> bool {
         Form::WrongKey,
         Form::BeforeOthers,
         Form::AfterOthers,
+        Form::InOtherOrder,
     ];
     let mut all = plan
         .exchanges()
@@ -124,7 +135,7 @@ pub(super) fn signed(
     let method = words.quoted(&exchange.request.method);
     let method = method.trim_matches('"');
     let path = path.trim_matches('"');
-    let own = key_id(exchange)
+    let own = Some(signer(plan, exchange, form))
         .filter(|id| is_name(id))
         .unwrap_or_else(|| first_id(plan));
     let origin = format!("$(origin \"${base}\")");
@@ -220,13 +231,15 @@ pub(super) fn signed(
         Form::SignatureWithoutColons => "\"sig1=$signature\"".to_owned(),
         Form::SignatureNotClosed => "\"sig1=:$signature\"".to_owned(),
         Form::BothMalformed => "\"none\"".to_owned(),
-        Form::BeforeOthers | Form::AfterOthers => {
+        Form::BeforeOthers | Form::AfterOthers | Form::InOtherOrder => {
             _ = writeln!(
                 commands,
                 "sign stranger '{ANOTHER_TEXT}'\nbad1=$(url {file})\nsign {own} '{ANOTHER_TEXT}'\nbad2=$(url {file})"
             );
             match form {
-                Form::BeforeOthers => "\"sig1=:$signature:, bad1=:$bad1:, bad2=:$bad2:\"".to_owned(),
+                Form::BeforeOthers | Form::InOtherOrder => {
+                    "\"sig1=:$signature:, bad1=:$bad1:, bad2=:$bad2:\"".to_owned()
+                }
                 _ => "\"bad1=:$bad1:, bad2=:$bad2:, sig1=:$signature:\"".to_owned(),
             }
         }

@@ -130,7 +130,8 @@ fn look(server: &Server, asked: &Asked, input: &Input, signature: &[u8; 64]) -> 
     let parts = parts(server, asked);
     if !input.components.is_empty() {
         // What a client signs is one line, and covers no components.
-        return server.covering(input, &parts, key, signature, Look::Fails);
+        let uncovered = server.uncovered(&parts, key, signature, Look::Fails);
+        return server.covering(input, &parts, key, signature, uncovered);
     }
     let now_s = Timestamp::now().as_second();
     let line = rules::signed_line(&parts);

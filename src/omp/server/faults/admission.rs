@@ -86,6 +86,15 @@ pub(super) const MODES: &[Fault] = &[
         "Guard every route of objects.",
     ),
     fault(
+        "strict-leaves-head-open",
+        "signatures",
+        &["OMP-SIG-05"],
+        Must,
+        "HEAD is answered without a signature.",
+        "Anybody sees which objects there are.",
+        "Guard every route of objects, whatever the method.",
+    ),
+    fault(
         "strict-malformed-401",
         "signatures",
         &["OMP-SIG-06"],
@@ -111,6 +120,24 @@ pub(super) const MODES: &[Fault] = &[
         "A signature under an unknown key id is not verified, and let in.",
         "Anybody is let in.",
         "Refuse key ids that are not known.",
+    ),
+    fault(
+        "unknown-keys-are-the-first",
+        "signatures",
+        &["OMP-SIG-07"],
+        Must,
+        "A key id that is not known is taken for that of the first key.",
+        "A key that was taken away from the list still opens the server.",
+        "Refuse key ids that are not known.",
+    ),
+    fault(
+        "key-ids-by-their-beginnings",
+        "signatures",
+        &["OMP-SIG-07"],
+        Must,
+        "A key is found by the beginning of its id.",
+        "One client is taken for another.",
+        "Compare key ids whole.",
     ),
 ];
 
@@ -151,6 +178,15 @@ pub(super) const LABELS: &[Fault] = &[
         "Every label must verify.",
         "A proxy that signs too locks clients out.",
         "Let any label that verifies suffice.",
+    ),
+    fault(
+        "labels-by-their-places",
+        "signatures",
+        &["OMP-SIG-10"],
+        Must,
+        "The labels of the two headers are matched by their places, not by their names.",
+        "A proxy that writes them in another order locks clients out.",
+        "Look up each label by its name.",
     ),
 ];
 
@@ -294,7 +330,18 @@ impl Server {
     ///
     /// # Errors
     /// None of them is.
-    pub(in crate::omp::server) fn labels(&self, labels: Labels) -> Result<Labels, Lack> {
+    pub(in crate::omp::server) fn labels(&self, mut labels: Labels) -> Result<Labels, Lack> {
+        let names = labels.inputs.iter().map(|input| &input.label);
+        let placed: Vec<String> = names.cloned().collect();
+        let is_moved = placed
+            .iter()
+            .all(|name| labels.signatures.iter().any(|(own, _)| own == name))
+            && !labels.signatures.iter().map(|(name, _)| name).eq(&placed);
+        if is_moved && self.bends("labels-by-their-places") {
+            for ((own, _), name) in labels.signatures.iter_mut().zip(placed) {
+                *own = name;
+            }
+        }
         let is_there = labels.inputs.iter().any(|input| input.label == "sig1");
         match !is_there && self.bends("only-the-label-sig1") {
             true => Err(Lack::Unverified),
@@ -350,7 +397,7 @@ impl Server {
                 is_nameless,
                 is_crossed,
             } => self.mends(asked, *is_nameless, *is_crossed),
-            Lack::UnknownKeys => self.bends("unknown-keys-are-taken"),
+            Lack::UnknownKeys => self.bends("unknown-keys-are-taken") || self.finds_another_key(asked),
             Lack::OtherBody => self.bends("digests-are-ignored"),
             Lack::Malformed(_) | Lack::Unverified => false,
         }
@@ -362,6 +409,7 @@ impl Server {
         is_list && self.bends("strict-leaves-the-list-open")
             || asked.path == "/objects/search" && self.bends("strict-leaves-the-search-open")
             || asked.method == "DELETE" && self.bends("strict-leaves-delete-open")
+            || asked.method == "HEAD" && self.bends("strict-leaves-head-open")
     }
 
     /// Whether labels verify once a key is guessed for one, or the label of a signature is changed.
@@ -384,6 +432,31 @@ impl Server {
             }
             _ => return false,
         };
+        self.has(fault) && looks(self, asked, &labels).contains(&Look::Verifies) && self.bends(fault)
+    }
+
+    /// Whether labels verify under the key that is taken for the one they name.
+    fn finds_another_key(&self, asked: &Asked) -> bool {
+        let Ok(mut labels) = Labels::read(asked) else {
+            return false;
+        };
+        let ids: Vec<&String> = self.settings.keys.keys().collect();
+        let fault = match self.has("key-ids-by-their-beginnings") {
+            true => "key-ids-by-their-beginnings",
+            false => "unknown-keys-are-the-first",
+        };
+        for input in &mut labels.inputs {
+            let Some(named) = input.key_id().map(str::to_owned) else {
+                continue;
+            };
+            let found = match fault {
+                "key-ids-by-their-beginnings" => ids.iter().find(|id| id.starts_with(&named)),
+                _ => ids.first(),
+            };
+            if let Some(id) = found {
+                input.parameters.insert("keyid".to_owned(), (*id).clone());
+            }
+        }
         self.has(fault) && looks(self, asked, &labels).contains(&Look::Verifies) && self.bends(fault)
     }
 

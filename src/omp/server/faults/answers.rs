@@ -73,6 +73,15 @@ pub(super) const ERRORS: &[Fault] = &[
         "Clients fail over it.",
         "Let the framework answer in the one shape too.",
     ),
+    fault(
+        "errors-with-another-type",
+        "errors",
+        &["OMP-ERR-01"],
+        Must,
+        "Errors are JSON, and said to be text/html.",
+        "Clients that go by the content type do not read them.",
+        "Say application/json where JSON is.",
+    ),
 ];
 
 /// What an error says.
@@ -136,6 +145,9 @@ impl Server {
         let error = self.without_details(error);
         match () {
             () if self.bends("errors-as-text") => Body::Text("text/plain", message(&error)),
+            () if self.bends("errors-with-another-type") => {
+                Body::Text("text/html", json!({ "error": error }).to_string())
+            }
             () if self.bends("errors-in-a-flat-object") => Body::Json(error),
             () => Body::Error(error),
         }

@@ -89,6 +89,33 @@ pub(super) const LENIENT: &[Fault] = &[
         "What is read is not what was sent.",
         "Refuse what is not UTF-8.",
     ),
+    fault(
+        "control-characters-taken",
+        "errors",
+        &["OMP-ERR-06"],
+        Should,
+        "A line end within a string is taken.",
+        "Two parsers see two requests.",
+        "Use a parser that keeps to RFC 8259.",
+    ),
+    fault(
+        "comments-taken",
+        "errors",
+        &["OMP-ERR-06"],
+        Should,
+        "Comments in JSON are taken.",
+        "Two parsers see two requests.",
+        "Use a parser that keeps to RFC 8259.",
+    ),
+    fault(
+        "pairs-of-escapes-are-lost",
+        "objects",
+        &["OMP-OBJ-03"],
+        Must,
+        "A character that is written as two escapes is lost.",
+        "Text comes back with question marks.",
+        "Read JSON with a parser.",
+    ),
 ];
 
 impl Server {
@@ -106,8 +133,19 @@ impl Server {
         }
         self.demands(asked, body)?;
         let value = read.or_else(|refused| self.misread(body, refused))?;
+        let value = self.without_pairs(body, value);
         self.once(body)?;
         Ok(value)
+    }
+
+    /// What a body means to a server that does not read two escapes as one character.
+    fn without_pairs(&self, body: &[u8], value: Value) -> Value {
+        let text = String::from_utf8_lossy(body);
+        let without = without_pairs(&text);
+        match serde_json::from_str(&without) {
+            Ok(other) if without != *text && self.bends("pairs-of-escapes-are-lost") => other,
+            _ => value,
+        }
     }
 
     /// What a body that is no JSON is taken for by a server that gets that wrong; else the refusal.
@@ -135,6 +173,19 @@ impl Server {
         {
             return Ok(value);
         }
+        if let Ok(value) = serde_json::from_str(&text.replace('\n', " "))
+            && is_utf8
+            && self.bends("control-characters-taken")
+        {
+            return Ok(value);
+        }
+        if let Some((before, rest)) = text.split_once("/*")
+            && let Some((_, after)) = rest.split_once("*/")
+            && let Ok(value) = serde_json::from_str(&format!("{before}{after}"))
+            && self.bends("comments-taken")
+        {
+            return Ok(value);
+        }
         if let Some(value) = self.half_characters(&text) {
             return Ok(value);
         }
@@ -147,5 +198,37 @@ impl Server {
             () if self.bends("not-json-422") => Err(restated(&refused, 422)),
             () => Err(refused),
         }
+    }
+}
+
+/// A text in which a question mark stands for every two escapes that are one character.
+fn without_pairs(text: &str) -> String {
+    const PAIR: usize = "\\ud83d\\ude00".len();
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some(at) = rest.find("\\u") {
+        let (before, from) = rest.split_at(at);
+        out.push_str(before);
+        let is_pair = from.get(..PAIR).is_some_and(|pair| {
+            let pair = pair.to_ascii_lowercase();
+            pair.starts_with("\\ud") && pair[6..].starts_with("\\ud")
+        });
+        let length = if is_pair { PAIR } else { 2 };
+        out.push_str(if is_pair { "?" } else { &from[..length] });
+        rest = &from[length..];
+    }
+    out.push_str(rest);
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_escapes_that_are_one_character_are_found() {
+        let text = r#"{"\u006ea": "\ud83d\ude00 \uD835\uDD18 \u00e9"}"#;
+        let without = r#"{"\u006ea": "? ? \u00e9"}"#;
+        assert_eq!(without_pairs(text), without);
     }
 }

@@ -106,6 +106,42 @@ pub(super) const CREATED: &[Fault] = &[
         "The last object wins, whatever its key.",
         "Let a create insert, and touch nothing else.",
     ),
+    fault(
+        "one-object-for-a-key",
+        "objects",
+        &["OMP-OBJ-02"],
+        Must,
+        "A create takes the place of the objects with the same key, whatever their namespace.",
+        "Objects of one namespace are lost to another.",
+        "Know objects by their ids; a key belongs to its namespace.",
+    ),
+    fault(
+        "ids-are-taken-from-bodies",
+        "objects",
+        &["OMP-OBJ-02"],
+        Must,
+        "A create takes the id that stands in its body, and the place of the object that has it.",
+        "Whoever knows an id overwrites what is under it.",
+        "Draw ids, and ignore what a client calls id.",
+    ),
+    fault(
+        "long-names-are-cut",
+        "objects",
+        &["OMP-OBJ-01"],
+        Must,
+        "Namespaces and keys are cut after 64 characters.",
+        "Objects of two namespaces are mixed up.",
+        "Store names whole, or refuse them.",
+    ),
+    fault(
+        "long-names-500",
+        "objects",
+        &["OMP-OBJ-01", "OMP-ERR-03"],
+        Must,
+        "A key of more than 255 characters is answered 500.",
+        "A long name looks like an outage.",
+        "Refuse with 400 what a column cannot take.",
+    ),
 ];
 
 /// When an object is said to be created.
@@ -128,6 +164,15 @@ pub(super) const DATED: &[Fault] = &[
         "The age of objects is wrong.",
         "Take the time when the object is created.",
     ),
+    fault(
+        "created-at-of-the-body",
+        "objects",
+        &["OMP-OBJ-11"],
+        Should,
+        "created_at is taken from the body of the create, if it stands there.",
+        "Whoever likes makes objects of any age.",
+        "Take the time when the object is created.",
+    ),
 ];
 
 impl Server {
@@ -137,14 +182,40 @@ impl Server {
         body: &Value,
         read: Result<Creation, Answer>,
     ) -> Result<Creation, Answer> {
-        match self.bends("canary") {
-            true => Err(Answer::refused(500, "canary")),
-            false => self.shaped(body, read),
+        if self.bends("canary") {
+            return Err(Answer::refused(500, "canary"));
         }
+        let creation = self.shaped(body, read)?;
+        let is_long = creation.key.as_ref().is_some_and(|key| key.chars().count() > 255);
+        if is_long && self.bends("long-names-500") {
+            return Err(Answer::refused(500, "value too long for column"));
+        }
+        if self.has("ids-are-taken-from-bodies") || self.has("created-at-of-the-body") {
+            self.memory().said.insert(name(&creation), body.clone());
+        }
+        Ok(creation)
+    }
+
+    /// What else the body of a creation says under a name.
+    fn said(&self, creation: &Creation, member: &str) -> Option<String> {
+        let memory = self.memory();
+        Some(
+            memory
+                .said
+                .get(&name(creation))?
+                .get(member)?
+                .as_str()?
+                .to_owned(),
+        )
     }
 
     /// The id of a new object, given one that no other has.
     pub(in crate::omp::server) fn id(&self, creation: &Creation, number: u64, id: String) -> String {
+        if let Some(said) = self.said(creation, "id")
+            && self.bends("ids-are-taken-from-bodies")
+        {
+            return said;
+        }
         if !self.bends("ids-are-given-twice-at-once") {
             return self.other_id(creation, number, id);
         }
@@ -181,6 +252,18 @@ impl Server {
         if trimmed != object.namespace && self.bends("namespaces-are-trimmed") {
             object.namespace = trimmed.to_owned();
         }
+        for name in [&mut object.namespace, &mut object.key] {
+            if let Some((end, _)) = name.char_indices().nth(64)
+                && self.bends("long-names-are-cut")
+            {
+                name.truncate(end);
+            }
+        }
+        if let Some(said) = self.said(creation, "created_at")
+            && self.bends("created-at-of-the-body")
+        {
+            object.created_at = said;
+        }
         if creation.metadata.is_some() && self.bends("metadata-is-dropped") {
             object.metadata = json!({});
         }
@@ -205,7 +288,11 @@ impl Server {
         if store.objects.iter().any(is_neighbour) && self.bends("one-object-for-a-namespace") {
             store.objects.retain(|other| !is_neighbour(other));
         }
-        if self.has("ids-are-given-twice-at-once") {
+        let is_namesake = |other: &Object| other.key == object.key;
+        if store.objects.iter().any(is_namesake) && self.bends("one-object-for-a-key") {
+            store.objects.retain(|other| !is_namesake(other));
+        }
+        if self.has("ids-are-given-twice-at-once") || self.has("ids-are-taken-from-bodies") {
             store.objects.retain(|other| other.id != object.id);
         }
         add(&mut store);
@@ -220,4 +307,9 @@ impl Server {
         }
         answer
     }
+}
+
+/// What a creation is known by before it has an id.
+fn name(creation: &Creation) -> (String, Option<String>) {
+    (creation.namespace.clone(), creation.key.clone())
 }

@@ -34,6 +34,24 @@ pub(super) const FAULTS: &[Fault] = &[
         "One delete loses everything.",
         "Delete by id alone.",
     ),
+    fault(
+        "delete-takes-the-key",
+        "objects",
+        &["OMP-OBJ-08"],
+        Must,
+        "A delete takes the objects with the same key with it, whatever their namespace.",
+        "Objects of other namespaces are lost.",
+        "Delete by id alone.",
+    ),
+    fault(
+        "deleted-under-another-id",
+        "objects",
+        &["OMP-OBJ-08"],
+        Must,
+        "A deleted object gets another id, under which it is listed and found.",
+        "What was to be forgotten is not.",
+        "Leave what is marked as deleted out of every answer.",
+    ),
 ];
 
 impl Server {
@@ -46,6 +64,16 @@ impl Server {
         let gone = remove(&mut store)?;
         if self.bends("delete-takes-the-namespace") {
             store.objects.retain(|object| object.namespace != gone.namespace);
+        }
+        let is_namesake = |object: &Object| object.key == gone.key;
+        if store.objects.iter().any(is_namesake) && self.bends("delete-takes-the-key") {
+            store.objects.retain(|object| !is_namesake(object));
+        }
+        if self.bends("deleted-under-another-id") {
+            store.add(Object {
+                id: format!("deleted-{}", gone.id),
+                ..gone.clone()
+            });
         }
         if self.has("delete-keeps") || self.has("delete-stays-in-lists") {
             self.memory().ghosts.push(gone.clone());

@@ -80,6 +80,69 @@ pub(super) const FAULTS: &[Fault] = &[
         "The class of a memory is lost.",
         "Give reserved metadata back as it was sent.",
     ),
+    fault(
+        "names-in-lower-case",
+        "objects",
+        &["OMP-OBJ-03"],
+        Must,
+        "Member names come back in lower case.",
+        "Readers do not find what they wrote.",
+        "Store names as they were sent.",
+    ),
+    fault(
+        "names-with-a-dollar-are-dropped",
+        "objects",
+        &["OMP-OBJ-03"],
+        Must,
+        "Members whose names begin with a dollar sign are dropped.",
+        "References are lost.",
+        "Store every member, or refuse what the database cannot take.",
+    ),
+    fault(
+        "numbers-in-single-precision",
+        "objects",
+        &["OMP-OBJ-03"],
+        Must,
+        "Fractions are kept in 32 bits.",
+        "Prices and places come back as others.",
+        "Keep numbers as doubles at least.",
+    ),
+    fault(
+        "line-ends-are-changed",
+        "objects",
+        &["OMP-OBJ-03"],
+        Must,
+        "CR LF in strings comes back as LF.",
+        "Text changes on its way, and digests of it do not fit.",
+        "Store strings to the last code point.",
+    ),
+    fault(
+        "markup-is-escaped",
+        "objects",
+        &["OMP-OBJ-03"],
+        Must,
+        "Angle brackets in strings come back as entities.",
+        "Text changes with every round.",
+        "Escape where pages are made, not where data is served.",
+    ),
+    fault(
+        "times-are-rewritten",
+        "objects",
+        &["OMP-OBJ-03"],
+        Must,
+        "Strings that look like times are parsed, and written in another form.",
+        "A string is another one than the client wrote.",
+        "Leave strings alone: JSON has no times.",
+    ),
+    fault(
+        "deep-content-is-cut",
+        "objects",
+        &["OMP-OBJ-03"],
+        Must,
+        "What is nested more than a dozen deep comes back empty.",
+        "The inner parts of trees are lost without a word.",
+        "Store content whole, or refuse it.",
+    ),
 ];
 
 /// Integers beyond this are no integers of 32 bits any more.
@@ -89,6 +152,20 @@ impl Server {
     /// A value as this server serves it.
     pub(super) fn kept(&self, value: &Value) -> Value {
         let mut kept = value.clone();
+        if self.has("deep-content-is-cut") {
+            let cut = cut_at(&kept, DEEPEST);
+            if cut != kept && self.bends("deep-content-is-cut") {
+                kept = cut;
+            }
+        }
+        for (rename, change) in RENAMES {
+            if self.has(rename) {
+                let renamed = renamed(&kept, *change);
+                if renamed != kept && self.bends(rename) {
+                    kept = renamed;
+                }
+            }
+        }
         for (name, change) in CHANGES {
             if self.has(name) {
                 let changed = changed(&kept, *change);
@@ -100,6 +177,14 @@ impl Server {
         kept
     }
 }
+
+/// So deep is nested what a server keeps that cuts it.
+const DEEPEST: usize = 12;
+
+/// Changes the name of a member.
+type Rename = fn(&str) -> String;
+
+const RENAMES: &[(&str, Rename)] = &[("names-in-lower-case", str::to_lowercase)];
 
 /// Changes one value, not what is in it; none takes it away.
 type Change = fn(Option<&str>, Value) -> Option<Value>;
@@ -127,6 +212,26 @@ const CHANGES: &[(&str, Change)] = &[
     ("reserved-names-are-dropped", |name, value| {
         (!name.unwrap_or_default().starts_with("omp.")).then_some(value)
     }),
+    ("names-with-a-dollar-are-dropped", |name, value| {
+        (!name.unwrap_or_default().starts_with('$')).then_some(value)
+    }),
+    ("numbers-in-single-precision", |_, value| {
+        Some(in_single_precision(value))
+    }),
+    ("line-ends-are-changed", |_, value| {
+        Some(of_text(value, |text| text.replace("\r\n", "\n")))
+    }),
+    ("markup-is-escaped", |_, value| {
+        Some(of_text(value, |text| {
+            text.replace('<', "&lt;").replace('>', "&gt;")
+        }))
+    }),
+    ("times-are-rewritten", |_, value| {
+        Some(of_text(value, |text| match text.parse::<jiff::Timestamp>() {
+            Ok(time) => time.to_string(),
+            Err(_) => text.to_owned(),
+        }))
+    }),
     ("empty-is-null", |_, value| {
         let is_empty =
             value.as_object().is_some_and(Map::is_empty) || value.as_array().is_some_and(Vec::is_empty);
@@ -153,6 +258,42 @@ fn cut(value: Value) -> Value {
     match value.as_i64() {
         Some(number) if number >= LARGEST_32 => Value::Number(Number::from(LARGEST_32 - 1)),
         _ => value,
+    }
+}
+
+fn in_single_precision(value: Value) -> Value {
+    match value.as_f64() {
+        #[expect(clippy::cast_possible_truncation, reason = "single precision is the fault")]
+        Some(number) if value.is_f64() => f64::from(number as f32).into(),
+        _ => value,
+    }
+}
+
+/// A value without what is nested deeper in it.
+fn cut_at(value: &Value, depth: usize) -> Value {
+    match value {
+        Value::Object(_) if depth == 0 => Value::Object(Map::new()),
+        Value::Object(members) => {
+            let cut = members
+                .iter()
+                .map(|(name, value)| (name.clone(), cut_at(value, depth - 1)));
+            Value::Object(cut.collect())
+        }
+        other => other.clone(),
+    }
+}
+
+/// A value whose members, and theirs, have other names.
+fn renamed(value: &Value, rename: Rename) -> Value {
+    match value {
+        Value::Object(members) => {
+            let renamed = members
+                .iter()
+                .map(|(name, value)| (rename(name), self::renamed(value, rename)));
+            Value::Object(renamed.collect())
+        }
+        Value::Array(items) => items.iter().map(|value| self::renamed(value, rename)).collect(),
+        other => other.clone(),
     }
 }
 

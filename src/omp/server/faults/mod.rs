@@ -22,6 +22,8 @@ mod surrogates;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
+use serde_json::Value;
+
 use super::store::Object;
 use crate::serve::Fault;
 
@@ -71,6 +73,10 @@ pub(super) struct Memory {
     unfound: BTreeSet<String>,
     /// Ids that are drawn and not yet stored, by namespace: of a server that draws them twice.
     drawn: BTreeMap<String, String>,
+    /// The bodies of creations, by namespace and key.
+    said: BTreeMap<(String, Option<String>), Value>,
+    /// The metadata of objects as a list showed it first, by id.
+    listed: BTreeMap<String, Value>,
     /// Key ids under which a signature has verified.
     verified: BTreeSet<String>,
 }

@@ -1,6 +1,6 @@
 //! How a server lists other objects than it should, or in other pages.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
@@ -11,6 +11,9 @@ use crate::omp::server::rules::pages::{Page, USUAL_PAGE};
 use crate::omp::server::store::Object;
 use crate::serve::Asked;
 use crate::serve::{Fault, fault};
+
+/// So many objects are looked at by a server that stops there.
+const MOST_LOOKED_AT: usize = 100;
 
 /// What a list shows, and in which pages.
 pub(super) const PAGES: &[Fault] = &[
@@ -122,6 +125,69 @@ pub(super) const PAGES: &[Fault] = &[
         "Pages show objects twice and leave others out.",
         "Sort by what does not change.",
     ),
+    fault(
+        "lists-hide-what-is-empty",
+        "lists",
+        &["OMP-LST-01", "OMP-LST-05"],
+        Must,
+        "Objects with empty content are not listed.",
+        "Some objects are found by their ids alone.",
+        "List what is stored, whatever it holds.",
+    ),
+    fault(
+        "lists-hide-what-has-no-key",
+        "lists",
+        &["OMP-LST-01", "OMP-LST-05"],
+        Must,
+        "Objects that were created without a key are not listed.",
+        "Some objects are found by their ids alone.",
+        "List what is stored, whatever its key.",
+    ),
+    fault(
+        "lists-show-a-key-once",
+        "lists",
+        &["OMP-LST-01", "OMP-LST-03"],
+        Must,
+        "Of the objects with one key, whatever their namespaces, one is listed.",
+        "Some objects are found by their ids alone.",
+        "Group by nothing.",
+    ),
+    fault(
+        "lists-end-at-a-hundred",
+        "lists",
+        &["OMP-LST-01", "OMP-LST-03", "OMP-LST-05"],
+        Must,
+        "Of what is stored, the last hundred objects are looked at.",
+        "Older objects are found by their ids alone.",
+        "Look through all, and cut what was found into pages.",
+    ),
+    fault(
+        "lists-with-old-metadata",
+        "lists",
+        &["OMP-LST-01", "OMP-LST-05"],
+        Must,
+        "A list shows metadata as it was when it showed it first.",
+        "Labels in lists are out of date.",
+        "Show what is stored.",
+    ),
+    fault(
+        "lists-without-metadata",
+        "lists",
+        &["OMP-LST-01", "OMP-LST-05"],
+        Must,
+        "The items of a list have no metadata.",
+        "Clients cannot tell objects apart by their labels.",
+        "Show whole objects, without their content.",
+    ),
+    fault(
+        "counts-as-text",
+        "lists",
+        &["OMP-LST-01", "OMP-LST-05"],
+        Must,
+        "The count of a list is a string.",
+        "Clients that read a number fail.",
+        "Answer a number, or none.",
+    ),
 ];
 
 /// What becomes of parameters that are none.
@@ -158,6 +224,21 @@ impl Server {
     ) -> Result<Vec<Object>, Answer> {
         if self.bends("lists-hide-what-is-new") {
             stored.clear();
+        }
+        stored.retain(|object| {
+            let is_empty = object.content == Value::Object(serde_json::Map::new());
+            !(is_empty && self.bends("lists-hide-what-is-empty")
+                || object.key == object.id && self.bends("lists-hide-what-has-no-key"))
+        });
+        if self.has("lists-show-a-key-once") {
+            let mut keys = BTreeSet::new();
+            stored.retain(|object| keys.insert(object.key.clone()) || !self.bends("lists-show-a-key-once"));
+        }
+        if stored.len() > MOST_LOOKED_AT && self.bends("lists-end-at-a-hundred") {
+            stored.drain(..stored.len() - MOST_LOOKED_AT);
+        }
+        if is_search(asked) && self.has_quotes(asked) && self.bends("search-breaks-at-quotes") {
+            return Err(Answer::refused(500, "unterminated string in the statement"));
         }
         let listed = self.other_order(self.with_ghosts(stored));
         if !is_search(asked) {
@@ -252,6 +333,23 @@ impl Server {
     /// An object as a page shows it.
     pub(in crate::omp::server) fn item(&self, mut item: Value) -> Value {
         item["metadata"] = self.kept(&item["metadata"]);
+        if self.has("lists-with-old-metadata") {
+            let id = item["id"].to_string();
+            let first = self
+                .memory()
+                .listed
+                .entry(id)
+                .or_insert_with(|| item["metadata"].clone())
+                .clone();
+            if first != item["metadata"] && self.bends("lists-with-old-metadata") {
+                item["metadata"] = first;
+            }
+        }
+        if self.bends("lists-without-metadata")
+            && let Some(members) = item.as_object_mut()
+        {
+            members.shift_remove("metadata");
+        }
         if self.bends("items-without-ids")
             && let Some(members) = item.as_object_mut()
         {
@@ -263,7 +361,13 @@ impl Server {
 
     /// The answer that is a page, given one that has the items, their count and the name of the next page.
     pub(in crate::omp::server) fn listing(&self, asked: &Asked, all: &[Object], answer: Answer) -> Answer {
-        let answer = self.other_listing(asked, all, answer);
+        let mut answer = self.other_listing(asked, all, answer);
+        if let Body::Json(body) = &mut answer.body
+            && let Some(count) = body.get("count").map(Value::to_string)
+            && self.bends("counts-as-text")
+        {
+            body["count"] = count.into();
+        }
         match &answer.body {
             Body::Json(body) if self.bends("a-list-without-an-object") => {
                 Answer::json(200, body["items"].clone())

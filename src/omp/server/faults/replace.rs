@@ -99,6 +99,51 @@ pub(super) const REPLACED: &[Fault] = &[
         "Changed objects are not found by their keys.",
         "Leave namespace and key alone.",
     ),
+    fault(
+        "replace-takes-names-from-the-body",
+        "objects",
+        &["OMP-OBJ-07"],
+        Should,
+        "A replace takes namespace, key and created_at from its body.",
+        "Objects move where nobody looks for them.",
+        "Leave them alone, and ignore what else a body says.",
+    ),
+    fault(
+        "replace-takes-the-namespace",
+        "objects",
+        &["OMP-OBJ-04"],
+        Must,
+        "A replace changes all objects of the namespace.",
+        "One replace overwrites everything.",
+        "Write by id alone.",
+    ),
+    fault(
+        "replace-takes-the-key",
+        "objects",
+        &["OMP-OBJ-04"],
+        Must,
+        "A replace changes all objects with the same key, whatever their namespace.",
+        "Objects of other namespaces are overwritten.",
+        "Write by id alone.",
+    ),
+    fault(
+        "replace-goes-by-the-id-in-the-body",
+        "objects",
+        &["OMP-OBJ-04"],
+        Must,
+        "A replace changes the object whose id stands in its body.",
+        "A client overwrites another object than it addressed.",
+        "Take the id of the path.",
+    ),
+    fault(
+        "replace-answers-the-old",
+        "objects",
+        &["OMP-OBJ-04"],
+        Must,
+        "A replace is answered with the object as it was before.",
+        "A client takes its change for lost.",
+        "Answer what is stored then.",
+    ),
 ];
 
 /// What is replaced where there is no object.
@@ -113,6 +158,36 @@ pub(super) const UNKNOWN: &[Fault] = &[fault(
 )];
 
 impl Server {
+    /// The id of the object that a replace is for, given the one of the path.
+    pub(in crate::omp::server) fn addressed(&self, id: &str, body: &Value) -> String {
+        let said = |member: &str| Some(body.get(member)?.as_str()?.to_owned());
+        if let Some(content) = self.content_of_a_refused(body)
+            && let Some(object) = self.store().get_mut(id)
+            && self.bends("refused-metadata-writes-content")
+        {
+            object.content = content;
+        }
+        if let Some(other) = said("id")
+            && self.bends("replace-goes-by-the-id-in-the-body")
+        {
+            return other;
+        }
+        let is_named = said("namespace").is_some() && self.bends("replace-takes-names-from-the-body");
+        if is_named && let Some(object) = self.store().get_mut(id) {
+            let Object {
+                namespace,
+                key,
+                created_at,
+                ..
+            } = object;
+            let own = [("namespace", namespace), ("key", key), ("created_at", created_at)];
+            for (member, value) in own {
+                *value = said(member).unwrap_or_else(|| value.clone());
+            }
+        }
+        id.to_owned()
+    }
+
     /// Replaces an object by `replace`, and says what it is then; none where there is no such object.
     pub(in crate::omp::server) fn replaces(
         &self,
@@ -131,6 +206,20 @@ impl Server {
         replace(&mut store, self.replacing(&old, replacement))?;
         if self.bends("replaced-is-not-found") {
             self.memory().unfound.insert(id.to_owned());
+        }
+        let new = store.get(id)?.clone();
+        for other in &mut store.objects {
+            let is_other = other.id != new.id;
+            let is_taken = is_other
+                && (other.namespace == new.namespace && self.bends("replace-takes-the-namespace")
+                    || other.key == new.key && self.bends("replace-takes-the-key"));
+            if is_taken {
+                other.content = new.content.clone();
+                other.metadata = new.metadata.clone();
+            }
+        }
+        if old.metadata != new.metadata && self.bends("replace-answers-the-old") {
+            return Some(old);
         }
         let object = store.get_mut(id)?;
         if self.bends("replace-is-a-new-creation") {

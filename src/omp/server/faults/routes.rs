@@ -33,15 +33,35 @@ pub(super) const SEARCH: &[Fault] = &[
 ];
 
 /// What is taken for an id.
-pub(super) const IDS: &[Fault] = &[fault(
-    "odd-id-500",
-    "errors",
-    &["OMP-ERR-03"],
-    Must,
-    "An id with odd characters is answered 500.",
-    "A broken link looks like an outage.",
-    "Treat it as an id that there is not.",
-)];
+pub(super) const IDS: &[Fault] = &[
+    fault(
+        "odd-id-500",
+        "errors",
+        &["OMP-ERR-03"],
+        Must,
+        "An id with odd characters is answered 500.",
+        "A broken link looks like an outage.",
+        "Treat it as an id that there is not.",
+    ),
+    fault(
+        "odd-bytes-500",
+        "errors",
+        &["OMP-ERR-03"],
+        Must,
+        "Escapes that stand for no UTF-8 are answered 500.",
+        "A broken link looks like an outage.",
+        "Refuse them with 400, or treat them as an id that there is not.",
+    ),
+    fault(
+        "head-500",
+        "errors",
+        &["OMP-ERR-03"],
+        Must,
+        "HEAD is answered 500.",
+        "Whoever checks a link sees an outage.",
+        "Answer HEAD as GET, without a body.",
+    ),
+];
 
 /// What becomes of escapes that are none.
 pub(super) const ESCAPES: &[Fault] = &[
@@ -97,6 +117,14 @@ pub(super) const CAPABILITIES: &[Fault] = &[
 ];
 
 impl Server {
+    /// The method that is executed.
+    pub(in crate::omp::server) fn method(&self, asked: &Asked) -> String {
+        match asked.header("x-http-method-override") {
+            Some(other) if self.bends("methods-are-overridden") => other,
+            _ => asked.method.clone(),
+        }
+    }
+
     /// What an address is taken for, given what it names.
     ///
     /// # Errors
@@ -110,6 +138,12 @@ impl Server {
         let address = format!("{rest}?{}", asked.query.as_deref().unwrap_or_default());
         if has_malformed_escape(&address) && self.bends("malformed-escapes-500") {
             return Err(Answer::refused(500, "cannot decode the address"));
+        }
+        if has_odd_bytes(&address) && self.bends("odd-bytes-500") {
+            return Err(Answer::refused(500, "invalid byte sequence for encoding UTF8"));
+        }
+        if asked.method == "HEAD" && self.bends("head-500") {
+            return Err(Answer::refused(500, "no handler"));
         }
         match resource {
             Resource::Search if self.is_an_id(asked) => Ok(Resource::Object("search".to_owned())),
@@ -165,6 +199,19 @@ fn has_malformed_escape(text: &str) -> bool {
     text.split('%').skip(1).any(|rest| !is_escape(rest))
 }
 
+/// Whether its escapes stand for bytes that are no UTF-8.
+fn has_odd_bytes(text: &str) -> bool {
+    let mut bytes = Vec::new();
+    let mut parts = text.split('%');
+    bytes.extend(parts.next().unwrap_or_default().bytes());
+    for rest in parts.filter(|rest| is_escape(rest)) {
+        let (digits, after) = rest.split_at(2);
+        bytes.extend(u8::from_str_radix(digits, 16));
+        bytes.extend(after.bytes());
+    }
+    std::str::from_utf8(&bytes).is_err()
+}
+
 /// Whether a text begins with two hexadecimal digits.
 fn is_escape(rest: &str) -> bool {
     rest.len() >= 2 && rest.bytes().take(2).all(|byte| byte.is_ascii_hexdigit())
@@ -195,6 +242,7 @@ mod tests {
             assert!(has_malformed_escape(text), "{text}");
         }
         assert!(!has_malformed_escape("a%20b%C3%A9"));
+        assert!(!has_odd_bytes("a%20b%C3%A9") && has_odd_bytes("%C3%28") && has_odd_bytes("a%ff"));
         assert_eq!(without_malformed_escapes("a%zz%20b%"), "a%20b");
     }
 }

@@ -2,9 +2,10 @@
 
 use crate::catalogue::Level::Must;
 use crate::omp::server::Server;
+use crate::omp::server::rules::addresses::parameters;
 use crate::omp::server::rules::pages::Search;
 use crate::omp::server::store::Object;
-use crate::serve::{Fault, fault};
+use crate::serve::{Asked, Fault, fault};
 
 /// What is found.
 pub(super) const FAULTS: &[Fault] = &[
@@ -89,6 +90,60 @@ pub(super) const FAULTS: &[Fault] = &[
         "Objects of other namespaces are found.",
         "Compare namespaces as a whole.",
     ),
+    fault(
+        "search-looks-at-content",
+        "lists",
+        &["OMP-LST-05"],
+        Must,
+        "key_contains is looked for in content as well.",
+        "Objects are found that nobody asked for.",
+        "Compare with the key alone.",
+    ),
+    fault(
+        "search-looks-at-metadata",
+        "lists",
+        &["OMP-LST-05"],
+        Must,
+        "key_contains is looked for in metadata as well.",
+        "Objects are found that nobody asked for.",
+        "Compare with the key alone.",
+    ),
+    fault(
+        "search-looks-at-ids",
+        "lists",
+        &["OMP-LST-05"],
+        Must,
+        "key_contains is looked for in ids as well.",
+        "Objects are found that nobody asked for.",
+        "Compare with the key alone.",
+    ),
+    fault(
+        "search-looks-for-words",
+        "lists",
+        &["OMP-LST-05"],
+        Must,
+        "key_contains is cut into words, which may stand in any order.",
+        "Objects are found that nobody asked for.",
+        "Look for the text as it is.",
+    ),
+    fault(
+        "search-trims-its-text",
+        "lists",
+        &["OMP-LST-05"],
+        Must,
+        "Dashes and spaces at the ends of key_contains are dropped.",
+        "Objects are found that nobody asked for.",
+        "Look for the text as it is.",
+    ),
+    fault(
+        "search-breaks-at-quotes",
+        "lists",
+        &["OMP-LST-05", "OMP-ERR-03"],
+        Must,
+        "Quotes in the parameters of a search end in 500.",
+        "A name with an apostrophe looks like an outage, and a statement can be written by whoever searches.",
+        "Bind parameters; do not paste them.",
+    ),
 ];
 
 impl Server {
@@ -100,6 +155,12 @@ impl Server {
             *part = part.replace('+', " ");
         }
         search
+    }
+
+    /// Whether a search has quotes in its parameters.
+    pub(super) fn has_quotes(&self, asked: &Asked) -> bool {
+        let wanted = parameters(asked.query.as_deref());
+        wanted.values().any(|value| value.contains('\''))
     }
 
     /// Whether an object is found, given whether it is what is searched for.
@@ -115,6 +176,7 @@ impl Server {
             spaces(|own, wanted| own == wanted),
             keys(|own, part| own.contains(part)),
         );
+        let parts = |of: fn(&Object, &str) -> bool| part.is_none_or(|part| of(object, part));
         let either = match namespace.is_some() && part.is_some() {
             true => space || key,
             false => is_wanted,
@@ -138,6 +200,26 @@ impl Server {
             ),
             ("search-takes-either", either),
             ("search-with-wildcards", space && keys(has_in_any_place)),
+            (
+                "search-looks-at-content",
+                space && (key || parts(|object, part| object.content.to_string().contains(part))),
+            ),
+            (
+                "search-looks-at-metadata",
+                space && (key || parts(|object, part| object.metadata.to_string().contains(part))),
+            ),
+            (
+                "search-looks-at-ids",
+                space && (key || parts(|object, part| object.id.contains(part))),
+            ),
+            (
+                "search-looks-for-words",
+                space && keys(|own, part| part.split_whitespace().all(|word| own.contains(word))),
+            ),
+            (
+                "search-trims-its-text",
+                space && keys(|own, part| own.contains(part.trim_matches(['-', ' ']))),
+            ),
             ("search-ignores-keys", space),
             ("search-ignores-namespaces", key),
             ("keys-are-found-in-any-case", space && keys(has_in_any_case)),

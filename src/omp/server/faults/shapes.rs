@@ -66,6 +66,24 @@ pub(super) const MISSHAPEN: &[Fault] = &[
         "A typing error looks like an outage.",
         "Check members before they are used.",
     ),
+    fault(
+        "metadata-of-any-type",
+        "objects",
+        &["OMP-OBJ-10"],
+        Should,
+        "Metadata that is no object is taken.",
+        "Readers find what they cannot read.",
+        "Ask for an object.",
+    ),
+    fault(
+        "refused-metadata-writes-content",
+        "objects",
+        &["OMP-OBJ-10"],
+        Should,
+        "A replace that is refused for its metadata has written its content.",
+        "A client that was refused has changed something.",
+        "Look at the whole body before anything is written.",
+    ),
 ];
 
 /// What becomes of null.
@@ -80,6 +98,13 @@ pub(super) const NULLS: &[Fault] = &[fault(
 )];
 
 impl Server {
+    /// The content of a replacement that is refused for its metadata.
+    pub(super) fn content_of_a_refused(&self, body: &Value) -> Option<Value> {
+        let is_odd = has_odd_metadata(body);
+        let content = body.get("content").filter(|content| content.is_object())?;
+        is_odd.then(|| content.clone())
+    }
+
     /// The creation that a body is taken for, given what was read of it.
     pub(super) fn shaped(&self, body: &Value, read: Result<Creation, Answer>) -> Result<Creation, Answer> {
         let creation = read.or_else(|refused| self.misread_creation(body, &refused))?;
@@ -104,6 +129,12 @@ impl Server {
             Err(refused) => refused,
         };
         match body.get("content") {
+            Some(content) if has_odd_metadata(body) && self.bends("metadata-of-any-type") => {
+                Ok(Replacement {
+                    content: content.clone(),
+                    metadata: None,
+                })
+            }
             Some(content) if !content.is_object() && self.bends("replace-with-content-of-any-type") => {
                 Ok(Replacement {
                     content: content.clone(),
@@ -144,6 +175,12 @@ impl Server {
                 ..creation
             });
         }
+        if has_odd_metadata(body)
+            && let Some(creation) = mended("metadata", json!({}))
+            && self.bends("metadata-of-any-type")
+        {
+            return Ok(creation);
+        }
         if let Some(creation) = mended("content", json!({}))
             && self.bends("refused-is-stored")
         {
@@ -160,4 +197,10 @@ impl Server {
             () => refused.clone(),
         }
     }
+}
+
+/// Whether there is metadata, and it is no object.
+fn has_odd_metadata(body: &Value) -> bool {
+    body.get("metadata")
+        .is_some_and(|metadata| !metadata.is_null() && !metadata.is_object())
 }

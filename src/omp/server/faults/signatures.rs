@@ -6,6 +6,7 @@ use ed25519_dalek::{Signature, Verifier as _, VerifyingKey};
 
 use crate::catalogue::Level::{Must, Should};
 use crate::omp::server::Server;
+use crate::omp::server::admission::Look;
 use crate::omp::server::rules::signatures::{self as rules, Input, Parts};
 use crate::serve::{Fault, fault};
 
@@ -50,6 +51,15 @@ pub(super) const UNVERIFIED: &[Fault] = &[
         "Anybody who knows a key id is let in.",
         "Let nothing stand for a signature but a signature.",
     ),
+    fault(
+        "components-are-not-looked-at",
+        "signatures",
+        &["OMP-SIG-08"],
+        Must,
+        "Components that are named as covered are not looked at: the line of the profile is verified all the same.",
+        "A signature is taken for one over something else.",
+        "Verify by RFC 9421 where components are named, or refuse them.",
+    ),
 ];
 
 /// What a signature covers.
@@ -80,6 +90,15 @@ pub(super) const UNBOUND: &[Fault] = &[
         "A signature for another host is taken.",
         "What was signed for one server opens another.",
         "Verify over the Host of the request.",
+    ),
+    fault(
+        "methods-are-overridden",
+        "signatures",
+        &["OMP-SIG-11"],
+        Must,
+        "A header names another method than the signed one, and that is executed.",
+        "Who may read may delete.",
+        "Verify over the method that is executed, or drop such headers.",
     ),
     fault(
         "query-left-out-taken",
@@ -122,6 +141,15 @@ pub(super) const UNBOUND: &[Fault] = &[
         "Once a signature of a key has verified, no other is looked at.",
         "Anybody who knows the key id is let in then.",
         "Verify every request.",
+    ),
+    fault(
+        "queries-are-sorted-before-verifying",
+        "signatures",
+        &["OMP-SIG-09"],
+        Must,
+        "The signature is verified over the query with its parameters in order.",
+        "Clients that write them in another order are locked out.",
+        "Verify over the query as it was sent.",
     ),
 ];
 
@@ -222,6 +250,10 @@ impl Server {
         signature: &[u8; 64],
         verifies: bool,
     ) -> bool {
+        let is_sorted = parts.query.is_none_or(|query| query.split('&').is_sorted());
+        if verifies && !is_sorted && self.bends("queries-are-sorted-before-verifying") {
+            return false;
+        }
         let is_signed = verifies
             || self.takes_anything(key, parts, signature)
             || self.takes_other_line(key, parts, signature)
@@ -231,6 +263,21 @@ impl Server {
             self.memory().verified.insert(id.to_owned());
         }
         is_signed
+    }
+
+    /// What comes of a label that names components, where they are not looked at.
+    pub(in crate::omp::server) fn uncovered(
+        &self,
+        parts: &Parts<'_>,
+        key: &[u8; 32],
+        signature: &[u8; 64],
+        look: Look,
+    ) -> Look {
+        let verifies = || rules::verifies(key, &rules::signed_line(parts), signature);
+        match self.bends_if("components-are-not-looked-at", verifies) {
+            true => Look::Verifies,
+            false => look,
+        }
     }
 
     /// What is taken for a signature though it is none, or none that is verified strictly.

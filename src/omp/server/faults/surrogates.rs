@@ -31,12 +31,12 @@ pub(super) const FAULTS: &[Fault] = &[
 ];
 
 impl Server {
-    /// What a text with half a character in it is read as, if it is taken: as one with a character that JSON escapes.
+    /// What a text with half a character in it is read as, if it is taken: as one with a character for private use.
     pub(super) fn half_characters(&self, text: &str) -> Option<Value> {
         if !text.to_ascii_lowercase().contains("\\ud8") {
             return None;
         }
-        let value = serde_json::from_str(&text.replace("\\ud8", "\\u00")).ok()?;
+        let value = serde_json::from_str(&text.replace("\\ud8", "\\ue8")).ok()?;
         let is_taken = self.bends("half-characters-taken")
             || self.bends("half-characters-spoil-the-list")
             || self.bends("odd-content-cannot-be-read");
@@ -68,6 +68,8 @@ impl Server {
 
 /// Whether an object has no half of a character in it, as a server stores it that takes them.
 fn is_sound(object: &Object) -> bool {
-    let content = object.content.to_string();
-    !content.contains('\u{0}') && !content.contains("\\u00")
+    !object
+        .content
+        .to_string()
+        .contains(|c| ('\u{e800}'..='\u{e8ff}').contains(&c))
 }

@@ -29,8 +29,9 @@ pub(super) fn answer(server: &Server, asked: &Asked) -> Answer {
 fn below_objects(server: &Server, asked: &Asked, rest: &str) -> Result<Answer, Answer> {
     let rest = server.path(asked, rest)?;
     admission::admit(server, asked)?;
-    let resource = server.resource(asked, rest, addresses::resource(&asked.method, rest))?;
-    match (resource, asked.method.as_str()) {
+    let method = server.method(asked);
+    let resource = server.resource(asked, rest, addresses::resource(&method, rest))?;
+    match (resource, method.as_str()) {
         (Resource::Objects, "GET" | "HEAD") => lists::list(server, asked),
         (Resource::Objects, "POST") => objects::create(server, asked),
         (Resource::Objects, _) => Err(not_allowed(server, "GET, HEAD, POST")),

@@ -47,6 +47,7 @@ pub(super) fn read(server: &Server, id: &str) -> Result<Answer, Answer> {
 /// There is no such object, or what is sent is no content.
 pub(in crate::omp::server) fn replace(server: &Server, id: &str, asked: &Asked) -> Result<Answer, Answer> {
     let body = server.body(asked, rules::body(asked))?;
+    let id = &server.addressed(id, &body);
     let replacement = server.replacement(&body, rules::replacement(&body))?;
     let replaced = server.replaces(id, replacement, |store, replacement| {
         store.replace(id, replacement)
