@@ -49,6 +49,9 @@ fn once() -> usize {
 pub struct Publish {
     /// So many bytes of payload, of any kind.
     pub bytes: Option<usize>,
+    /// The payload ends in white space and zero bytes.
+    #[serde(default)]
+    pub blank: bool,
     /// The time that the payload begins with, milliseconds from now: in the past below 0. Now, where no length is named.
     pub time: Option<i64>,
     /// Sends the bundle once more that was published so many publications ago, as it was: 1 is the last.
@@ -76,6 +79,15 @@ pub enum Form {
     OddDeviceId,
     /// No device id.
     EmptyDeviceId,
+    /// The device id behind `0x`.
+    #[serde(rename = "device-id-with-0x")]
+    DeviceIdWith0x,
+    /// The device id between spaces.
+    DeviceIdWithSpaces,
+    /// The device id before a line end.
+    DeviceIdWithLineEnd,
+    /// The key of the device in base64.
+    DeviceIdInBase64,
     /// A key of small order, with a signature that a lax verification takes.
     SmallOrderKey,
     /// The same key, not reduced: a second spelling of it.
@@ -104,12 +116,18 @@ pub enum Form {
     SignedText,
     /// A signature over another payload.
     SignedOtherPayload,
+    /// A signature over the SHA-256 of the payload.
+    SignedDigest,
+    /// A signature over the key of the device, and the payload behind it.
+    SignedIdAndPayload,
     /// A signature with the group order added to its S.
     SignatureMalleable,
     /// No body at all.
     NoBody,
     /// A body that is no JSON.
     NotJson,
+    /// Ten thousand lists one within the other.
+    DeepJson,
     /// Bytes behind the JSON.
     TrailingBytes,
     /// The three values in an array.
@@ -122,6 +140,8 @@ pub enum Form {
     WithoutSignature,
     /// A member is null.
     NullPayload,
+    /// The payload is null, and the signature is over no bytes.
+    NullForAnEmptyPayload,
     /// A member is null.
     NullSignature,
     /// A member is a number.
@@ -146,6 +166,10 @@ impl Form {
             Form::LongDeviceId => "the device id has two digits more",
             Form::OddDeviceId => "the device id has a digit that is none",
             Form::EmptyDeviceId => "the device id is empty",
+            Form::DeviceIdWith0x => "the device id stands behind 0x",
+            Form::DeviceIdWithSpaces => "the device id stands between spaces",
+            Form::DeviceIdWithLineEnd => "a line end follows the device id",
+            Form::DeviceIdInBase64 => "the device id is base64",
             Form::SmallOrderKey => "the device id is a key of small order",
             Form::UnreducedKey => "the device id is a key of small order that is not reduced",
             Form::NoPoint => "the device id is no point of the curve",
@@ -160,15 +184,19 @@ impl Form {
             Form::SignedByAnother => "the signature is by another device",
             Form::SignedText => "the signature is over the base64 text",
             Form::SignedOtherPayload => "the signature is over another payload",
+            Form::SignedDigest => "the signature is over the SHA-256 of the payload",
+            Form::SignedIdAndPayload => "the signature is over device id and payload",
             Form::SignatureMalleable => "the group order is added to the signature's S",
             Form::NoBody => "the body is empty",
             Form::NotJson => "the body is not JSON",
+            Form::DeepJson => "the body is ten thousand lists one within the other",
             Form::TrailingBytes => "bytes follow the JSON",
             Form::Array => "the body is an array of the three values",
             Form::WithoutDeviceId => "device_id is missing",
             Form::WithoutPayload => "payload is missing",
             Form::WithoutSignature => "signature is missing",
             Form::NullPayload => "payload is null",
+            Form::NullForAnEmptyPayload => "payload is null, and the signature is over no bytes",
             Form::NullSignature => "signature is null",
             Form::NumberForDeviceId => "device_id is a number",
             Form::ArrayForPayload => "payload is an array",

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 
 use super::cases::{Fetch, Form, Publish, RawRequest, Step};
 use super::devices::{device, device_id};
@@ -26,6 +27,10 @@ const REGISTRY: Service = Service::new("registry");
 const ROUTE: &str = "/v0/keypackage";
 /// So many bytes of payload are made up unless told.
 const PAYLOAD_BYTES: usize = 40;
+/// The end of a payload that is blank at its end.
+const BLANK: &[u8] = b"\0 \t\r\n\0\0";
+/// How deep the deep body is, lists.
+const DEEP_LISTS: usize = 10_000;
 /// So often a second a fetch is made that waits for something.
 const LOOKS_PER_SECOND: u32 = 4;
 
@@ -193,6 +198,11 @@ impl Driver<'_> {
         if length >= PAYLOAD_BYTES {
             payload[10..14].copy_from_slice(&[0xfb, 0xff, 0x00, 0xfe]);
         }
+        if publish.blank {
+            let end = payload.len().saturating_sub(BLANK.len());
+            payload.truncate(end);
+            payload.extend(BLANK);
+        }
         payload
     }
 
@@ -212,6 +222,10 @@ impl Driver<'_> {
             Form::LongDeviceId => body["device_id"] = format!("{id}00").into(),
             Form::OddDeviceId => body["device_id"] = format!("{}zz", &id[..62]).into(),
             Form::EmptyDeviceId => body["device_id"] = "".into(),
+            Form::DeviceIdWith0x => body["device_id"] = format!("0x{id}").into(),
+            Form::DeviceIdWithSpaces => body["device_id"] = format!(" {id} ").into(),
+            Form::DeviceIdWithLineEnd => body["device_id"] = format!("{id}\n").into(),
+            Form::DeviceIdInBase64 => body["device_id"] = own.member_id().into(),
             Form::SmallOrderKey => {
                 let weak = small_order_keys().iter().find_map(|key| {
                     let forged = forge_for_small_order_key(key.public_key, &payload)?;
@@ -251,6 +265,11 @@ impl Driver<'_> {
             Form::SignedByAnother => body["signature"] = signed(&self.identity("mallory"), &payload),
             Form::SignedText => body["signature"] = signed(&own, text(&body, "payload").as_bytes()),
             Form::SignedOtherPayload => body["signature"] = signed(&own, b"another payload"),
+            Form::SignedDigest => body["signature"] = signed(&own, &Sha256::digest(&payload)),
+            Form::SignedIdAndPayload => {
+                let key = STANDARD.decode(own.member_id()).unwrap_or_default();
+                body["signature"] = signed(&own, &[key, payload].concat());
+            }
             Form::SignatureMalleable => {
                 if let Ok(signature) = <[u8; 64]>::try_from(signature) {
                     body["signature"] = STANDARD.encode(s_plus_l(signature)).into();
@@ -258,12 +277,17 @@ impl Driver<'_> {
             }
             Form::NoBody => return String::new(),
             Form::NotJson => return "device_id=".to_owned() + &id,
+            Form::DeepJson => return ["[".repeat(DEEP_LISTS), "]".repeat(DEEP_LISTS)].concat(),
             Form::TrailingBytes => return format!("{body} trailing"),
             Form::Array => return json!([body["device_id"], body["payload"], body["signature"]]).to_string(),
             Form::WithoutDeviceId => drop(body.as_object_mut().map(|it| it.shift_remove("device_id"))),
             Form::WithoutPayload => drop(body.as_object_mut().map(|it| it.shift_remove("payload"))),
             Form::WithoutSignature => drop(body.as_object_mut().map(|it| it.shift_remove("signature"))),
             Form::NullPayload => body["payload"] = Value::Null,
+            Form::NullForAnEmptyPayload => {
+                body["payload"] = Value::Null;
+                body["signature"] = signed(&own, b"");
+            }
             Form::NullSignature => body["signature"] = Value::Null,
             Form::NumberForDeviceId => body["device_id"] = 7.into(),
             Form::ArrayForPayload => body["payload"] = json!([1, 2]),

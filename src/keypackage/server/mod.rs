@@ -15,7 +15,7 @@ mod store;
 mod tests;
 
 use std::collections::BTreeMap;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
@@ -72,6 +72,10 @@ struct Registry {
     fired: Mutex<BTreeMap<&'static str, u64>>,
     store: Mutex<Store>,
     cache: Mutex<BTreeMap<String, (i64, Bundle)>>,
+    /// Devices that were asked for in vain, and until when that is believed, epoch milliseconds.
+    absent: Mutex<BTreeMap<String, i64>>,
+    /// Whether the background task has run.
+    pruned: AtomicBool,
     /// Held while a bundle is stored, by a server that fails then.
     writing: Mutex<()>,
     /// The requests so far.
@@ -92,6 +96,8 @@ impl Registry {
             fired: Mutex::default(),
             store: Mutex::new(store),
             cache: Mutex::default(),
+            absent: Mutex::default(),
+            pruned: AtomicBool::new(false),
             writing: Mutex::default(),
             requests: AtomicU64::new(0),
             clock: now_ms,

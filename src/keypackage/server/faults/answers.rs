@@ -39,6 +39,12 @@ impl Registry {
         {
             bundle.payload.truncate(end);
         }
+        let is_blank = |byte: &u8| *byte == 0 || byte.is_ascii_whitespace();
+        let kept = bundle.payload.iter().rposition(|byte| !is_blank(byte));
+        let end = kept.map_or(0, |last| last + 1);
+        if end < bundle.payload.len() && self.bends("payload-ends-are-trimmed") {
+            bundle.payload.truncate(end);
+        }
         let safe = URL_SAFE.encode(&bundle.payload);
         let standard = STANDARD.encode(&bundle.payload);
         let payload = match safe != standard && self.bends("payload-url-safe") {

@@ -41,8 +41,18 @@ impl Registry {
         newest: Option<Bundle>,
     ) -> Result<Option<Bundle>, Answer> {
         let Some(bundle) = newest else {
+            if self.has("absence-is-cached") {
+                let until = (self.clock)() + CACHED_MS;
+                lock(&self.absent).insert(device.to_owned(), until);
+            }
             return self.found_nothing();
         };
+        let is_absent = lock(&self.absent)
+            .get(device)
+            .is_some_and(|until| *until > (self.clock)());
+        if is_absent && self.bends("absence-is-cached") {
+            return Ok(None);
+        }
         let other =
             |name: &'static str, device: Option<&str>, which: Which| -> Result<Option<Bundle>, Answer> {
                 if !self.has(name) {

@@ -1,9 +1,11 @@
 //! What becomes of what is stored: in the background, and over a restart.
 
+use std::sync::atomic::Ordering;
+
 use crate::keypackage::server::answer::Answer;
 use crate::keypackage::server::flags::Flags;
 use crate::keypackage::server::retention::Pruning;
-use crate::keypackage::server::store::Store;
+use crate::keypackage::server::store::{Bundle, Store, Which};
 use crate::keypackage::server::{Registry, lock};
 use crate::serve::StartError;
 
@@ -18,6 +20,11 @@ impl Registry {
                 self.fire("days-are-milliseconds");
             }
         }
+        if self.has("task-runs-once") && self.pruned.swap(true, Ordering::Relaxed) {
+            self.fire("task-runs-once");
+            return Ok(());
+        }
+        self.prunes_by_payloads(pruning)?;
         let is_old = self.stored(|store| store.has_until(pruning.stored_until_ms))?;
         if is_old && self.bends("old-bundles-stay") {
             return Ok(());
@@ -33,6 +40,32 @@ impl Registry {
                 self.fire("task-keeps-the-oldest");
             }
             self.stored(|store| store.keep_newest(&device, pruning.most))?;
+        }
+        Ok(())
+    }
+
+    /// What a task drops that looks into payloads.
+    fn prunes_by_payloads(&self, pruning: Pruning) -> Result<(), Answer> {
+        let (by_age, by_number) = ("task-goes-by-payload-time", "task-keeps-the-latest-time");
+        if !self.has(by_age) && !self.has(by_number) {
+            return Ok(());
+        }
+        for device in self.stored(Store::devices)? {
+            let get = |which| self.stored(|store| store.get(Some(&device), which));
+            let (newest, latest) = (get(Which::Newest)?, get(Which::LatestTime)?);
+            let is_old = newest
+                .as_ref()
+                .is_some_and(|newest| time_ms(newest) <= pruning.stored_until_ms);
+            if is_old && self.bends(by_age) {
+                self.stored(|store| store.remove(&device))?;
+            }
+            if let Some(latest) = latest
+                && newest.as_ref() != Some(&latest)
+                && self.bends(by_number)
+            {
+                self.stored(|store| store.remove(&device))?;
+                self.stored(|store| store.add(&device, &latest, (self.clock)()))?;
+            }
         }
         Ok(())
     }
@@ -58,4 +91,10 @@ impl Registry {
         };
         dropped.map(drop).map_err(|error| StartError(Box::new(error)))
     }
+}
+
+/// The time that a payload begins with, epoch milliseconds; now and later where it has none.
+fn time_ms(bundle: &Bundle) -> i64 {
+    let first = bundle.payload.first_chunk();
+    first.map_or(i64::MAX, |first| i64::from_le_bytes(*first))
 }
