@@ -2,14 +2,25 @@
 
 use serde_json::{Value, json};
 
+use crate::avp::grpc::NOT_OFFERED;
 use crate::avp::{IDP, Operation, VAULT};
-use crate::http::{Answer, Body, Client, Failure, FailureKind, Outcome, Request, Service};
+use crate::http::{Answer, Body, Client, Failure, FailureKind, Outcome, Request, Service, Wire};
 use crate::keys::{Identity, Seed};
 use crate::protocol::Met;
 use crate::text::visible_cut;
 
-/// Asks three routes. Whoever is a stranger answers none of them as an AVP server does: each is unknown, or answered with a page.
+/// What is said of a server of gRPC that has no method of the vault.
+const NO_METHODS: &str = "CreateRepo, Pull and FetchMemberKey of avp.Vault are answered UNIMPLEMENTED.\nIs the package avp, and the service Vault, as in schema/avp.proto?";
+
+/// Asks three methods, and three routes. Whoever is a stranger answers none of them as an AVP server does: each is unknown, or answered
+/// with a page.
 pub(super) async fn stranger(client: &Client, seed: &Seed) -> Met {
+    if client.grpc().is_some() && !has_methods(client).await {
+        return Met::NoMethods(NO_METHODS.to_owned());
+    }
+    if !client.speaks_http(&VAULT) {
+        return Met::Perhaps;
+    }
     let identity = Identity::derive(seed, &["first-contact"]);
     let key = json!({ "ed25519PublicKey": identity.member_id() });
     let asked = [
@@ -35,6 +46,26 @@ pub(super) async fn stranger(client: &Client, seed: &Seed) -> Met {
         (false, 0) => Met::Stranger(said.join("; ")),
         (false, _) => Met::Perhaps,
     }
+}
+
+/// Whether any of three methods of the vault is answered otherwise than as one that the server does not have.
+async fn has_methods(client: &Client) -> bool {
+    for operation in [Operation::CreateRepo, Operation::Pull, Operation::FetchMemberKey] {
+        let request = Request {
+            service: VAULT,
+            method: operation.method().to_owned(),
+            path: operation.rpc().unwrap_or_default().to_owned(),
+            headers: vec![("content-type".to_owned(), "application/json".to_owned())],
+            body: Some(Body::from("{}")),
+        };
+        let mut lane = client.lane();
+        lane.over(Wire::Grpc);
+        match lane.send(&request, client.timeout()).await.outcome {
+            Outcome::Answer(answer) if answer.status == NOT_OFFERED => {}
+            _ => return true,
+        }
+    }
+    false
 }
 
 async fn ask(client: &Client, operation: Operation, service: Service, body: Option<Value>) -> Outcome {

@@ -41,6 +41,6 @@ pub use grpc::{CANCEL, GRPC_CONTENT_TYPE, GrpcCodec, GrpcOptions};
 pub use options::{ClientError, ClientOptions, DEFAULT_MAX_BODY, ServiceOptions, TlsOptions};
 pub use proxy::{Proxy, ProxyError};
 pub use rate_limit::RateLimit;
-pub use speaks::{speaks_http1, speaks_http2};
+pub use speaks::{speaks_http1, speaks_http2, speaks_tls};
 pub use throttling::{Throttling, Waiting};
 pub use timeouts::Timeouts;

@@ -1,5 +1,5 @@
-//! Which version of HTTP somebody speaks at an address in the clear, where one was tried in vain: so that a port for the one can be
-//! told from a port for the other.
+//! What somebody speaks at an address in the clear, where HTTP or gRPC was tried in vain: so that a port for the one can be told from
+//! a port for the other, or for TLS.
 
 use std::time::Duration;
 
@@ -13,6 +13,12 @@ use super::Endpoint;
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00";
 /// What every HTTP/1 answers in some way.
 const OPTIONS: &[u8] = b"OPTIONS * HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
+/// The greeting of TLS 1.2 (RFC 5246, section 7.4.1.2), with four ciphers and no extensions: enough for an answer, be it a refusal.
+const CLIENT_HELLO: &[u8] = b"\x16\x03\x01\x00\x33\x01\x00\x00\x2f\x03\x03AVP-CONFORM-ASKS-WHAT-IS-SPOKEN.\x00\x00\x08\xc0\x2b\xc0\x2f\xc0\x2c\xc0\x30\x01\x00";
+/// The types of TLS records that answer it: an alert, and a handshake.
+const TLS_RECORDS: [u8; 2] = [21, 22];
+/// How many bytes of an answer are looked at.
+const LOOKED_AT: u64 = 9;
 /// The type of a frame with settings, in the fourth byte of its head.
 const SETTINGS: u8 = 4;
 /// How long an answer is waited for.
@@ -30,6 +36,12 @@ pub async fn speaks_http1(endpoint: &Endpoint) -> bool {
     first_words(endpoint, OPTIONS).await.starts_with(b"HTTP/1.")
 }
 
+/// Whether TLS is spoken there, which the address does not say.
+pub async fn speaks_tls(endpoint: &Endpoint) -> bool {
+    let said = first_words(endpoint, CLIENT_HELLO).await;
+    matches!(said[..], [kind, 3, ..] if TLS_RECORDS.contains(&kind))
+}
+
 /// The first bytes that come after these; none where nothing comes.
 async fn first_words(endpoint: &Endpoint, words: &[u8]) -> Vec<u8> {
     if endpoint.is_tls() {
@@ -44,8 +56,9 @@ async fn first_words(endpoint: &Endpoint, words: &[u8]) -> Vec<u8> {
     let asked = async {
         let mut stream = TcpStream::connect(place).await?;
         stream.write_all(words).await?;
-        let mut said = vec![0; 9];
-        stream.read_exact(&mut said).await?;
+        let mut said = Vec::new();
+        // Whoever breaks the connection off has said what is there.
+        let _broken = stream.take(LOOKED_AT).read_to_end(&mut said).await;
         Ok::<_, std::io::Error>(said)
     };
     match timeout(PATIENCE, asked).await {

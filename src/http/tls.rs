@@ -8,7 +8,8 @@ use rustls::client::WantsClientCert;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
 use rustls::{
-    CertificateError, ClientConfig, ConfigBuilder, DigitallySignedStruct, RootCertStore, SignatureScheme,
+    AlertDescription, CertificateError, ClientConfig, ConfigBuilder, DigitallySignedStruct, RootCertStore,
+    SignatureScheme,
 };
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
@@ -99,8 +100,11 @@ pub(super) fn explain(error: &io::Error) -> Option<Failure> {
     let error = error.get_ref()?.downcast_ref::<rustls::Error>()?;
     let message = match error {
         rustls::Error::InvalidCertificate(reason) => format!("certificate not trusted: {}", distrust(reason)),
+        rustls::Error::AlertReceived(AlertDescription::NoApplicationProtocol) => {
+            "the server speaks TLS, and refuses what is to be spoken over it (ALPN): http/1.1 for https, h2 for grpcs".to_owned()
+        }
         rustls::Error::AlertReceived(alert) => format!("the server ended TLS with the alert {alert:?}"),
-        rustls::Error::InvalidMessage(_) => "what came is not TLS".to_owned(),
+        rustls::Error::InvalidMessage(_) => "what came is not TLS: in the clear it is http:// or grpc://".to_owned(),
         other => format!(
             "TLS failed: {}",
             shown(other.to_string().as_bytes()).trim_matches('"')

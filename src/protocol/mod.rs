@@ -42,6 +42,8 @@ pub enum Met {
     Perhaps,
     /// None, by what was answered.
     Stranger(String),
+    /// A server of gRPC that has none of the protocol's methods, by what was answered.
+    NoMethods(String),
     /// Somebody who answers with what is no HTTP, or closes the connection.
     NoHttp,
 }

@@ -149,4 +149,52 @@ fn a_server_is_judged_over_tls() {
         err.contains("cannot reach grpcs://") && err.contains("certificate"),
         "{err}"
     );
+    // Who asks in the clear is told.
+    let (code, _, err) = ran(&["--grpc", &calls.replace("grpcs://", "grpc://"), "--timeout", "2"]);
+    assert_eq!(code, 3, "{err}");
+    assert!(err.contains(&format!("type --grpc {calls}")), "{err}");
+    let (https, http) = (server.url(), server.url().replace("https://", "http://"));
+    let (code, _, err) = ran(&["--target", &http, "--timeout", "2"]);
+    assert_eq!(code, 3, "{err}");
+    assert!(err.contains(&format!("type --target {https}")), "{err}");
+}
+
+/// A server of gRPC that has none of the protocol's services. Returns its address.
+fn without_services() -> String {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let place = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        runtime.unwrap().block_on(async {
+            let listener = tokio::net::TcpListener::from_std(listener).unwrap();
+            while let Ok((stream, _)) = listener.accept().await {
+                tokio::spawn(answer_unimplemented(stream));
+            }
+        });
+    });
+    format!("grpc://{place}")
+}
+
+async fn answer_unimplemented(stream: tokio::net::TcpStream) {
+    let Ok(mut connection) = h2::server::handshake(stream).await else {
+        return;
+    };
+    while let Some(Ok((_, mut call))) = connection.accept().await {
+        let unimplemented = http::Response::builder()
+            .header("content-type", "application/grpc")
+            .header("grpc-status", "12")
+            .body(())
+            .unwrap();
+        let _ = call.send_response(unimplemented, true);
+    }
+}
+
+#[test]
+fn a_server_of_other_services_is_told_apart_at_once() {
+    let calls = without_services();
+    let (code, _, err) = ran(&["--grpc", &calls, "--timeout", "2"]);
+    assert_eq!(code, 1, "{err}");
+    assert!(err.contains(&calls) && err.contains("avp.Vault"), "{err}");
+    assert!(err.contains("schema/avp.proto"), "{err}");
 }

@@ -198,9 +198,17 @@ const EXPECTED: &[(&str, &str, &str)] = &[
         "Tls: the TLS handshake was not done within 300 ms",
         SAME,
     ),
-    ("tls-garbage", "Tls: what came is not TLS", SAME),
+    (
+        "tls-garbage",
+        "Tls: what came is not TLS: in the clear it is http:// or grpc://",
+        SAME,
+    ),
     ("tls-closes", "Tls: the connection was", SAME),
-    ("plain-for-tls", "Tls: what came is not TLS", SAME),
+    (
+        "plain-for-tls",
+        "Tls: what came is not TLS: in the clear it is http:// or grpc://",
+        SAME,
+    ),
     (
         "tls-for-plain",
         "Malformed: the answer is a TLS alert: the server wants https",

@@ -16,7 +16,7 @@ use crate::cli::error::Error;
 use crate::cli::{config, console, exit};
 use crate::http::{Cancel, Client, ClientOptions, Endpoint, GrpcOptions, Service, Timeouts};
 use crate::judge::{Context, Transport};
-use crate::protocol::{Met, Suite};
+use crate::protocol::{Met, Protocol, Suite};
 use crate::protocols::PROGRAMS;
 use crate::record::verdict::RunVerdict;
 use crate::record::{EXEC_TARGET, Record};
@@ -372,23 +372,29 @@ async fn drive(
 /// It is none.
 async fn meet(config: &Config, client: &Client, halt: &Cancel) -> Result<(), Error> {
     let protocol = config.suite.protocol;
-    let (Some(stranger), true) = (
-        protocol.stranger,
-        config.target.is_some() && !is_grpc_alone(config),
-    ) else {
+    let is_ours = config.target.is_none() && config.grpc.is_none();
+    let Some(stranger) = protocol.stranger.filter(|_| !is_ours) else {
         return Ok(());
     };
     let said = match or_halt(halt, stranger(client, &config.seed)).await? {
         Met::Perhaps => return Ok(()),
-        Met::NoHttp => return contact::no_port_for_calls(client).await,
+        Met::NoHttp => return contact::no_other_port(client).await,
+        Met::NoMethods(said) => {
+            let calls = client.grpc().map_or_else(String::new, Endpoint::grpc_url);
+            return Err(no_server(protocol, &calls, &said));
+        }
         Met::Stranger(said) => said,
     };
-    contact::no_port_for_calls(client).await?;
-    Err(Error::NotTheProtocol(format!(
-        "this is no server of the {}: {}\n{said}\nIs the path of --target right? Nothing else was asked.",
+    contact::no_other_port(client).await?;
+    let said = format!("{said}\nIs the path of --target right?");
+    Err(no_server(protocol, &client.target().to_string(), &said))
+}
+
+fn no_server(protocol: &Protocol, place: &str, said: &str) -> Error {
+    Error::NotTheProtocol(format!(
+        "this is no server of the {}: {place}\n{said} Nothing else was asked.",
         protocol.catalogue().title,
-        client.target()
-    )))
+    ))
 }
 
 /// Where each service is a server of its own, and one alone was named without its name: asks it which it is, and names it to
