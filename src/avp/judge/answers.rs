@@ -137,13 +137,20 @@ pub(super) fn granted(
         }
         (Operation::Discovery, AnswerClass::Granted(body)) if frame.breach().is_none() => {
             let profiles = body.get("profiles").and_then(Value::as_array);
-            let listed = profiles.is_some_and(|profiles| profiles.contains(&"http-json".into()));
-            let finding = match listed {
-                true => Finding::Holds,
-                false => Finding::broken_at(
+            let lists = |name: &str| profiles.is_some_and(|profiles| profiles.contains(&name.into()));
+            let speaks_grpc = walk
+                .frames()
+                .iter()
+                .any(|frame| frame.is_grpc() && frame.reading.granted().is_some());
+            let finding = match () {
+                () if !lists("http-json") => Finding::broken_at(
                     "/profiles",
                     "http-json, in which this was said, is not among them",
                 ),
+                () if speaks_grpc && !lists("grpc") => {
+                    Finding::broken_at("/profiles", "grpc, which is spoken, is not among them")
+                }
+                () => Finding::Holds,
             };
             let sentence = "discovery lists the profiles that are spoken";
             report(walk, frame, step, "answer body", sentence, requirements, finding);

@@ -12,7 +12,7 @@ use crate::avp::cases::model::Step;
 use crate::avp::cases::{ExpectedAnswer, TokenForm};
 use crate::avp::outcome::AnswerClass;
 use crate::avp::repo_state::RepoState;
-use crate::avp::{Operation, catalogue, schema};
+use crate::avp::{Operation, catalogue, grpc, schema};
 use crate::catalogue::Level;
 use crate::record::{FailureKind, Role};
 
@@ -159,6 +159,9 @@ pub(super) fn answer(
     if is_no_http(&frame.reading) {
         return Ok(vec!["AVP-12-02"]);
     }
+    if is_missing_method(frame) {
+        return Ok(vec!["AVP-11-01"]);
+    }
     if words.iter().all(|word| word.is_refusal()) {
         return refusal(walk, frame, step, first, own);
     }
@@ -295,8 +298,17 @@ pub(super) fn is_no_http(reading: &AnswerClass) -> bool {
     }
 }
 
-/// Whether the repository's id is percent-encoded in the path.
+/// Whether a method of the vault is not there, over gRPC.
+pub(super) fn is_missing_method(frame: &ParsedExchange<'_>) -> bool {
+    let is_of_vault = frame.operation.is_some_and(Operation::needs_token);
+    is_of_vault && frame.is_grpc() && frame.reading.status() == Some(grpc::NOT_OFFERED)
+}
+
+/// Whether the repository's id is percent-encoded in the path. In a call nothing is.
 pub(super) fn is_escaped(frame: &ParsedExchange<'_>) -> bool {
+    if frame.is_grpc() {
+        return false;
+    }
     let path = frame.path();
     path.strip_prefix("/v1/repos/")
         .and_then(|path| path.split('/').next())

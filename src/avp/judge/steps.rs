@@ -111,7 +111,16 @@ pub(super) fn walk<'a>(
             stopped.is_some_and(|stopped| stopped.step.is_some() && frame.exchange.step == stopped.step);
         wanted && frame.exchange.role == Role::Step
     };
-    let stopped_at = frames.iter().rfind(of_step).map(|frame| frame.index);
+    // Where a set-up came last, driving stopped there: a round of the step wanted a fresh repository, and those before it were done.
+    let is_in_set_up = frames
+        .iter()
+        .rfind(|frame| !matches!(frame.exchange.role, Role::Throttled | Role::Abandoned))
+        .is_some_and(|frame| frame.exchange.role == Role::Setup);
+    let stopped_at = frames
+        .iter()
+        .rfind(of_step)
+        .filter(|_| !is_in_set_up)
+        .map(|frame| frame.index);
     let mut walk = Walk {
         tainted: Tainted::new(),
         stopped_at,

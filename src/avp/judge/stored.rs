@@ -134,6 +134,12 @@ impl Audit {
                 reason: format!("{}: that says nothing of whether it exists", reading.describe()),
                 verdict: Verdict::Blocked,
             },
+            // A create that may not have been done, since it was given up.
+            (reading, Some(_))
+                if reading.is(ExpectedAnswer::Status(404)) && self.expected.states.contains(&None) =>
+            {
+                Finding::Holds
+            }
             (reading, Some(_)) => return self.shut_out(walk, frame, reading),
         };
         let rule = match &finding {
@@ -217,6 +223,7 @@ impl Audit {
             ),
             Some(403 | 404) => (self.shut_out_by(walk, frame), Finding::broken(got)),
             _ if blame::is_no_http(reading) => (vec!["AVP-12-02"], Finding::broken(got)),
+            _ if blame::is_missing_method(frame) => (vec!["AVP-11-01"], Finding::broken(got)),
             _ => (vec![Operation::Pull.rule()], Finding::broken(got)),
         };
         if matches!(reading.status(), Some(403 | 404)) {
