@@ -62,6 +62,13 @@ pub(super) enum Mask {
     Nothing,
     /// The value of its last header.
     Authorization(String),
+    /// A token, wherever it stands in its headers.
+    Everywhere {
+        /// The token.
+        token: String,
+        /// What is shown of it.
+        shown: String,
+    },
     /// Its path.
     Path(String),
 }
@@ -74,6 +81,11 @@ impl Mask {
             Mask::Authorization(shown) => {
                 if let Some((_, value)) = request.headers.last_mut() {
                     *value = shown;
+                }
+            }
+            Mask::Everywhere { token, shown } => {
+                for (_, value) in &mut request.headers {
+                    *value = value.replace(&token, &shown);
                 }
             }
             Mask::Path(shown) => request.path = shown,

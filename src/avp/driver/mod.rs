@@ -45,8 +45,14 @@ use draft::{Content, Draft, Mask};
 use throttle::Demand;
 use world::World;
 
-/// Metadata that carries no token by the protocol.
-const OTHER_METADATA: &str = "x-authorization";
+/// Metadata that carry no token by the protocol, and what stands before a token there.
+const OTHER_METADATA: [(&str, &str); 5] = [
+    ("x-authorization", "Bearer "),
+    ("token", ""),
+    ("access-token", ""),
+    ("x-auth-token", ""),
+    ("cookie", "token="),
+];
 /// The second of two tokens that nobody issued.
 const OTHER_GARBAGE: &str = "bW9yZS1nYXJiYWdlLW1vcmUtZ2FyYmFnZS1tb3JlLWc";
 /// What connecting is called where patience is kept.
@@ -371,12 +377,14 @@ impl Driver<'_> {
         }
         if form == &Some(TokenForm::InMetadata) {
             let mut request = self.finished(draft, None);
-            request
-                .headers
-                .push((OTHER_METADATA.to_owned(), format!("Bearer {value}")));
+            let others = OTHER_METADATA.map(|(name, before)| (name.to_owned(), format!("{before}{value}")));
+            request.headers.extend(others);
             let mask = match self.target.show_secrets {
                 true => Mask::Nothing,
-                false => Mask::Authorization(format!("Bearer {}", self.secrets.placeholder(&value))),
+                false => Mask::Everywhere {
+                    shown: self.secrets.placeholder(&value).to_owned(),
+                    token: value,
+                },
             };
             return Ok((request, mask));
         }

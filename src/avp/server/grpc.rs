@@ -390,6 +390,7 @@ fn code(status: u16) -> Code {
         409 => Code::AlreadyExists,
         413 | 429 => Code::ResourceExhausted,
         500 => Code::Internal,
+        501 => Code::Unimplemented,
         503 => Code::Unavailable,
         504 => Code::DeadlineExceeded,
         _ => Code::Unknown,

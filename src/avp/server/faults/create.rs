@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use crate::avp::server::answer::Answer;
+use crate::avp::server::answer::{Answer, Refusal};
 use crate::avp::server::core::Call;
-use crate::avp::server::decision::{Asked, Decision, Reply, Rule, Stop, grant_if};
+use crate::avp::server::decision::{Asked, Decision, Reply, Rule, Stop, grant_if, stop_if};
 use crate::avp::server::deviation::{AnswerContext, faults};
 use crate::avp::server::vault::{Repo, id_of, list};
 use crate::avp::{DEFAULT_SCHEME, Operation};
@@ -110,6 +110,10 @@ faults! { "create";
         "createRepo answers the request and not the manifest.",
         "Clients cannot read the answer.",
         "Answer the stored manifest.";
+    Rule(epoch_0_missing) "create-refuses-epoch-0", Must "AVP-6-03",
+        "A create whose epoch is 0 is refused with 400, as if it had none.",
+        "Clients begin at epoch 0, and none of them can make a repository.",
+        "Ask whether the field is there, not whether it is more than 0: a validator that takes 0 for a missing value is the usual cause.";
     Named(VISIBLE_LATE) "create-visible-late", Must "AVP-6-03",
         "A new repository is found 60 milliseconds after it was answered.",
         "The first pull after a create says 404; reading from a replica is the usual cause.",
@@ -134,6 +138,12 @@ pub(super) fn under_epoch(roster: &mut [Value], epoch: i64) -> bool {
     roster.iter_mut().fold(false, |changed, entry| {
         changed | (std::mem::replace(&mut entry["keyEpoch"], epoch.clone()) != epoch)
     })
+}
+
+fn epoch_0_missing(asked: &Asked<'_>, rule: Rule<'_>, decision: &mut Decision) -> bool {
+    let is_0 = asked.body["manifest"]["keyEpoch"] == 0;
+    let refusal = Refusal::bad_request("keyEpoch is required");
+    stop_if(decision, is_0 && matches!(rule, Rule::PartsAgree), refusal)
 }
 
 fn parts_taken(_: &Asked<'_>, rule: Rule<'_>, decision: &mut Decision) -> bool {

@@ -15,6 +15,7 @@ use crate::avp::server::deviation::{Name, faults};
 use crate::avp::server::message_access::fields;
 use crate::avp::server::state::State;
 use crate::avp::server::vault::id_of;
+use crate::avp::server::{body_check, message_shapes};
 
 faults! { "gRPC";
     Named(FORBIDDEN_401) "grpc-forbidden-as-unauthenticated", Must "AVP-11-03",
@@ -53,6 +54,14 @@ faults! { "gRPC";
         "A method that the service does not have is answered NOT_FOUND.",
         "Clients take a missing method for a missing repository.",
         "Answer UNIMPLEMENTED.";
+    Named(NO_FETCH) "grpc-fetch-unimplemented", Must "AVP-11-01",
+        "Over gRPC, FetchMemberKey is answered UNIMPLEMENTED.",
+        "Clients cannot look up whom they share with.",
+        "Serve all six methods of the service, under their names.";
+    Named(NO_SLASHES) "grpc-id-with-a-slash-not-found", Must "AVP-6-03",
+        "Over gRPC, a repository whose id has a slash in it is not found.",
+        "Clients lose what they have just made: a call that is turned into a path, without escapes, is the usual cause.",
+        "Take the id from the message as it is.";
     Named(STALE_ABORTED) "grpc-stale-push-aborted", Must "AVP-11-04" and "AVP-11-03",
         "Over gRPC, a stale push is answered ABORTED.",
         "Clients take a conflict for an error, and give up.",
@@ -89,6 +98,14 @@ faults! { "gRPC";
         "Over gRPC, a token is taken from the metadata x-authorization as well.",
         "A proxy that strips authorization does not keep anybody out.",
         "Read the metadata authorization alone.";
+    Named(COOKIE) "grpc-token-in-a-cookie", Must "AVP-11-02",
+        "Over gRPC, a token is taken from a cookie as well.",
+        "A proxy that strips authorization does not keep anybody out.",
+        "Read the metadata authorization alone.";
+    Named(MESSAGE_FIRST) "grpc-message-before-token", Must "AVP-11-02",
+        "Over gRPC, a message that lacks something is answered INVALID_ARGUMENT before the token is looked at.",
+        "Clients without a token are told about their message.",
+        "Look at the token first: an interceptor that validates messages comes behind the one for tokens.";
     Named(ANY_TOKEN) "grpc-any-token", Must "AVP-11-02",
         "Over gRPC, any bearer token is taken for that of a member.",
         "Anybody who knows an id gets in.",
@@ -141,6 +158,14 @@ faults! { "gRPC";
         "Over gRPC, CreateRepo without a manifest is answered INTERNAL.",
         "Clients take their own mistake for the server's.",
         "Ask for the presence of the manifest, and answer INVALID_ARGUMENT.";
+    Named(EMPTY_KEY) "grpc-empty-key-taken", Should "AVP-11-07",
+        "Over gRPC, AddMember without an X25519 key is granted, with a key of the server's own.",
+        "Nobody can share with that member.",
+        "Ask for each required field: one that is absent reads as an empty text.";
+    Named(ID_FILLED) "grpc-envelope-id-filled-in", Must "AVP-11-05",
+        "Over gRPC, an envelope that names no repository is stored under the id of the push.",
+        "Nobody can decrypt it: the id is bound into the ciphertext.",
+        "Store the envelope as it was sent, or refuse it.";
     Named(INT32) "grpc-counters-as-int32", Must "AVP-11-05",
         "Over gRPC, counters are served as numbers of 32 bits.",
         "Versions above two billion come back as others.",
@@ -169,6 +194,14 @@ faults! { "gRPC";
         "A push writes its envelope, waits, and writes its roster: one that is cancelled in between is done by half.",
         "The payload is of a key that members do not have.",
         "Write all in one transaction.";
+    Named(CANCELLED_REMOVAL) "grpc-cancelled-removal-by-half", Must "AVP-11-10",
+        "A removal writes its envelope and epoch, waits, and writes its roster: one that is cancelled in between is done by half.",
+        "Who was to be removed is still let in, and the others have no key.",
+        "Write all in one transaction.";
+    Named(CANCELLED_CREATE) "grpc-cancelled-create-by-half", Must "AVP-11-10",
+        "A create writes its manifest, waits, and writes its envelope: one that is cancelled in between is done by half.",
+        "The id is taken by a repository that has nothing in it.",
+        "Write all in one transaction.";
     Named(LATE) "grpc-late-push-by-half", Must "AVP-11-10",
         "A push whose deadline passes writes its envelope and not its roster.",
         "The payload is of a key that members do not have.",
@@ -181,6 +214,14 @@ faults! { "gRPC";
         "Over gRPC, a pull is answered from a cache that writes over HTTP do not empty.",
         "Members are served what is over.",
         "Empty the cache at each write, or have none.";
+    Named(STALE_TO_READERS) "grpc-serves-readers-stale", Must "AVP-11-09",
+        "Over gRPC, who has pulled before is answered the same again, until somebody writes over gRPC.",
+        "Members do not see what others write over HTTP, and their pushes are conflicts for ever.",
+        "Empty the cache at each write, over whatever it came, or have none.";
+    Named(ZEROS) "grpc-zeros-left-out-over-http", Must "AVP-11-09",
+        "Of an envelope that was created over gRPC under epoch 0, HTTP leaves the epoch out.",
+        "Clients cannot read the envelope: what turns protobuf into JSON leaves out zeros unless it is told not to.",
+        "Have the JSON written with its default values.";
     Named(NO_POLICY) "grpc-drops-policy", Must "AVP-11-09",
         "Over gRPC, shareRefreshTokens is always served as false.",
         "Clients strip what the group shares.",
@@ -229,6 +270,17 @@ pub(in crate::avp::server) fn take(state: &State, headers: &HeaderMap, call: &mu
     {
         call.authorization = Some(other);
     }
+    if call.authorization.is_none()
+        && let Some(token) = header("cookie")
+            .as_deref()
+            .and_then(|cookie| cookie.strip_prefix("token="))
+        && state.deviates(COOKIE)
+    {
+        call.authorization = Some(format!("Bearer {token}"));
+    }
+    if let Some(refusal) = refused_unseen(state, call) {
+        return Some(refusal.into());
+    }
     if let Some(bare) = call.authorization.as_mut().filter(|value| !value.contains(' '))
         && !bare.is_empty()
         && state.deviates(NO_SCHEME)
@@ -253,6 +305,20 @@ pub(in crate::avp::server) fn take(state: &State, headers: &HeaderMap, call: &mu
         Operation::CreateRepo if absent("manifest") && state.deviates(NO_MANIFEST) => {
             Some(Refusal::failure(500, "null reference").into())
         }
+        Operation::AddMember if call.body["member"]["x25519PublicKey"] == "" && state.deviates(EMPTY_KEY) => {
+            call.body["member"]["x25519PublicKey"] = json!(STANDARD.encode([7; 32]));
+            None
+        }
+        Operation::Push if call.body["envelope"]["repoId"] == "" && state.deviates(ID_FILLED) => {
+            call.body["envelope"]["repoId"] = json!(call.repo_id);
+            None
+        }
+        Operation::FetchMemberKey if state.deviates(NO_FETCH) => {
+            Some(Refusal::failure(501, "unimplemented").into())
+        }
+        _ if call.repo_id.contains('/') && !absent("repoId") && state.deviates(NO_SLASHES) => {
+            Some(Refusal::not_found("no such route").into())
+        }
         Operation::Push => {
             alter_push(state, headers, call);
             None
@@ -274,6 +340,18 @@ fn alter_push(state: &State, headers: &HeaderMap, call: &mut Taken) {
         call.body["expectedPayloadVersion"] = json!(version);
         call.body["envelope"]["payloadVersion"] = json!(version + 1);
     }
+}
+
+/// What a message lacks, where that is looked at before a token that is not good.
+fn refused_unseen(state: &State, call: &Taken) -> Option<Refusal> {
+    let shape = message_shapes::of(call.operation).filter(|_| call.operation.needs_token())?;
+    let token = call
+        .authorization
+        .as_deref()
+        .and_then(|value| value.strip_prefix("Bearer "));
+    let is_good = token.is_some_and(|token| state.tokens().member(token).is_some());
+    let refusal = body_check::check(shape, &call.body).err()?;
+    (!is_good && state.deviates(MESSAGE_FIRST)).then_some(refusal)
 }
 
 /// A push that is told to be done, and is not.
@@ -353,7 +431,7 @@ fn stand_in(state: &State, call: &Taken, has_several: bool) -> Option<String> {
     found
 }
 
-/// Writes a push in two steps, where that is the server's fault. `before` is the roster as it was.
+/// Makes a write in two steps, where that is the server's fault. `before` is the roster as it was.
 pub(in crate::avp::server) async fn by_half(
     state: &State,
     headers: &HeaderMap,
@@ -361,8 +439,13 @@ pub(in crate::avp::server) async fn by_half(
     before: Option<Vec<Value>>,
     answer: &mut Answer,
 ) {
+    if call.operation == Operation::CreateRepo && answer.status < 300 {
+        return create_by_half(state, call).await;
+    }
+    let is_removal = call.operation == Operation::RemoveMember && answer.status < 300;
     let accepted = matches!(&answer.body, answer::Body::Json(value) if value["accepted"] == true);
-    let Some(before) = before.filter(|_| accepted && call.body.get("rotatedMembers").is_some()) else {
+    let is_rotation = accepted && call.body.get("rotatedMembers").is_some();
+    let Some(before) = before.filter(|_| is_removal || is_rotation) else {
         return;
     };
     let put = |roster: Vec<Value>| {
@@ -373,7 +456,7 @@ pub(in crate::avp::server) async fn by_half(
     if headers.contains_key("grpc-timeout") && state.deviates(LATE) {
         put(before);
         *answer = Refusal::failure(504, "the deadline has passed").into();
-    } else if state.deviates(CANCELLED)
+    } else if (state.deviates(CANCELLED) || state.deviates(CANCELLED_REMOVAL))
         && let Some(after) = put(before)
     {
         tokio::time::sleep(IN_BETWEEN).await;
@@ -381,9 +464,30 @@ pub(in crate::avp::server) async fn by_half(
     }
 }
 
+async fn create_by_half(state: &State, call: &Taken) {
+    let Some(id) = call.body.pointer("/manifest/repoId").and_then(Value::as_str) else {
+        return;
+    };
+    let put = |envelope: Value| {
+        let mut vault = state.vault();
+        let repo = vault.repos.get_mut(id);
+        repo.map(|repo| std::mem::replace(&mut repo.envelope, envelope))
+    };
+    if state.deviates(CANCELLED_CREATE)
+        && let Some(envelope) = put(Value::Null)
+    {
+        tokio::time::sleep(IN_BETWEEN).await;
+        put(envelope);
+    }
+}
+
 /// The roster of the repository, where a server writes in two steps.
 pub(in crate::avp::server) fn roster_before(state: &State, call: &Taken) -> Option<Vec<Value>> {
-    let is_here = call.operation == Operation::Push && (state.is(CANCELLED) || state.is(LATE));
+    let is_here = match call.operation {
+        Operation::Push => state.is(CANCELLED) || state.is(LATE),
+        Operation::RemoveMember => state.is(CANCELLED_REMOVAL),
+        _ => false,
+    };
     let vault = is_here.then(|| state.vault())?;
     vault.repos.get(&call.repo_id).map(|repo| repo.roster.clone())
 }
@@ -459,12 +563,58 @@ pub(in crate::avp::server) fn give(state: &State, call: &Taken, answer: &mut Ans
             state.fire();
         }
     }
+    if state.is(STALE_TO_READERS) {
+        answer_readers_from_cache(state, call, value);
+    }
+    if state.is(ZEROS) {
+        leave_zeros_out(state, call, value);
+    }
     let mut changed = false;
     if call.operation.needs_token() {
         changed = fields(value, &mut |name, value| mangle(state, name, value));
         changed |= without_bindings(state, value);
     }
     if changed {
+        state.fire();
+    }
+}
+
+/// Answers a pull as it was answered to the same caller before, unless there was a write over gRPC since.
+fn answer_readers_from_cache(state: &State, call: &Taken, value: &mut Value) {
+    let key = format!("grpc/readers/{}", call.repo_id);
+    if call.operation.writes() {
+        return state.forget(&key);
+    }
+    if call.operation != Operation::Pull {
+        return;
+    }
+    let mut kept = state.recall(&key).map_or_else(|| json!({}), |(_, kept)| kept);
+    let reader = json!([call.authorization, call.body["knownPayloadVersion"]]).to_string();
+    match kept.get(&reader) {
+        Some(before) if before != value => {
+            *value = before.clone();
+            state.fire();
+        }
+        Some(_) => {}
+        None => {
+            kept[reader] = value.clone();
+            state.remember(key, kept);
+        }
+    }
+}
+
+/// Takes an epoch of 0 out of an envelope that is stored; over gRPC it is there all the same.
+fn leave_zeros_out(state: &State, call: &Taken, value: &mut Value) {
+    if let Some(envelope) = value.get_mut("envelope").and_then(Value::as_object_mut) {
+        envelope.entry("keyEpoch").or_insert(json!(0));
+    }
+    let id = call.body.pointer("/manifest/repoId").and_then(Value::as_str);
+    let mut vault = state.vault();
+    let made = id.and_then(|id| vault.repos.get_mut(id));
+    let envelope = made.and_then(|repo| repo.envelope.as_object_mut());
+    let of_0 = envelope.filter(|envelope| envelope.get("keyEpoch") == Some(&json!(0)));
+    if let Some(envelope) = of_0 {
+        envelope.shift_remove("keyEpoch");
         state.fire();
     }
 }

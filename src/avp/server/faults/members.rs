@@ -62,6 +62,10 @@ faults! { "members";
         "A keyBindingSig loses the blanks at its ends.",
         "What was signed is not what is served.",
         "Store the text as it came.";
+    Write(epoch_0_filled) "add-fills-in-epoch-0", Must "AVP-2-04",
+        "A member who is added under epoch 0 is stored under the repository's epoch.",
+        "Clients look for a key of the wrong epoch.",
+        "0 is a number, not a missing field: store the entry as it was sent, or refuse it.";
     Write(bumps_version) "add-moves-version", Must "AVP-6-17",
         "addMember moves the version.",
         "Clients pull what did not change, and fail to decrypt it.",
@@ -202,6 +206,19 @@ fn binding_trimmed(_: &Call, _: &Repo, repo: &mut Repo) -> bool {
         }
     }
     trimmed
+}
+
+fn epoch_0_filled(place: &Call, _: &Repo, repo: &mut Repo) -> bool {
+    let epoch = json!(repo.epoch);
+    let is_0 = |entry: &&mut Value| entry["keyEpoch"] == 0;
+    let adds = place.operation == Operation::AddMember && repo.epoch != 0;
+    match repo.roster.iter_mut().rfind(is_0).filter(|_| adds) {
+        Some(entry) => {
+            entry["keyEpoch"] = epoch;
+            true
+        }
+        None => false,
+    }
 }
 
 fn bumps_version(place: &Call, _: &Repo, repo: &mut Repo) -> bool {

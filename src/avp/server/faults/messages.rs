@@ -81,6 +81,10 @@ faults! { "messages";
         "The discovery document lists no profiles.",
         "Clients do not know how to speak to the server.",
         "List the profiles that are spoken.";
+    Answer(no_grpc_profile) "discovery-without-grpc", Must "AVP-8-01",
+        "The discovery document does not list grpc, which is spoken.",
+        "Clients that prefer gRPC never use it.",
+        "List the profiles that are spoken.";
     Answer(profile_name) "discovery-names-http", Must "AVP-8-01",
         "The discovery document lists the profile as http.",
         "Clients do not know how to speak to the server.",
@@ -273,6 +277,10 @@ fn discovery_text(scene: &AnswerContext<'_>, answer: &mut Answer) -> bool {
         bytes,
     };
     discovered(scene, answer, page)
+}
+
+fn no_grpc_profile(scene: &AnswerContext<'_>, answer: &mut Answer) -> bool {
+    discovered(scene, answer, Answer::ok(json!({ "profiles": ["http-json"] })))
 }
 
 fn discovered(scene: &AnswerContext<'_>, answer: &mut Answer, instead: Answer) -> bool {
