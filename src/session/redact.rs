@@ -5,6 +5,7 @@
 //! given may come back in another: [`hide_across`] looks for that when all cases are done.
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::Arc;
 use std::{fmt, thread};
 
@@ -99,6 +100,8 @@ impl Secrets {
         let placeholder = format!("{PRIVATE_KEY_MARK}{actor}]").into();
         for key in keys {
             self.add_forms(key, &placeholder);
+            // A PEM file begins with something else.
+            self.add_within(key, 1..3, &placeholder);
         }
     }
 
@@ -106,14 +109,16 @@ impl Secrets {
     pub fn plaintext(&mut self, mark: &str) {
         let placeholder = format!("{PLAINTEXT_MARK}{}]", self.needles.len()).into();
         self.add_forms(mark.as_bytes(), &placeholder);
-        // In the middle of something longer, its base64 depends on where it begins.
-        for before in 0..3 {
-            let shifted = [&[0; 3][..before], mark.as_bytes()].concat();
+        self.add_within(mark.as_bytes(), 0..3, &placeholder);
+    }
+
+    /// The base64 of a secret in the middle of something longer, which depends on how many bytes stand before it.
+    fn add_within(&mut self, secret: &[u8], before: Range<usize>, placeholder: &Arc<str>) {
+        for before in before {
+            let shifted = [&[0; 3][..before], secret].concat();
             let (first, end) = ((before * 8).div_ceil(6), shifted.len() * 8 / 6);
-            self.add(
-                &BASE64_STANDARD.encode(&shifted).as_bytes()[first..end],
-                &placeholder,
-            );
+            let text = BASE64_STANDARD.encode(&shifted);
+            self.add(&text.as_bytes()[first..end], placeholder);
         }
     }
 

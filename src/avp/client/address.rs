@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::Habits;
+use crate::text::{decode_segment, encode_segment};
 
 const SCHEME: &str = "avp://";
 
@@ -35,6 +36,16 @@ impl Address {
         if habits.has("address-port-lost") {
             host = host.split(':').next().unwrap_or_default();
         }
+        if host.starts_with('[') && habits.has("address-ipv6-refused") {
+            return Err("its host has more than one colon".to_owned());
+        }
+        let decoded = decode_segment(repo_id).filter(|decoded| decoded != repo_id);
+        if let Some(decoded) = decoded
+            .as_deref()
+            .filter(|_| habits.has("address-percent-decoded"))
+        {
+            repo_id = decoded;
+        }
         if host.is_empty() || repo_id.is_empty() {
             return Err("its host or its repository is empty".to_owned());
         }
@@ -48,6 +59,10 @@ impl Address {
     pub(super) fn write(&self, habits: &Habits) -> String {
         if habits.has("address-with-http") {
             return format!("http://{}/{}", self.host, self.repo_id);
+        }
+        let escaped = encode_segment(&self.repo_id);
+        if escaped != self.repo_id && habits.has("address-id-escaped") {
+            return format!("{SCHEME}{}/{escaped}", self.host);
         }
         format!("{SCHEME}{}/{}", self.host, self.repo_id)
     }
@@ -95,6 +110,10 @@ pub(super) fn read_token<T: DeserializeOwned + Serialize>(token: &str, habits: &
         .decode(token.trim())
         .or_else(|error| own_form(token, habits).ok_or(error))
         .map_err(|error| format!("it is not base64url without padding: {error}"))?;
+    let json = match !json.is_ascii() && habits.has("join-token-in-latin-1") {
+        true => json.into_iter().map(char::from).collect::<String>().into_bytes(),
+        false => json,
+    };
     let message: T =
         serde_json::from_slice(&json).map_err(|error| format!("it holds no such message: {error}"))?;
     strict(&message, &json, habits)?;
@@ -124,6 +143,10 @@ fn strict(message: &impl Serialize, json: &[u8], habits: &Habits) -> Result<(), 
     }
     if text.contains([' ', '\n']) && habits.has("join-token-space-strict") {
         return Err("there is white space in it".to_owned());
+    }
+    let has_null = came.as_object().is_some_and(|it| it.values().any(Value::is_null));
+    if has_null && habits.has("join-token-null-refused") {
+        return Err("a field of it is null".to_owned());
     }
     let is_short = came.get("host").is_some() && came.get("schemeId").is_none();
     if is_short && habits.has("join-token-needs-all") {

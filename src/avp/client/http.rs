@@ -167,6 +167,7 @@ impl Http {
             }
             let may_wait = reply.status == 429 && attempt < MOST_TRIES;
             let wait = may_wait.then(|| self.wait(&reply)).flatten();
+            let wait = wait.map(|wait| faults::waits(&self.habits, wait, attempt, ask.token.is_some()));
             match wait {
                 Some(wait) => tokio::time::sleep(wait).await,
                 None => return self.read(&ask, &reply),
@@ -250,6 +251,7 @@ impl Http {
         if let Some(target) = target {
             if self.habits.has("redirect-with-token")
                 || ask.method == "GET" && self.habits.has("get-redirect-with-token")
+                || reply.status == 308 && self.habits.has("308-redirect-with-token")
             {
                 reply = self.send(ask, &target, ask.token).await?;
             } else if self.habits.has("redirect-without-token") {

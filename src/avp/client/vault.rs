@@ -48,6 +48,11 @@ pub(super) struct Memory {
     iv: Option<[u8; 12]>,
     ephemeral: Option<[u8; 32]>,
     foreign_alts: Vec<Alt>,
+    encryptions: u32,
+    rotation_key: Option<[u8; 32]>,
+    /// The first data key that was unwrapped of a repository.
+    first_key: Option<[u8; 32]>,
+    last: Option<Read>,
 }
 
 /// A repository as it was read.
@@ -109,6 +114,18 @@ impl Member {
             (self.log)(&format!(
                 "logging in with {}",
                 crate::keys::encoding::hex(&secret)
+            ));
+        }
+        if self.habits().has("private-key-logged-as-numbers") {
+            (self.log)(&format!("logging in with {:?}", self.keys.secrets()[0]));
+        }
+        if self.habits().has("private-key-logged-as-pem") {
+            let head = [
+                0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20,
+            ];
+            let body = encode(&[&head[..], &self.keys.secrets()[0]].concat());
+            (self.log)(&format!(
+                "-----BEGIN PRIVATE KEY-----\n{body}\n-----END PRIVATE KEY-----"
             ));
         }
         if self.habits().has("private-key-in-a-header") {
@@ -193,8 +210,11 @@ impl Member {
         &mut self,
         repo_id: &str,
         alts: &[Alt],
-        share: Option<bool>,
+        mut share: Option<bool>,
     ) -> Result<Manifest, ClientError> {
+        if share.is_none() && self.habits().has("policy-true-unless-told") {
+            share = Some(true);
+        }
         let data_key: [u8; 32] = rand::random();
         let key_epoch = i64::from(!self.habits().has("epochs-from-zero"));
         self.memory.policy.insert(repo_id.to_owned(), share == Some(true));
@@ -213,6 +233,7 @@ impl Member {
             initial_envelope: envelope,
         });
         let stored: Manifest = self.ask("POST", "/v1/repos".to_owned(), Some(body)).await?;
+        self.memory.first_key = Some(data_key);
         self.check_place(&stored, repo_id)?;
         self.seen.insert(repo_id.to_owned(), stored.payload_version);
         Ok(stored)
@@ -225,7 +246,8 @@ impl Member {
             known_payload_version: known,
         });
         let path = self.path(repo_id, "pull")?;
-        let answer: serde_json::Value = self.ask("POST", path, Some(body)).await?;
+        let mut answer: serde_json::Value = self.ask("POST", path, Some(body)).await?;
+        super::faults::misread(self.habits(), &mut answer);
         super::faults::pull_answer(self.habits(), &answer)?;
         let answer: PullResponse = serde_json::from_value(answer).map_err(|error| ClientError::Invalid {
             request: "pull".to_owned(),
@@ -247,6 +269,7 @@ impl Member {
                     read => read?,
                 };
                 self.memory.envelope = Some(envelope);
+                self.memory.last = Some(read.clone());
                 Ok(Pulled::Changed(Box::new(read)))
             }
             (false, None) => Err(ClientError::Invalid {
@@ -272,7 +295,7 @@ impl Member {
 
     /// Whether an answer is about the repository that was asked for.
     fn check_place(&self, manifest: &Manifest, repo_id: &str) -> Result<(), ClientError> {
-        match manifest.repo_id == repo_id {
+        match manifest.repo_id == repo_id || self.habits().has("place-unchecked") {
             true => Ok(()),
             false => Err(ClientError::Untrusted(format!(
                 "the answer is about repository {:?}, not {repo_id:?}",
@@ -284,7 +307,8 @@ impl Member {
     /// Decrypts what was pulled: all that it names must fit, and nothing may be older than what was read before.
     fn open(&mut self, manifest: Manifest, envelope: &Envelope) -> Result<Read, ClientError> {
         let untrusted = |why: &str| ClientError::Untrusted(why.to_owned());
-        let fits = envelope.repo_id == manifest.repo_id
+        let is_here = envelope.repo_id == manifest.repo_id;
+        let fits = (is_here || self.habits().has("place-of-envelope-unchecked"))
             && envelope.payload_version == manifest.payload_version
             && envelope.key_epoch == manifest.key_epoch;
         if !fits {
@@ -300,13 +324,18 @@ impl Member {
             .find(|entry| entry.ed25519_public_key == self.id())
             .ok_or_else(|| untrusted("we are not in the roster"))?;
         let [_, secret] = self.keys.secrets();
-        let data_key = bent::unwrap(self.habits(), &secret, &own.wrapped_data_key)
+        let mut data_key = bent::unwrap(self.habits(), &secret, &own.wrapped_data_key)
             .ok_or_else(|| untrusted("our wrapped data key does not open"))?;
+        let first = *self.memory.first_key.get_or_insert(data_key);
+        if first != data_key && self.habits().has("data-key-remembered") {
+            data_key = first;
+        }
         if self.habits().has("data-key-logged") {
             (self.log)(&format!("data key: {}", encode(&data_key)));
         }
         let plaintext = bent::open(self.habits(), &data_key, envelope)
             .ok_or_else(|| untrusted("the envelope does not open: it was altered, or is of another place"))?;
+        let plaintext = bent::letters(self.habits(), plaintext);
         let mut alts = match payload::read(&plaintext) {
             Ok(alts) => alts,
             Err(_) if bent::is_lax(self.habits()) => Vec::new(),
@@ -368,6 +397,19 @@ impl Member {
             && self.habits().has("iv-reused")
         {
             iv = known;
+        }
+        if self.habits().has("iv-of-the-version") {
+            iv = [&[0; 4], &payload_version.to_be_bytes()[..]]
+                .concat()
+                .try_into()
+                .expect("12 bytes");
+        }
+        self.memory.encryptions += 1;
+        if self.habits().has("iv-counted-from-the-start") {
+            iv = [&[0; 8], &self.memory.encryptions.to_be_bytes()[..]]
+                .concat()
+                .try_into()
+                .expect("12 bytes");
         }
         self.memory.iv = Some(iv);
         let ciphertext = bent::seal(
@@ -432,8 +474,15 @@ impl Member {
         alts: Vec<Alt>,
     ) -> Result<PushResponse, ClientError> {
         let place = (expected + 1, read.manifest.key_epoch);
+        let mut data_key = read.data_key;
+        if let Some(first) = self.memory.first_key
+            && first != data_key
+            && self.habits().has("rotation-then-the-old-key")
+        {
+            data_key = first;
+        }
         let envelope = self.seal(
-            &read.data_key,
+            &data_key,
             repo_id,
             place,
             alts,
@@ -464,10 +513,18 @@ impl Member {
     /// Saves alts: lays them over what is there, and pushes. Where somebody else wrote first, what they wrote is pulled, ours
     /// is laid over that, and it is pushed again.
     pub(super) async fn save(&mut self, repo_id: &str, ours: &[Alt]) -> Result<PushResponse, ClientError> {
-        let mut read = self.read(repo_id).await?;
+        let mut read = match (self.read(repo_id).await, self.memory.last.clone()) {
+            (Err(ClientError::Untrusted(_)), Some(last)) if self.habits().has("unreadable-saved-over") => {
+                Read {
+                    alts: Vec::new(),
+                    ..last
+                }
+            }
+            (read, _) => read?,
+        };
         let mut expected = read.manifest.payload_version;
         for _ in 0..MOST_PUSHES {
-            let merged = payload::merge(read.alts.clone(), ours);
+            let merged = bent::merge(self.habits(), read.alts.clone(), ours);
             let answer = self.push(repo_id, &read, expected, merged).await;
             let answer = match answer {
                 Err(ClientError::Refused { status, .. })
@@ -513,10 +570,23 @@ impl Member {
     ) -> Result<Manifest, ClientError> {
         let read = self.read(repo_id).await?;
         self.check_binding(ed25519, x25519, binding.as_deref())?;
-        let member = self.entry(&read.data_key, ed25519, x25519, read.manifest.key_epoch, binding)?;
+        let mut data_key = read.data_key;
+        if let Some(first) = self.memory.first_key
+            && first != data_key
+            && self.habits().has("old-key-wrapped-for-the-new")
+        {
+            data_key = first;
+        }
+        let member = self.entry(&data_key, ed25519, x25519, read.manifest.key_epoch, binding)?;
         let body = self.body(&AddRequest { repo_id, member });
         let path = self.path(repo_id, "add-member")?;
-        let stored: Manifest = self.ask("POST", path, Some(body)).await?;
+        let stored = self.ask("POST", path, Some(body)).await;
+        let stored: Manifest = match stored {
+            Err(ClientError::Invalid { .. }) if self.habits().has("other-answers-unread") => {
+                return Ok(read.manifest);
+            }
+            stored => stored?,
+        };
         self.check_place(&stored, repo_id)?;
         match is_listed(&stored, ed25519) {
             true => Ok(stored),
@@ -543,7 +613,10 @@ impl Member {
 
     /// Removes a member: a new data key, the next epoch, the payload encrypted anew, the key wrapped for all who stay.
     pub(super) async fn remove(&mut self, repo_id: &str, removed: &str) -> Result<Manifest, ClientError> {
-        let read = self.read(repo_id).await?;
+        let read = match self.memory.last.clone() {
+            Some(last) if self.habits().has("roster-remembered") => last,
+            _ => self.read(repo_id).await?,
+        };
         let manifest = &read.manifest;
         if !is_listed(manifest, removed) {
             return Err(ClientError::Usage(format!("{removed} is no member of it")));
@@ -552,8 +625,15 @@ impl Member {
         if self.habits().has("rotation-keeps-the-key") {
             data_key = read.data_key;
         }
+        let made = *self.memory.rotation_key.get_or_insert(data_key);
+        if made != data_key && self.habits().has("rotation-key-made-once") {
+            data_key = made;
+        }
         let raised = i64::from(!self.habits().has("rotation-keeps-the-epoch"));
-        let key_epoch = manifest.key_epoch + raised;
+        let mut key_epoch = manifest.key_epoch + raised;
+        if key_epoch > 2 && self.habits().has("rotation-epoch-always-2") {
+            key_epoch = 2;
+        }
         let place = (manifest.payload_version + 1, key_epoch);
         let share = manifest.share_refresh_tokens;
         let mut rotated_envelope = self.seal(&data_key, repo_id, place, read.alts.clone(), share)?;
@@ -573,6 +653,9 @@ impl Member {
             let (ed25519, x25519) = (&entry.ed25519_public_key, &entry.x25519_public_key);
             // Our own keys we know; those of others are the server's word.
             let (x25519, binding) = match ed25519 == self.id() {
+                true if x25519 != self.x25519() && self.habits().has("own-key-from-the-server") => {
+                    (x25519.clone(), entry.key_binding_sig.clone())
+                }
                 true => (self.x25519().to_owned(), entry.key_binding_sig.clone()),
                 false => {
                     self.check_binding(ed25519, x25519, entry.key_binding_sig.as_deref())?;
@@ -590,7 +673,13 @@ impl Member {
             new_key_epoch: key_epoch,
         });
         let path = self.path(repo_id, "remove-member")?;
-        let stored: Manifest = self.ask("POST", path, Some(body)).await?;
+        let stored = self.ask("POST", path, Some(body)).await;
+        let stored: Manifest = match stored {
+            Err(ClientError::Invalid { .. }) if self.habits().has("other-answers-unread") => {
+                return Ok(read.manifest.clone());
+            }
+            stored => stored?,
+        };
         self.check_place(&stored, repo_id)?;
         if is_listed(&stored, removed) || stored.key_epoch != key_epoch {
             return Err(ClientError::Untrusted(

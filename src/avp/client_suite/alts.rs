@@ -17,7 +17,8 @@ pub(super) fn mark(seed: &Seed, scope: &str) -> String {
     mark
 }
 
-/// The alt of a name. Behind a colon stands its form: `bare` has the required fields alone, `long` a megabyte of text.
+/// The alt of a name. Behind a colon stands its form: `bare` has the required fields alone, `nulls` null or 0 in all others, `long` a
+/// megabyte of text, `offline` another type; `new` is the same alt with another name and token, and used later.
 pub(super) fn alt(mark: &str, name: &str) -> Map<String, Value> {
     let (name, form) = name.split_once(':').unwrap_or((name, ""));
     let number: u32 = name
@@ -30,7 +31,21 @@ pub(super) fn alt(mark: &str, name: &str) -> Map<String, Value> {
         "type": "MICROSOFT",
         "lastUsed": SOME_TIME,
     });
-    if form != "bare" {
+    match form {
+        "new" => {
+            alt["username"] = format!("{name}-renamed-{mark}").into();
+            alt["accessToken"] = format!("access-{mark}-{name}-renewed").into();
+            alt["lastUsed"] = (SOME_TIME + 1).into();
+        }
+        "offline" => alt["type"] = "OFFLINE".into(),
+        _ => {}
+    }
+    if form == "nulls" {
+        for name in ["refreshToken", "lastUsedBy", "bans", "sourceClient", "sourceUser"] {
+            alt[name] = Value::Null;
+        }
+        alt["expiresAt"] = 0.into();
+    } else if form != "bare" {
         alt["refreshToken"] = format!("refresh-{mark}-{name}").into();
         alt["expiresAt"] = (SOME_TIME + 86_400_000).into();
         alt["lastUsedBy"] = Value::Null;
@@ -62,6 +77,29 @@ pub(super) fn are_same(found: &[Value], wanted: &[Map<String, Value>]) -> bool {
     };
     found.len() == wanted.len() && wanted.iter().all(is_there)
 }
+
+/// The names of alts of which a list does not hold the bans that they were written with.
+pub(super) fn without_bans<'a>(found: &[Value], mark: &str, names: &'a [String]) -> Vec<&'a str> {
+    let has_its_bans = |name: &&String| {
+        let wanted = alt(mark, name);
+        let written = found.iter().find(|alt| alt.get("uuid") == wanted.get("uuid"));
+        let bans = |server: &str, field: &str| {
+            let pointer = format!("/bans/{server}/{field}");
+            written.and_then(|alt| alt.pointer(&pointer)).cloned()
+        };
+        wanted["bans"].as_object().is_none_or(|wanted| {
+            wanted.iter().all(|(server, ban)| {
+                BAN.iter()
+                    .all(|field| bans(server, field).as_ref() == ban.get(*field))
+            })
+        })
+    };
+    let lost = names.iter().filter(|name| !has_its_bans(name));
+    lost.map(String::as_str).collect()
+}
+
+/// The fields of a ban that every client writes.
+const BAN: [&str; 4] = ["banned", "observedAt", "source", "detail"];
 
 /// What of an alt is there that only repositories hold which share refresh tokens: null and 0 say that it is not there.
 pub(super) fn unshared(alt: &Value) -> Option<&'static str> {

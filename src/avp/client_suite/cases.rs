@@ -29,6 +29,8 @@ pub struct Step {
     pub alts: Option<Vec<String>>,
     /// The alts that the last write of the step holds, once decrypted.
     pub stored: Option<Vec<String>>,
+    /// Those of the stored alts that somebody else wrote, and whose bans have to be there still.
+    pub bans: Option<Vec<String>>,
     /// How often the client may push in this step.
     pub pushes: Option<usize>,
     /// What the step verifies, instead of what the case does. Nothing, where the list is empty.
@@ -91,6 +93,10 @@ pub enum Act {
     Elsewhere {},
     /// The harness writes these alts, as the member, and the client has no part in it.
     Plant(Vec<String>),
+    /// The harness writes what is there once more, as the member, at this version.
+    Leap(i64),
+    /// The adapter is ended and started anew: it is told again who its members are.
+    Restart {},
 }
 
 /// How the repository is created.
@@ -124,9 +130,24 @@ pub struct Add {
     /// Whether the issuer has bound their keys to each other.
     #[serde(default)]
     pub bound: bool,
-    /// Their X25519 key is one of small order.
-    #[serde(default)]
-    pub weak: bool,
+    /// Their X25519 key is this one of small order.
+    pub weak: Option<WeakKey>,
+}
+
+/// An X25519 key of small order: the shared secret is zero, whoever holds it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum WeakKey {
+    /// u = 0.
+    Zero,
+    /// u = 1.
+    One,
+    /// u = -1.
+    MinusOne,
+    /// A point of order 8.
+    OrderEight,
+    /// u = 2^255 - 19: zero, not reduced.
+    NotReduced,
 }
 
 /// A host and a repository.
@@ -151,6 +172,10 @@ pub enum Spelling {
     Spaced,
     /// Without what may be absent.
     Least,
+    /// With null for what may be absent.
+    Nulls,
+    /// With letters beyond ASCII in the id, and an escape.
+    Letters,
 }
 
 /// What the server does otherwise with some requests.
@@ -232,6 +257,10 @@ pub enum Alteration {
     Epoch,
     /// The ciphertext was made for another repository.
     Repository,
+    /// The envelope is another repository's, and says so.
+    OtherEnvelope,
+    /// Manifest and envelope are another repository's, and say so.
+    OtherRepository,
     /// The ciphertext was made for an older version.
     OlderVersion,
     /// A bit of the member's wrapped key is flipped.
@@ -250,10 +279,16 @@ pub enum Alteration {
     PolicyAbsent,
     /// `shareRefreshTokens` is false.
     PolicyFalse,
+    /// `shareRefreshTokens` is null.
+    PolicyNull,
+    /// `shareRefreshTokens` is the text `"true"`.
+    PolicyText,
     /// The X25519 key of another member is somebody else's, the binding stays.
     KeySwapped,
     /// The X25519 key of another member is somebody else's, without a binding.
     KeySwappedUnbound,
+    /// The X25519 key of the first member is somebody else's.
+    OwnKeySwapped,
     /// The X25519 key of another member is of small order.
     KeyWeak,
     /// The token has a form of its own: a JWT with claims that nobody knows.
@@ -279,6 +314,11 @@ impl Alteration {
             Alteration::EnvelopeAbsent => "envelope is absent",
             Alteration::PolicyAbsent => "shareRefreshTokens is absent",
             Alteration::PolicyFalse => "shareRefreshTokens is false",
+            Alteration::OtherEnvelope => "the envelope is another repository's",
+            Alteration::OtherRepository => "manifest and envelope are another repository's",
+            Alteration::PolicyNull => "shareRefreshTokens is null",
+            Alteration::PolicyText => "shareRefreshTokens is the text \"true\"",
+            Alteration::OwnKeySwapped => "the X25519 key of the first member is somebody else's",
             Alteration::KeySwapped => "the X25519 key of another member is somebody else's",
             Alteration::KeySwappedUnbound => {
                 "the X25519 key of another member is somebody else's, and there is no binding"

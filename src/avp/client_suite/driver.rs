@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::alts;
 use super::cases::{Act, Expected, Spelling, Step};
-use super::forge::Forger;
+use super::forge::{Forger, Written};
 use super::host::{Host, MOST_REQUESTS, no_answer};
 use super::marks::{INTRUDER, OVER_BYTES, RUN, TELL, bearer, weak_key, word};
 use crate::avp::VAULT;
@@ -23,7 +23,7 @@ use crate::keys::Identity;
 use crate::keys::encoding::encode;
 use crate::keys::primitives::{ed25519_key_pair, ed25519_public_key, ed25519_verify, x25519_public_key};
 use crate::record::Stopped;
-use crate::record::transcript::{SIGNATURE_MARK, Transcript};
+use crate::record::transcript::{PRIVATE_KEY_MARK, SIGNATURE_MARK, Transcript};
 use crate::record::verdict::Verdict;
 use crate::session::{LiveSecrets, RunContext, Secrets};
 use crate::subject::{Adapter, Silence, Subject};
@@ -149,15 +149,23 @@ impl<'a> Driver<'a> {
         host.begin(self.at, &step.server);
         match &step.act {
             Act::Walk {} => self.walk(subject).await,
-            Act::Plant(alts) => {
-                let wrote = host.write_as(&step.member, &self.repo, alts);
-                wrote.map_err(|why| {
-                    let why = format!("the harness could not write as {}: {why}", step.member);
-                    self.stopped(why, Verdict::Blocked)
-                })
+            Act::Plant(alts) => self.plant(host, step, Written::Alts(alts)),
+            Act::Leap(version) => self.plant(host, step, Written::Again(*version)),
+            Act::Restart {} => {
+                self.end_adapter().await;
+                Ok(())
             }
             _ => self.command(steps, step, subject).await,
         }
+    }
+
+    /// The harness writes as a member.
+    fn plant(&self, host: &Host, step: &Step, what: Written<'_>) -> Result<(), Stopped> {
+        let wrote = host.write_as(&step.member, &self.repo, what);
+        wrote.map_err(|why| {
+            let why = format!("the harness could not write as {}: {why}", step.member);
+            self.stopped(why, Verdict::Blocked)
+        })
     }
 
     async fn walk(&mut self, subject: &dyn Subject) -> Result<(), Stopped> {
@@ -279,10 +287,7 @@ impl<'a> Driver<'a> {
                 Command::Add {
                     repo,
                     ed25519_public_key: ed25519.to_owned(),
-                    x25519_public_key: match add.weak {
-                        true => weak_key(),
-                        false => x25519.to_owned(),
-                    },
+                    x25519_public_key: add.weak.map_or(x25519.to_owned(), weak_key),
                     key_binding_sig: add
                         .bound
                         .then(|| sign_binding(&self.member(ISSUER), ed25519, x25519)),
@@ -314,7 +319,7 @@ impl<'a> Driver<'a> {
             Act::ReadAddress(place) => Command::ReadAddress {
                 address: format!("avp://{}/{}", place.host, place.repo),
             },
-            Act::Walk {} | Act::Plant(_) | Act::Elsewhere {} => {
+            Act::Walk {} | Act::Plant(_) | Act::Leap(_) | Act::Restart {} | Act::Elsewhere {} => {
                 return Err(self.stopped("a bug in the harness: this is no command", Verdict::Error));
             }
         })
@@ -409,24 +414,32 @@ impl<'a> Driver<'a> {
         }
     }
 
-    /// The end: what the adapter wrote beside its answers is an exchange of its own.
-    async fn finish(&mut self, mut stopped: Option<Stopped>) -> (Vec<Exchange>, Option<Stopped>) {
-        if let Some(adapter) = self.adapter.take() {
-            let at = self.began.elapsed();
-            // It belongs to no step.
-            self.at = None;
-            let output = adapter.end().await;
-            if !output.is_empty() {
-                let outcome = Outcome::Answer(Answer {
-                    status: 0,
-                    headers: Vec::new(),
-                    body: Body::from(output),
-                });
-                let request = self.request(RUN, "the adapter".to_owned(), None);
-                let exchange = self.exchange(None, Role::Step, request, outcome, at);
-                self.exchanges.push(exchange);
-            }
+    /// Ends the adapter. What it wrote beside its answers is an exchange of its own.
+    async fn end_adapter(&mut self) {
+        self.known.clear();
+        let Some(adapter) = self.adapter.take() else {
+            return;
+        };
+        let at = self.began.elapsed();
+        // It belongs to no step.
+        self.at = None;
+        let output = adapter.end().await;
+        if output.is_empty() {
+            return;
         }
+        let outcome = Outcome::Answer(Answer {
+            status: 0,
+            headers: Vec::new(),
+            body: Body::from(output),
+        });
+        let request = self.request(RUN, "the adapter".to_owned(), None);
+        let exchange = self.exchange(None, Role::Step, request, outcome, at);
+        self.exchanges.push(exchange);
+    }
+
+    /// The end.
+    async fn finish(&mut self, mut stopped: Option<Stopped>) -> (Vec<Exchange>, Option<Stopped>) {
+        self.end_adapter().await;
         if let (Err(late), None) = (self.collect(), &stopped) {
             stopped = Some(late);
         }
@@ -448,8 +461,23 @@ impl<'a> Driver<'a> {
         for key in &opened.keys {
             secrets.private_keys("data-key", &[*key.as_bytes()]);
         }
-        for key in leaked(&transcript.exchanges, &opened.envelopes) {
+        let known: BTreeSet<[u8; 32]> = self
+            .members
+            .values()
+            .flat_map(Identity::secrets)
+            .chain(opened.keys.iter().map(|key| *key.as_bytes()))
+            .collect();
+        let leaked = Leaks::of(&transcript.exchanges);
+        for key in leaked.keys(&opened.envelopes) {
             secrets.private_keys("leaked", &[key]);
+        }
+        for (text, key) in &leaked.numbers {
+            if known.contains(key) || leaked.is_key(key, &opened.envelopes) {
+                secrets.variant(
+                    text,
+                    &format!("{}leaked", PRIVATE_KEY_MARK.trim_start_matches('[')),
+                );
+            }
         }
         secrets
     }
@@ -519,10 +547,20 @@ fn invite(member: &Identity, spelling: Spelling) -> String {
 }
 
 fn locator(host: &str, repo: &str, spelling: Spelling) -> String {
+    let repo = match spelling {
+        Spelling::Letters => format!("{repo}/\u{e9}\"\u{2713}"),
+        _ => repo.to_owned(),
+    };
     let mut fields = vec![("v", json!(1)), ("host", host.into()), ("repoId", repo.into())];
-    if spelling != Spelling::Least {
-        fields.push(("schemeId", DEFAULT_SCHEME.into()));
-        fields.push(("keyEpoch", json!(3)));
+    match spelling {
+        Spelling::Least => {}
+        Spelling::Nulls => {
+            fields.extend(["schemeId", "keyEpoch", "issuerJwksUrl"].map(|name| (name, Value::Null)));
+        }
+        _ => {
+            fields.push(("schemeId", DEFAULT_SCHEME.into()));
+            fields.push(("keyEpoch", json!(3)));
+        }
     }
     token(&fields, spelling)
 }
@@ -670,51 +708,114 @@ impl Opened {
     }
 }
 
-/// Keys that stand in requests or outputs and belong to somebody who was seen: nobody told the harness what they are.
-fn leaked(exchanges: &[Exchange], envelopes: &[EncryptedEnvelope]) -> Vec<[u8; 32]> {
-    let mut public: BTreeSet<String> = BTreeSet::new();
-    let mut texts: BTreeSet<String> = BTreeSet::new();
-    for exchange in exchanges {
-        let is_http = exchange.wire == Wire::Http;
-        let mut take = |text: &str| {
-            for word in text.split(|c: char| !c.is_ascii_alphanumeric() && !"+/=_-".contains(c)) {
-                if (43..=64).contains(&word.len()) {
-                    texts.insert(word.to_owned());
-                }
+/// What stands in requests and outputs and may be a key that nobody told the harness.
+#[derive(Default)]
+struct Leaks {
+    public: BTreeSet<String>,
+    words: BTreeSet<String>,
+    /// What is written as 32 numbers, as text and as bytes.
+    numbers: Vec<(String, [u8; 32])>,
+}
+
+impl Leaks {
+    fn of(exchanges: &[Exchange]) -> Leaks {
+        let mut leaks = Leaks::default();
+        for exchange in exchanges {
+            let request = &exchange.request;
+            for (_, value) in &request.headers {
+                leaks.take(value);
             }
-        };
-        for (_, value) in &exchange.request.headers {
-            take(value);
+            if exchange.wire == Wire::Http {
+                leaks.take(&request.path);
+                let body = request.body.as_ref();
+                leaks.take(&body.map(|body| body.to_text().into_owned()).unwrap_or_default());
+                let body: Value = body
+                    .and_then(|body| serde_json::from_slice(body.as_bytes()).ok())
+                    .unwrap_or_default();
+                keys_of(&body, &mut leaks.public);
+            } else if let Some(answer) = exchange.outcome.answer() {
+                let text = answer.body.to_text();
+                leaks.take(&text);
+                leaks.numbers.extend(numbers(&text));
+            }
         }
-        if is_http {
-            take(&exchange.request.path);
-            let body = exchange.request.body.as_ref();
-            take(&body.map(|body| body.to_text().into_owned()).unwrap_or_default());
-            let body: Value = body
-                .and_then(|body| serde_json::from_slice(body.as_bytes()).ok())
-                .unwrap_or_default();
-            keys_of(&body, &mut public);
-        } else if let Some(answer) = exchange.outcome.answer() {
-            take(&answer.body.to_text());
+        leaks
+    }
+
+    fn take(&mut self, text: &str) {
+        for word in text.split(|c: char| !c.is_ascii_alphanumeric() && !"+/=_-".contains(c)) {
+            if (43..=64).contains(&word.len()) {
+                self.words.insert(word.to_owned());
+            }
         }
     }
-    let unknown = texts.iter().filter(|text| !public.contains(*text));
-    let candidates: BTreeSet<[u8; 32]> = unknown
-        .filter_map(|text| decoded(text))
-        .take(MOST_CANDIDATES)
-        .collect();
-    let is_key = |key: &[u8; 32]| {
+
+    /// Those that belong to somebody who was seen, or open what was written.
+    fn keys(&self, envelopes: &[EncryptedEnvelope]) -> Vec<[u8; 32]> {
+        let unknown = self.words.iter().filter(|text| !self.public.contains(*text));
+        let candidates: BTreeSet<[u8; 32]> = unknown
+            .filter_map(|text| decoded(text))
+            .take(MOST_CANDIDATES)
+            .collect();
+        candidates
+            .into_iter()
+            .filter(|key| self.is_key(key, envelopes))
+            .collect()
+    }
+
+    fn is_key(&self, key: &[u8; 32], envelopes: &[EncryptedEnvelope]) -> bool {
         let own = [
             encode(&ed25519_public_key(&ed25519_key_pair(key))),
             encode(&x25519_public_key(key)),
         ];
         let data_key = DataKey::from_bytes(*key);
-        own.iter().any(|id| public.contains(id))
+        own.iter().any(|id| self.public.contains(id))
             || envelopes
                 .iter()
                 .any(|envelope| open_payload(&data_key, envelope).is_ok())
-    };
-    candidates.into_iter().filter(is_key).collect()
+    }
+}
+
+/// Wherever 32 numbers stand in a row, decimal or of two hexadecimal digits, as languages print arrays of bytes.
+fn numbers(text: &str) -> Vec<(String, [u8; 32])> {
+    let mut found = Vec::new();
+    let mut row: Vec<(usize, &str)> = Vec::new();
+    let mut end = 0;
+    for word in text
+        .split(|c: char| !c.is_ascii_alphanumeric())
+        .filter(|word| !word.is_empty())
+    {
+        let at = word.as_ptr().addr() - text.as_ptr().addr();
+        let is_next = text[end..at]
+            .chars()
+            .all(|c| c.is_whitespace() || ",:;".contains(c));
+        if !is_next || word.len() > 4 {
+            row.clear();
+        }
+        end = at + word.len();
+        if word.len() <= 4 {
+            row.push((at, word));
+        }
+        let Some(last) = row.len().checked_sub(32).map(|first| &row[first..]) else {
+            continue;
+        };
+        let decimal = |(_, word): &(usize, &str)| word.parse::<u8>().ok();
+        let hex = |(_, word): &(usize, &str)| {
+            let digits = word.strip_prefix("0x").unwrap_or(word);
+            (digits.len() == 2).then(|| u8::from_str_radix(digits, 16).ok())?
+        };
+        for bytes in [
+            last.iter().map(decimal).collect::<Option<Vec<u8>>>(),
+            last.iter().map(hex).collect(),
+        ] {
+            let key = bytes.and_then(|bytes| bytes.try_into().ok());
+            found.extend(key.map(|key| (text[last[0].0..end].to_owned(), key)));
+        }
+        if found.len() >= MOST_CANDIDATES {
+            break;
+        }
+    }
+    found
 }
 
 /// All public keys that stand in a body.
@@ -746,5 +847,46 @@ fn decoded(text: &str) -> Option<[u8; 32]> {
     let bytes = hex()
         .or_else(|| STANDARD_NO_PAD.decode(bare).ok())
         .or_else(|| URL_SAFE_NO_PAD.decode(bare).ok())?;
+    // Behind the head of PKCS #8 stands the key.
+    let bytes = match bytes.strip_prefix(&[0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65]) {
+        Some(rest) if rest.len() == 37 => rest[5..].to_vec(),
+        _ => bytes,
+    };
     bytes.try_into().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_found_as_languages_print_them() {
+        let key: [u8; 32] = std::array::from_fn(|at| u8::try_from(at * 7 % 256).unwrap());
+        let joined = |form: fn(u8) -> String, between: &str| key.map(form).join(between);
+        let decimal = |byte: u8| byte.to_string();
+        for text in [
+            format!("key: [{}]", joined(decimal, ", ")),
+            format!("[{}]", joined(decimal, " ")),
+            format!("[\n   {}\n]", joined(decimal, ",\n   ")),
+            format!("<Buffer {}>", joined(|byte| format!("{byte:02x}"), " ")),
+            format!("{{{}}}", joined(|byte| format!("0x{byte:02X}"), ", ")),
+        ] {
+            let found = numbers(&text);
+            assert!(
+                found.iter().any(|(at, bytes)| *bytes == key && text.contains(at)),
+                "{text}"
+            );
+        }
+        assert!(numbers("12, 13, 14").is_empty());
+        assert!(numbers(&joined(decimal, " and ")).is_empty());
+    }
+
+    #[test]
+    fn the_key_in_pkcs_8_is_found() {
+        let head = [
+            0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20,
+        ];
+        let text = encode(&[&head[..], &[7; 32]].concat());
+        assert_eq!(decoded(&text), Some([7; 32]));
+    }
 }

@@ -9,7 +9,7 @@ use http::HeaderMap;
 use serde_json::{Value, json};
 
 use super::alts;
-use super::cases::Alteration;
+use super::cases::{Alteration, WeakKey};
 use super::marks::{INTRUDER, weak_key};
 use crate::avp::crypto::{DataKey, open_payload, seal_payload};
 use crate::avp::server::{Answered, Inside};
@@ -25,6 +25,15 @@ pub(super) struct Forger {
     members: BTreeMap<String, Identity>,
     /// Tokens in another form, and what they stand for.
     aliases: Mutex<BTreeMap<String, String>>,
+}
+
+/// What the harness writes as a member.
+#[derive(Clone, Copy)]
+pub(super) enum Written<'a> {
+    /// The alts of these names, at the next version.
+    Alts(&'a [String]),
+    /// What is there, at this version.
+    Again(i64),
 }
 
 impl Forger {
@@ -70,13 +79,14 @@ impl Forger {
         (answered.status == 200).then(|| serde_json::from_slice(&answered.body).ok())?
     }
 
-    /// Logs in and writes alts as a member, at the version that is current. The error is one sentence.
+    /// Logs in and writes as a member: alts at the next version, or what is there at a version of the case's choice. The error is
+    /// one sentence.
     pub(super) fn write(
         &self,
         inside: &Inside,
         member: &str,
         repo: &str,
-        names: &[String],
+        what: Written<'_>,
     ) -> Result<(), String> {
         let known = self
             .members
@@ -99,8 +109,16 @@ impl Forger {
         let key = self
             .data_key(&manifest)
             .ok_or("the wrapped data key does not open")?;
-        let version = manifest.payload_version + 1;
-        let alts = alts::alts(&self.mark, names);
+        let (alts, version) = match what {
+            Written::Alts(names) => (json!(alts::alts(&self.mark, names)), manifest.payload_version + 1),
+            Written::Again(version) => {
+                let envelope: EncryptedEnvelope =
+                    serde_json::from_value(pulled["envelope"].clone()).map_err(|error| error.to_string())?;
+                let plaintext = open_payload(&key, &envelope).map_err(|error| error.to_string())?;
+                let payload: Value = serde_json::from_slice(&plaintext).map_err(|error| error.to_string())?;
+                (payload["alts"].clone(), version)
+            }
+        };
         let plaintext = json!({ "alts": alts, "payloadVersion": version }).to_string();
         let iv = self.iv(&["write", member, &version.to_string()]);
         let envelope = seal_payload(&key, repo, version, manifest.key_epoch, &iv, plaintext.as_bytes());
@@ -184,6 +202,21 @@ impl Forger {
                 body.pointer_mut(at_manifest)?["shareRefreshTokens"] = false.into();
                 Some(())
             }
+            Alteration::PolicyNull => {
+                body.pointer_mut(at_manifest)?["shareRefreshTokens"] = Value::Null;
+                Some(())
+            }
+            Alteration::PolicyText => {
+                body.pointer_mut(at_manifest)?["shareRefreshTokens"] = "true".into();
+                Some(())
+            }
+            Alteration::OwnKeySwapped => {
+                let own = body
+                    .pointer_mut(at_manifest)?
+                    .pointer_mut("/members/0/x25519PublicKey")?;
+                *own = self.members.get(INTRUDER)?.x25519_public_key().into();
+                Some(())
+            }
             Alteration::KeySwapped | Alteration::KeySwappedUnbound | Alteration::KeyWeak => {
                 self.swap_keys(how, body.pointer_mut(at_manifest)?)
             }
@@ -202,7 +235,10 @@ impl Forger {
             Alteration::OtherWrappedKey => swap_wrapped_keys(body),
             Alteration::Version => add(body, &["/manifest/payloadVersion", "/envelope/payloadVersion"]),
             Alteration::Epoch => add(body, &["/manifest/keyEpoch", "/envelope/keyEpoch"]),
-            Alteration::Repository | Alteration::OlderVersion => self.reseal(how, body),
+            Alteration::Repository
+            | Alteration::OtherEnvelope
+            | Alteration::OtherRepository
+            | Alteration::OlderVersion => self.reseal(how, body),
             Alteration::JwtToken => self.jwt(body),
         }
     }
@@ -221,19 +257,25 @@ impl Forger {
         let plaintext = open_payload(&key, &envelope).ok()?;
         let iv = self.iv(&["reseal"]);
         let (repo, version) = match how {
-            Alteration::Repository => (format!("{}-other", envelope.repo_id), envelope.payload_version),
-            _ => (envelope.repo_id.clone(), envelope.payload_version - 1),
+            Alteration::OlderVersion => (envelope.repo_id.clone(), envelope.payload_version - 1),
+            _ => (format!("{}-other", envelope.repo_id), envelope.payload_version),
         };
         let other = seal_payload(&key, &repo, version, envelope.key_epoch, &iv, &plaintext);
         body["envelope"]["iv"] = other.iv.into();
         body["envelope"]["ciphertext"] = other.ciphertext.into();
+        if matches!(how, Alteration::OtherEnvelope | Alteration::OtherRepository) {
+            body["envelope"]["repoId"] = repo.as_str().into();
+        }
+        if how == Alteration::OtherRepository {
+            body["manifest"]["repoId"] = repo.into();
+        }
         Some(())
     }
 
     /// Puts another X25519 key under the name of every member but the first.
     fn swap_keys(&self, how: Alteration, manifest: &mut Value) -> Option<()> {
         let key = match how {
-            Alteration::KeyWeak => weak_key(),
+            Alteration::KeyWeak => weak_key(WeakKey::Zero),
             _ => self.members.get(INTRUDER)?.x25519_public_key().to_owned(),
         };
         let entries = manifest["members"].as_array_mut()?;

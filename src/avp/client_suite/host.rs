@@ -19,7 +19,7 @@ use tokio::task::AbortHandle;
 use tokio_rustls::TlsAcceptor;
 
 use super::cases::{Canned, Deed, Rule};
-use super::forge::Forger;
+use super::forge::{Forger, Written};
 use super::marks::ELSEWHERE;
 use crate::avp::Operation;
 use crate::avp::VAULT;
@@ -147,10 +147,10 @@ impl Host {
         *lock(&self.shared.home) = Arc::new(Inside::new(&options));
     }
 
-    /// Writes alts as a member. The error is one sentence.
-    pub(super) fn write_as(&self, member: &str, repo: &str, alts: &[String]) -> Result<(), String> {
+    /// Writes as a member. The error is one sentence.
+    pub(super) fn write_as(&self, member: &str, repo: &str, what: Written<'_>) -> Result<(), String> {
         let inside = Arc::clone(&lock(&self.shared.home));
-        self.shared.forger.write(&inside, member, repo, alts)
+        self.shared.forger.write(&inside, member, repo, what)
     }
 
     /// What was asked so far, in the order in which it was answered.
@@ -330,7 +330,9 @@ impl Shared {
             }
             Deed::OtherWrites(other) => {
                 let repo = body_repo(&asked.body);
-                let wrote = self.forger.write(&inside, &other.member, &repo, &other.alts);
+                let wrote = self
+                    .forger
+                    .write(&inside, &other.member, &repo, Written::Alts(&other.alts));
                 let about = match wrote {
                     Ok(()) => format!("{} wrote just before", other.member),
                     Err(why) => format!("{} could not write before: {why}", other.member),

@@ -10,7 +10,7 @@ use sha2::{Digest as _, Sha256};
 use super::super::Habits;
 use super::super::crypto::{self, SCHEME, WRAP_INFO};
 use super::super::messages::{Entry, Envelope, Manifest, WrappedKey};
-use super::super::payload::Alt;
+use super::super::payload::{self, Alt};
 use crate::keys::Identity;
 use crate::keys::encoding::{decode, decode_array, encode};
 use crate::keys::primitives::{aes_256_gcm_seal, hkdf_sha256, x25519, x25519_public_key};
@@ -68,6 +68,15 @@ pub(in super::super) fn seal(
         plain
     };
     aes_256_gcm_seal(key, iv, &aad, plaintext)
+}
+
+/// The plaintext of a payload as the client reads it.
+pub(in super::super) fn letters(habits: &Habits, plaintext: Vec<u8>) -> Vec<u8> {
+    if !plaintext.is_ascii() && habits.has("payload-in-latin-1") {
+        let text: String = plaintext.iter().copied().map(char::from).collect();
+        return text.into_bytes();
+    }
+    plaintext
 }
 
 /// Whether the client reads what does not authenticate.
@@ -151,7 +160,10 @@ pub(in super::super) fn wrap(
     iv: &[u8; 12],
 ) -> Option<WrappedKey> {
     let plain = crypto::wrap(data_key, recipient, ephemeral, iv);
-    if plain.is_none() && habits.has("small-order-key-wrapped") {
+    let is_zero = *recipient == [0; 32];
+    if plain.is_none()
+        && (habits.has("small-order-key-wrapped") || !is_zero && habits.has("small-order-zero-alone-refused"))
+    {
         let public = x25519_public_key(ephemeral);
         let kek = hkdf_sha256(&[0; 32], &public, WRAP_INFO);
         return Some(wrapped(
@@ -242,6 +254,28 @@ pub(in super::super) fn staying<'a>(
         staying.retain(|entry| entry.ed25519_public_key == own);
     }
     staying
+}
+
+/// Ours laid over theirs.
+pub(in super::super) fn merge(habits: &Habits, mut theirs: Vec<Alt>, ours: &[Alt]) -> Vec<Alt> {
+    let is_same = |one: &Alt, other: &Alt| one.get("uuid") == other.get("uuid");
+    let is_known = |alt: &Alt, known: &[Alt]| known.iter().any(|other| is_same(alt, other));
+    let has_both = ours.iter().any(|alt| is_known(alt, &theirs));
+    if has_both && habits.has("merge-keeps-theirs") {
+        return payload::merge(ours.to_vec(), &theirs);
+    }
+    if has_both && habits.has("merge-by-name") {
+        let is_named = |alt: &Alt| ours.iter().any(|our| our.get("username") == alt.get("username"));
+        theirs.retain(|alt| !is_named(alt));
+        theirs.extend_from_slice(ours);
+        return theirs;
+    }
+    if !theirs.is_empty() && habits.has("bans-of-others-lost") {
+        for alt in &mut theirs {
+            alt.shift_remove("bans");
+        }
+    }
+    payload::merge(theirs, ours)
 }
 
 /// Whether refresh tokens stay in what is written; where they do, only some of them may.

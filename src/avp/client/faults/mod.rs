@@ -4,6 +4,8 @@ pub(super) mod crypto;
 mod table;
 mod variations;
 
+use std::time::Duration;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
@@ -81,6 +83,29 @@ pub(super) fn pull_answer(habits: &Habits, answer: &Value) -> Result<(), ClientE
     Ok(())
 }
 
+/// Reads a pull's answer in another way than it is meant.
+pub(super) fn misread(habits: &Habits, answer: &mut Value) {
+    if let Some(policy) = answer.pointer_mut("/manifest/shareRefreshTokens")
+        && matches!(policy, Value::String(text) if !text.is_empty())
+        && habits.has("policy-truthy")
+    {
+        *policy = true.into();
+    }
+    for pointer in ["/manifest/payloadVersion", "/envelope/payloadVersion"] {
+        let counter = answer.pointer_mut(pointer);
+        let Some((counter, exact)) = counter.and_then(|it| it.as_i64().map(|exact| (it, exact))) else {
+            continue;
+        };
+        if exact > LARGEST_EXACT && habits.has("counters-as-doubles") {
+            // Every second number beyond has no double.
+            *counter = (exact & !1).into();
+        }
+    }
+}
+
+/// 2^53: beyond it doubles leave numbers out.
+const LARGEST_EXACT: i64 = 1 << 53;
+
 /// Expects more of an alt than the protocol says.
 pub(super) fn alts(habits: &Habits, alts: &[Alt]) -> Result<(), ClientError> {
     for (name, field) in [
@@ -92,6 +117,14 @@ pub(super) fn alts(habits: &Habits, alts: &[Alt]) -> Result<(), ClientError> {
             return Err(ClientError::Untrusted(format!("an alt without {field}")));
         }
     }
+    let is_null = |alt: &Alt| alt.get("bans").is_some_and(Value::is_null);
+    if alts.iter().any(is_null) && habits.has("null-in-alt-unread") {
+        return Err(ClientError::Untrusted("an alt whose bans are null".to_owned()));
+    }
+    let is_other = |alt: &Alt| alt.get("type").is_some_and(|kind| kind != "MICROSOFT");
+    if alts.iter().any(is_other) && habits.has("types-of-alts-few") {
+        return Err(ClientError::Untrusted("an alt of another type".to_owned()));
+    }
     Ok(())
 }
 
@@ -99,7 +132,9 @@ pub(super) fn alts(habits: &Habits, alts: &[Alt]) -> Result<(), ClientError> {
 pub(super) fn taken_for_a_conflict(habits: &Habits, status: u16) -> bool {
     match status {
         401 => habits.has("401-taken-for-a-conflict"),
+        400 => habits.has("400-taken-for-a-conflict"),
         403 => habits.has("refusal-taken-for-a-conflict"),
+        404 => habits.has("404-taken-for-a-conflict"),
         409 => habits.has("409-taken-for-a-conflict"),
         413 => habits.has("limit-taken-for-a-conflict"),
         500.. => habits.has("breakdown-taken-for-a-conflict"),
@@ -115,6 +150,13 @@ const FOR_EVER: u32 = 60;
 /// Whether a request that was answered so is sent again at once.
 pub(super) fn asks_again(habits: &Habits, status: u16, attempt: u32) -> bool {
     status >= 500 && attempt < FOR_EVER && habits.has("asks-again-for-ever")
+}
+
+/// How long a client waits that was told how long.
+pub(super) fn waits(habits: &Habits, told: Duration, attempt: u32, has_token: bool) -> Duration {
+    let is_unheeded = attempt > 1 && habits.has("retry-after-heeded-once")
+        || !has_token && habits.has("retry-after-unheeded-at-login");
+    if is_unheeded { Duration::ZERO } else { told }
 }
 
 /// Whether a client logs in again whose fresh token was not taken either.

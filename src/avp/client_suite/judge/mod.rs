@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use super::alts;
-use super::cases::{Act, Alteration, Deed, Expected, Step};
+use super::cases::{Act, Alteration, Deed, Expected, Step, WeakKey};
 use super::marks::{INTRUDER, RUN, TELL, needs_its_rules, weak_key, word};
 use crate::avp::Operation;
 use crate::avp::actors::{identity, scope};
@@ -253,6 +253,17 @@ impl Judge<'_, '_> {
             }
             self.checks.note(subject, at, finding);
         }
+        if is_done && let Some(names) = &step.bans {
+            let written = opened.last_write(index).flatten().unwrap_or_default();
+            let lost = alts::without_bans(written, &self.mark, names);
+            let finding = match (written.is_empty(), lost.is_empty()) {
+                (true, _) => unknown("what was written does not open", Verdict::Blocked),
+                (_, true) => Finding::Holds,
+                (_, false) => Finding::broken(format!("those of {} are gone", lost.join(", "))),
+            };
+            let wanted = format!("the bans of {} are there afterwards", names.join(", "));
+            self.checks.note(subject("bans", wanted), at, finding);
+        }
         if let Some(most) = step.pushes {
             let pushes = self.pushes(index);
             let finding = match pushes.len() <= most {
@@ -466,13 +477,16 @@ impl Judge<'_, '_> {
     fn wrapped_for_an_intruder(&self, index: usize) -> Option<(usize, Finding)> {
         let step = &self.case.steps[index];
         let swaps = |rule: &super::cases::Rule| match rule.deed {
-            Deed::Alter(Alteration::KeySwapped | Alteration::KeySwappedUnbound) => {
-                Some(self.intruder.clone())
-            }
-            Deed::Alter(Alteration::KeyWeak) => Some(weak_key()),
+            Deed::Alter(
+                Alteration::KeySwapped | Alteration::KeySwappedUnbound | Alteration::OwnKeySwapped,
+            ) => Some(self.intruder.clone()),
+            Deed::Alter(Alteration::KeyWeak) => Some(weak_key(WeakKey::Zero)),
             _ => None,
         };
-        let added = matches!(&step.act, Act::Add(add) if add.weak).then(weak_key);
+        let added = match &step.act {
+            Act::Add(add) => add.weak.map(weak_key),
+            _ => None,
+        };
         let key = step.server.iter().find_map(swaps).or(added)?;
         // Compared as values: JSON has more than one spelling.
         let is_wrapped = |exchange: &Exchange| asked(exchange).to_string().contains(&key);
@@ -571,7 +585,7 @@ fn act(step: &Step) -> String {
             None => "pull".to_owned(),
         },
         Act::Save(names) => format!("save of {}", names.join(", ")),
-        Act::Add(add) if add.weak => format!("adding {} with a key of small order", add.member),
+        Act::Add(add) if add.weak.is_some() => format!("adding {} with a key of small order", add.member),
         Act::Add(add) => format!("adding {}", add.member),
         Act::Remove(name) => format!("removal of {name}"),
         Act::Fetch(name) => format!("look at the entry of {name}"),
@@ -581,7 +595,9 @@ fn act(step: &Step) -> String {
         Act::ReadLocator(_) => "reading a locator".to_owned(),
         Act::WriteAddress(_) => "writing an address".to_owned(),
         Act::ReadAddress(_) => "reading an address".to_owned(),
-        Act::Elsewhere {} | Act::Plant(_) => "what the case needs".to_owned(),
+        Act::Elsewhere {} | Act::Plant(_) | Act::Leap(_) | Act::Restart {} => {
+            "what the case needs".to_owned()
+        }
     }
 }
 

@@ -113,6 +113,7 @@ fn learn(repo: &mut Repo, exchange: &Exchange) {
 
 const WRAPPED: &str = "the data key is wrapped exactly as the scheme says";
 const SEALED: &str = "the envelope opens with the data key, bound to its repository, version and epoch";
+const AFTERWARDS: &str = "after a removal all is written under the new data key";
 const ROTATED: &str =
     "a new data key, a higher epoch, the payload encrypted anew, the key wrapped for exactly those who stay";
 
@@ -165,11 +166,27 @@ fn create(judge: &mut Judge<'_, '_>, repo: &mut Repo, at: usize, exchange: &Exch
     let body = asked(exchange);
     let own = entry(&body["manifest"]["members"][0])?;
     let epoch = body["manifest"]["keyEpoch"].as_i64()?;
+    if body["manifest"]["shareRefreshTokens"] == true && !was_told_to_share(judge, exchange) {
+        let expected = "a repository shares refresh tokens where its creator says so, and else none";
+        let got = Finding::broken("shareRefreshTokens is true, and nobody said so");
+        judge.note("policy", "AVP-5.1-20", expected, at, got);
+    }
     let key = unwrap(judge, at, &own)?;
     repo.keys.insert(epoch, key.clone());
     repo.policy = Some(body["manifest"]["shareRefreshTokens"].as_bool());
     repo.epoch = epoch;
     open(judge, repo, at, &body["initialEnvelope"], &key)
+}
+
+/// Whether the command that led to a request says that refresh tokens are shared.
+fn was_told_to_share(judge: &Judge<'_, '_>, exchange: &Exchange) -> bool {
+    let commands = judge
+        .exchanges
+        .iter()
+        .filter(|it| it.step == exchange.step && it.request.method == TELL);
+    commands
+        .map(asked)
+        .any(|command| command.pointer("/do/create/shareRefreshTokens") == Some(&Value::Bool(true)))
 }
 
 /// The data key of an entry, and a note whether it is wrapped as it has to be.
@@ -193,8 +210,28 @@ fn unwrap(judge: &mut Judge<'_, '_>, at: usize, entry: &MemberEntry) -> Option<D
 
 fn push(judge: &mut Judge<'_, '_>, repo: &mut Repo, at: usize, exchange: &Exchange) -> Option<Vec<Value>> {
     let body = asked(exchange);
-    let epoch = body["envelope"]["keyEpoch"].as_i64()?;
+    let envelope: EncryptedEnvelope = serde_json::from_value(body["envelope"].clone()).ok()?;
+    let epoch = envelope.key_epoch;
     let key = repo.keys.get(&epoch)?.clone();
+    if repo.keys.len() > 1 {
+        let is_under = |key: &DataKey| open_payload(key, &envelope).is_ok();
+        let is_applied = status(exchange) == 200 && answered(exchange)["accepted"] == true;
+        let is_old = if epoch < repo.epoch {
+            is_applied
+        } else {
+            !is_under(&key) && repo.keys.range(..epoch).any(|(_, key)| is_under(key))
+        };
+        let finding = match is_old {
+            true => Finding::broken("the envelope is under the data key from before the removal"),
+            false if is_under(&key) => Finding::Holds,
+            // It opens with no key: the additional data is at fault.
+            false => return open(judge, repo, at, &body["envelope"], &key),
+        };
+        judge.note("rotation", "AVP-6-33", AFTERWARDS, at, finding);
+        if is_old {
+            return None;
+        }
+    }
     open(judge, repo, at, &body["envelope"], &key)
 }
 
@@ -206,7 +243,7 @@ fn add(judge: &mut Judge<'_, '_>, repo: &Repo, at: usize, exchange: &Exchange) {
     let Some(key) = unwrap(judge, at, &entry) else {
         return;
     };
-    let current = repo.keys.get(&entry.key_epoch);
+    let current = repo.keys.get(&repo.epoch);
     if current.is_some_and(|current| *current != key) {
         let got = Finding::broken("another key than that of the repository is wrapped");
         judge.note("wrapped key", "AVP-4-21", WRAPPED, at, got);
@@ -253,7 +290,6 @@ fn remove(judge: &mut Judge<'_, '_>, repo: &mut Repo, at: usize, exchange: &Exch
         is_good = false;
         broken(judge, &format!("the epoch goes from {} to {epoch}", repo.epoch));
     }
-    let old = repo.keys.get(&repo.epoch).cloned();
     let mut key = None;
     for entry in &entries {
         let unwrapped = unwrap(judge, at, entry)?;
@@ -264,9 +300,9 @@ fn remove(judge: &mut Judge<'_, '_>, repo: &mut Repo, at: usize, exchange: &Exch
         key = Some(unwrapped);
     }
     let key = key?;
-    if old.as_ref() == Some(&key) {
+    if repo.keys.values().any(|old| *old == key) {
         is_good = false;
-        broken(judge, "the data key is the one before");
+        broken(judge, "the data key is one from before");
     }
     if status(exchange) == 200 {
         repo.keys.insert(epoch, key.clone());
@@ -281,6 +317,11 @@ fn remove(judge: &mut Judge<'_, '_>, repo: &mut Repo, at: usize, exchange: &Exch
             payload["alts"].as_array().cloned()
         }
         Err(_) if repo.is_unreadable => None,
+        Err(_) if is_bound_to_the_past(&key, &envelope, repo.epoch) => {
+            let got = Finding::broken("it is bound to the version or the epoch from before the removal");
+            judge.note("envelope", "AVP-4-20", SEALED, at, got);
+            None
+        }
         Err(_) => {
             if is_good {
                 let got = "the rotated envelope does not open with the key that is wrapped";
@@ -291,11 +332,30 @@ fn remove(judge: &mut Judge<'_, '_>, repo: &mut Repo, at: usize, exchange: &Exch
     }
 }
 
+/// Whether an envelope opens under the version or the epoch that was there before.
+fn is_bound_to_the_past(key: &DataKey, envelope: &EncryptedEnvelope, old_epoch: i64) -> bool {
+    let under = |payload_version: i64, key_epoch: i64| {
+        let other = EncryptedEnvelope {
+            payload_version,
+            key_epoch,
+            ..envelope.clone()
+        };
+        open_payload(key, &other).is_ok()
+    };
+    let (version, epoch) = (envelope.payload_version, envelope.key_epoch);
+    under(version - 1, epoch) || under(version, old_epoch) || under(version - 1, old_epoch)
+}
+
 fn swaps_keys(rules: &[Rule]) -> bool {
     let swaps = |rule: &Rule| {
         matches!(
             rule.deed,
-            Deed::Alter(Alteration::KeySwapped | Alteration::KeySwappedUnbound | Alteration::KeyWeak)
+            Deed::Alter(
+                Alteration::KeySwapped
+                    | Alteration::KeySwappedUnbound
+                    | Alteration::OwnKeySwapped
+                    | Alteration::KeyWeak
+            )
         )
     };
     rules.iter().any(swaps)
@@ -370,7 +430,10 @@ fn given(judge: &Judge<'_, '_>, exchange: &Exchange) -> Vec<Map<String, Value>> 
 fn is_planted(judge: &Judge<'_, '_>, exchange: &Exchange) -> bool {
     let step = exchange.step.unwrap_or_default();
     let before = &judge.case.steps[..=step.min(judge.case.steps.len() - 1)];
-    let has_tokens = |names: &[String]| names.iter().any(|name| !name.ends_with(":bare"));
+    let has_tokens = |names: &[String]| {
+        let has_none = |name: &String| name.ends_with(":bare") || name.ends_with(":nulls");
+        names.iter().any(|name| !has_none(name))
+    };
     before.iter().any(|step| match &step.act {
         super::Act::Plant(names) => has_tokens(names),
         _ => false,
