@@ -108,9 +108,12 @@ pub(in super::super) fn arrival(
     }
 }
 
+/// A payload as what it is taken for.
+type Likened = fn(&Value) -> Value;
+
 /// Whether a payload passes for the first, though it differs from it.
 fn is_nearly_the_same(habits: &Habits, payload: &Value, first: impl FnOnce() -> Option<Value>) -> bool {
-    let likened: [(&'static str, fn(&Value) -> Value); 7] = [
+    let likened: [(&'static str, Likened); 7] = [
         ("one-is-true", |value| {
             likened(value, &|value| value.as_bool().map(|is| u8::from(is).into()))
         }),
