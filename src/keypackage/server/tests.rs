@@ -8,6 +8,7 @@ use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE};
 use bytes::Bytes;
 use ed25519_dalek::{Signer as _, SigningKey};
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 
 use super::faults::GROUP_ORDER;
 use super::rules::name as hex;
@@ -146,6 +147,8 @@ impl Visit<'_> {
             &format!("{id}00"),
             &format!("{}zz", &id[..62]),
             &format!("é{}", &id[2..]),
+            &format!(" {id} "),
+            &format!("{id}\n"),
         ] {
             self.refused("device id", &with("device_id", odd.into()));
         }
@@ -178,7 +181,11 @@ impl Visit<'_> {
                 self.refused("member of another type", &with(name, other));
             }
         }
+        let mut null = with("payload", Value::Null);
+        null["signature"] = STANDARD.encode(device.signature(b"")).into();
+        self.refused("null for an empty payload", &null);
         let text = good.to_string();
+        let deep = ["[".repeat(10_000), "]".repeat(10_000)].concat();
         let array = json!([good["device_id"], good["payload"], good["signature"]]);
         self.refused("array", &array);
         let twice = format!("{{\"payload\":\"\",{}", &text[1..]);
@@ -190,6 +197,7 @@ impl Visit<'_> {
             &format!("{text} x"),
             &format!("{text}{text}"),
             &twice,
+            &deep,
         ] {
             self.send("not JSON", body.as_bytes(), &[400]);
         }
@@ -200,6 +208,7 @@ impl Visit<'_> {
         let payload = timed(2, b"forged");
         let good = device.signature(&payload);
         let text = STANDARD.encode(&payload);
+        let key = device.0.verifying_key().to_bytes();
         let mut altered = good;
         altered[40] ^= 1;
         let mut altered_r = good;
@@ -212,6 +221,8 @@ impl Visit<'_> {
             ("by nobody", Device::new(99).signature(&payload)),
             ("over another payload", device.signature(b"other")),
             ("over the text", device.signature(text.as_bytes())),
+            ("over the digest", device.signature(&Sha256::digest(&payload))),
+            ("over id and payload", device.signature(&[&key[..], &payload].concat())),
             ("with the order added to S", plus_order(good)),
         ];
         for (what, signature) in signatures {
@@ -254,6 +265,10 @@ impl Visit<'_> {
         self.nothing("bob has not published", &bob.id(), &[404]);
         self.publish("second", &alice, &second);
         self.served("second", &alice, &[&second]);
+        let mut known = alice.publication(&second);
+        known["signature"] = STANDARD.encode(alice.signature(b"other")).into();
+        self.refused("a known payload with another signature", &known);
+        self.served("after a known payload", &alice, &[&second]);
         self.publish("again", &alice, &first);
         self.served("again", &alice, &[&first, &second]);
         self.publish("second again", &alice, &second);
