@@ -10,6 +10,7 @@ use base64::alphabet::{STANDARD as STANDARD_ALPHABET, URL_SAFE as URL_SAFE_ALPHA
 use base64::engine::general_purpose::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 
 use super::devices::{device, device_id};
 use crate::http::{Exchange, Outcome, Wire};
@@ -178,12 +179,25 @@ impl<'a> Script<'a> {
     /// there is none that a device made.
     fn signed(&self, exchange: &Exchange) -> Option<(String, Option<String>)> {
         let body = json::first(exchange.request.body.as_ref()?.as_bytes())?;
-        let member = |name: &str, at: usize| body.get(name).or_else(|| body.get(at))?.as_str();
+        let member = |name: &str, at: usize| match body.get(name).or_else(|| body.get(at))? {
+            // Some sign nothing beside it.
+            Value::Null => Some(""),
+            value => value.as_str(),
+        };
         let (payload, signature) = (member("payload", 1)?, member("signature", 2)?);
         let bytes = STANDARD.decode(signature).ok()?;
         let payload_bytes = decoded(payload).unwrap_or_default();
+        let digest = Sha256::digest(&payload_bytes);
         for (actor, identity) in &self.devices {
-            for signed in [&payload_bytes, payload.as_bytes(), OTHER_PAYLOAD] {
+            let key = STANDARD.decode(identity.member_id()).unwrap_or_default();
+            if let Some(made) = how_made(identity.sign(&[&key[..], &payload_bytes].concat()), &bytes) {
+                let (who, payload) = (name(actor), Words::default().printed(&payload_bytes));
+                let commands = format!(
+                    "{{ public {who}; {payload}; }} >\"$work/signed\"\nsign {who}\nsignature=$({made} | openssl base64 -A)"
+                );
+                return Some((signature.to_owned(), Some(commands)));
+            }
+            for signed in [&payload_bytes, payload.as_bytes(), OTHER_PAYLOAD, &digest] {
                 let Some(made) = how_made(identity.sign(signed), &bytes) else {
                     continue;
                 };

@@ -222,7 +222,10 @@ impl Visit<'_> {
             ("over another payload", device.signature(b"other")),
             ("over the text", device.signature(text.as_bytes())),
             ("over the digest", device.signature(&Sha256::digest(&payload))),
-            ("over id and payload", device.signature(&[&key[..], &payload].concat())),
+            (
+                "over id and payload",
+                device.signature(&[&key[..], &payload].concat()),
+            ),
             ("with the order added to S", plus_order(good)),
         ];
         for (what, signature) in signatures {
