@@ -57,9 +57,6 @@ pub(super) fn judge(judge: &mut Judge<'_, '_>) {
                 verdict,
             )];
         }
-        if !is_apart && hashes_otherwise(judge, index) {
-            looks.iter_mut().for_each(withdraw);
-        }
         if !is_apart {
             off = off.or(looks.iter().find_map(|look| fault(&look.finding)));
         }
@@ -73,21 +70,6 @@ pub(super) fn judge(judge: &mut Judge<'_, '_>) {
             };
             judge.checks.note(subject, look.at, look.finding);
         }
-    }
-}
-
-/// Whether the relay says another hash of an envelope than it has: an acknowledgement, which names the right one, tells it nothing
-/// then. That is a finding of its own.
-fn hashes_otherwise(judge: &Judge<'_, '_>, index: usize) -> bool {
-    let mut so_far = judge.deliveries.iter().filter(|it| it.step <= Some(index));
-    so_far.any(|delivery| !delivery.says_its_hash())
-}
-
-/// What is broken in a look is not known.
-fn withdraw(look: &mut Look) {
-    if let Finding::Broken { .. } = look.finding {
-        let reason = "the relay hashes its envelopes otherwise, and so no acknowledgement can fit";
-        look.finding = unknown(reason, Verdict::Blocked);
     }
 }
 
@@ -149,12 +131,12 @@ fn look(judge: &Judge<'_, '_>, index: usize, step: &Step) -> Vec<Look> {
         Act::Loop(lasting) if lasting.ends => vec![ends_when_asked(judge, index)],
         Act::Loop(lasting) if lasting.rests => vec![rests_in_the_loop(judge, index)],
         Act::Terminate {} => vec![ends_when_asked(judge, index)],
-        Act::Drain(_) | Act::Loop(_) | Act::Kill {} | Act::Overlap { .. } => Vec::new(),
+        Act::Drain(_) | Act::Loop(_) | Act::Kill {} | Act::Overlap {} => Vec::new(),
         Act::Retry(retry) => retried(judge, index, retry),
         Act::Reject(replies) | Act::RejectOverHttps(replies) => replies
             .iter()
             .enumerate()
-            .map(|(round, reply)| rejected(judge, index, round, *reply, step))
+            .map(|(round, reply)| rejected(judge, index, round, *reply))
             .collect(),
         Act::Endpoints(places) => places
             .iter()
@@ -683,12 +665,8 @@ fn payload(judge: &Judge<'_, '_>, index: usize, step: &Step) -> Option<Look> {
 }
 
 /// Whether an answer that is no acknowledgement was taken for none.
-fn rejected(judge: &Judge<'_, '_>, index: usize, round: usize, reply: Reply, step: &Step) -> Look {
-    let waits = step.answer.contains(&Expected::Waiting);
-    let expected = match waits {
-        true => "the attempt failed, and the item waits for another",
-        false => "the attempt failed, and the item is not delivered",
-    };
+fn rejected(judge: &Judge<'_, '_>, index: usize, round: usize, reply: Reply) -> Look {
+    let expected = "the attempt failed, and the item is not delivered".to_owned();
     let requests = judge.requests(index, round);
     let drains = judge.runs(index, round, Role::Step);
     let audits = judge.runs(index, round, Role::Audit);
@@ -736,14 +714,11 @@ fn rejected(judge: &Judge<'_, '_>, index: usize, round: usize, reply: Reply, ste
             ),
             Verdict::Blocked,
         ),
-        (None, false, false) if waits && state.as_deref() == Some("dead") => {
-            Finding::broken(format!("after {} the item is dead", reply.about()))
-        }
         (None, false, false) => Finding::Holds,
     };
     Look {
         name: "answer",
-        expected: expected.to_owned(),
+        expected,
         at: elsewhere.copied().unwrap_or(at),
         finding,
     }
@@ -894,8 +869,7 @@ fn witnessed(judge: &Judge<'_, '_>, index: usize, step: &Step) -> Look {
 fn witness_fits(judge: &Judge<'_, '_>, at: usize, said: &Witnessed, expected: Expected) -> bool {
     let submitted = Submitted::of(&judge.exchanges[at]);
     match (expected, said) {
-        (Expected::Accepted, Witnessed::Accepted { is_replay: false, .. })
-        | (Expected::Fork, Witnessed::Fork { .. }) => true,
+        (Expected::Accepted, Witnessed::Accepted { .. }) | (Expected::Fork, Witnessed::Fork { .. }) => true,
         (Expected::Refused, Witnessed::Nothing) => true,
         (Expected::Replayed, Witnessed::Accepted { receipt, is_replay }) => {
             *is_replay && judge.first_receipt_of(receipt).is_some_and(|first| first < at)
