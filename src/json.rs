@@ -180,6 +180,14 @@ impl<'de> Visitor<'de> for StrictVisitor {
     }
 }
 
+/// How deep the deep text is, lists.
+const DEEP_LISTS: usize = 10_000;
+
+/// JSON of ten thousand lists one within the other, which many parsers cannot read.
+pub fn deep_lists() -> String {
+    ["[".repeat(DEEP_LISTS), "]".repeat(DEEP_LISTS)].concat()
+}
+
 /// The JSON value that a text begins with, whatever follows it: what a lenient server makes of a request of ours.
 pub fn first(bytes: &[u8]) -> Option<Value> {
     serde_json::Deserializer::from_slice(bytes)

@@ -192,6 +192,12 @@ pub fn with_small_escapes(path: &str) -> String {
     })
 }
 
+/// The media type of a content type, without its parameters, in small letters.
+pub fn media_type(content_type: &str) -> String {
+    let essence = content_type.split(';').next().unwrap_or_default();
+    essence.trim().to_ascii_lowercase()
+}
+
 /// A segment of a path without its percent escapes; none where one is broken, or they are no UTF-8.
 pub fn decode_segment(segment: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(segment.len());

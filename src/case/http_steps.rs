@@ -31,9 +31,6 @@ const MOST_PAGES: usize = 60;
 /// How long a long text is, bytes.
 const LONG_TEXT_BYTES: usize = 100_000;
 
-/// How deep the deep text is, lists.
-const DEEP_LISTS: usize = 10_000;
-
 /// One step: an operation, or a request outside the route table, once or several times.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", bound = "S: Deserialize<'de>")]
@@ -327,7 +324,7 @@ impl Variables {
             "ns" => Ok(self.unique.clone().into()),
             "n" => Ok(self.n.into()),
             "long" => Ok("long ".repeat(LONG_TEXT_BYTES / 5).into()),
-            "deep" => Ok(["[".repeat(DEEP_LISTS), "]".repeat(DEEP_LISTS)].concat().into()),
+            "deep" => Ok(json::deep_lists().into()),
             name => {
                 let value = match &self.each {
                     Some(each) if name == "each" => self.all(each).get(self.n),

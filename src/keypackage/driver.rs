@@ -12,6 +12,7 @@ use super::cases::{Fetch, Form, Publish, RawRequest, Step};
 use super::devices::{device, device_id};
 use crate::catalogue::OperationName;
 use crate::http::{Body, Request, Role, Service};
+use crate::json::deep_lists;
 use crate::keys::encoding::hex;
 use crate::keys::{
     IDENTITY_FORGERY, Identity, NOT_A_POINT, forge_for_small_order_key, non_canonical_keys, s_plus_l,
@@ -29,8 +30,6 @@ const ROUTE: &str = "/v0/keypackage";
 const PAYLOAD_BYTES: usize = 40;
 /// The end of a payload that is blank at its end.
 const BLANK: &[u8] = b"\0 \t\r\n\0\0";
-/// How deep the deep body is, lists.
-const DEEP_LISTS: usize = 10_000;
 /// So often a second a fetch is made that waits for something.
 const LOOKS_PER_SECOND: u32 = 4;
 
@@ -277,7 +276,7 @@ impl Driver<'_> {
             }
             Form::NoBody => return String::new(),
             Form::NotJson => return "device_id=".to_owned() + &id,
-            Form::DeepJson => return ["[".repeat(DEEP_LISTS), "]".repeat(DEEP_LISTS)].concat(),
+            Form::DeepJson => return deep_lists(),
             Form::TrailingBytes => return format!("{body} trailing"),
             Form::Array => return json!([body["device_id"], body["payload"], body["signature"]]).to_string(),
             Form::WithoutDeviceId => drop(body.as_object_mut().map(|it| it.shift_remove("device_id"))),

@@ -15,7 +15,7 @@ use crate::judge::{Checks, Context, Finding, Subject, case_record, without_witne
 use crate::record::transcript::Transcript;
 use crate::record::verdict::Verdict;
 use crate::record::{Answer, CaseRecord, Exchange, FailureKind, Outcome, Role, Wire};
-use crate::text::visible_cut;
+use crate::text::{media_type, visible_cut};
 
 /// A payload and its signature, as bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -180,8 +180,8 @@ impl Judge<'_, '_> {
                 &["KPR-FET-07"],
                 "a Bundle is served as application/json",
             );
-            let finding = match content_type.split(';').next().map(str::trim) {
-                Some("application/json") => Finding::Holds,
+            let finding = match media_type(&content_type).as_str() {
+                "application/json" => Finding::Holds,
                 _ => Finding::broken(format!("content-type {content_type:?}")),
             };
             self.checks.note(subject, index, finding);

@@ -11,7 +11,7 @@ use super::protocol::unescaped;
 use crate::json;
 use crate::judge::{Checks, Finding, Subject};
 use crate::record::{Answer, Exchange, FailureKind, Outcome};
-use crate::text::{encode_segment, visible_cut};
+use crate::text::{encode_segment, media_type, visible_cut};
 
 /// How much of a value a finding shows, characters.
 const SHOWN: usize = 120;
@@ -178,11 +178,8 @@ pub(super) fn every(checks: &mut Checks<'_>, index: usize, exchange: &Exchange, 
     if answer.status >= 400 && exchange.request.method != "HEAD" {
         error(checks, index, answer);
     }
-    let is_replace = exchange
-        .operation
-        .as_ref()
-        .is_some_and(|name| name.as_str() == "replace");
-    if is_replace && is_allowed && answer.status == 200 && exchange.spoiled.is_none() {
+    let operation = exchange.operation.as_ref().map_or("", |name| name.as_str());
+    if operation == "replace" && is_allowed && answer.status == 200 && exchange.spoiled.is_none() {
         replaced(checks, index, exchange, answer);
     }
     let Some((message, rule)) = message(exchange).filter(|_| is_allowed) else {
@@ -195,7 +192,6 @@ pub(super) fn every(checks: &mut Checks<'_>, index: usize, exchange: &Exchange, 
         (Ok(body), None) => fits(message, body),
     };
     let is_sound = finding == Finding::Holds;
-    let operation = exchange.operation.as_ref().map_or("", |name| name.as_str());
     let expected = format!("the answer to {operation} is {}", with_article(message));
     checks.note(standing("message", rule, expected), index, finding);
     match body {
@@ -344,12 +340,7 @@ fn error(checks: &mut Checks<'_>, index: usize, answer: &Answer) {
 /// The content type of an answer, where it says that its body is something else than JSON.
 fn other_type(answer: &Answer) -> Option<String> {
     let said = answer.header("content-type")?;
-    let essence = said
-        .split(';')
-        .next()
-        .unwrap_or_default()
-        .trim()
-        .to_ascii_lowercase();
+    let essence = media_type(said);
     let is_json = essence == "application/json" || essence.ends_with("+json");
     (!is_json).then(|| visible_cut(said, SHOWN))
 }

@@ -9,7 +9,7 @@ use crate::attesto::receiver::{HASH_HEADER as HASH, PATH, RECEIVER};
 use crate::judge::Finding;
 use crate::keys::primitives::ed25519_verify;
 use crate::record::{Exchange, Side};
-use crate::text::visible_cut;
+use crate::text::{media_type, visible_cut};
 
 /// The header with its signature.
 const SIGNATURE: &str = "x-attesto-local-vault-signature";
@@ -170,8 +170,7 @@ fn request(exchange: &Exchange) -> Finding {
         ));
     }
     let content_type = header("content-type").unwrap_or_default();
-    let essence = content_type.split(';').next().unwrap_or_default().trim();
-    if !essence.eq_ignore_ascii_case("application/json") {
+    if media_type(content_type) != "application/json" {
         return Finding::broken(format!("the content type is {:?}", visible_cut(content_type, 60)));
     }
     if let Some(missing) = [HASH, SIGNATURE, PUBLIC_KEY]

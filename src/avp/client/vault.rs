@@ -239,6 +239,19 @@ impl Member {
         Ok(stored)
     }
 
+    /// A data key, or the first that was seen of its repository, with a habit of taking that.
+    fn key_or_first(&self, data_key: [u8; 32], habit: &'static str) -> [u8; 32] {
+        match self.memory.first_key {
+            Some(first) if first != data_key && self.habits().has(habit) => first,
+            _ => data_key,
+        }
+    }
+
+    /// Whether an answer that is none is taken for success.
+    fn takes_none(&self, answer: &Result<Manifest, ClientError>) -> bool {
+        matches!(answer, Err(ClientError::Invalid { .. })) && self.habits().has("other-answers-unread")
+    }
+
     /// Pulls. What has changed is decrypted.
     pub(super) async fn pull(&mut self, repo_id: &str, known: i64) -> Result<Pulled, ClientError> {
         let body = json(&PullRequest {
@@ -324,12 +337,10 @@ impl Member {
             .find(|entry| entry.ed25519_public_key == self.id())
             .ok_or_else(|| untrusted("we are not in the roster"))?;
         let [_, secret] = self.keys.secrets();
-        let mut data_key = bent::unwrap(self.habits(), &secret, &own.wrapped_data_key)
+        let data_key = bent::unwrap(self.habits(), &secret, &own.wrapped_data_key)
             .ok_or_else(|| untrusted("our wrapped data key does not open"))?;
-        let first = *self.memory.first_key.get_or_insert(data_key);
-        if first != data_key && self.habits().has("data-key-remembered") {
-            data_key = first;
-        }
+        self.memory.first_key.get_or_insert(data_key);
+        let data_key = self.key_or_first(data_key, "data-key-remembered");
         if self.habits().has("data-key-logged") {
             (self.log)(&format!("data key: {}", encode(&data_key)));
         }
@@ -474,13 +485,7 @@ impl Member {
         alts: Vec<Alt>,
     ) -> Result<PushResponse, ClientError> {
         let place = (expected + 1, read.manifest.key_epoch);
-        let mut data_key = read.data_key;
-        if let Some(first) = self.memory.first_key
-            && first != data_key
-            && self.habits().has("rotation-then-the-old-key")
-        {
-            data_key = first;
-        }
+        let data_key = self.key_or_first(read.data_key, "rotation-then-the-old-key");
         let envelope = self.seal(
             &data_key,
             repo_id,
@@ -570,23 +575,15 @@ impl Member {
     ) -> Result<Manifest, ClientError> {
         let read = self.read(repo_id).await?;
         self.check_binding(ed25519, x25519, binding.as_deref())?;
-        let mut data_key = read.data_key;
-        if let Some(first) = self.memory.first_key
-            && first != data_key
-            && self.habits().has("old-key-wrapped-for-the-new")
-        {
-            data_key = first;
-        }
+        let data_key = self.key_or_first(read.data_key, "old-key-wrapped-for-the-new");
         let member = self.entry(&data_key, ed25519, x25519, read.manifest.key_epoch, binding)?;
         let body = self.body(&AddRequest { repo_id, member });
         let path = self.path(repo_id, "add-member")?;
         let stored = self.ask("POST", path, Some(body)).await;
-        let stored: Manifest = match stored {
-            Err(ClientError::Invalid { .. }) if self.habits().has("other-answers-unread") => {
-                return Ok(read.manifest);
-            }
-            stored => stored?,
-        };
+        if self.takes_none(&stored) {
+            return Ok(read.manifest);
+        }
+        let stored: Manifest = stored?;
         self.check_place(&stored, repo_id)?;
         match is_listed(&stored, ed25519) {
             true => Ok(stored),
@@ -674,12 +671,10 @@ impl Member {
         });
         let path = self.path(repo_id, "remove-member")?;
         let stored = self.ask("POST", path, Some(body)).await;
-        let stored: Manifest = match stored {
-            Err(ClientError::Invalid { .. }) if self.habits().has("other-answers-unread") => {
-                return Ok(read.manifest.clone());
-            }
-            stored => stored?,
-        };
+        if self.takes_none(&stored) {
+            return Ok(read.manifest.clone());
+        }
+        let stored: Manifest = stored?;
         self.check_place(&stored, repo_id)?;
         if is_listed(&stored, removed) || stored.key_epoch != key_epoch {
             return Err(ClientError::Untrusted(

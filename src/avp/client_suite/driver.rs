@@ -780,12 +780,14 @@ impl Leaks {
 fn numbers(text: &str) -> Vec<(String, [u8; 32])> {
     let mut found = Vec::new();
     let mut row: Vec<(usize, &str)> = Vec::new();
-    let mut end = 0;
-    for word in text
-        .split(|c: char| !c.is_ascii_alphanumeric())
-        .filter(|word| !word.is_empty())
-    {
-        let at = word.as_ptr().addr() - text.as_ptr().addr();
+    let (mut begin, mut end) = (0, 0);
+    let is_between = |c: char| !c.is_ascii_alphanumeric();
+    for piece in text.split_inclusive(is_between) {
+        let (at, word) = (begin, piece.trim_end_matches(is_between));
+        begin += piece.len();
+        if word.is_empty() {
+            continue;
+        }
         let is_next = text[end..at]
             .chars()
             .all(|c| c.is_whitespace() || ",:;".contains(c));

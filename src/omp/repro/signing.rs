@@ -63,8 +63,8 @@ pub(super) fn key_ids(plan: &Plan<'_>) -> Vec<String> {
         let other = (form == Form::OtherKnownKey)
             .then(|| other_id(plan, exchange))
             .flatten();
-        let own = Some(signer(plan, exchange, form));
-        for id in own.into_iter().chain(other) {
+        let own = signer(plan, exchange, form);
+        for id in [own].into_iter().chain(other) {
             if !ids.contains(&id) && ![STRANGER, WEAK].contains(&id.as_str()) && is_name(&id) {
                 ids.push(id);
             }

@@ -3,6 +3,7 @@
 use super::Rule;
 use crate::avp::judge::parsed::ParsedExchange;
 use crate::judge::{Checks, Finding};
+use crate::text::media_type;
 
 /// JSON says that it is JSON.
 pub(super) const RULE: Rule = Rule {
@@ -16,10 +17,7 @@ pub(super) fn check(checks: &mut Checks<'_>, frame: &ParsedExchange<'_>) {
     let (Some(answer), Some(Ok(_)), Some(_)) = (frame.answer(), &frame.body, frame.operation) else {
         return;
     };
-    let value = answer.header("content-type");
-    let media = value
-        .and_then(|value| value.split(';').next())
-        .map(|media| media.trim().to_ascii_lowercase());
+    let media = answer.header("content-type").map(media_type);
     let finding = match media.as_deref() {
         Some("application/json") => Finding::Holds,
         Some(other) => Finding::broken(format!("content-type: {}", other.escape_default())),

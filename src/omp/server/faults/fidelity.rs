@@ -152,27 +152,18 @@ impl Server {
     /// A value as this server serves it.
     pub(super) fn kept(&self, value: &Value) -> Value {
         let mut kept = value.clone();
-        if self.has("deep-content-is-cut") {
-            let cut = cut_at(&kept, DEEPEST);
-            if cut != kept && self.bends("deep-content-is-cut") {
-                kept = cut;
-            }
-        }
-        for (rename, change) in RENAMES {
-            if self.has(rename) {
-                let renamed = renamed(&kept, *change);
-                if renamed != kept && self.bends(rename) {
-                    kept = renamed;
-                }
-            }
-        }
-        for (name, change) in CHANGES {
+        let mut bend = |name: &'static str, change: &dyn Fn(&Value) -> Value| {
             if self.has(name) {
-                let changed = changed(&kept, *change);
+                let changed = change(&kept);
                 if changed != kept && self.bends(name) {
                     kept = changed;
                 }
             }
+        };
+        bend("deep-content-is-cut", &|value| cut_at(value, DEEPEST));
+        bend("names-in-lower-case", &named_in_lower_case);
+        for (name, change) in CHANGES {
+            bend(name, &|value| changed(value, *change));
         }
         kept
     }
@@ -180,11 +171,6 @@ impl Server {
 
 /// So deep is nested what a server keeps that cuts it.
 const DEEPEST: usize = 12;
-
-/// Changes the name of a member.
-type Rename = fn(&str) -> String;
-
-const RENAMES: &[(&str, Rename)] = &[("names-in-lower-case", str::to_lowercase)];
 
 /// Changes one value, not what is in it; none takes it away.
 type Change = fn(Option<&str>, Value) -> Option<Value>;
@@ -283,16 +269,16 @@ fn cut_at(value: &Value, depth: usize) -> Value {
     }
 }
 
-/// A value whose members, and theirs, have other names.
-fn renamed(value: &Value, rename: Rename) -> Value {
+/// A value whose members, and theirs, have names in small letters.
+fn named_in_lower_case(value: &Value) -> Value {
     match value {
         Value::Object(members) => {
-            let renamed = members
+            let named = members
                 .iter()
-                .map(|(name, value)| (rename(name), self::renamed(value, rename)));
-            Value::Object(renamed.collect())
+                .map(|(name, value)| (name.to_lowercase(), named_in_lower_case(value)));
+            Value::Object(named.collect())
         }
-        Value::Array(items) => items.iter().map(|value| self::renamed(value, rename)).collect(),
+        Value::Array(items) => items.iter().map(named_in_lower_case).collect(),
         other => other.clone(),
     }
 }

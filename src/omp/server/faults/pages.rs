@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
+use super::search;
 use crate::catalogue::Level::{Must, Should};
 use crate::omp::server::Server;
 use crate::omp::server::answer::{Answer, Body};
@@ -237,7 +238,7 @@ impl Server {
         if stored.len() > MOST_LOOKED_AT && self.bends("lists-end-at-a-hundred") {
             stored.drain(..stored.len() - MOST_LOOKED_AT);
         }
-        if is_search(asked) && self.has_quotes(asked) && self.bends("search-breaks-at-quotes") {
+        if is_search(asked) && search::has_quotes(asked) && self.bends("search-breaks-at-quotes") {
             return Err(Answer::refused(500, "unterminated string in the statement"));
         }
         let listed = self.other_order(self.with_ghosts(stored));

@@ -201,15 +201,7 @@ fn has_malformed_escape(text: &str) -> bool {
 
 /// Whether its escapes stand for bytes that are no UTF-8.
 fn has_odd_bytes(text: &str) -> bool {
-    let mut bytes = Vec::new();
-    let mut parts = text.split('%');
-    bytes.extend(parts.next().unwrap_or_default().bytes());
-    for rest in parts.filter(|rest| is_escape(rest)) {
-        let (digits, after) = rest.split_at(2);
-        bytes.extend(u8::from_str_radix(digits, 16));
-        bytes.extend(after.bytes());
-    }
-    std::str::from_utf8(&bytes).is_err()
+    decoded(text).contains(char::REPLACEMENT_CHARACTER)
 }
 
 /// Whether a text begins with two hexadecimal digits.

@@ -157,12 +157,6 @@ impl Server {
         search
     }
 
-    /// Whether a search has quotes in its parameters.
-    pub(super) fn has_quotes(&self, asked: &Asked) -> bool {
-        let wanted = parameters(asked.query.as_deref());
-        wanted.values().any(|value| value.contains('\''))
-    }
-
     /// Whether an object is found, given whether it is what is searched for.
     pub(in crate::omp::server) fn is_found(&self, object: &Object, search: &Search, is_wanted: bool) -> bool {
         if self.memory().unfound.contains(&object.id) {
@@ -228,6 +222,12 @@ impl Server {
         .any(|(name, other)| other != is_wanted && self.bends(name));
         is_wanted != is_bent
     }
+}
+
+/// Whether a search has quotes in its parameters.
+pub(super) fn has_quotes(asked: &Asked) -> bool {
+    let wanted = parameters(asked.query.as_deref());
+    wanted.values().any(|value| value.contains('\''))
 }
 
 /// Whether a key is like a pattern in which `%` and `_` stand for anything.
