@@ -85,7 +85,10 @@ pub enum Act {
     /// `drain-once`, killed when its delivery has arrived and is not answered yet.
     Kill {},
     /// `drain-once`, and another while the delivery of the first is not answered yet.
-    Overlap {},
+    Overlap {
+        /// What is enqueued between the two.
+        again: Option<Enqueue>,
+    },
     /// For each of these answers: a fresh spool, an item, a drain that is answered so, and a look at the item's state.
     Reject(Vec<Reply>),
     /// The same, with the endpoint over https.
@@ -269,6 +272,9 @@ pub struct Checkpoint {
     /// How its hash is written.
     #[serde(default)]
     pub form: HashForm,
+    /// How the hash of the checkpoint before it is written.
+    #[serde(default)]
+    pub previous_form: HashForm,
 }
 
 fn own() -> String {
@@ -288,6 +294,10 @@ pub enum HashForm {
     Short,
     /// A digit that is none.
     NoDigit,
+    /// Two digits more.
+    Long,
+    /// With the end of a line behind it.
+    Newline,
 }
 
 /// Checkpoints of one number.

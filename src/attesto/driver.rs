@@ -262,7 +262,7 @@ impl<'a> Driver<'a> {
                     | Act::Loop(_)
                     | Act::Terminate {}
                     | Act::Kill {}
-                    | Act::Overlap {}
+                    | Act::Overlap { .. }
                     | Act::Reject(_)
             );
             if sends && self.home == Place::Http && self.receivers.arrived() == 0 {
@@ -286,7 +286,7 @@ impl<'a> Driver<'a> {
             Act::Loop(lasting) => self.lasting(lasting).await,
             Act::Terminate {} => self.terminate().await,
             Act::Kill {} => self.kill().await,
-            Act::Overlap {} => self.overlap().await,
+            Act::Overlap { again } => self.overlap(again.as_ref()).await,
             Act::Reject(replies) => self.reject(replies, None).await,
             Act::RejectOverHttps(replies) => self.reject(replies, Some(Place::Https)).await,
             Act::Endpoints(places) => self.endpoints(places).await,
@@ -469,6 +469,7 @@ impl<'a> Driver<'a> {
     fn enqueue_line(&self, enqueue: &Enqueue) -> Result<(Vec<String>, String), Stopped> {
         let text = self.names.file(&enqueue.item, enqueue.payload);
         let name = format!("{}-{:?}.json", enqueue.item, enqueue.payload).to_lowercase();
+        let name = name.replace(|it: char| !it.is_ascii_alphanumeric() && it != '.', "-");
         let file = self.write("in", &name, text.as_bytes())?;
         let arguments = [
             "enqueue-json",
@@ -745,37 +746,51 @@ impl<'a> Driver<'a> {
         Ok(())
     }
 
-    async fn overlap(&mut self) -> Result<(), Stopped> {
+    async fn overlap(&mut self, again: Option<&Enqueue>) -> Result<(), Stopped> {
         self.receivers.hold(true);
         let before = self.receivers.arrived();
         let limit = self.drain_limit();
         let drain = Drain::default();
+        let line = again.map(|enqueue| self.enqueue_line(enqueue)).transpose()?;
         let first = self.drain_once(&drain, Ending::default(), limit);
         let second = async {
             let came = tokio::time::timeout(limit / 4, self.receivers.more_than(before)).await;
             let other = match came {
                 Ok(()) => {
+                    let enqueued = match line {
+                        Some((arguments, text)) => {
+                            let extra = Extra {
+                                body: Some(text),
+                                limit: Some(OVERLAP_TIME.min(limit / 4)),
+                                role: Some(Role::Setup),
+                                ..Extra::default()
+                            };
+                            Some(self.call(arguments, extra).await)
+                        }
+                        None => None,
+                    };
                     let other = self.drain_once(&drain, Ending::default(), OVERLAP_TIME.min(limit / 4));
                     let third = self.receivers.more_than(before + 1);
                     // A second delivery waits for its answer as the first does: it is let go.
                     tokio::pin!(other);
-                    tokio::select! {
-                        done = &mut other => Some(done),
+                    let other = tokio::select! {
+                        done = &mut other => done,
                         () = third => {
                             self.receivers.hold(false);
-                            Some(other.await)
+                            other.await
                         }
-                    }
+                    };
+                    vec![enqueued, Some(other)]
                 }
-                Err(_) => None,
+                Err(_) => Vec::new(),
             };
             self.receivers.hold(false);
             other
         };
         let (first, second) = tokio::join!(first, second);
         self.push(first);
-        if let Some(second) = second {
-            self.push(second);
+        for done in second.into_iter().flatten() {
+            self.push(done);
         }
         Ok(())
     }
@@ -853,12 +868,7 @@ impl<'a> Driver<'a> {
 
     /// The command line and the variables of a submission.
     fn checkpoint(&self, checkpoint: &Checkpoint) -> (Vec<String>, Vec<(String, Option<String>)>) {
-        let hash = match checkpoint.form {
-            HashForm::Right => self.names.hash(&checkpoint.hash),
-            HashForm::UpperCase => self.names.hash(&checkpoint.hash).to_uppercase(),
-            HashForm::Short => self.names.hash(&checkpoint.hash)[..62].to_owned(),
-            HashForm::NoDigit => format!("{}zz", &self.names.hash(&checkpoint.hash)[..62]),
-        };
+        let hash = written(checkpoint.form, &self.names.hash(&checkpoint.hash));
         let id = checkpoint
             .id
             .clone()
@@ -880,6 +890,7 @@ impl<'a> Driver<'a> {
             other => other.map(|name| self.names.hash(name)),
         };
         if let Some(previous) = previous {
+            let previous = written(checkpoint.previous_form, &previous);
             arguments.extend(["--previous-checkpoint-hash".to_owned(), previous]);
         }
         let witness = self.names.witness(&checkpoint.witness);
@@ -903,6 +914,7 @@ impl<'a> Driver<'a> {
                 hash: hash.clone(),
                 previous: race.previous.clone(),
                 form: HashForm::Right,
+                previous_form: HashForm::Right,
             };
             let (arguments, variables) = self.checkpoint(&checkpoint);
             self.call(
@@ -918,6 +930,18 @@ impl<'a> Driver<'a> {
             let won = hash_of_receipt(&ran.output);
             self.winner = won.unwrap_or_else(|| self.winner.clone());
         }
+    }
+}
+
+/// A hash in a form.
+fn written(form: HashForm, hash: &str) -> String {
+    match form {
+        HashForm::Right => hash.to_owned(),
+        HashForm::UpperCase => hash.to_uppercase(),
+        HashForm::Short => hash[..62].to_owned(),
+        HashForm::NoDigit => format!("{}zz", &hash[..62]),
+        HashForm::Long => format!("{hash}00"),
+        HashForm::Newline => format!("{hash}\n"),
     }
 }
 

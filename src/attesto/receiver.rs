@@ -2,13 +2,15 @@
 //! down, and answers as the case says, byte for byte.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio_rustls::TlsAcceptor;
@@ -40,6 +42,14 @@ const LONGEST_SILENCE: Duration = Duration::from_secs(150);
 const TRICKLE_TIME: Duration = Duration::from_millis(400);
 /// Whoever asks more often in one case gets no answer any more.
 pub(super) const MOST_REQUESTS: usize = 300;
+
+/// All receivers have a thread to themselves. A relay has its own time-out: what cases wait for, files and databases on a busy
+/// disk, must not make its delivery wait.
+static THREAD: LazyLock<io::Result<Runtime>> = LazyLock::new(|| {
+    let mut builder = Builder::new_multi_thread();
+    builder.worker_threads(1).thread_name("receivers").enable_all();
+    builder.build()
+});
 
 /// All receivers of one case. Dropping them ends them.
 pub(super) struct Receivers {
@@ -168,15 +178,19 @@ impl Receivers {
         host: Ipv4Addr,
         tls: Option<TlsAcceptor>,
     ) -> Result<(), String> {
-        let listener = TcpListener::bind((host, 0)).await;
-        let listener = listener.map_err(|error| format!("the receiver cannot listen on {host}: {error}"))?;
-        let address = listener.local_addr().map_err(|error| error.to_string())?;
+        let cannot = |error: &io::Error| format!("the receiver cannot listen on {host}: {error}");
+        let thread = THREAD.as_ref().map_err(&cannot)?;
+        let listener = thread.spawn(TcpListener::bind((host, 0))).await;
+        let listener = listener
+            .unwrap_or_else(|error| Err(error.into()))
+            .map_err(|error| cannot(&error))?;
+        let address = listener.local_addr().map_err(|error| cannot(&error))?;
         self.addresses.insert(name, address);
         let service = match name {
             "http" | "https" => RECEIVER,
             other => Service::new(other),
         };
-        let task = tokio::spawn(accept(listener, tls, Arc::clone(&self.shared), service));
+        let task = thread.spawn(accept(listener, tls, Arc::clone(&self.shared), service));
         self.accepting.push(task.abort_handle());
         Ok(())
     }

@@ -2,9 +2,10 @@
 //! the reason, and what is known to go wrong without any.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use crate::case::{CaseHead, Heads, is_doubtful};
-use crate::http::{Exchange, FailureKind, Outcome, Role, Side};
+use crate::http::{Exchange, FailureKind, Outcome, Role, Side, Wire, micros};
 use crate::record::CaseRecord;
 use crate::record::verdict::Verdict;
 use crate::session::operation_key;
@@ -12,6 +13,9 @@ use crate::session::operation_key;
 /// Cases in which something went wrong that costs little time are driven again even where the same is known to go wrong
 /// alone, until it did so often.
 const PROVEN_TIMES: usize = 8;
+
+/// A program under test waits for us as long as it likes. No sensible one gives up sooner than this.
+const SLOW_TIME: Duration = Duration::from_secs(1);
 
 /// What went wrong with an exchange.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -35,6 +39,8 @@ enum Kind {
     Doubt,
     /// It was 429 for as long as it was tried.
     Throttled,
+    /// A program ran so long that a time-out of its own may have been passed.
+    Slow,
 }
 
 impl Trouble {
@@ -52,6 +58,9 @@ impl Trouble {
                 _ => return None,
             },
             Outcome::Answer(answer) if (502..=504).contains(&answer.status) => Kind::Gateway,
+            Outcome::Answer(_) if exchange.wire == Wire::Command && exchange.took_us >= micros(SLOW_TIME) => {
+                Kind::Slow
+            }
             Outcome::Answer(_) => return None,
         };
         let step = exchange.step.and_then(|step| case.steps.get(step));
@@ -66,6 +75,11 @@ impl Trouble {
 
     pub(super) fn is_timeout(&self) -> bool {
         self.kind == Kind::Timeout
+    }
+
+    /// Whether it happens to programs that are in order too, and is no reason to drive a case a third time.
+    pub(super) fn is_slow(&self) -> bool {
+        self.kind == Kind::Slow
     }
 }
 
@@ -115,9 +129,44 @@ impl Proven {
     pub(super) fn explains(&self, troubles: &[Trouble]) -> bool {
         let enough = |trouble: &Trouble| match trouble.kind {
             Kind::Timeout | Kind::Connect | Kind::Throttled => 1,
-            Kind::Closed | Kind::Gateway | Kind::Doubt => PROVEN_TIMES,
+            Kind::Closed | Kind::Gateway | Kind::Doubt | Kind::Slow => PROVEN_TIMES,
         };
         let known = |trouble: &Trouble| self.0.get(trouble).is_some_and(|times| *times >= enough(trouble));
         troubles.iter().all(known)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::attesto::ATTESTO;
+    use crate::http::{Answer, Body, Request, Service};
+
+    fn ran(wire: Wire, took: Duration) -> Exchange {
+        let request = Request {
+            service: Service::new("program"),
+            method: "RUN".to_owned(),
+            path: "drain-once".to_owned(),
+            headers: Vec::new(),
+            body: None,
+        };
+        let answer = Answer {
+            status: 0,
+            headers: Vec::new(),
+            body: Body::from("{}".to_owned()),
+        };
+        Exchange {
+            wire,
+            ..Exchange::new(request, Outcome::Answer(answer), Duration::ZERO, took)
+        }
+    }
+
+    #[test]
+    fn a_program_that_took_long_may_have_passed_its_own_time_out_and_a_server_waits_for_nobody() {
+        let suite = (ATTESTO.load)((ATTESTO.sources)()).unwrap_or_else(|problems| panic!("{problems:?}"));
+        let trouble = |wire, took| Trouble::of(&suite, &suite.cases[0], &ran(wire, took));
+        assert!(trouble(Wire::Command, SLOW_TIME).is_some_and(|it| it.is_slow()));
+        assert_eq!(trouble(Wire::Command, SLOW_TIME - Duration::from_millis(1)), None);
+        assert_eq!(trouble(Wire::Http, SLOW_TIME), None);
     }
 }

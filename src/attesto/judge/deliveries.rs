@@ -76,6 +76,12 @@ impl Delivery {
             .unwrap_or_default()
     }
 
+    /// Whether the hash header, if there is one, is that of the envelope.
+    pub(super) fn says_its_hash(&self) -> bool {
+        let own = || hash(RELAY_TAG, &Value::Object(self.envelope.clone()));
+        self.headers[0].as_ref().is_none_or(|said| *said == own())
+    }
+
     /// The stream and the reference that it names.
     pub(super) fn place(&self) -> (String, String) {
         (
@@ -274,7 +280,7 @@ fn times(judge: &Judge<'_, '_>, delivery: &Delivery) -> Finding {
 }
 
 /// A time as envelopes have it, in milliseconds.
-fn time_ms(text: &str) -> Option<i64> {
+pub(super) fn time_ms(text: &str) -> Option<i64> {
     let form = "0000-00-00T00:00:00.000Z";
     let fits = |(own, form): (u8, u8)| {
         if form == b'0' {

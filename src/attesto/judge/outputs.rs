@@ -91,8 +91,8 @@ pub(super) enum Witnessed {
     Accepted { receipt: Value, is_replay: bool },
     /// It signed this evidence.
     Fork { evidence: Value },
-    /// It signed a receipt and evidence at once.
-    Both,
+    /// It contradicts itself: with a receipt and evidence at once, or with an `accepted` that does not fit what it signed.
+    Contradiction(&'static str),
     /// It signed nothing.
     Nothing,
 }
@@ -106,8 +106,15 @@ impl Witnessed {
         };
         let said = output.objects.iter().rev().find(signed).unwrap_or(&none);
         let object = |name: &str| said.get(name).filter(|value| value.is_object()).cloned();
+        let accepted = said.get("accepted").and_then(Value::as_bool);
         match (object("receipt"), object("forkEvidence")) {
-            (Some(_), Some(_)) => Witnessed::Both,
+            (Some(_), Some(_)) => Witnessed::Contradiction("a receipt and evidence of a fork"),
+            (Some(_), None) if accepted == Some(false) => {
+                Witnessed::Contradiction("a receipt beside accepted: false")
+            }
+            (None, Some(_)) if accepted == Some(true) => {
+                Witnessed::Contradiction("evidence of a fork beside accepted: true")
+            }
             (None, Some(evidence)) => Witnessed::Fork { evidence },
             (Some(receipt), None) => Witnessed::Accepted {
                 receipt,
@@ -123,7 +130,7 @@ impl Witnessed {
             Witnessed::Accepted { is_replay: false, .. } => "a receipt",
             Witnessed::Accepted { is_replay: true, .. } => "a receipt as a replay",
             Witnessed::Fork { .. } => "evidence of a fork",
-            Witnessed::Both => "a receipt and evidence of a fork",
+            Witnessed::Contradiction(what) => what,
             Witnessed::Nothing => "nothing signed",
         }
     }

@@ -57,6 +57,9 @@ pub(super) fn judge(judge: &mut Judge<'_, '_>) {
                 verdict,
             )];
         }
+        if !is_apart && hashes_otherwise(judge, index) {
+            looks.iter_mut().for_each(withdraw);
+        }
         if !is_apart {
             off = off.or(looks.iter().find_map(|look| fault(&look.finding)));
         }
@@ -70,6 +73,21 @@ pub(super) fn judge(judge: &mut Judge<'_, '_>) {
             };
             judge.checks.note(subject, look.at, look.finding);
         }
+    }
+}
+
+/// Whether the relay says another hash of an envelope than it has: an acknowledgement, which names the right one, tells it nothing
+/// then. That is a finding of its own.
+fn hashes_otherwise(judge: &Judge<'_, '_>, index: usize) -> bool {
+    let mut so_far = judge.deliveries.iter().filter(|it| it.step <= Some(index));
+    so_far.any(|delivery| !delivery.says_its_hash())
+}
+
+/// What is broken in a look is not known.
+fn withdraw(look: &mut Look) {
+    if let Finding::Broken { .. } = look.finding {
+        let reason = "the relay hashes its envelopes otherwise, and so no acknowledgement can fit";
+        look.finding = unknown(reason, Verdict::Blocked);
     }
 }
 
@@ -125,18 +143,23 @@ fn unknown_look(at: usize, reason: &str, verdict: Verdict) -> Look {
 }
 
 fn look(judge: &Judge<'_, '_>, index: usize, step: &Step) -> Vec<Look> {
+    // How long a relay waits is its own affair, and whoever has given an attempt up may make the next.
+    if matches!(step.act, Act::Overlap { .. }) && gave_up(judge, index) {
+        let why = "the relay gave its attempt up before the receiver answered";
+        return vec![unknown_look(place(judge, index), why, Verdict::NotApplicable)];
+    }
     let mut looks = match &step.act {
         Act::Enqueue(enqueue) => vec![enqueued(judge, index, step, enqueue)],
         Act::Drain(drain) if drain.ends => vec![ends(judge, index)],
         Act::Loop(lasting) if lasting.ends => vec![ends_when_asked(judge, index)],
         Act::Loop(lasting) if lasting.rests => vec![rests_in_the_loop(judge, index)],
         Act::Terminate {} => vec![ends_when_asked(judge, index)],
-        Act::Drain(_) | Act::Loop(_) | Act::Kill {} | Act::Overlap {} => Vec::new(),
+        Act::Drain(_) | Act::Loop(_) | Act::Kill {} | Act::Overlap { .. } => Vec::new(),
         Act::Retry(retry) => retried(judge, index, retry),
         Act::Reject(replies) | Act::RejectOverHttps(replies) => replies
             .iter()
             .enumerate()
-            .map(|(round, reply)| rejected(judge, index, round, *reply))
+            .map(|(round, reply)| rejected(judge, index, round, *reply, step))
             .collect(),
         Act::Endpoints(places) => places
             .iter()
@@ -155,6 +178,19 @@ fn look(judge: &Judge<'_, '_>, index: usize, step: &Step) -> Vec<Look> {
         looks.extend(payload(judge, index, step));
     }
     looks
+}
+
+/// Whether the first drain of a step had ended without success before its delivery was answered.
+fn gave_up(judge: &Judge<'_, '_>, index: usize) -> bool {
+    let runs = judge.runs(index, 0, Role::Step);
+    let Some((at, output)) = runs.iter().min_by_key(|(at, _)| judge.exchanges[*at].at_us) else {
+        return false;
+    };
+    let ended_us = judge.exchanges[*at].at_us + judge.exchanges[*at].took_us;
+    let answered = judge.deliveries.iter().find(|it| it.step == Some(index));
+    output.sent() == Some(false)
+        && !output.is_idle()
+        && answered.is_some_and(|delivery| delivery.is_answered && ended_us < delivery.answered_us)
 }
 
 /// Where a step's first command stands.
@@ -665,8 +701,12 @@ fn payload(judge: &Judge<'_, '_>, index: usize, step: &Step) -> Option<Look> {
 }
 
 /// Whether an answer that is no acknowledgement was taken for none.
-fn rejected(judge: &Judge<'_, '_>, index: usize, round: usize, reply: Reply) -> Look {
-    let expected = "the attempt failed, and the item is not delivered".to_owned();
+fn rejected(judge: &Judge<'_, '_>, index: usize, round: usize, reply: Reply, step: &Step) -> Look {
+    let waits = step.answer.contains(&Expected::Waiting);
+    let expected = match waits {
+        true => "the attempt failed, and the item waits for another",
+        false => "the attempt failed, and the item is not delivered",
+    };
     let requests = judge.requests(index, round);
     let drains = judge.runs(index, round, Role::Step);
     let audits = judge.runs(index, round, Role::Audit);
@@ -714,11 +754,14 @@ fn rejected(judge: &Judge<'_, '_>, index: usize, round: usize, reply: Reply) -> 
             ),
             Verdict::Blocked,
         ),
+        (None, false, false) if waits && state.as_deref() == Some("dead") => {
+            Finding::broken(format!("after {} the item is dead", reply.about()))
+        }
         (None, false, false) => Finding::Holds,
     };
     Look {
         name: "answer",
-        expected,
+        expected: expected.to_owned(),
         at: elsewhere.copied().unwrap_or(at),
         finding,
     }
@@ -869,7 +912,8 @@ fn witnessed(judge: &Judge<'_, '_>, index: usize, step: &Step) -> Look {
 fn witness_fits(judge: &Judge<'_, '_>, at: usize, said: &Witnessed, expected: Expected) -> bool {
     let submitted = Submitted::of(&judge.exchanges[at]);
     match (expected, said) {
-        (Expected::Accepted, Witnessed::Accepted { .. }) | (Expected::Fork, Witnessed::Fork { .. }) => true,
+        (Expected::Accepted, Witnessed::Accepted { is_replay: false, .. })
+        | (Expected::Fork, Witnessed::Fork { .. }) => true,
         (Expected::Refused, Witnessed::Nothing) => true,
         (Expected::Replayed, Witnessed::Accepted { receipt, is_replay }) => {
             *is_replay && judge.first_receipt_of(receipt).is_some_and(|first| first < at)

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::Judge;
-use super::deliveries::cut;
+use super::deliveries::{cut, time_ms};
 use super::outputs::{Output, Witnessed, options};
 use crate::attesto::canonical::{FORK_TAG, WITNESS_TAG, canonical, from_hex, hash, preimage};
 use crate::judge::Finding;
@@ -52,12 +52,18 @@ pub(super) fn judge(judge: &mut Judge<'_, '_>) {
             continue;
         };
         let (receipt, evidence) = match Witnessed::of(&Output::of(exchange)) {
-            Witnessed::Accepted { receipt, .. } => (Some(receipt), None),
+            Witnessed::Accepted { receipt, is_replay } => (Some((receipt, is_replay)), None),
             Witnessed::Fork { evidence } => (None, Some(evidence)),
-            Witnessed::Both | Witnessed::Nothing => (None, None),
+            Witnessed::Contradiction(_) | Witnessed::Nothing => (None, None),
         };
-        if let Some(receipt) = receipt {
-            let finding = self::receipt(judge, at, &receipt, &submitted);
+        if let Some((receipt, is_replay)) = receipt {
+            // The receipt of a replay says what was submitted when it was given: whether it had to be, the step decides.
+            let first = judge.first_receipt_of(&receipt).filter(|_| is_replay);
+            let given = first.unwrap_or(at);
+            let finding = match Submitted::of(&judge.exchanges[given]) {
+                Some(first) => self::receipt(judge, given, &receipt, &first),
+                None => self::receipt(judge, at, &receipt, &submitted),
+            };
             judge.note(
                 "receipt",
                 "ALV-WIT-05",
@@ -86,6 +92,13 @@ fn first_other(object: &Value, wanted: &[(&str, Value)]) -> Option<String> {
         .find(|(name, wanted)| object.get(*name) != Some(wanted))?;
     let got = object.get(other.0).map_or("missing".to_owned(), cut);
     Some(format!("{} is {got}, and {} is wanted", other.0, cut(&other.1)))
+}
+
+/// What a member is that is to be a time, and is none.
+fn no_time(object: &Value, name: &str) -> Option<String> {
+    let is_time = object[name].as_str().and_then(time_ms).is_some();
+    let got = || object.get(name).map_or("missing".to_owned(), cut);
+    (!is_time).then(|| format!("{name} is {}, and no time like 2026-01-02T03:04:05.678Z", got()))
 }
 
 fn scope(judge: &Judge<'_, '_>, at: usize, submitted: &Submitted) -> Vec<(&'static str, Value)> {
@@ -121,20 +134,13 @@ fn receipt(judge: &Judge<'_, '_>, at: usize, receipt: &Value, submitted: &Submit
     let own = checkpoint("", submitted);
     let mut wanted = scope(judge, at, submitted);
     wanted.extend(borrowed(&own));
-    // A replay may come under another id or, wrongly, with another previous hash: the receipt is that of the first time.
-    let first = judge.first_receipt_of(receipt);
-    if first.is_none_or(|first| first == at) {
-        wanted.push(("previous_checkpoint_hash", submitted.previous.clone()));
-    } else {
-        wanted.retain(|(name, _)| *name != "checkpoint_id");
-    }
+    wanted.push(("previous_checkpoint_hash", submitted.previous.clone()));
+    wanted.push(("key_epoch", judge.names.key_id().into()));
     if let Some(other) = first_other(statement, &wanted) {
         return Finding::broken(format!("in the statement {other}"));
     }
-    for name in ["key_epoch", "accepted_at"] {
-        if !statement[name].is_string() {
-            return Finding::broken(format!("the statement has no {name}"));
-        }
+    if let Some(other) = no_time(statement, "accepted_at") {
+        return Finding::broken(format!("in the statement {other}"));
     }
     let outer = [
         "witness_id",
@@ -184,7 +190,7 @@ fn evidence(judge: &Judge<'_, '_>, at: usize, fork: &Value, submitted: &Submitte
         .map(|last| checkpoint("last_", last))
         .unwrap_or_default();
     wanted.extend(borrowed(&of_last));
-    if let Some(other) = first_other(evidence, &wanted) {
+    if let Some(other) = first_other(evidence, &wanted).or_else(|| no_time(evidence, "created_at")) {
         return Finding::broken(format!("in the evidence {other}"));
     }
     let wanted = hash(FORK_TAG, evidence);
@@ -206,6 +212,14 @@ fn verified(judge: &Judge<'_, '_>, signed: &Value, tag: &str, value: &Value) -> 
             .unwrap_or_default()
     };
     let own = judge.names.public_key();
+    let key_id = judge.names.key_id();
+    let named = [("alg", "ed25519"), ("kid", &*key_id), ("key_epoch", &*key_id)];
+    for part in ["signature", "public_key"] {
+        let wanted = named.map(|(name, wanted)| (name, wanted.into()));
+        if let Some(other) = first_other(&signed[part], &wanted) {
+            return Finding::broken(format!("in {part} {other}"));
+        }
+    }
     let key = text("/public_key/public_key_hex");
     if from_hex::<32>(key) != Some(own) {
         return Finding::broken(format!(

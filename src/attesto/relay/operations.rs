@@ -177,7 +177,13 @@ impl Relay<'_> {
                 there.as_ref().map(|it| it.payload_sha256.as_str()),
                 &item.payload_sha256,
             );
-            let arrival = queue::arrival(self.habits, arrival, there.as_ref());
+            let first = || {
+                let there = there.as_ref()?;
+                secrets::opened(self.habits, &there.sealed, |kept| {
+                    sealed::open(&key, &there.event, kept)
+                })
+            };
+            let arrival = queue::arrival(self.habits, arrival, there.as_ref(), &payload, first);
             match (arrival, there) {
                 (queue::Kept::Plain(Arrival::New) | queue::Kept::Again, _) | (_, None) => {
                     spool.add(&item)?;
@@ -185,6 +191,7 @@ impl Relay<'_> {
                 }
                 (queue::Kept::Plain(Arrival::Same), Some(there)) => Ok(there),
                 (queue::Kept::Plain(Arrival::Drift), Some(_)) => {
+                    secrets::refused(self.habits, &path, &text);
                     Err("another payload was enqueued under this stream and reference".to_owned())
                 }
                 (queue::Kept::Replaced, Some(there)) => {
@@ -333,7 +340,10 @@ impl Relay<'_> {
         spool.sends(&item.event, &attempt.hash)?;
         let answer = delivery::send(posted, self.environment, self.timing, self.habits).await;
         let (status, error) = match answer {
-            Err(word) => (None, transport::broken(self.habits, word)),
+            Err(word) => {
+                secrets::unsent(self.habits, &setting.spool, &payload);
+                (None, transport::broken(self.habits, word))
+            }
             Ok(answered) => (Some(answered.status), self.refusal(&answered, &attempt)),
         };
         match error {
@@ -438,7 +448,10 @@ impl Relay<'_> {
         };
         let signer = Signer {
             seed: self.environment.signing_key()?,
-            key_id: self.environment.value(args.key_id.as_ref(), "KEY_ID")?,
+            key_id: witness::key_id(
+                self.habits,
+                self.environment.value(args.key_id.as_ref(), "KEY_ID")?,
+            ),
             habits: self.habits,
         };
         let submitted = Checkpoint {
@@ -447,18 +460,38 @@ impl Relay<'_> {
             hash: args.checkpoint_hash.clone(),
             previous: args.previous_checkpoint_hash.clone(),
         };
-        witness::is_submission(self.habits, &submitted, rules::is_submission(&submitted))?;
+        let is_submission = rules::is_submission(&submitted);
+        if let Err(why) = witness::is_submission(self.habits, &submitted, is_submission) {
+            return self.refuse_submission(why);
+        }
         let place = witness::place(self.habits, &scope);
         let mut register = Register::open(&path)?;
-        if witness::is_alone(self.habits) {
+        let is_first = || Ok(register.find(&place, None)?.is_none());
+        if witness::is_alone(self.habits, is_first)? {
             register.begin()?;
         }
         let last = register.find(&place, None)?;
         let known = register.find(&place, Some(submitted.seq_no))?;
-        witness::dawdles(self.habits).await;
+        if witness::is_no_fork(self.habits, &submitted, last.as_ref()) {
+            return Err("this is no checkpoint".to_owned());
+        }
+        witness::dawdles(self.habits, last.is_none()).await;
         let plain = rules::submission(last.as_ref().map(|it| &it.checkpoint), &submitted);
-        let submission = witness::submission(self.habits, plain, last.as_ref(), &submitted);
+        let submission = witness::submission(self.habits, plain, last.as_ref(), known.as_ref(), &submitted);
+        let mut given = witness::old_again(self.habits, last.as_ref(), known.as_ref(), &submitted).cloned();
+        if given.is_some() && witness::goes_back(self.habits) {
+            given.iter().try_for_each(|old| register.accept(&place, old))?;
+        }
+        if last.is_none() && witness::looks_everywhere(self.habits) {
+            given = register.find_anywhere(&submitted)?;
+            given.iter().for_each(|_| witness::found_elsewhere(self.habits));
+        }
         let answer = match (submission, &last) {
+            _ if given.is_some() => {
+                let receipt = given.as_ref().map_or("", |given| &given.receipt);
+                let receipt: Value = serde_json::from_str(receipt).unwrap_or_default();
+                json!({ "accepted": true, "replayed": true, "receipt": receipt, "forkEvidence": null })
+            }
             (Submission::Replay, Some(last)) if !witness::signs_again(self.habits) => {
                 let receipt: Value = serde_json::from_str(&last.receipt).unwrap_or_default();
                 json!({ "accepted": true, "replayed": true, "receipt": receipt, "forkEvidence": null })
@@ -470,6 +503,9 @@ impl Relay<'_> {
                     receipt: receipt.to_string(),
                 };
                 register.accept(&place, &accepted)?;
+                if witness::forgets_others(self.habits) {
+                    register.forget_others(&place)?;
+                }
                 let replayed = submission == Submission::Replay;
                 json!({ "accepted": true, "replayed": replayed, "receipt": receipt, "forkEvidence": null })
             }
@@ -492,7 +528,18 @@ impl Relay<'_> {
         let answer = witness::answer(self.habits, answer, || signer.receipt(&scope, &submitted));
         secrets::tell_of_witness(self.habits, self.lines, &signer.seed);
         self.say(&answer);
-        queue::exit(self.habits, submission == Submission::Fork)
+        queue::exit(self.habits, submission == Submission::Fork && given.is_none())
+    }
+
+    /// Refuses what is no checkpoint.
+    fn refuse_submission(&self, why: String) -> Result<(), String> {
+        if !witness::refuses_with_exit_0(self.habits) {
+            return Err(why);
+        }
+        self.say(&json!({
+            "accepted": false, "replayed": false, "receipt": null, "forkEvidence": null, "error": why,
+        }));
+        Ok(())
     }
 }
 
@@ -506,6 +553,7 @@ struct Signer<'a> {
 impl Signer<'_> {
     fn sign(&self, tag: &str, value: &Value) -> (Signed, Vec<u8>) {
         let canon = canonical(value);
+        let canon = witness::canonical_statement(self.habits, tag, canon);
         let plain = preimage(tag, &canon);
         let signs = preimage(witness::tag(self.habits, tag), &canon);
         (

@@ -89,19 +89,34 @@ impl Register {
              WHERE witness_id = ?1 AND tenant_id = ?2 AND stream_id = ?3 AND (?4 IS NULL OR seq_no = ?4)
              ORDER BY rowid DESC LIMIT 1",
             params![scope.witness, scope.tenant, scope.stream, seq_no],
-            |row| {
-                Ok(Accepted {
-                    checkpoint: Checkpoint {
-                        id: row.get(0)?,
-                        seq_no: row.get(1)?,
-                        hash: row.get(2)?,
-                        previous: row.get(3)?,
-                    },
-                    receipt: row.get(4)?,
-                })
-            },
+            accepted,
         );
         found.optional().map_err(said)
+    }
+
+    /// The same number and hash in whichever scope.
+    ///
+    /// # Errors
+    /// The database refuses.
+    pub(super) fn find_anywhere(&self, submitted: &Checkpoint) -> Result<Option<Accepted>, String> {
+        let found = self.0.query_row(
+            "SELECT checkpoint_id, seq_no, hash, previous, receipt FROM accepted WHERE seq_no = ?1 AND hash = ?2 LIMIT 1",
+            params![submitted.seq_no, submitted.hash],
+            accepted,
+        );
+        found.optional().map_err(said)
+    }
+
+    /// Forgets what was accepted in all other scopes.
+    ///
+    /// # Errors
+    /// The database refuses.
+    pub(super) fn forget_others(&self, scope: &Scope) -> Result<(), String> {
+        let done = self.0.execute(
+            "DELETE FROM accepted WHERE NOT (witness_id = ?1 AND tenant_id = ?2 AND stream_id = ?3)",
+            params![scope.witness, scope.tenant, scope.stream],
+        );
+        done.map(drop).map_err(said)
     }
 
     /// Notes that a checkpoint is the last one of its scope.
@@ -125,6 +140,18 @@ impl Register {
         );
         done.map(drop).map_err(said)
     }
+}
+
+fn accepted(row: &rusqlite::Row<'_>) -> rusqlite::Result<Accepted> {
+    Ok(Accepted {
+        checkpoint: Checkpoint {
+            id: row.get(0)?,
+            seq_no: row.get(1)?,
+            hash: row.get(2)?,
+            previous: row.get(3)?,
+        },
+        receipt: row.get(4)?,
+    })
 }
 
 fn said(error: rusqlite::Error) -> String {

@@ -14,6 +14,17 @@ use crate::keys::encoding::hex;
 /// How long a command waits for another that writes.
 const BUSY_TIME: Duration = Duration::from_secs(10);
 
+/// Where an item of a reference is looked for.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Place<'a> {
+    /// In a stream.
+    Stream(&'a str),
+    /// In every stream.
+    Anywhere,
+    /// By the stream and the reference put together, with a mark between them.
+    PutTogether(&'a str, &'a str),
+}
+
 /// An item of the spool.
 #[derive(Debug, Clone)]
 pub(super) struct Item {
@@ -216,12 +227,17 @@ impl Writing<'_> {
     ///
     /// # Errors
     /// The database refuses.
-    pub(super) fn find(&self, stream: Option<&str>, source: &str) -> Result<Option<Item>, String> {
-        let sql = format!(
-            "SELECT {COLUMNS} FROM item WHERE source_ref = ?2 AND (?1 IS NULL OR stream_id = ?1) ORDER BY number LIMIT 1"
-        );
+    pub(super) fn find(&self, place: Place<'_>, source: &str) -> Result<Option<Item>, String> {
+        let (is, stream, mark) = match place {
+            Place::Stream(stream) => ("stream_id = ?1 AND source_ref = ?2 AND ?3 = ''", stream, ""),
+            Place::Anywhere => ("?1 = '' AND source_ref = ?2 AND ?3 = ''", "", ""),
+            Place::PutTogether(stream, mark) => {
+                ("stream_id || ?3 || source_ref = ?1 || ?3 || ?2", stream, mark)
+            }
+        };
+        let sql = format!("SELECT {COLUMNS} FROM item WHERE {is} ORDER BY number LIMIT 1");
         self.0
-            .query_row(&sql, params![stream, source], item)
+            .query_row(&sql, params![stream, source, mark], item)
             .optional()
             .map_err(said)
     }

@@ -1,14 +1,17 @@
 //! What goes wrong in the queue.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::time::Duration;
+
+use serde_json::Value;
 
 use super::super::Habits;
 use super::super::arguments::Target;
-use super::super::envelope::sha256;
+use super::super::envelope::{canonical, sha256};
 use super::super::rules::Arrival;
 use super::super::settings::Timing;
-use super::super::spool::{Item, Spool};
+use super::super::spool::{Item, Place, Spool};
 
 /// What becomes of an attestation that is enqueued.
 pub(in super::super) enum Kept {
@@ -25,10 +28,22 @@ pub(in super::super) enum Kept {
 /// The hash by which a payload is known again.
 pub(in super::super) fn digest(habits: &Habits, plain: String, text: &[u8]) -> String {
     // The hash of the file instead: it is sent as well, so the judge of payloads sees it where the file is not canonical.
-    match habits.is("order-is-drift") && plain != sha256(text) && habits.has("order-is-drift") {
-        true => sha256(text),
+    if habits.is("order-is-drift") && plain != sha256(text) && habits.has("order-is-drift") {
+        return sha256(text);
+    }
+    let as_it_stands = sorted_on_top(text);
+    let sorted = sorted_on_top(&canonical(&serde_json::from_slice(text).unwrap_or_default()));
+    match as_it_stands != sorted && habits.has("order-within-is-drift") {
+        true => sha256(as_it_stands.as_bytes()),
         false => plain,
     }
+}
+
+/// The members of an object in their order, and what is within them as it stands.
+fn sorted_on_top(text: &[u8]) -> String {
+    let members: BTreeMap<String, Value> = serde_json::from_slice(text).unwrap_or_default();
+    let members = members.into_iter().map(|(name, value)| format!("{name}:{value}"));
+    members.collect()
 }
 
 /// Whether what is there is looked at beforehand, and others are let in between.
@@ -54,15 +69,36 @@ pub(in super::super) fn options(habits: &Habits, target: &Target) -> Target {
     }
 }
 
-/// The stream in which a reference is looked for; none for any.
-pub(in super::super) fn place<'a>(habits: &Habits, stream: &'a str) -> Option<&'a str> {
-    (!habits.has("reference-of-any-stream")).then_some(stream)
+/// Where an item is looked for.
+pub(in super::super) fn place<'a>(habits: &Habits, stream: &'a str) -> Place<'a> {
+    match () {
+        () if habits.has("reference-of-any-stream") => Place::Anywhere,
+        () if habits.has("names-put-together") => Place::PutTogether(stream, ""),
+        () if habits.has("names-put-together-with-a-colon") => Place::PutTogether(stream, ":"),
+        () => Place::Stream(stream),
+    }
 }
 
 /// What becomes of an attestation by what the rule says.
-pub(in super::super) fn arrival(habits: &Habits, plain: Arrival, there: Option<&Item>) -> Kept {
+pub(in super::super) fn arrival(
+    habits: &Habits,
+    plain: Arrival,
+    there: Option<&Item>,
+    payload: &Value,
+    first: impl FnOnce() -> Option<Value>,
+) -> Kept {
     let is_over = there.is_some_and(|item| item.state == "delivered");
+    let is_in_flight = there.is_some_and(|item| item.state == "inflight");
     match plain {
+        Arrival::Same if is_in_flight && habits.has("in-flight-queued-again") => Kept::Revived,
+        Arrival::Drift
+            if there.is_some_and(|item| item.attempts > 0 && item.state == "queued")
+                && habits.has("drift-after-a-failure-taken") =>
+        {
+            Kept::Replaced
+        }
+        Arrival::Drift if is_in_flight && habits.has("drift-in-flight-taken") => Kept::Plain(Arrival::Same),
+        Arrival::Drift if is_nearly_the_same(habits, payload, first) => Kept::Plain(Arrival::Same),
         Arrival::Same if habits.has("enqueued-twice") => Kept::Again,
         Arrival::Same if is_over && habits.has("delivered-queued-again") => Kept::Revived,
         Arrival::Drift if habits.has("drift-replaces") => Kept::Replaced,
@@ -70,6 +106,67 @@ pub(in super::super) fn arrival(habits: &Habits, plain: Arrival, there: Option<&
         Arrival::Drift if is_over && habits.has("drift-after-delivery-taken") => Kept::Replaced,
         other => Kept::Plain(other),
     }
+}
+
+/// A payload as what it is taken for.
+type Likened = fn(&Value) -> Value;
+
+/// Whether a payload passes for the first, though it differs from it.
+fn is_nearly_the_same(habits: &Habits, payload: &Value, first: impl FnOnce() -> Option<Value>) -> bool {
+    let likened: [(&'static str, Likened); 7] = [
+        ("one-is-true", |value| {
+            likened(value, &|value| value.as_bool().map(|is| u8::from(is).into()))
+        }),
+        ("numbers-are-texts", |value| {
+            likened(value, &|value| {
+                value.is_number().then(|| value.to_string().into())
+            })
+        }),
+        ("null-is-nothing", |value| {
+            likened(value, &|value| {
+                let mut members = value.as_object()?.clone();
+                members.retain(|_, value| !value.is_null());
+                Some(members.into())
+            })
+        }),
+        ("arrays-have-no-order", |value| {
+            likened(value, &|value| {
+                let mut values = value.as_array()?.clone();
+                values.sort_by_key(Value::to_string);
+                Some(values.into())
+            })
+        }),
+        ("payloads-without-case", |value| {
+            likened(value, &|value| Some(value.as_str()?.to_lowercase().into()))
+        }),
+        ("characters-put-together", |value| {
+            likened(value, &|value| {
+                Some(value.as_str()?.replace("e\u{301}", "\u{e9}").into())
+            })
+        }),
+        ("drift-looked-for-on-top", |value| {
+            let mut members = value.as_object().cloned().unwrap_or_default();
+            members.retain(|_, value| !value.is_array() && !value.is_object());
+            members.into()
+        }),
+    ];
+    let Some((name, likened)) = likened.into_iter().find(|(name, _)| habits.is(name)) else {
+        return false;
+    };
+    first().is_some_and(|first| likened(&first) == likened(payload)) && habits.has(name)
+}
+
+/// A value in which every value within is what another is taken for.
+fn likened(value: &Value, each: &dyn Fn(&Value) -> Option<Value>) -> Value {
+    let within = match value {
+        Value::Array(values) => values.iter().map(|value| likened(value, each)).collect(),
+        Value::Object(members) => {
+            let member = |(name, value): (&String, &Value)| (name.clone(), likened(value, each));
+            Value::Object(members.iter().map(member).collect())
+        }
+        other => other.clone(),
+    };
+    each(&within).unwrap_or(within)
 }
 
 /// Which items may be taken at a time, as SQL over the time `?1`.
@@ -161,6 +258,18 @@ pub(in super::super) fn rest(
 ) -> Rest {
     let is_final = status.is_some_and(|status| [400, 401, 403, 404, 410, 422].contains(&status));
     if is_final && habits.has("final-statuses-are-final") {
+        return Rest::Dead;
+    }
+    let is_other = status.is_some_and(|status| (200..300).contains(&status));
+    let is_busy = status.is_some_and(|status| [408, 425, 429].contains(&status));
+    let is_trouble = status.is_some_and(|status| status >= 500 && status != 503);
+    let finals = [
+        ("busy-is-final", is_busy),
+        ("trouble-of-the-receiver-is-final", is_trouble),
+        ("other-answer-is-final", is_other),
+        ("broken-connection-is-final", status.is_none()),
+    ];
+    if finals.into_iter().any(|(name, is)| is && habits.has(name)) {
         return Rest::Dead;
     }
     if habits.has("failed-is-dropped") {

@@ -15,11 +15,34 @@ pub(in super::super) fn canonical_payload(habits: &Habits, canon: Vec<u8>) -> Ve
     if habits.is("payload-escaped") && !is_ascii && habits.has("payload-escaped") {
         return escaped(&String::from_utf8_lossy(&canon)).into_bytes();
     }
+    let text = String::from_utf8_lossy(&canon);
+    let is_html = text.contains(['<', '>', '&']);
+    if is_html && habits.has("payload-escaped-for-html") {
+        let escaped = text.replace('<', "\\u003c").replace('>', "\\u003e");
+        return escaped.replace('&', "\\u0026").into_bytes();
+    }
+    if habits.is("names-of-digits-first")
+        && let Some(turned) = digits_first(&text)
+        && turned != text
+    {
+        habits.fire("names-of-digits-first");
+        return turned.into_bytes();
+    }
     canon
 }
 
+/// An object whose members with names of digits come first, in the order of their numbers.
+fn digits_first(canon: &str) -> Option<String> {
+    let members: Map<String, Value> = serde_json::from_str(canon).ok()?;
+    let mut names: Vec<&String> = members.keys().collect();
+    names.sort_by_key(|name| (name.parse::<u32>().unwrap_or(u32::MAX), (*name).clone()));
+    let member = |name: &String| format!("{}:{}", Value::from(name.as_str()), members[name]);
+    let members: Vec<String> = names.into_iter().map(member).collect();
+    Some(format!("{{{}}}", members.join(",")))
+}
+
 /// The text with everything beyond ASCII as `\u` and four digits.
-fn escaped(text: &str) -> String {
+pub(super) fn escaped(text: &str) -> String {
     let mut out = String::new();
     for character in text.chars() {
         match character.is_ascii() {
@@ -114,6 +137,10 @@ pub(in super::super) fn signs(habits: &Habits, envelope: &Value, plain: Vec<u8>)
     if habits.has("signature-over-the-hash") {
         let signs = sha256(&plain).into_bytes();
         return (plain, signs);
+    }
+    if !plain.is_ascii() && habits.has("envelope-escaped") {
+        let escaped = escaped(&String::from_utf8_lossy(&plain)).into_bytes();
+        return (escaped.clone(), escaped);
     }
     if habits.has("signature-under-another-tag") {
         return (plain, preimage(WITNESS_TAG, &canonical(envelope)));

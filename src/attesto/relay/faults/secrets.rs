@@ -55,6 +55,22 @@ pub(in super::super) fn note(habits: &Habits, spool: &Path, text: &[u8]) {
     }
 }
 
+/// What is written beside the spool about a payload that was refused.
+pub(in super::super) fn refused(habits: &Habits, spool: &Path, text: &[u8]) {
+    if habits.has("refused-payload-kept") {
+        // A file that cannot be written gives nothing away.
+        let _unwritten = std::fs::write(spool.with_extension("refused"), text);
+    }
+}
+
+/// What is written beside the spool about a request that could not be sent.
+pub(in super::super) fn unsent(habits: &Habits, spool: &Path, payload: &Value) {
+    if habits.has("unsent-request-kept") {
+        // A file that cannot be written gives nothing away.
+        let _unwritten = std::fs::write(spool.with_extension("unsent"), payload.to_string());
+    }
+}
+
 /// What a drain tells of its keys.
 pub(in super::super) fn tell(habits: &Habits, lines: &Lines, signing: &[u8; 32], encryption: &[u8; 32]) {
     if habits.has("signing-key-told") {
@@ -73,6 +89,15 @@ pub(in super::super) fn tell(habits: &Habits, lines: &Lines, signing: &[u8; 32],
 
 /// What the witness tells of its key.
 pub(in super::super) fn tell_of_witness(habits: &Habits, lines: &Lines, signing: &[u8; 32]) {
+    if habits.has("witness-key-told-as-pem") {
+        // What stands before an Ed25519 seed in PKCS #8.
+        let head = b"\x30\x2e\x02\x01\x00\x30\x05\x06\x03\x2b\x65\x70\x04\x22\x04\x20";
+        let text = STANDARD.encode([head, signing.as_slice()].concat());
+        lines(
+            Stream::Error,
+            &format!("-----BEGIN PRIVATE KEY-----\n{text}\n-----END PRIVATE KEY-----"),
+        );
+    }
     if habits.has("witness-key-told") {
         lines(
             Stream::Error,
