@@ -8,10 +8,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::avp::Operation;
-use crate::avp::judge::profile::{PROFILE, STATUSES};
-use crate::record::consequences::take_back_where;
+use crate::avp::grpc::NOT_OFFERED;
+use crate::avp::judge::profile::{CONFLICTS, GRPC, PROFILE, STATUSES, TOKENS, name_statuses};
+use crate::record::consequences::{status, take_back_where};
 use crate::record::verdict::Verdict;
-use crate::record::{CaseRecord, CheckRecord, Over, Role, Wire};
+use crate::record::{CaseRecord, CheckRecord, Exchange, Over, Role, Wire};
 
 /// An operation is broken in itself where it breaks in so many cases without a race.
 const LEAST_BROKEN_CASES: usize = 2;
@@ -37,6 +38,7 @@ const LEAST_ALIKE: usize = 3;
 
 /// Takes back what follows from something else, and names alike what is alike.
 pub fn take_back_what_follows(cases: &mut [CaseRecord]) {
+    twins(cases);
     together(cases);
     paths(cases);
     logins(cases);
@@ -44,6 +46,100 @@ pub fn take_back_what_follows(cases: &mut [CaseRecord]) {
     statuses(cases);
     agreement(cases);
     profile(cases);
+    name_statuses(cases);
+}
+
+/// Rules that the gRPC profile says again, each with its own.
+const SAID_AGAIN: [(&str, &str); 6] = [
+    ("AVP-2-01", "AVP-11-05"),
+    ("AVP-2-04", "AVP-11-05"),
+    ("AVP-3-10", TOKENS),
+    ("AVP-3-11", TOKENS),
+    ("AVP-6-21", "AVP-11-07"),
+    ("AVP-9-01", "AVP-11-06"),
+];
+
+/// What holds in a case over HTTP and breaks in the same step of the same case over gRPC is no matter of the operation: the profile
+/// has a rule for it, mostly. What is looked at in every answer needs no such case, where it holds in all answers over HTTP. Races
+/// and tokens say nothing where they were answered with a status that is wrong with nothing beside it.
+fn twins(cases: &mut [CaseRecord]) {
+    type Place = (String, Option<usize>, String);
+    let place =
+        |case: &str, check: &CheckRecord| -> Place { (case.to_owned(), check.step, check.name.clone()) };
+    let is_http = |case: &&CaseRecord| case.transport == Over::Http;
+    let mut held: BTreeMap<Place, u16> = BTreeMap::new();
+    for case in cases.iter().filter(is_http) {
+        for check in case.checks.iter().filter(|check| check.verdict == Verdict::Pass) {
+            held.entry(place(&case.id, check))
+                .or_insert_with(|| first_call(case, check).map_or(0, status));
+        }
+    }
+    let names = |is_wanted: fn(&CheckRecord) -> bool| -> BTreeSet<String> {
+        let of_http = cases.iter().filter(is_http).flat_map(|case| &case.checks);
+        let wanted = of_http.filter(|check| check.step.is_none() && is_wanted(check));
+        wanted.map(|check| check.name.clone()).collect()
+    };
+    let (seen, broken) = (
+        names(|check| check.verdict == Verdict::Pass),
+        names(CheckRecord::is_broken),
+    );
+    let holds_everywhere = |check: &CheckRecord| {
+        check.step.is_none() && seen.contains(&check.name) && !broken.contains(&check.name)
+    };
+    let mut wrong: BTreeSet<(Operation, u16)> = BTreeSet::new();
+    for case in cases.iter_mut().filter(|case| case.transport == Over::Grpc) {
+        for at in 0..case.checks.len() {
+            let check = &case.checks[at];
+            let Some(call) = first_call(case, check).filter(|_| check.is_broken()) else {
+                continue;
+            };
+            let rule = match held.get(&place(&case.id, check)) {
+                Some(right) => said_again(check).or_else(|| rule_of_answers(check, *right, status(call))),
+                None if holds_everywhere(check) => said_again(check),
+                None => None,
+            };
+            let Some(rule) = rule else { continue };
+            if status(call) >= 400 {
+                wrong.extend(Operation::of(call).map(|operation| (operation, status(call))));
+            }
+            case.checks[at].requirements = vec![rule.to_owned()];
+        }
+    }
+    let is_wrong = |call: &Exchange| {
+        Operation::of(call).is_some_and(|operation| wrong.contains(&(operation, status(call))))
+    };
+    let why = format!("but such statuses are wrong with nothing beside them ({STATUSES})");
+    take_back_where(cases, &why, |case, check| {
+        let mut looked_at = check.exchanges.iter().filter_map(|at| case.exchanges.get(*at));
+        let follows = matches!(check.name.as_str(), "race" | "token");
+        case.transport == Over::Grpc && follows && looked_at.any(is_wrong)
+    });
+}
+
+/// The exchange that a check looked at.
+fn first_call<'a>(case: &'a CaseRecord, check: &CheckRecord) -> Option<&'a Exchange> {
+    case.exchanges.get(*check.exchanges.first()?)
+}
+
+/// The rule of the profile that says again what a finding stands against; none where it has none.
+fn said_again(check: &CheckRecord) -> Option<&'static str> {
+    let own = |id: &String| SAID_AGAIN.iter().find(|(plain, _)| plain == id);
+    check.requirements.iter().find_map(own).map(|(_, own)| *own)
+}
+
+/// The rule of the profile that an answer over gRPC stands against, where HTTP was answered rightly with the status `right`; none
+/// where the profile has none of its own.
+fn rule_of_answers(check: &CheckRecord, right: u16, status: u16) -> Option<&'static str> {
+    // Those rules are musts: what a should asks for stays one.
+    let is_must = check.name == "answer" && check.verdict == Verdict::Fail;
+    match (right, status) {
+        _ if !is_must => None,
+        (_, NOT_OFFERED) => Some(GRPC),
+        (401, 200..) => Some(TOKENS),
+        (400.., 400..) => Some(STATUSES),
+        (200, 200..) if check.expected.contains("is a conflict (200") => Some(CONFLICTS),
+        _ => None,
+    }
 }
 
 /// A status that is none of the profile's table is no second finding about an answer that is wrong whatever its status: an error for
@@ -191,8 +287,7 @@ fn count(cases: &[CaseRecord], picked: impl Fn(&CaseRecord, &CheckRecord) -> boo
 
 /// The operation of the exchange that a check looked at.
 fn looked_at(case: &CaseRecord, check: &CheckRecord) -> Option<Operation> {
-    let exchange = case.exchanges.get(*check.exchanges.first()?)?;
-    Operation::of(exchange)
+    Operation::of(first_call(case, check)?)
 }
 
 /// Ids that need escapes are not found: that says nothing of how paths are read where plain ids are not found either. And

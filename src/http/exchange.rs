@@ -9,6 +9,7 @@ use base64::prelude::{BASE64_STANDARD, Engine as _};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::grpc::status_name;
 use crate::catalogue::OperationName;
 
 /// Header fields in the order in which they travelled; names as sent by us, in lower case as received.
@@ -394,6 +395,12 @@ impl Exchange {
             wire: Wire::default(),
             omitted: None,
         }
+    }
+
+    /// The name of the status of gRPC that it was answered with; none where it was no call, or had no answer.
+    pub fn grpc_status(&self) -> Option<&'static str> {
+        let answer = self.outcome.answer().filter(|_| self.wire == Wire::Grpc)?;
+        Some(status_name(answer.header("grpc-status")?.parse().ok()?))
     }
 }
 

@@ -37,7 +37,7 @@ pub use exchange::{
     Wire, micros,
 };
 pub use grpc::frame as grpc_frame;
-pub use grpc::{CANCEL, GRPC_CONTENT_TYPE, GrpcCodec, GrpcOptions};
+pub use grpc::{CANCEL, GRPC_CONTENT_TYPE, GrpcCodec, GrpcOptions, status_name};
 pub use options::{ClientError, ClientOptions, DEFAULT_MAX_BODY, ServiceOptions, TlsOptions};
 pub use proxy::{Proxy, ProxyError};
 pub use rate_limit::RateLimit;

@@ -8,10 +8,11 @@ use regex::{Captures, Regex};
 /// From how many characters on a word may be an id, a key or a nonce.
 const ID_LENGTH: usize = 16;
 
-/// How often the same was seen besides, and how each racer was answered: what tells races apart is why no order fits.
+/// How often the same was seen besides, the name of a status of gRPC behind its number, and how each racer was answered: what tells
+/// races apart is why no order fits.
 static ASIDES: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
-        r" \(and [0-9,]+ more [a-z ]+\)| \(in [0-9]+ of [0-9]+ rounds\)|^round [0-9]+: (?:.*?; no order fits: )?",
+        r" \([A-Z_]{5,}\)| \(and [0-9,]+ more [a-z ]+\)| \(in [0-9]+ of [0-9]+ rounds\)|^round [0-9]+: (?:.*?; no order fits: )?",
     )
 });
 
@@ -122,6 +123,7 @@ mod tests {
                 "round 1: push by bob: status 403",
                 "round 14: push by alice: status 404",
             ),
+            ("pull by bob is 404 (NOT_FOUND)", "pull by alice is 404"),
         ] {
             assert!(is_one(one, other), "{one}\n{other}");
         }

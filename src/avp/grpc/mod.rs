@@ -18,4 +18,4 @@ pub const CODEC: GrpcCodec = GrpcCodec {
     status: status::http_status,
 };
 
-pub use status::{NOT_OFFERED, is_of_the_table, name};
+pub use status::{NOT_OFFERED, is_of_the_table, name_for};

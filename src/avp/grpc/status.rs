@@ -1,6 +1,6 @@
 //! The table of statuses (AVP 0.4, gRPC profile).
 
-use crate::http::Headers;
+use crate::http::{Headers, status_name};
 
 /// What UNIMPLEMENTED stands for.
 pub const NOT_OFFERED: u16 = 501;
@@ -8,31 +8,19 @@ pub const NOT_OFFERED: u16 = 501;
 /// From so many bytes on, a refusal for exhausted resources that does not say when to come back is one of size.
 const LARGE_CALL_BYTES: usize = 64 << 10;
 
-/// The names of the status codes, by their numbers.
-const NAMES: [&str; 17] = [
-    "OK",
-    "CANCELLED",
-    "UNKNOWN",
-    "INVALID_ARGUMENT",
-    "DEADLINE_EXCEEDED",
-    "NOT_FOUND",
-    "ALREADY_EXISTS",
-    "PERMISSION_DENIED",
-    "RESOURCE_EXHAUSTED",
-    "FAILED_PRECONDITION",
-    "ABORTED",
-    "OUT_OF_RANGE",
-    "UNIMPLEMENTED",
-    "INTERNAL",
-    "UNAVAILABLE",
-    "DATA_LOSS",
-    "UNAUTHENTICATED",
-];
-
-/// The name of a status code.
-pub fn name(code: u32) -> &'static str {
-    let known = usize::try_from(code).ok().and_then(|code| NAMES.get(code));
-    known.copied().unwrap_or("a status that gRPC does not have")
+/// The name of the status that the table has for an HTTP status; none where it has none.
+pub fn name_for(http_status: u16) -> Option<&'static str> {
+    let code = match http_status {
+        400 => 3,
+        401 => 16,
+        403 => 7,
+        404 => 5,
+        409 => 6,
+        413 | 429 => 8,
+        NOT_OFFERED => 12,
+        _ => return None,
+    };
+    Some(status_name(code))
 }
 
 /// Whether the table has this code, for refusals.
@@ -84,9 +72,19 @@ mod tests {
             [429, 413, 429]
         );
         assert_eq!([of(12), of(13), of(99)], [501, 500, 500]);
+        let names = [400, 401, 403, 404, 409, 413, 429].map(name_for);
         assert_eq!(
-            (name(16), name(17)),
-            ("UNAUTHENTICATED", "a status that gRPC does not have")
+            names.map(Option::unwrap),
+            [
+                "INVALID_ARGUMENT",
+                "UNAUTHENTICATED",
+                "PERMISSION_DENIED",
+                "NOT_FOUND",
+                "ALREADY_EXISTS",
+                "RESOURCE_EXHAUSTED",
+                "RESOURCE_EXHAUSTED"
+            ]
         );
+        assert_eq!(status_name(17), "a status that gRPC does not have");
     }
 }

@@ -1,21 +1,23 @@
 //! What of the checks of a case means nothing for its calls over gRPC: rules about paths, error objects and content types say
 //! nothing there, and what is no HTTP is no gRPC.
 
-use crate::avp::catalogue;
+use crate::avp::{catalogue, grpc};
 use crate::case::CaseHead;
 use crate::record::transcript::Transcript;
-use crate::record::{CheckRecord, Over, Wire};
+use crate::record::{CaseRecord, CheckRecord, Exchange, Over, Wire};
 
 /// The rule that what comes is HTTP, and the one that it is gRPC.
 const HTTP: &str = "AVP-12-02";
-const GRPC: &str = "AVP-11-01";
+pub(crate) const GRPC: &str = "AVP-11-01";
 /// What the ids of the profile's rules begin with.
 pub(crate) const PROFILE: &str = "AVP-11-";
 /// What the ids of the rules of logins begin with.
 const LOGIN: &str = "AVP-3-";
 /// The rule of tokens in metadata, and that of the statuses of refusals.
-const TOKENS: &str = "AVP-11-02";
+pub(crate) const TOKENS: &str = "AVP-11-02";
 pub(crate) const STATUSES: &str = "AVP-11-03";
+/// The rule of how a stale push is answered.
+pub(crate) const CONFLICTS: &str = "AVP-11-04";
 
 /// Takes the rules of HTTP alone out of the checks that rest on calls alone, and with them the checks that have no other.
 pub(super) fn of_grpc(records: &mut Vec<CheckRecord>, transcript: &Transcript) {
@@ -72,5 +74,80 @@ fn speaks_of(rule: &str, record: &CheckRecord, transcript: &Transcript) -> bool 
         TOKENS => true,
         STATUSES => !is_of_login && status.is_some_and(|status| status >= 400),
         _ => !is_of_login,
+    }
+}
+
+/// Puts behind each status that was expected of a call, or came, the name that it has over gRPC: `404 (NOT_FOUND)`.
+pub(crate) fn name_statuses(cases: &mut [CaseRecord]) {
+    for case in cases {
+        let calls = || case.exchanges.iter().filter(|it| it.wire == Wire::Grpc);
+        let came = |status: u16| {
+            let has_it = |it: &&Exchange| it.outcome.answer().is_some_and(|answer| answer.status == status);
+            calls().find(has_it).and_then(Exchange::grpc_status)
+        };
+        for check in &mut case.checks {
+            let mut looked_at = check.exchanges.iter().filter_map(|at| case.exchanges.get(*at));
+            if check.exchanges.is_empty() || looked_at.any(|it| it.wire != Wire::Grpc) {
+                continue;
+            }
+            let first = check.exchanges.first().and_then(|at| case.exchanges.get(*at));
+            let of_first = |status: u16| {
+                let first =
+                    first.filter(|it| it.outcome.answer().is_some_and(|answer| answer.status == status));
+                first.and_then(Exchange::grpc_status)
+            };
+            check.expected = with_names(&check.expected, grpc::name_for);
+            check.got = with_names(&check.got, |status| of_first(status).or_else(|| came(status)));
+        }
+    }
+}
+
+/// A sentence with names behind its statuses, which stand behind `status`, `is` and `or`; none behind those that have one.
+fn with_names(sentence: &str, name: impl Fn(u16) -> Option<&'static str>) -> String {
+    let mut named = String::with_capacity(sentence.len());
+    let mut words = sentence.split_inclusive(' ').peekable();
+    let mut before = "";
+    while let Some(word) = words.next() {
+        let number = word.trim_end_matches([' ', ',', ';', ':']);
+        let is_status = number.len() == 3 && matches!(before, "status" | "is" | "or");
+        let has_name = words.peek().is_some_and(|next| next.starts_with('('));
+        let name = number
+            .parse()
+            .ok()
+            .filter(|_| is_status && !has_name)
+            .and_then(&name);
+        named.push_str(number);
+        if let Some(name) = name {
+            named.extend([" (", name, ")"]);
+        }
+        named.push_str(&word[number.len()..]);
+        before = word.trim_end();
+    }
+    named
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn statuses_have_their_names_behind_them_and_other_numbers_have_not() {
+        let named = |sentence: &str| with_names(sentence, grpc::name_for);
+        for (plain, wanted) in [
+            (
+                "pull by bob is 404 or 400",
+                "pull by bob is 404 (NOT_FOUND) or 400 (INVALID_ARGUMENT)",
+            ),
+            ("status 403, twice", "status 403 (PERMISSION_DENIED), twice"),
+            ("pull by bob is granted (200)", "pull by bob is granted (200)"),
+            (
+                "an id of 404 characters is 4096 bytes",
+                "an id of 404 characters is 4096 bytes",
+            ),
+            ("status 418", "status 418"),
+            ("pull by bob is 404 (NOT_FOUND)", "pull by bob is 404 (NOT_FOUND)"),
+        ] {
+            assert_eq!(named(plain), wanted);
+        }
     }
 }

@@ -7,6 +7,7 @@
 mod connection;
 mod frame;
 mod slot;
+mod status;
 mod stream;
 
 use std::fmt;
@@ -22,6 +23,7 @@ use super::{Answer, Endpoint, Failure, FailureKind, Headers, Request};
 
 pub use frame::frame;
 pub(super) use slot::{GrpcSlot, LoadedCall, PrimedCall};
+pub use status::status_name;
 
 /// The content type of gRPC.
 pub const GRPC_CONTENT_TYPE: &str = "application/grpc";

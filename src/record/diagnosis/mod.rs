@@ -21,7 +21,7 @@ use crate::catalogue::{Harm, Level};
 use crate::record::findings::{actors, decisive, plainness};
 use crate::record::sentences::{got, sentence};
 use crate::record::verdict::Verdict;
-use crate::record::{CaseRecord, CheckRecord, Exchange, Record, Role};
+use crate::record::{CaseRecord, CheckRecord, Exchange, Over, Record, Role};
 use cover::{Explained, Seen, cover};
 pub use fingerprint::{Fingerprint, Fingerprints, Sign, Symptom};
 
@@ -103,14 +103,16 @@ pub fn diagnose(record: &Record, dictionary: &Dictionary) -> Vec<Cause> {
     for it in &explained {
         let fingerprint = &dictionary.fingerprints[it.fault];
         let mut own: BTreeSet<&Symptom> = it.symptoms.iter().collect();
-        if !it.exact {
-            // What else breaks the same requirement is rather the same cause, seen in another way.
-            own.extend(rest.iter().filter(|symptom| {
-                let broken = &symptoms[*symptom];
-                fingerprint.breaks.iter().any(|id| broken.contains(id.as_str()))
-            }));
-            rest.retain(|symptom| !own.contains(symptom));
-        }
+        // What else breaks the same requirement is rather the same cause, seen in another way: of a fault that fits exactly, what
+        // was seen over gRPC alone, for faults are learned without the ordinary cases over gRPC.
+        own.extend(rest.iter().filter(|symptom| {
+            let ids = &symptoms[*symptom];
+            let is_unlearned = broken[*symptom]
+                .iter()
+                .all(|(case, _, _)| case.transport == Over::Grpc);
+            (!it.exact || is_unlearned) && fingerprint.breaks.iter().any(|id| ids.contains(id.as_str()))
+        }));
+        rest.retain(|symptom| !own.contains(symptom));
         let checks = own.iter().flat_map(|symptom| &broken[symptom]).copied();
         causes.extend(cause(record, checks.collect(), Some((it, fingerprint))));
     }

@@ -9,7 +9,7 @@ use crate::record::findings::decisive;
 use crate::record::sentences::sentence;
 use crate::record::{Body, CaseRecord, CheckRecord, Exchange, Headers, Outcome};
 use crate::report::facts::took;
-use crate::report::text::{exchange_outcome, exchange_place, short_path};
+use crate::report::text::{exchange_place, exchange_status, short_path};
 use crate::text::{count, visible_cut};
 
 /// How much of a body is shown, in characters.
@@ -138,7 +138,7 @@ fn in_brief(index: usize, exchange: &Exchange) -> Markup {
 }
 
 fn line(index: usize, exchange: &Exchange) -> Markup {
-    let answer = exchange_outcome(&exchange.outcome);
+    let answer = exchange_status(exchange);
     let class = match &exchange.outcome {
         Outcome::Answer(answer) if answer.status < 400 => "s2",
         Outcome::Answer(answer) if answer.status < 500 => "s4",
@@ -179,7 +179,7 @@ fn in_full(case: &CaseRecord, index: usize, exchange: &Exchange) -> Markup {
                 (half("Request", &first, &request.headers, request.body.as_ref(), &[]))
                 @match &exchange.outcome {
                     Outcome::Answer(answer) => (half(
-                        "Answer", &answer.status.to_string(), &answer.headers, Some(&answer.body), &pointers,
+                        "Answer", &exchange_status(exchange), &answer.headers, Some(&answer.body), &pointers,
                     )),
                     Outcome::Failure(failure) => div.half { h5 { "No answer" } p { (sentence(&failure.message)) } },
                 }

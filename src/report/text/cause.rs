@@ -1,12 +1,14 @@
 //! One cause: what is wrong, which rule that breaks, what was expected, what came, how to mend it, and how to see it again.
 
+use std::collections::BTreeMap;
+
 use super::block::{beside, evidence};
 use super::page::Page;
 use crate::record::diagnosis::{Cause, Fit};
 use crate::record::findings::{decisive, is_news};
 use crate::record::sentences::{got, sentence};
 use crate::record::verdict::Verdict;
-use crate::record::{CaseRecord, CheckRecord, Record};
+use crate::record::{CaseRecord, CheckRecord, Over, Record};
 use crate::report::Verbosity;
 use crate::report::facts::{again, rule};
 use crate::report::paint::Tone;
@@ -79,11 +81,36 @@ fn seen_in(record: &Record, cause: &Cause, case: &CaseRecord, check: &CheckRecor
         check.line
     );
     let failing = failing_cases(record);
+    let aside = over_grpc_alone(record, cause).unwrap_or_default();
     match cause.cases.len() {
-        all if all == failing && all > 1 => format!("{place}; explains all {} failing cases", thousands(all)),
-        0 | 1 => place,
-        several => format!("{place} and {}", count(several - 1, "more case")),
+        all if all == failing && all > 1 => {
+            format!("{place}; explains all {} failing cases{aside}", thousands(all))
+        }
+        0 | 1 => format!("{place}{aside}"),
+        several => format!("{place} and {}{aside}", count(several - 1, "more case")),
     }
+}
+
+/// What to say of a cause that is seen over gRPC alone: that the same cases pass over HTTP. None where some do not, or none ran.
+pub(in crate::report) fn over_grpc_alone(record: &Record, cause: &Cause) -> Option<&'static str> {
+    let is_of_it = |case: &&CaseRecord| cause.cases.iter().any(|name| *name == case.name());
+    let over_http: BTreeMap<&str, Verdict> = record
+        .cases
+        .iter()
+        .filter(|case| case.transport == Over::Http)
+        .map(|case| (case.id.as_str(), case.verdict))
+        .collect();
+    let mut twins = 0;
+    for case in record.cases.iter().filter(is_of_it) {
+        let twin = over_http.get(case.id.as_str());
+        match case.transport {
+            Over::Grpc if twin.is_none_or(|verdict| *verdict == Verdict::Pass) => {
+                twins += usize::from(twin.is_some())
+            }
+            _ => return None,
+        }
+    }
+    (twins > 0).then_some("; over HTTP the same cases pass")
 }
 
 /// The fault of the reference server that a cause resembles, where it is not told by that already.

@@ -43,12 +43,21 @@ fn came(exchange: &Exchange) -> String {
     match (exchange.wire, &exchange.outcome) {
         (Wire::Command, Outcome::Answer(answer)) if answer.status == 0 => "done".to_owned(),
         (Wire::Command, Outcome::Answer(answer)) => format!("failed ({})", answer.status),
-        _ => outcome(&exchange.outcome),
+        _ => status(exchange),
+    }
+}
+
+/// The status, of a call with its name, or why there is none.
+pub(in crate::report) fn status(exchange: &Exchange) -> String {
+    let status = outcome(&exchange.outcome);
+    match exchange.grpc_status() {
+        Some(name) => format!("{status} ({name})"),
+        None => status,
     }
 }
 
 /// The status, or why there is none.
-pub(in crate::report) fn outcome(outcome: &Outcome) -> String {
+fn outcome(outcome: &Outcome) -> String {
     match outcome {
         Outcome::Answer(answer) => answer.status.to_string(),
         Outcome::Failure(failure) => format!("no answer: {}", sentence(&failure.message)),
