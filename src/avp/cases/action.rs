@@ -179,7 +179,7 @@ impl Case {
     /// Whether nothing may run beside it: what others do would spoil a race, and a body that is held back would keep others
     /// waiting, where the target does one thing at a time.
     pub fn runs_alone(&self) -> bool {
-        self.is_race() || self.steps.iter().any(|step| step.get_ref().meanwhile.is_some())
+        self.alone || self.is_race() || self.steps.iter().any(|step| step.get_ref().meanwhile.is_some())
     }
 
     /// How much of the time for races it is worth.

@@ -63,6 +63,10 @@ pub struct Case {
     /// Whether the case takes minutes and runs only under `--slow`.
     #[serde(default)]
     pub slow: bool,
+    /// Whether nothing may run beside the case: what it looks for would be lost among the requests of others. Races and bodies that
+    /// are held back run so anyway.
+    #[serde(default)]
+    pub alone: bool,
     /// The faults of the reference server that the case is there to catch.
     #[serde(default)]
     #[schemars(with = "Vec<String>")]
