@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE;
+use futures_util::future::join_all;
 use jiff::Timestamp;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -499,7 +500,7 @@ impl<'a> Driver<'a> {
             ..Extra::default()
         };
         let calls = (0..enqueue.at_once).map(|_| self.call(arguments.clone(), extra()));
-        for done in all(calls).await {
+        for done in join_all(calls).await {
             self.push(done);
         }
         Ok(())
@@ -559,7 +560,7 @@ impl<'a> Driver<'a> {
             self.drain_limit()
         };
         let calls = (0..drain.at_once.unwrap_or(1)).map(|_| self.drain_once(drain, Ending::default(), limit));
-        for done in all(calls).await {
+        for done in join_all(calls).await {
             self.push(done);
         }
         Ok(())
@@ -925,7 +926,7 @@ impl<'a> Driver<'a> {
                 },
             )
         });
-        for done in all(calls).await {
+        for done in join_all(calls).await {
             let ran = self.push(done);
             let won = hash_of_receipt(&ran.output);
             self.winner = won.unwrap_or_else(|| self.winner.clone());
@@ -957,25 +958,4 @@ fn hash_of_receipt(output: &[u8]) -> Option<String> {
             .map(str::to_owned)
     };
     lines.filter_map(hash).next_back()
-}
-
-/// Waits for all, at the same moment; what came of them in their order.
-async fn all<F: Future>(futures: impl Iterator<Item = F>) -> Vec<F::Output> {
-    let mut waiting: Vec<_> = futures.map(Box::pin).collect();
-    let mut done: Vec<Option<F::Output>> = waiting.iter().map(|_| None).collect();
-    std::future::poll_fn(|context| {
-        for (future, slot) in waiting.iter_mut().zip(&mut done) {
-            if slot.is_none()
-                && let std::task::Poll::Ready(output) = future.as_mut().poll(context)
-            {
-                *slot = Some(output);
-            }
-        }
-        match done.iter().all(Option::is_some) {
-            true => std::task::Poll::Ready(()),
-            false => std::task::Poll::Pending,
-        }
-    })
-    .await;
-    done.into_iter().flatten().collect()
 }

@@ -613,6 +613,47 @@ mod tests {
         }
     }
 
+    /// A case of one pull, answered with a status, and what its check came to.
+    fn answered(over: Over, rule: &str, status: u16, verdict: Verdict) -> CaseRecord {
+        let mut found = case("errors/x", Operation::Pull, check("answer", rule, "x"));
+        found.transport = over;
+        found.exchanges = vec![Exchange {
+            step: Some(0),
+            ..samples::exchange("vault", Operation::Pull.into(), status)
+        }];
+        found.checks[0].step = Some(0);
+        found.checks[0].verdict = verdict;
+        found.verdict = verdict;
+        found
+    }
+
+    #[test]
+    fn what_holds_over_http_and_breaks_over_grpc_is_told_by_the_rule_of_the_profile() {
+        let told = |plain: &str, right: u16, wrong: u16| {
+            let mut cases = [
+                answered(Over::Http, plain, right, Verdict::Pass),
+                answered(Over::Grpc, plain, wrong, Verdict::Fail),
+            ];
+            take_back_what_follows(&mut cases);
+            cases[1].checks[0].requirements.concat()
+        };
+        assert_eq!(told("AVP-6-16", 404, 500), STATUSES);
+        assert_eq!(told("AVP-3-10", 401, 403), TOKENS);
+        assert_eq!(told("AVP-3-10", 401, 200), TOKENS);
+        assert_eq!(told("AVP-6-04", 200, NOT_OFFERED), GRPC);
+        assert_eq!(
+            told("AVP-6-04", 200, 500),
+            "AVP-6-04",
+            "no rule of the profile says it"
+        );
+        let mut both = [
+            answered(Over::Http, "AVP-6-16", 500, Verdict::Fail),
+            answered(Over::Grpc, "AVP-6-16", 500, Verdict::Fail),
+        ];
+        take_back_what_follows(&mut both);
+        assert_eq!(both[1].checks[0].requirements, ["AVP-6-16"]);
+    }
+
     #[test]
     fn a_status_is_no_second_finding_about_an_answer_that_is_wrong() {
         let case_of = |rule: &str| {

@@ -12,7 +12,7 @@ use avp_conform::serve::Tls;
 
 use crate::support::certificates::Authority;
 use crate::support::program::{ran, reported};
-use crate::support::servers::plain;
+use crate::support::servers::{faulty, plain};
 
 /// The address of a server for calls.
 fn calls_at(url: &str) -> String {
@@ -67,6 +67,44 @@ fn a_server_is_judged_over_each_transport_and_over_both() {
         assert_eq!(seen.len(), over.len(), "{options:?}: {seen:?}");
         assert!(over.iter().all(|it| seen.contains(it)), "{options:?}: {seen:?}");
     }
+}
+
+/// The causes that are told of a server with a fault, over both transports, and what is printed.
+fn causes_under(fault: &str) -> (Vec<(String, Option<String>)>, String) {
+    let server = faulty(fault);
+    let calls = calls_at(&server.url());
+    let done = reported(&["--target", &server.url(), "--grpc", &calls]);
+    let causes = done.record.diagnosis.unwrap_or_default();
+    let told = causes.into_iter().map(|cause| (cause.requirement, cause.like));
+    (told.collect(), done.out)
+}
+
+#[test]
+fn what_breaks_over_grpc_alone_is_one_cause_and_told_by_the_rule_and_the_names_of_the_profile() {
+    for (fault, rule) in [
+        ("grpc-not-found-as-unknown", "AVP-11-03"),
+        ("grpc-create-without-token", "AVP-11-02"),
+        ("grpc-stale-push-aborted", "AVP-11-04"),
+        ("grpc-fetch-unimplemented", "AVP-11-01"),
+        ("grpc-counters-as-doubles", "AVP-11-05"),
+    ] {
+        let (causes, out) = causes_under(fault);
+        assert_eq!(causes, [(rule.to_owned(), Some(fault.to_owned()))], "{out}");
+        assert!(out.contains("over HTTP the same cases pass"), "{out}");
+    }
+    let (_, out) = causes_under("grpc-not-found-as-unknown");
+    assert!(
+        out.contains("404 (NOT_FOUND)") && out.contains("got: status 500 (UNKNOWN)"),
+        "{out}"
+    );
+    assert!(out.contains("→ 500 (UNKNOWN) in"), "{out}");
+}
+
+#[test]
+fn what_breaks_over_both_is_no_matter_of_the_profile() {
+    let (causes, out) = causes_under("unknown-repository-500");
+    assert_eq!(causes[0].0, "AVP-6-16", "{out}");
+    assert!(!out.contains("over HTTP the same cases pass"), "{out}");
 }
 
 #[test]
