@@ -60,8 +60,8 @@ const SAID_AGAIN: [(&str, &str); 6] = [
 ];
 
 /// What holds in a case over HTTP and breaks in the same step of the same case over gRPC is no matter of the operation: the profile
-/// has a rule for it, mostly. What is looked at in every answer needs no such case, where it holds in all answers over HTTP. Races
-/// and tokens say nothing where they were answered with a status that is wrong with nothing beside it.
+/// has a rule for it, mostly. What is looked at in every answer needs no such case, where it holds in all answers over HTTP. Races,
+/// tokens and statuses say nothing where a call was answered so that it is wrong with nothing beside it.
 fn twins(cases: &mut [CaseRecord]) {
     type Place = (String, Option<usize>, String);
     let place =
@@ -86,7 +86,7 @@ fn twins(cases: &mut [CaseRecord]) {
     let holds_everywhere = |check: &CheckRecord| {
         check.step.is_none() && seen.contains(&check.name) && !broken.contains(&check.name)
     };
-    let mut wrong: BTreeSet<(Operation, u16)> = BTreeSet::new();
+    let mut wrong: BTreeMap<(Operation, u16), &str> = BTreeMap::new();
     for case in cases.iter_mut().filter(|case| case.transport == Over::Grpc) {
         for at in 0..case.checks.len() {
             let check = &case.checks[at];
@@ -100,20 +100,25 @@ fn twins(cases: &mut [CaseRecord]) {
             };
             let Some(rule) = rule else { continue };
             if status(call) >= 400 {
-                wrong.extend(Operation::of(call).map(|operation| (operation, status(call))));
+                wrong.extend(Operation::of(call).map(|operation| ((operation, status(call)), rule)));
             }
             case.checks[at].requirements = vec![rule.to_owned()];
         }
     }
-    let is_wrong = |call: &Exchange| {
-        Operation::of(call).is_some_and(|operation| wrong.contains(&(operation, status(call))))
-    };
-    let why = format!("but such statuses are wrong with nothing beside them ({STATUSES})");
-    take_back_where(cases, &why, |case, check| {
-        let mut looked_at = check.exchanges.iter().filter_map(|at| case.exchanges.get(*at));
-        let follows = matches!(check.name.as_str(), "race" | "token");
-        case.transport == Over::Grpc && follows && looked_at.any(is_wrong)
-    });
+    let rule_of = |call: &Exchange| wrong.get(&(Operation::of(call)?, status(call))).copied();
+    take_back_where(
+        cases,
+        "but such answers are wrong with nothing beside them",
+        |case, check| {
+            let mut calls = check.exchanges.iter().filter_map(|at| case.exchanges.get(*at));
+            let follows = |call: &Exchange| match (check.name.as_str(), rule_of(call)) {
+                ("race" | "token", Some(_)) => true,
+                ("grpc status", Some(rule)) => rule != STATUSES,
+                _ => false,
+            };
+            case.transport == Over::Grpc && calls.any(follows)
+        },
+    );
 }
 
 /// The exchange that a check looked at.

@@ -4,9 +4,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustls::client::WantsClientCert;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{WantsClientCert, WebPkiServerVerifier, verify_server_name};
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
+use rustls::server::ParsedCertificate;
 use rustls::{
     AlertDescription, CertificateError, ClientConfig, ConfigBuilder, DigitallySignedStruct, RootCertStore,
     SignatureScheme,
@@ -28,7 +29,16 @@ pub(super) fn config(options: &TlsOptions, protocol: &str) -> Result<Arc<ClientC
         true => builder
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(AnyCertificate(provider))),
-        false => builder.with_root_certificates(roots(options.cacert.as_deref())?),
+        false => {
+            let named = options.cacert.as_deref().map_or(Ok(Vec::new()), certificates)?;
+            let roots = roots(&named, options.cacert.as_deref())?;
+            let ordinary = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider)
+                .build()
+                .map_err(|error| ClientError::ClientCert(error.to_string()))?;
+            builder
+                .dangerous()
+                .with_custom_certificate_verifier(Arc::new(Trusted { ordinary, named }))
+        }
     };
     let mut config = with_identity(builder, options.client_cert.as_ref())?;
     config.alpn_protocols = vec![protocol.as_bytes().to_vec()];
@@ -45,16 +55,13 @@ pub(super) fn server_name(endpoint: &Endpoint) -> Result<ServerName<'static>, Cl
     }
 }
 
-fn roots(cacert: Option<&Path>) -> Result<RootCertStore, ClientError> {
+/// The authorities of the system, and those that are named in a file.
+fn roots(named: &[CertificateDer<'static>], file: Option<&Path>) -> Result<RootCertStore, ClientError> {
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    if let Some(path) = cacert {
-        let what = "certificates";
-        for certificate in certificates(path)? {
-            roots
-                .add(certificate)
-                .map_err(|error| unreadable(what, path, error))?;
-        }
+    for certificate in named {
+        let added = roots.add(certificate.clone());
+        added.map_err(|error| unreadable("certificates", file.unwrap_or(Path::new("")), error))?;
     }
     match roots.is_empty() {
         true => Err(ClientError::NoRoots),
@@ -122,13 +129,74 @@ fn distrust(reason: &CertificateError) -> String {
         E::UnknownIssuer => "self-signed, or signed by nobody known (--cacert names an authority)".to_owned(),
         E::BadSignature => "its signature is wrong".to_owned(),
         E::Revoked => "it is revoked".to_owned(),
-        // The verifier has its own word for it, which stands in no type of ours.
-        other if format!("{other:?}").contains("CaUsedAsEndEntity") => {
-            "it is that of an authority, and cannot be a server's own: have it sign one for the server, or use --insecure".to_owned()
+        other if is_of_authority(other) => {
+            "it is that of an authority: name it with --cacert, have it sign one for the server, or use --insecure".to_owned()
         }
         other => shown(format!("{other:?}").as_bytes())
             .trim_matches('"')
             .to_owned(),
+    }
+}
+
+/// Whether a certificate is in time, and refused for being that of an authority. The verifier has its own word for it, which stands in
+/// no type of ours.
+fn is_of_authority(reason: &CertificateError) -> bool {
+    format!("{reason:?}").contains("CaUsedAsEndEntity")
+}
+
+/// Takes what the ordinary verifier takes, and the very certificates that were named: `openssl req -x509` makes a server's own with the
+/// mark of an authority, and who names it trusts it.
+#[derive(Debug)]
+struct Trusted {
+    ordinary: Arc<WebPkiServerVerifier>,
+    named: Vec<CertificateDer<'static>>,
+}
+
+impl ServerCertVerifier for Trusted {
+    fn verify_server_cert(
+        &self,
+        certificate: &CertificateDer<'_>,
+        others: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        ocsp: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        let verified = self
+            .ordinary
+            .verify_server_cert(certificate, others, name, ocsp, now);
+        match verified {
+            Err(rustls::Error::InvalidCertificate(reason))
+                if is_of_authority(&reason) && self.named.iter().any(|own| own == certificate) =>
+            {
+                verify_server_name(&ParsedCertificate::try_from(certificate)?, name)?;
+                Ok(ServerCertVerified::assertion())
+            }
+            other => other,
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.ordinary
+            .verify_tls12_signature(message, certificate, signature)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.ordinary
+            .verify_tls13_signature(message, certificate, signature)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.ordinary.supported_verify_schemes()
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use avp_conform::http::{
     Client, ClientError, ClientOptions, Endpoint, Outcome, Request, Service, TlsOptions,
 };
-use rcgen::{KeyPair, date_time_ymd};
+use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair, date_time_ymd};
 use rustls::{ServerConnection, StreamOwned};
 use tempfile::TempDir;
 
@@ -122,6 +122,50 @@ async fn expired_and_misplaced_certificates_are_refused_unless_all_are_taken() {
             ..TlsOptions::default()
         };
         assert_eq!(ask(endpoint, anything).await, "200 false");
+    }
+}
+
+/// What `openssl req -x509` makes for a server: signed by itself, with the mark of an authority.
+fn certified_by_itself(host: &str, change: impl FnOnce(&mut CertificateParams)) -> Identity {
+    let key = KeyPair::generate().unwrap();
+    let mut params = CertificateParams::new(vec![host.to_owned()]).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    change(&mut params);
+    Identity {
+        certificate: params.self_signed(&key).unwrap(),
+        key,
+    }
+}
+
+#[tokio::test]
+async fn a_certificate_that_is_signed_by_itself_is_trusted_where_it_is_named_in_time_and_for_this_host() {
+    let files = tempfile::tempdir().unwrap();
+    let own = certified_by_itself("127.0.0.1", |_| {});
+    let same_host = certified_by_itself("127.0.0.1", |_| {});
+    let elsewhere = certified_by_itself("elsewhere.example", |_| {});
+    let expired = certified_by_itself("127.0.0.1", |params| {
+        (params.not_before, params.not_after) = (date_time_ymd(2001, 1, 1), date_time_ymd(2002, 1, 1));
+    });
+    let untrusted = |why: &str| format!("Tls: certificate not trusted: {why}");
+    for (shown, named, wanted) in [
+        (&own, &own, "200 false".to_owned()),
+        (&elsewhere, &elsewhere, untrusted("it is for another host")),
+        (&expired, &expired, untrusted("it has expired")),
+        (
+            &own,
+            &same_host,
+            untrusted(
+                "it is that of an authority: name it with --cacert, have it sign one for the server, or use --insecure",
+            ),
+        ),
+    ] {
+        let file = files.path().join("named.pem");
+        std::fs::write(&file, named.certificate.pem()).unwrap();
+        let options = TlsOptions {
+            cacert: Some(file),
+            ..TlsOptions::default()
+        };
+        assert_eq!(ask(serve(shown, None), options).await, wanted);
     }
 }
 

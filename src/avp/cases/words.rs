@@ -276,6 +276,8 @@ pub enum TokenForm {
     GarbageTwice,
     /// The actor's own with a word behind it.
     Trailed,
+    /// The actor's own with a word before it.
+    Preceded,
     /// The actor's member id.
     MemberId,
     /// A JWT of the reference form for the actor, of the algorithm `none` and without a signature.
@@ -465,7 +467,7 @@ impl Forgery {
     }
 }
 
-const TOKEN_FORMS: [&str; 18] = [
+const TOKEN_FORMS: [&str; 19] = [
     "none",
     "empty",
     "garbage",
@@ -482,6 +484,7 @@ const TOKEN_FORMS: [&str; 18] = [
     "in-metadata",
     "garbage-twice",
     "trailed",
+    "preceded",
     "member-id",
     "unsigned",
 ];
@@ -507,6 +510,7 @@ impl FromStr for TokenForm {
             "in-metadata" => TokenForm::InMetadata,
             "garbage-twice" => TokenForm::GarbageTwice,
             "trailed" => TokenForm::Trailed,
+            "preceded" => TokenForm::Preceded,
             "member-id" => TokenForm::MemberId,
             "unsigned" => TokenForm::Unsigned,
             _ => match (text.strip_prefix("of "), Forgery::named(text)) {
@@ -541,6 +545,7 @@ impl fmt::Display for TokenForm {
             TokenForm::InMetadata => "the token in metadata of another name",
             TokenForm::GarbageTwice => "two tokens that nobody issued",
             TokenForm::Trailed => "the token with a word behind it",
+            TokenForm::Preceded => "the token with a word before it",
             TokenForm::MemberId => "the member id as a token",
             TokenForm::Unsigned => "a JWT of the algorithm none for the member",
             TokenForm::Forged(forgery) => forgery.about(),

@@ -528,6 +528,7 @@ pub(in crate::avp) fn authorization(form: &TokenForm, own: &str, member_id: &str
         TokenForm::Basic => return Some(format!("Basic {own}")),
         TokenForm::NoScheme => own.to_owned(),
         TokenForm::Trailed => format!("{own} and-more"),
+        TokenForm::Preceded => format!("at-first {own}"),
         TokenForm::MemberId => member_id.to_owned(),
         TokenForm::Unsigned => jwt::unsigned(member_id, now_ms()),
         TokenForm::Garbage | TokenForm::GarbageTwice => {

@@ -29,6 +29,7 @@ pub(super) fn authorization(form: &TokenForm, token: &str) -> Option<String> {
         TokenForm::NoScheme => format!("\"${{{token}}}\""),
         TokenForm::Of(_) => format!("\"Bearer ${{{token}}}\""),
         TokenForm::Trailed => format!("\"Bearer ${{{token}}} and-more\""),
+        TokenForm::Preceded => format!("\"Bearer at-first ${{{token}}}\""),
         TokenForm::None
         | TokenForm::InQuery
         | TokenForm::InMetadata
@@ -41,7 +42,7 @@ pub(super) fn authorization(form: &TokenForm, token: &str) -> Option<String> {
 }
 
 /// The forms of tokens that are no forgeries, and name nobody else.
-const FIXED: [TokenForm; 14] = [
+const FIXED: [TokenForm; 15] = [
     TokenForm::Empty,
     TokenForm::Garbage,
     TokenForm::Truncated,
@@ -54,6 +55,7 @@ const FIXED: [TokenForm; 14] = [
     TokenForm::Basic,
     TokenForm::NoScheme,
     TokenForm::Trailed,
+    TokenForm::Preceded,
     TokenForm::MemberId,
     TokenForm::Unsigned,
 ];

@@ -51,6 +51,10 @@ faults! { "tokens";
         "Of what stands behind Bearer the first word is the token, and the rest is ignored.",
         "Altered headers work.",
         "Take all that stands behind the scheme.";
+    Caller(preceded) "token-last-word-counts", Must "AVP-3-11",
+        "Of what stands behind Bearer the last word is the token, and the rest is ignored.",
+        "Altered headers work.",
+        "Take all that stands behind the scheme.";
     Caller(prefix) "token-compared-by-prefix", Must "AVP-3-11",
         "Of a token only the first 16 characters are compared.",
         "Tokens can be guessed in a fraction of the time.",
@@ -227,6 +231,13 @@ fn trailed(state: &State, request: &Request, caller: &mut Caller) -> bool {
     takes_token(state, request, caller, |token| {
         let first = token.split(' ').next()?;
         state.tokens().holder(first)
+    })
+}
+
+fn preceded(state: &State, request: &Request, caller: &mut Caller) -> bool {
+    takes_token(state, request, caller, |token| {
+        let last = token.rsplit(' ').next()?;
+        state.tokens().holder(last)
     })
 }
 
