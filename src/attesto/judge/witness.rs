@@ -94,11 +94,12 @@ fn first_other(object: &Value, wanted: &[(&str, Value)]) -> Option<String> {
     Some(format!("{} is {got}, and {} is wanted", other.0, cut(&other.1)))
 }
 
-/// What a member is that is to be a time, and is none.
-fn no_time(object: &Value, name: &str) -> Option<String> {
-    let is_time = object[name].as_str().and_then(time_ms).is_some();
+/// What a member is that is to be a time, and is none: to the millisecond in a statement, and in any form of RFC 3339 in evidence, of
+/// which the page says no more.
+fn no_time(object: &Value, name: &str, is_time: impl Fn(&str) -> bool) -> Option<String> {
+    let is_one = object[name].as_str().is_some_and(is_time);
     let got = || object.get(name).map_or("missing".to_owned(), cut);
-    (!is_time).then(|| format!("{name} is {}, and no time like 2026-01-02T03:04:05.678Z", got()))
+    (!is_one).then(|| format!("{name} is {}, and no time like 2026-01-02T03:04:05.678Z", got()))
 }
 
 fn scope(judge: &Judge<'_, '_>, at: usize, submitted: &Submitted) -> Vec<(&'static str, Value)> {
@@ -139,7 +140,7 @@ fn receipt(judge: &Judge<'_, '_>, at: usize, receipt: &Value, submitted: &Submit
     if let Some(other) = first_other(statement, &wanted) {
         return Finding::broken(format!("in the statement {other}"));
     }
-    if let Some(other) = no_time(statement, "accepted_at") {
+    if let Some(other) = no_time(statement, "accepted_at", |text| time_ms(text).is_some()) {
         return Finding::broken(format!("in the statement {other}"));
     }
     let outer = [
@@ -190,7 +191,11 @@ fn evidence(judge: &Judge<'_, '_>, at: usize, fork: &Value, submitted: &Submitte
         .map(|last| checkpoint("last_", last))
         .unwrap_or_default();
     wanted.extend(borrowed(&of_last));
-    if let Some(other) = first_other(evidence, &wanted).or_else(|| no_time(evidence, "created_at")) {
+    if let Some(other) = first_other(evidence, &wanted).or_else(|| {
+        no_time(evidence, "created_at", |text| {
+            text.parse::<jiff::Timestamp>().is_ok()
+        })
+    }) {
         return Finding::broken(format!("in the evidence {other}"));
     }
     let wanted = hash(FORK_TAG, evidence);

@@ -1343,12 +1343,12 @@ pub const FAULTS: &[Fault] = &[
         "Name the last checkpoint that was accepted.",
     ),
     fault(
-        "evidence-time-without-milliseconds",
+        "evidence-time-as-a-number",
         "witness",
         &["ALV-WIT-06"],
         Must,
-        "The time of evidence has no milliseconds.",
-        "Verifiers refuse the time.",
+        "The time of evidence is a number of milliseconds.",
+        "Verifiers look for a text, and refuse the time.",
         "Write times as YYYY-MM-DDTHH:MM:SS.mmmZ.",
     ),
     fault(
@@ -1597,6 +1597,11 @@ pub const VARIATIONS: &[Variation] = &[
         "statement-has-more",
         "statement",
         "The statement has a further member, which is signed with the rest.",
+    ),
+    variation(
+        "evidence-time-in-seconds",
+        "evidence",
+        "The time of evidence has no milliseconds.",
     ),
     variation(
         "gaps-refused",

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use serde_json::Value;
 
 use super::super::Habits;
@@ -292,11 +293,14 @@ pub(in super::super) fn evidence(habits: &Habits, mut evidence: Value) -> Value 
             evidence[format!("last_checkpoint_{name}")] = submitted;
         }
     }
-    if habits.has("evidence-time-without-milliseconds") {
+    if habits.has("evidence-time-in-seconds") {
         let short = evidence["created_at"]
             .as_str()
             .map(|text| format!("{}Z", &text[..19]));
         evidence["created_at"] = short.into();
+    }
+    if habits.has("evidence-time-as-a-number") {
+        evidence["created_at"] = Timestamp::now().as_millisecond().into();
     }
     evidence
 }
