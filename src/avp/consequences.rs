@@ -60,8 +60,8 @@ const SAID_AGAIN: [(&str, &str); 6] = [
 ];
 
 /// What holds in a case over HTTP and breaks in the same step of the same case over gRPC is no matter of the operation: the profile
-/// has a rule for it, mostly. What is looked at in every answer needs no such case, where it holds in all answers over HTTP. Races,
-/// tokens and statuses say nothing where a call was answered so that it is wrong with nothing beside it.
+/// has a rule for it, mostly. What is looked at in every answer needs no such case, where it holds in all answers over HTTP. What
+/// else was seen by a call that was answered so says nothing more.
 fn twins(cases: &mut [CaseRecord]) {
     type Place = (String, Option<usize>, String);
     let place =
@@ -111,10 +111,9 @@ fn twins(cases: &mut [CaseRecord]) {
         "but such answers are wrong with nothing beside them",
         |case, check| {
             let mut calls = check.exchanges.iter().filter_map(|at| case.exchanges.get(*at));
-            let follows = |call: &Exchange| match (check.name.as_str(), rule_of(call)) {
-                ("race" | "token", Some(_)) => true,
-                ("grpc status", Some(rule)) => rule != STATUSES,
-                _ => false,
+            let follows = |call: &Exchange| {
+                let rule = rule_of(call).filter(|_| check.name != "answer");
+                rule.is_some_and(|rule| !check.requirements.iter().any(|id| id == rule))
             };
             case.transport == Over::Grpc && calls.any(follows)
         },
