@@ -105,8 +105,10 @@ pub(in crate::report) fn over_grpc_alone(record: &Record, cause: &Cause) -> Opti
         let twin = over_http.get(case.id.as_str());
         match case.transport {
             Over::Grpc if twin.is_none_or(|verdict| *verdict == Verdict::Pass) => {
-                twins += usize::from(twin.is_some())
+                twins += usize::from(twin.is_some());
             }
+            // Those over both speak of one of the two at least.
+            Over::Both => {}
             _ => return None,
         }
     }
