@@ -18,4 +18,5 @@ pub const CODEC: GrpcCodec = GrpcCodec {
     status: status::http_status,
 };
 
+pub use crate::http::status_name;
 pub use status::{NOT_OFFERED, is_of_the_table, name_for};

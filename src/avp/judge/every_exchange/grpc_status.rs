@@ -3,7 +3,6 @@
 use super::Rule;
 use crate::avp::grpc;
 use crate::avp::judge::parsed::ParsedExchange;
-use crate::http::status_name;
 use crate::judge::{Checks, Finding};
 
 /// A refusal has a status of the table.
@@ -30,7 +29,7 @@ pub(super) fn check(checks: &mut Checks<'_>, frame: &ParsedExchange<'_>) {
     }
     let finding = match grpc::is_of_the_table(code) {
         true => Finding::Holds,
-        false => Finding::broken(format!("grpc-status {code}, {}", status_name(code))),
+        false => Finding::broken(format!("grpc-status {code}, {}", grpc::status_name(code))),
     };
     checks.note(RULE.subject(), frame.index, finding);
 }
