@@ -11,6 +11,7 @@ use crate::avp::Operation;
 use crate::avp::grpc::NOT_OFFERED;
 use crate::avp::judge::profile::{CONFLICTS, GRPC, PROFILE, STATUSES, TOKENS, name_statuses};
 use crate::record::consequences::{status, take_back_where};
+use crate::record::findings::{decisive, is_broken_case};
 use crate::record::verdict::Verdict;
 use crate::record::{CaseRecord, CheckRecord, Exchange, Over, Role, Wire};
 
@@ -67,11 +68,15 @@ fn twins(cases: &mut [CaseRecord]) {
     let place =
         |case: &str, check: &CheckRecord| -> Place { (case.to_owned(), check.step, check.name.clone()) };
     let is_http = |case: &&CaseRecord| case.transport == Over::Http;
+    let is_grpc = |case: &CaseRecord| case.transport == Over::Grpc;
+    if !cases.iter().any(|case| is_grpc(case) && is_broken_case(case)) {
+        return;
+    }
     let mut held: BTreeMap<Place, u16> = BTreeMap::new();
     for case in cases.iter().filter(is_http) {
         for check in case.checks.iter().filter(|check| check.verdict == Verdict::Pass) {
             held.entry(place(&case.id, check))
-                .or_insert_with(|| first_call(case, check).map_or(0, status));
+                .or_insert_with(|| decisive(case, check).map_or(0, |(_, call)| status(call)));
         }
     }
     let names = |is_wanted: fn(&CheckRecord) -> bool| -> BTreeSet<String> {
@@ -87,10 +92,10 @@ fn twins(cases: &mut [CaseRecord]) {
         check.step.is_none() && seen.contains(&check.name) && !broken.contains(&check.name)
     };
     let mut wrong: BTreeMap<(Operation, u16), &str> = BTreeMap::new();
-    for case in cases.iter_mut().filter(|case| case.transport == Over::Grpc) {
+    for case in cases.iter_mut().filter(|case| is_grpc(case)) {
         for at in 0..case.checks.len() {
             let check = &case.checks[at];
-            let Some(call) = first_call(case, check).filter(|_| check.is_broken()) else {
+            let Some((_, call)) = decisive(case, check).filter(|_| check.is_broken()) else {
                 continue;
             };
             let rule = match held.get(&place(&case.id, check)) {
@@ -115,14 +120,9 @@ fn twins(cases: &mut [CaseRecord]) {
                 let rule = rule_of(call).filter(|_| check.name != "answer");
                 rule.is_some_and(|rule| !check.requirements.iter().any(|id| id == rule))
             };
-            case.transport == Over::Grpc && calls.any(follows)
+            is_grpc(case) && calls.any(follows)
         },
     );
-}
-
-/// The exchange that a check looked at.
-fn first_call<'a>(case: &'a CaseRecord, check: &CheckRecord) -> Option<&'a Exchange> {
-    case.exchanges.get(*check.exchanges.first()?)
 }
 
 /// The rule of the profile that says again what a finding stands against; none where it has none.
@@ -244,7 +244,7 @@ type Shown = (String, Operation, bool);
 
 /// What a finding shows, and over what.
 fn shown(case: &CaseRecord, check: &CheckRecord) -> Option<(Shown, Wire)> {
-    let exchange = case.exchanges.get(*check.exchanges.first()?)?;
+    let (_, exchange) = decisive(case, check)?;
     let is_granted = exchange.outcome.answer()?.status == 200;
     let operation = Operation::of(exchange)?;
     Some(((check.name.clone(), operation, is_granted), exchange.wire))
@@ -291,7 +291,7 @@ fn count(cases: &[CaseRecord], picked: impl Fn(&CaseRecord, &CheckRecord) -> boo
 
 /// The operation of the exchange that a check looked at.
 fn looked_at(case: &CaseRecord, check: &CheckRecord) -> Option<Operation> {
-    Operation::of(first_call(case, check)?)
+    decisive(case, check).and_then(|(_, exchange)| Operation::of(exchange))
 }
 
 /// Ids that need escapes are not found: that says nothing of how paths are read where plain ids are not found either. And

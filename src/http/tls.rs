@@ -25,21 +25,13 @@ pub(super) fn config(options: &TlsOptions, protocol: &str) -> Result<Arc<ClientC
     let builder = ClientConfig::builder_with_provider(provider.clone())
         .with_safe_default_protocol_versions()
         .map_err(|error| ClientError::ClientCert(error.to_string()))?;
-    let builder = match options.insecure {
-        true => builder
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(AnyCertificate(provider))),
-        false => {
-            let named = options.cacert.as_deref().map_or(Ok(Vec::new()), certificates)?;
-            let roots = roots(&named, options.cacert.as_deref())?;
-            let ordinary = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider)
-                .build()
-                .map_err(|error| ClientError::ClientCert(error.to_string()))?;
-            builder
-                .dangerous()
-                .with_custom_certificate_verifier(Arc::new(Trusted { ordinary, named }))
-        }
+    let trust = match options.insecure {
+        true => Trust::Anybody,
+        false => trust(options.cacert.as_deref(), provider.clone())?,
     };
+    let builder = builder
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(Verifier { provider, trust }));
     let mut config = with_identity(builder, options.client_cert.as_ref())?;
     config.alpn_protocols = vec![protocol.as_bytes().to_vec()];
     Ok(Arc::new(config))
@@ -55,18 +47,23 @@ pub(super) fn server_name(endpoint: &Endpoint) -> Result<ServerName<'static>, Cl
     }
 }
 
-/// The authorities of the system, and those that are named in a file.
-fn roots(named: &[CertificateDer<'static>], file: Option<&Path>) -> Result<RootCertStore, ClientError> {
+/// Trust in the authorities of the system, and in what is named in a file.
+fn trust(cacert: Option<&Path>, provider: Arc<CryptoProvider>) -> Result<Trust, ClientError> {
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    for certificate in named {
-        let added = roots.add(certificate.clone());
-        added.map_err(|error| unreadable("certificates", file.unwrap_or(Path::new("")), error))?;
+    let mut named = Vec::new();
+    if let Some(path) = cacert {
+        named = certificates(path)?;
+        for certificate in &named {
+            roots
+                .add(certificate.clone())
+                .map_err(|error| unreadable("certificates", path, error))?;
+        }
     }
-    match roots.is_empty() {
-        true => Err(ClientError::NoRoots),
-        false => Ok(roots),
-    }
+    // Without lists of what is revoked, it can only want for roots.
+    let authorities = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider).build();
+    let authorities = authorities.map_err(|_| ClientError::NoRoots)?;
+    Ok(Trust::Certified { authorities, named })
 }
 
 fn with_identity(
@@ -144,15 +141,27 @@ fn is_of_authority(reason: &CertificateError) -> bool {
     format!("{reason:?}").contains("CaUsedAsEndEntity")
 }
 
-/// Takes what the ordinary verifier takes, and the very certificates that were named: `openssl req -x509` makes a server's own with the
-/// mark of an authority, and who names it trusts it.
+/// Whose certificates are taken. Signatures must be right whoever it is.
 #[derive(Debug)]
-struct Trusted {
-    ordinary: Arc<WebPkiServerVerifier>,
-    named: Vec<CertificateDer<'static>>,
+enum Trust {
+    /// Anybody's, for `--insecure`.
+    Anybody,
+    /// What an authority has certified, and the very certificates that were named: `openssl req -x509` makes a server's own with the
+    /// mark of an authority, and who names it trusts it.
+    Certified {
+        authorities: Arc<WebPkiServerVerifier>,
+        named: Vec<CertificateDer<'static>>,
+    },
 }
 
-impl ServerCertVerifier for Trusted {
+/// Looks at what a server shows.
+#[derive(Debug)]
+struct Verifier {
+    provider: Arc<CryptoProvider>,
+    trust: Trust,
+}
+
+impl ServerCertVerifier for Verifier {
     fn verify_server_cert(
         &self,
         certificate: &CertificateDer<'_>,
@@ -161,12 +170,13 @@ impl ServerCertVerifier for Trusted {
         ocsp: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        let verified = self
-            .ordinary
-            .verify_server_cert(certificate, others, name, ocsp, now);
+        let Trust::Certified { authorities, named } = &self.trust else {
+            return Ok(ServerCertVerified::assertion());
+        };
+        let verified = authorities.verify_server_cert(certificate, others, name, ocsp, now);
         match verified {
             Err(rustls::Error::InvalidCertificate(reason))
-                if is_of_authority(&reason) && self.named.iter().any(|own| own == certificate) =>
+                if is_of_authority(&reason) && named.iter().any(|own| own == certificate) =>
             {
                 verify_server_name(&ParsedCertificate::try_from(certificate)?, name)?;
                 Ok(ServerCertVerified::assertion())
@@ -181,48 +191,7 @@ impl ServerCertVerifier for Trusted {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.ordinary
-            .verify_tls12_signature(message, certificate, signature)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.ordinary
-            .verify_tls13_signature(message, certificate, signature)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.ordinary.supported_verify_schemes()
-    }
-}
-
-/// Takes any certificate, for `--insecure`; signatures must still be right.
-#[derive(Debug)]
-struct AnyCertificate(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for AnyCertificate {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
+        let algorithms = &self.provider.signature_verification_algorithms;
         verify_tls12_signature(message, certificate, signature, algorithms)
     }
 
@@ -232,11 +201,13 @@ impl ServerCertVerifier for AnyCertificate {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
+        let algorithms = &self.provider.signature_verification_algorithms;
         verify_tls13_signature(message, certificate, signature, algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
+        self.provider
+            .signature_verification_algorithms
+            .supported_schemes()
     }
 }

@@ -4,6 +4,7 @@
 //! served after a restart says nothing of restarts where it is served without one. Such findings are taken back: the check is not
 //! verified, and says of what it may follow. A pure function of what the cases came to.
 
+use super::findings::decisive;
 use super::{CaseRecord, CheckRecord, Exchange};
 
 /// A finding, and the exchange that it was seen in.
@@ -20,7 +21,7 @@ pub struct Seen<'a> {
 impl<'a> Seen<'a> {
     /// What a check was seen in; none where it looked at no exchange.
     pub fn of(case: &'a CaseRecord, check: &'a CheckRecord) -> Option<Seen<'a>> {
-        let exchange = case.exchanges.get(*check.exchanges.first()?)?;
+        let (_, exchange) = decisive(case, check)?;
         Some(Seen {
             case,
             check,

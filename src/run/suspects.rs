@@ -140,24 +140,14 @@ impl Proven {
 mod tests {
     use super::*;
     use crate::attesto::ATTESTO;
-    use crate::http::{Answer, Body, Request, Service};
+    use crate::avp::Operation;
+    use crate::record::samples;
 
     fn ran(wire: Wire, took: Duration) -> Exchange {
-        let request = Request {
-            service: Service::new("program"),
-            method: "RUN".to_owned(),
-            path: "drain-once".to_owned(),
-            headers: Vec::new(),
-            body: None,
-        };
-        let answer = Answer {
-            status: 0,
-            headers: Vec::new(),
-            body: Body::from("{}".to_owned()),
-        };
         Exchange {
             wire,
-            ..Exchange::new(request, Outcome::Answer(answer), Duration::ZERO, took)
+            took_us: micros(took),
+            ..samples::exchange("program", Operation::Pull.into(), 200)
         }
     }
 

@@ -432,8 +432,10 @@ pub async fn observe(
     for observation in &mut observations {
         let is_conformant = !matches!(observation.behaviour, Behaviour::Faulty(_));
         if is_conformant && !observation.is_faultless() {
-            let again = bench.alone(observation.behaviour).await?;
-            *observation = again.into_iter().next().unwrap_or_else(|| observation.clone());
+            let mut again = bench.alone(observation.behaviour).await?;
+            if let Some(again) = again.pop() {
+                *observation = again;
+            }
         }
     }
     Ok(observations)

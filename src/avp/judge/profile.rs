@@ -3,6 +3,7 @@
 
 use crate::avp::{catalogue, grpc};
 use crate::case::CaseHead;
+use crate::record::consequences::status;
 use crate::record::transcript::Transcript;
 use crate::record::{CaseRecord, CheckRecord, Exchange, Over, Wire};
 
@@ -80,24 +81,21 @@ fn speaks_of(rule: &str, record: &CheckRecord, transcript: &Transcript) -> bool 
 /// Puts behind each status that was expected of a call, or came, the name that it has over gRPC: `404 (NOT_FOUND)`.
 pub(crate) fn name_statuses(cases: &mut [CaseRecord]) {
     for case in cases {
-        let calls = || case.exchanges.iter().filter(|it| it.wire == Wire::Grpc);
-        let came = |status: u16| {
-            let has_it = |it: &&Exchange| it.outcome.answer().is_some_and(|answer| answer.status == status);
-            calls().find(has_it).and_then(Exchange::grpc_status)
-        };
+        let all = &case.exchanges;
         for check in &mut case.checks {
-            let mut looked_at = check.exchanges.iter().filter_map(|at| case.exchanges.get(*at));
-            if check.exchanges.is_empty() || looked_at.any(|it| it.wire != Wire::Grpc) {
+            let looked_at: Vec<&Exchange> = check.exchanges.iter().filter_map(|at| all.get(*at)).collect();
+            if looked_at.is_empty() || looked_at.iter().any(|it| it.wire != Wire::Grpc) {
                 continue;
             }
-            let first = check.exchanges.first().and_then(|at| case.exchanges.get(*at));
-            let of_first = |status: u16| {
-                let first =
-                    first.filter(|it| it.outcome.answer().is_some_and(|answer| answer.status == status));
-                first.and_then(Exchange::grpc_status)
+            // Several statuses of gRPC stand for one of HTTP: that of the call that was looked at counts first.
+            let came = |wanted: u16| {
+                let calls = looked_at.iter().copied().chain(all);
+                calls
+                    .filter(|call| status(call) == wanted)
+                    .find_map(Exchange::grpc_status)
             };
             check.expected = with_names(&check.expected, grpc::name_for);
-            check.got = with_names(&check.got, |status| of_first(status).or_else(|| came(status)));
+            check.got = with_names(&check.got, came);
         }
     }
 }
