@@ -13,8 +13,13 @@ use crate::avp::outcome::AnswerClass;
 use crate::http::{Body, Failure, FailureKind, Role};
 use crate::record::Stopped;
 
-/// So long a target has to look at the head of a request before something else is done: it says nothing when it has.
-const HEAD_TIME: Duration = Duration::from_millis(25);
+/// A target says nothing when it has looked at the head of a request. It has so many times as long as the slowest of its
+/// answers in this case took, before something else is done,
+const TIMES_AN_ANSWER: u32 = 2;
+/// but no less than this,
+const LEAST_HEAD_TIME: Duration = Duration::from_millis(8);
+/// and no more.
+const MOST_HEAD_TIME: Duration = Duration::from_secs(2);
 
 impl Driver<'_> {
     pub(super) async fn held(&mut self, step: &Step, index: usize, action: Action<'_>) -> CaseResult<()> {
@@ -52,8 +57,11 @@ impl Driver<'_> {
                 return Err(self.talk.error(failure.message));
             }
         };
-        tokio::time::sleep(HEAD_TIME).await;
-        self.talk.excuse(HEAD_TIME);
+        let answers = self.talk.transcript.exchanges.iter();
+        let slowest = answers.map(|exchange| exchange.took_us).max().unwrap_or(0);
+        let head_time = head_time(Duration::from_micros(slowest));
+        tokio::time::sleep(head_time).await;
+        self.talk.excuse(head_time);
         if let Action::Wait(wait) = done {
             self.wait(step, wait).await?;
         } else {
@@ -100,5 +108,23 @@ impl Driver<'_> {
             true => Ok(()),
             false => self.audit(&step.repo, other, Readers::All, 0).await,
         }
+    }
+}
+
+/// How long a target may need to look at a head that has taken so long for an answer.
+fn head_time(slowest_answer: Duration) -> Duration {
+    (slowest_answer * TIMES_AN_ANSWER).clamp(LEAST_HEAD_TIME, MOST_HEAD_TIME)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slow_target_has_longer_for_a_head() {
+        let after = |millis| head_time(Duration::from_millis(millis));
+        assert_eq!(after(0), LEAST_HEAD_TIME);
+        assert_eq!(after(300), Duration::from_millis(600));
+        assert_eq!(after(9000), MOST_HEAD_TIME);
     }
 }
