@@ -440,6 +440,10 @@ impl Shared {
         {
             return false;
         }
+        // What was held until the driver went on is never answered: the program was killed, and a part of it may live on.
+        if index < lock(&self.log).taken {
+            return false;
+        }
         let (outcome, goes_on) = self.play(stream, reply, &receipt).await;
         let mut log = lock(&self.log);
         // Whoever is answered when the driver has gone on is not written down as answered.

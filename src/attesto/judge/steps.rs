@@ -180,7 +180,7 @@ fn look(judge: &Judge<'_, '_>, index: usize, step: &Step) -> Vec<Look> {
     looks
 }
 
-/// Whether the first drain of a step had ended without success before its delivery was answered.
+/// Whether the first drain of a step had ended without success before its delivery was answered, if it was at all.
 fn gave_up(judge: &Judge<'_, '_>, index: usize) -> bool {
     let runs = judge.runs(index, 0, Role::Step);
     let Some((at, output)) = runs.iter().min_by_key(|(at, _)| judge.exchanges[*at].at_us) else {
@@ -190,7 +190,7 @@ fn gave_up(judge: &Judge<'_, '_>, index: usize) -> bool {
     let answered = judge.deliveries.iter().find(|it| it.step == Some(index));
     output.sent() == Some(false)
         && !output.is_idle()
-        && answered.is_some_and(|delivery| delivery.is_answered && ended_us < delivery.answered_us)
+        && answered.is_some_and(|delivery| !delivery.is_answered || ended_us < delivery.answered_us)
 }
 
 /// Where a step's first command stands.
@@ -411,19 +411,17 @@ fn retried(judge: &Judge<'_, '_>, index: usize, retry: &Retry) -> Vec<Look> {
         let waited = ended.saturating_sub(began);
         let finding = match (retry.may_be_late, waited > LONGEST_REST_US) {
             (_, true) => Finding::broken(format!("nothing was sent for {:.0} s", seconds(waited))),
-            (true, false) => unknown(
+            (may_be_late, false) => unknown(
                 format!(
                     "the relay sent nothing for {:.0} s, which it may; --slow waits longer",
                     seconds(waited)
                 ),
-                Verdict::NotApplicable,
-            ),
-            (false, false) => unknown(
-                format!(
-                    "the relay sent nothing for {:.0} s, which it may; --slow waits longer",
-                    seconds(waited)
-                ),
-                Verdict::Blocked,
+                // Where nothing else shows it, the run was too short, and that is not the relay's fault.
+                if may_be_late {
+                    Verdict::NotApplicable
+                } else {
+                    Verdict::Error
+                },
             ),
         };
         return vec![Look {

@@ -271,6 +271,11 @@ impl Member {
         match (answer.unchanged, answer.envelope) {
             (true, _) => Ok(Pulled::Unchanged(answer.manifest)),
             (false, Some(envelope)) => {
+                if self.habits().has("unreadable-saved-over")
+                    && let Some(last) = &mut self.memory.last
+                {
+                    last.manifest = answer.manifest.clone();
+                }
                 let read = match self.open(answer.manifest.clone(), &envelope) {
                     Err(ClientError::Untrusted(_)) if self.habits().has("unreadable-taken-for-empty") => {
                         Read {
@@ -293,12 +298,23 @@ impl Member {
         }
     }
 
+    /// What was read last, where it is of this repository and the client has the habit of going by it.
+    fn remembered(&self, habit: &'static str, repo_id: &str) -> Option<Read> {
+        let last = self.memory.last.as_ref().filter(|_| self.habits().has(habit))?;
+        (last.manifest.repo_id == repo_id).then(|| last.clone())
+    }
+
     /// The repository as it is now.
     pub(super) async fn read(&mut self, repo_id: &str) -> Result<Read, ClientError> {
-        // No repository is at this version: the answer always holds the envelope.
-        match self.pull(repo_id, 0).await? {
-            Pulled::Changed(read) => Ok(*read),
-            Pulled::Unchanged(_) => Err(ClientError::Invalid {
+        let remembered = self.remembered("read-from-memory", repo_id);
+        // No repository is at version 0: the answer always holds the envelope.
+        let known = remembered
+            .as_ref()
+            .map_or(0, |read| read.manifest.payload_version);
+        match (self.pull(repo_id, known).await?, remembered) {
+            (Pulled::Changed(read), _) => Ok(*read),
+            (Pulled::Unchanged(manifest), Some(read)) => Ok(Read { manifest, ..read }),
+            (Pulled::Unchanged(_), None) => Err(ClientError::Invalid {
                 request: "pull".to_owned(),
                 expected: "the envelope".to_owned(),
                 got: "unchanged, at version 0".to_owned(),
@@ -518,7 +534,11 @@ impl Member {
     /// Saves alts: lays them over what is there, and pushes. Where somebody else wrote first, what they wrote is pulled, ours
     /// is laid over that, and it is pushed again.
     pub(super) async fn save(&mut self, repo_id: &str, ours: &[Alt]) -> Result<PushResponse, ClientError> {
-        let mut read = match (self.read(repo_id).await, self.memory.last.clone()) {
+        let read = match self.remembered("save-from-memory", repo_id) {
+            Some(read) => Ok(read),
+            None => self.read(repo_id).await,
+        };
+        let mut read = match (read, self.memory.last.clone()) {
             (Err(ClientError::Untrusted(_)), Some(last)) if self.habits().has("unreadable-saved-over") => {
                 Read {
                     alts: Vec::new(),

@@ -65,6 +65,16 @@ pub static VARIATIONS: &[Variation] = &[
         about: "Its first data key has epoch 0.",
     },
     Variation {
+        name: "save-from-memory",
+        area: "reading",
+        about: "It saves from what it read last, and reads where somebody else wrote first.",
+    },
+    Variation {
+        name: "read-from-memory",
+        area: "reading2",
+        about: "It asks what has changed since it read last, and unwraps nothing where nothing has.",
+    },
+    Variation {
         name: "stripped-to-null",
         area: "policy",
         about: "It writes refreshToken as null where it is not shared.",

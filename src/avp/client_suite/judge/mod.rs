@@ -371,9 +371,9 @@ impl Judge<'_, '_> {
         let pushes = self
             .of_step(index)
             .filter(|(_, it)| Operation::of(it) == Some(Operation::Push));
-        // What was answered 429 was not looked at, and may be sent again.
+        // What was answered 429 was not looked at, and what met a conflict wrote nothing: both may be sent again.
         pushes
-            .filter(|(_, it)| status(it) != 429)
+            .filter(|(_, it)| status(it) != 429 && answered(it)["conflict"] != true)
             .map(|(at, _)| at)
             .collect()
     }
