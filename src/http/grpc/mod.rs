@@ -180,8 +180,12 @@ impl Call {
         let content_type = header("content-type").map_or("", |(_, value)| value.as_str());
         if came.status != 200 || !content_type.starts_with(GRPC_CONTENT_TYPE) {
             let shown = super::phrases::shown(content_type.as_bytes());
+            // Often it is something in front of the one that is meant.
+            let server = header("server").map_or(String::new(), |(_, name)| {
+                format!(", by a server {}", super::phrases::shown(name.as_bytes()))
+            });
             return Err(broken(format!(
-                "the answer is no gRPC: HTTP status {} of content type {shown}",
+                "the answer is no gRPC: HTTP status {} of content type {shown}{server}",
                 came.status
             )));
         }

@@ -2,7 +2,7 @@
 
 use super::page::Page;
 use crate::record::sentences::sentence;
-use crate::record::{Body, CaseRecord, Exchange, Headers, Outcome, Role, Wire};
+use crate::record::{Answer, Body, CaseRecord, Exchange, Headers, Outcome, Role, Wire};
 use crate::report::facts::took;
 use crate::report::paint::Tone;
 use crate::text::{count, visible, visible_block, visible_cut};
@@ -43,8 +43,19 @@ fn came(exchange: &Exchange) -> String {
     match (exchange.wire, &exchange.outcome) {
         (Wire::Command, Outcome::Answer(answer)) if answer.status == 0 => "done".to_owned(),
         (Wire::Command, Outcome::Answer(answer)) => format!("failed ({})", answer.status),
+        (Wire::Http, Outcome::Answer(answer)) if let Some(server) = page_of(answer) => {
+            format!("{} (a page of {})", answer.status, visible_cut(server, 40))
+        }
         _ => status(exchange),
     }
+}
+
+/// What calls itself the server of an answer that is a page for people: often it stands in front of the one that is meant.
+fn page_of(answer: &Answer) -> Option<&str> {
+    let is_page = answer
+        .header("content-type")
+        .is_some_and(|kind| kind.starts_with("text/html"));
+    answer.header("server").filter(|_| is_page)
 }
 
 /// The status, of a call with its name, or why there is none.
@@ -175,4 +186,29 @@ fn side(page: &mut Page, mark: char, text: &str) {
     let mark = page.paint.tone(Tone::Dim, mark);
     let text = visible(&text.replace('\t', "  "));
     page.line(format!("    {mark} {text}"));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalogue::OperationName;
+    use crate::record::samples;
+
+    #[test]
+    fn a_page_says_whose_it_is() {
+        let answered = |headers: &[(&str, &str)]| {
+            let headers = headers.iter();
+            let headers = headers.map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+            let mut exchange = samples::exchange("vault", OperationName::new("push"), 413);
+            if let Outcome::Answer(answer) = &mut exchange.outcome {
+                answer.headers = headers.collect();
+            }
+            exchange
+        };
+        let page = ("content-type", "text/html; charset=utf-8");
+        let server = ("server", "nginx/1.22.1");
+        assert_eq!(came(&answered(&[page, server])), "413 (a page of nginx/1.22.1)");
+        assert_eq!(came(&answered(&[page])), "413");
+        assert_eq!(came(&answered(&[server])), "413");
+    }
 }
