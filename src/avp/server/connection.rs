@@ -6,7 +6,7 @@
 use std::convert::Infallible;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -58,6 +58,8 @@ pub(super) struct Site {
     pub(super) body_limit: usize,
     /// What is told of each request, if anything.
     pub(super) log: Option<Log>,
+    /// How many connections there have been.
+    pub(super) connections: AtomicU64,
 }
 
 impl Site {
@@ -106,8 +108,16 @@ where
 {
     let (by_hand, mut taken) = mpsc::channel(1);
     let owed = stream.owed();
-    let service =
-        service_fn(|request| respond(Arc::clone(site), request, by_hand.clone(), Arc::clone(&owed)));
+    let number = site.connections.fetch_add(1, Ordering::Relaxed) + 1;
+    let service = service_fn(|request| {
+        respond(
+            Arc::clone(site),
+            request,
+            number,
+            by_hand.clone(),
+            Arc::clone(&owed),
+        )
+    });
     let mut connection = builder(site).serve_connection(TokioIo::new(stream), service);
     let Taken { script, unread } = tokio::select! {
         // A client that breaks off or breaks the framing ends its own connection, nothing else.
@@ -145,6 +155,7 @@ fn builder(site: &Site) -> http1::Builder {
 async fn respond(
     site: Arc<Site>,
     incoming: http::Request<Incoming>,
+    connection: u64,
     by_hand: mpsc::Sender<Taken>,
     owed: Arc<AtomicBool>,
 ) -> Result<http::Response<Pieces>, Infallible> {
@@ -166,6 +177,7 @@ async fn respond(
     let admitted = site.state.is(BEFORE_THE_BODY) && core::admits(&site.state, &head(&incoming));
     let request = Request {
         admitted,
+        connection,
         ..read(incoming, site.body_limit).await
     };
     let answer = core::handle(&site.state, &request);
@@ -243,6 +255,7 @@ fn head(incoming: &http::Request<Incoming>) -> Request {
         headers: incoming.headers().clone(),
         body: Body::Whole(Vec::new()),
         admitted: false,
+        connection: 0,
     }
 }
 

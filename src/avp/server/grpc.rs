@@ -142,6 +142,7 @@ fn as_request(method: &str, path: &str, headers: &HeaderMap) -> Request {
         headers: headers.clone(),
         body: Body::Whole(Vec::new()),
         admitted: false,
+        connection: 0,
     }
 }
 

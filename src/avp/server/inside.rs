@@ -48,6 +48,7 @@ impl Inside {
             headers: headers.clone(),
             body: Body::Whole(body),
             admitted: false,
+            connection: 0,
         };
         let answer = core::handle(&self.0, &request);
         let (content_type, body) = answer.content();

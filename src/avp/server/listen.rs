@@ -4,6 +4,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
@@ -73,6 +74,7 @@ impl Server {
             state: state(&options),
             body_limit: options.body_limit,
             log: options.log.map(|write| Log::new(write, &deviations(&options))),
+            connections: AtomicU64::default(),
         });
         runtime.spawn(accept(listener, acceptor, Arc::clone(&site)));
         Ok(Server {

@@ -31,6 +31,8 @@ pub(super) struct Request {
     pub(super) body: Body,
     /// Whether a server that looks before it reads the body has let the caller in.
     pub(super) admitted: bool,
+    /// The number of the connection that it came by, from 1; 0 where nobody counts.
+    pub(super) connection: u64,
 }
 
 /// A request body, or why there is none.

@@ -30,6 +30,10 @@ const ORDER: [u8; 32] = [
 ];
 
 faults! { "auth";
+    Answer(nonce_of_its_connection) "nonce-of-its-connection", Must "AVP-3-09",
+        "A nonce can be redeemed on the connection alone that it came on.",
+        "Logins fail behind a proxy, and wherever a client pools its connections.",
+        "Keep what belongs to a login under its nonce, and nothing at the socket.";
     Named(NONCE_BY_TEXT) and Claim(nonce_read_leniently) and Rule(nonce_by_text) "nonce-remembered-by-its-text", Must "AVP-3-03" and "AVP-6-21",
         "Of a used nonce the text is remembered, and base64 is read leniently.",
         "A login that was overheard can be replayed with a line break in it.",
@@ -533,4 +537,25 @@ mod tests {
         assert_eq!(reduce(&malleable).as_deref(), Some(&good[..]));
         assert_eq!(reduce(&good), None);
     }
+}
+
+fn nonce_of_its_connection(scene: &AnswerContext<'_>, answer: &mut Answer) -> bool {
+    let key = |nonce: &str| format!("connection of {nonce}");
+    if answer.status != 200 {
+        return false;
+    }
+    if scene.on(Operation::Challenge) {
+        if let Some(object) = message_access::object(answer) {
+            let nonce = object.get("nonce").and_then(Value::as_str).unwrap_or_default();
+            scene.state.remember(key(nonce), json!(scene.request.connection));
+        }
+        return false;
+    }
+    let nonce = scene.sent()["nonce"].as_str().map(key);
+    let came_by = nonce.and_then(|key| scene.state.recall(&key)).map(|(_, it)| it);
+    let here = scene.on(Operation::Token) && came_by.is_some_and(|it| it != json!(scene.request.connection));
+    if here {
+        *answer = Refusal::unauthorized("the nonce is unknown").into();
+    }
+    here
 }

@@ -96,6 +96,10 @@ faults! { "authorization";
         "Membership is remembered for two seconds after it was last confirmed.",
         "Who was removed goes on for a while.",
         "Check the roster and not a cache of it, or drop the cache's entry in the removal.";
+    Rule(access_by_size) "access-kept-while-the-roster-has-its-size", Must "AVP-6-10" and "AVP-10-03",
+        "Who has access and who has not is remembered until the roster has another size.",
+        "Where one member takes another's place, the one is kept out and the other goes on.",
+        "Drop what is remembered with every write of the roster.";
     Rule(refusal_cached) "refusal-cached", Must "AVP-6-11",
         "That somebody is no member is remembered for two seconds.",
         "Who was just added is still kept out.",
@@ -286,6 +290,28 @@ fn membership_cached(asked: &Asked<'_>, rule: Rule<'_>, decision: &mut Decision)
             return false;
         }
         grant_if(decision, is_recent(asked, &key))
+    })
+}
+
+fn access_by_size(asked: &Asked<'_>, rule: Rule<'_>, decision: &mut Decision) -> bool {
+    members_of(rule).is_some_and(|repo| {
+        let key = format!("access {} {}", repo.id, asked.call.caller);
+        let size = json!(repo.roster.len());
+        let known = asked.state.recall(&key).map(|(_, known)| known);
+        let Some(known) = known.filter(|known| known["size"] == size) else {
+            asked
+                .state
+                .remember(key, json!({ "size": size, "in": decision.is_ok() }));
+            return false;
+        };
+        match known["in"] == json!(true) {
+            true => grant_if(decision, true),
+            false => stop_if(
+                decision,
+                true,
+                Refusal::forbidden("the caller is no member of this repository"),
+            ),
+        }
     })
 }
 

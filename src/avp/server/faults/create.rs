@@ -6,10 +6,25 @@ use crate::avp::server::answer::{Answer, Refusal};
 use crate::avp::server::core::Call;
 use crate::avp::server::decision::{Asked, Decision, Reply, Rule, Stop, grant_if, stop_if};
 use crate::avp::server::deviation::{AnswerContext, faults};
-use crate::avp::server::vault::{Repo, id_of, list};
+use crate::avp::server::vault::{Repo, id_of, list, text};
 use crate::avp::{DEFAULT_SCHEME, Operation};
 
+/// So many characters of an id does a short index hold.
+const INDEXED_CHARS: usize = 128;
+
 faults! { "create";
+    Rule(unique_without_case) "ids-unique-without-case", Must "AVP-6-03",
+        "A create is refused as a duplicate where a repository has the id in another case.",
+        "Two people whose repositories are called alike cannot both have one.",
+        "Give the column of the unique index a binary collation.";
+    Rule(unique_trimmed) "ids-unique-when-trimmed", Must "AVP-6-03",
+        "A create is refused as a duplicate where a repository has the id without the blanks at its ends.",
+        "Two people whose repositories are called alike cannot both have one.",
+        "Give the column a type that keeps blanks when it compares.";
+    Rule(unique_when_cut) "ids-unique-by-128-characters", Must "AVP-6-03",
+        "A create is refused as a duplicate where a repository has an id with the same first 128 characters.",
+        "Whose ids begin alike cannot all have a repository.",
+        "Index the whole column, or refuse ids that are longer.";
     Write(entry_epoch_taken) "create-overwrites-the-entrys-epoch", Must "AVP-2-04" and "AVP-6-03",
         "The creator's entry is stored under the epoch of the manifest, whatever its own is.",
         "Clients look for a key of the wrong epoch.",
@@ -307,4 +322,33 @@ fn duplicate_joins(place: &Call, body: &Value, repo: &mut Repo) -> bool {
         repo.roster.extend_from_slice(list(&body["manifest"], "members"));
         true
     }
+}
+
+fn unique_without_case(asked: &Asked<'_>, rule: Rule<'_>, decision: &mut Decision) -> bool {
+    is_taken(asked, rule, decision, |id| id.to_lowercase())
+}
+
+fn unique_trimmed(asked: &Asked<'_>, rule: Rule<'_>, decision: &mut Decision) -> bool {
+    is_taken(asked, rule, decision, |id| id.trim().to_owned())
+}
+
+fn unique_when_cut(asked: &Asked<'_>, rule: Rule<'_>, decision: &mut Decision) -> bool {
+    is_taken(asked, rule, decision, |id| {
+        id.chars().take(INDEXED_CHARS).collect()
+    })
+}
+
+/// Refuses a new repository whose id looks in an index like that of one that is there.
+fn is_taken(
+    asked: &Asked<'_>,
+    rule: Rule<'_>,
+    decision: &mut Decision,
+    indexed: impl Fn(&str) -> String,
+) -> bool {
+    let Rule::FreshId(vault) = rule else {
+        return false;
+    };
+    let id = indexed(text(&asked.body["manifest"], "repoId"));
+    let taken = vault.repos.keys().any(|known| indexed(known) == id);
+    stop_if(decision, taken, Refusal::duplicate())
 }

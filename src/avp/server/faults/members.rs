@@ -17,7 +17,18 @@ use crate::avp::server::vault::{Repo, count, id_of};
 /// How long a server with a cache of entries believes it, milliseconds.
 const CACHED_ENTRY_MS: i64 = 2000;
 
+/// So many members does a roster hold that says nothing of more.
+const MOST_MEMBERS: usize = 64;
+
 faults! { "members";
+    Write(beyond_64_dropped) "add-beyond-64-not-recorded", Must "AVP-6-11",
+        "A member who is added to a roster of 64 is not recorded.",
+        "Who invites believes that it worked.",
+        "Refuse what is too much.";
+    Write(old_binding_kept) "readd-after-removal-keeps-the-binding", Must "AVP-9-01",
+        "Who was removed and is added again without keyBindingSig has the old signature, since the row was only marked as removed.",
+        "A signature is served that nobody sent with this entry.",
+        "Delete the row, or write all of it anew.";
     Rule(readd_taken) and Unchanged(readd_keeps_binding) "readd-keeps-the-old-binding", Must "AVP-9-01",
         "Who is added again under another X25519 key and without keyBindingSig keeps the old signature beside the new key.",
         "A signature is served that is none of the key it stands with, and no client wraps for this member any more.",
@@ -178,6 +189,26 @@ faults! { "members";
         "An unknown member ends in a 500.",
         "Clients retry for ever; a null that nobody expected is the usual cause.",
         "Answer 404.";
+}
+
+fn beyond_64_dropped(place: &Call, _: &Repo, repo: &mut Repo) -> bool {
+    let here = place.operation == Operation::AddMember && repo.roster.len() > MOST_MEMBERS;
+    here && repo.roster.pop().is_some()
+}
+
+fn old_binding_kept(place: &Call, before: &Repo, repo: &mut Repo) -> bool {
+    let (Some(previous), Some(added)) = (&before.history.previous, repo.roster.last_mut()) else {
+        return false;
+    };
+    let is_new = place.operation == Operation::AddMember && before.entry(id_of(added)).is_none();
+    let old = previous
+        .entry(id_of(added))
+        .filter(|_| is_new && added["keyBindingSig"].is_null());
+    let Some(signature) = old.and_then(|old| old.get("keyBindingSig")).cloned() else {
+        return false;
+    };
+    added["keyBindingSig"] = signature;
+    true
 }
 
 fn shared_key_dropped(_: &Call, before: &Repo, repo: &mut Repo) -> bool {

@@ -20,6 +20,10 @@ const LARGE_CIPHERTEXT_CHARS: usize = 32 * 1024;
 const LARGEST_ROSTER: usize = 100;
 
 faults! { "push";
+    Rule(conflict_lets_in) "push-conflict-lets-in", Must "AVP-6-15" and "AVP-6-08",
+        "Whom the rotatedMembers of a conflicting push list has access from then on.",
+        "A push that wrote nothing lets in somebody who was never there.",
+        "Note who has access when the transaction is over, and not before.";
     Write(rotation_epochs_taken) "push-overwrites-entry-epochs", Must "AVP-2-04",
         "Rotated entries are stored under the envelope's epoch, whatever their own is.",
         "Clients look for a key of the wrong epoch.",
@@ -559,4 +563,21 @@ fn applied(answer: &mut Answer) -> Option<&mut Object> {
 
 fn set(object: &mut Object, name: &str, value: Value) -> bool {
     object.insert(name.to_owned(), value.clone()) != Some(value)
+}
+
+fn conflict_lets_in(asked: &Asked<'_>, rule: Rule<'_>, decision: &mut Decision) -> bool {
+    let key = |repo: &Repo, member: &str| format!("let in {} {member}", repo.id);
+    match rule {
+        Rule::CurrentVersion(repo) if decision.is_err() => {
+            for entry in list(asked.body, "rotatedMembers") {
+                asked.state.remember(key(repo, id_of(entry)), Value::Null);
+            }
+            false
+        }
+        Rule::Member(_, repo) => {
+            let known = asked.state.recall(&key(repo, &asked.call.caller));
+            grant_if(decision, known.is_some())
+        }
+        _ => false,
+    }
 }

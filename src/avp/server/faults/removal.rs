@@ -14,6 +14,10 @@ use crate::avp::server::state::now;
 use crate::avp::server::vault::{Repo, count, id_of, text};
 
 faults! { "removal";
+    Write(marked_removed) "removed-once-removed-again", Must "AVP-6-13",
+        "When somebody is removed, whoever was removed before goes as well, though they were added again.",
+        "People who came back lose access for no reason that they can see.",
+        "Take the mark away when a member is added again.";
     Write(rewrapped_epochs_taken) "remove-overwrites-entry-epochs", Must "AVP-2-04",
         "Rewrapped entries are stored under newKeyEpoch, whatever their own epoch is.",
         "Clients look for a key of the wrong epoch.",
@@ -183,6 +187,16 @@ fn policy_dropped(place: &Call, _: &Repo, repo: &mut Repo) -> bool {
 
 fn bindings_dropped(place: &Call, _: &Repo, repo: &mut Repo) -> bool {
     removes(place) && drop_bindings(&mut repo.roster)
+}
+
+fn marked_removed(place: &Call, before: &Repo, repo: &mut Repo) -> bool {
+    let members = repo.roster.len();
+    if removes(place) {
+        let former = &before.history.former;
+        repo.roster
+            .retain(|entry| !former.iter().any(|gone| gone == id_of(entry)));
+    }
+    repo.roster.len() < members
 }
 
 fn drops_entry(place: &Call, _: &Repo, repo: &mut Repo) -> bool {
