@@ -25,9 +25,41 @@ pub fn parse(body: &[u8]) -> Result<Value, String> {
     if body.len() > MOST_COMMAS && body.iter().filter(|byte| **byte == b',').count() > MOST_COMMAS {
         return Err(format!("it has more than {MOST_COMMAS} values"));
     }
-    serde_json::from_slice::<Strict>(body)
-        .map(|strict| strict.0)
-        .map_err(|error| error.to_string())
+    let read = |body: &[u8]| serde_json::from_slice::<Strict>(body).map(|strict| strict.0);
+    read(body).or_else(|error| match without_half_pairs(body) {
+        Some(whole) => read(&whole).map_err(|error| error.to_string()),
+        None => Err(error.to_string()),
+    })
+}
+
+/// The body with the replacement character for each escape of half a surrogate pair, which is JSON (RFC 8259, 8.2) and no text
+/// of ours can hold. None where there is no such escape.
+fn without_half_pairs(body: &[u8]) -> Option<Vec<u8>> {
+    const HIGH: std::ops::RangeInclusive<u32> = 0xd800..=0xdbff;
+    const LOW: std::ops::RangeInclusive<u32> = 0xdc00..=0xdfff;
+    let unit = |at: usize| {
+        let digits = body.get(at..at + 6)?.strip_prefix(b"\\u")?;
+        u32::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
+    };
+    let mut whole = body.to_vec();
+    let (mut at, mut found) = (0, false);
+    while at < body.len() {
+        at += match (body[at], unit(at)) {
+            (b'\\', Some(first)) if HIGH.contains(&first) || LOW.contains(&first) => {
+                let is_pair = HIGH.contains(&first) && unit(at + 6).is_some_and(|low| LOW.contains(&low));
+                if is_pair {
+                    12
+                } else {
+                    whole[at + 2..at + 6].copy_from_slice(b"fffd");
+                    found = true;
+                    6
+                }
+            }
+            (b'\\', _) => 2,
+            _ => 1,
+        };
+    }
+    found.then_some(whole)
 }
 
 /// Whether two values are equal as JSON: numbers by value, objects whatever their order.
@@ -201,6 +233,19 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn half_a_surrogate_pair_is_json_and_a_replacement_character() {
+        let read = |text: &str| parse(text.as_bytes()).unwrap();
+        assert_eq!(read(r#"{"a":"x\ud800y"}"#), json!({"a": "x\u{fffd}y"}));
+        assert_eq!(
+            read(r#"["\uDC00\ud83d\ude00\ud83d"]"#),
+            json!(["\u{fffd}😀\u{fffd}"])
+        );
+        assert_eq!(read(r#"["\\ud800\ud800"]"#), json!(["\\ud800\u{fffd}"]));
+        assert!(parse(br#"["\ud8"]"#).is_err());
+        assert!(parse(br#"["\ud800",]"#).is_err());
+    }
 
     #[test]
     fn a_body_of_very_many_values_is_not_read() {

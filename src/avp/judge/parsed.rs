@@ -114,10 +114,6 @@ fn frame(index: usize, exchange: &Exchange, read: Read) -> ParsedExchange<'_> {
     let operation = Operation::of(exchange);
     let answer = || exchange.outcome.answer().and_then(json_body);
     let body = read.answer.or_else(answer);
-    let body = match body {
-        Some(Err(why)) => Some(without_half_a_pair(exchange).ok_or(why)),
-        body => body,
-    };
     let sent = || {
         let body = exchange.request.body.as_ref()?;
         json::first(body.as_bytes()).map(|request| with_a_signature(request).into())
@@ -131,21 +127,6 @@ fn frame(index: usize, exchange: &Exchange, read: Read) -> ParsedExchange<'_> {
         body,
         request: read.request.or_else(sent),
     }
-}
-
-/// Half of a surrogate pair, as a request escapes it that has one.
-const HALF_A_PAIR: &str = r"\ud800";
-
-/// The body of an answer that gives back half of a surrogate pair, as it was sent: JSON can escape it, and no text of ours can hold it.
-/// It is read as U+FFFD.
-fn without_half_a_pair(exchange: &Exchange) -> Option<Arc<Value>> {
-    let sent = exchange.request.body.as_ref()?.to_text();
-    let answer = exchange.outcome.answer().filter(|_| sent.contains(HALF_A_PAIR))?;
-    let served = answer.body.to_text();
-    let mended = [HALF_A_PAIR, r"\uD800"]
-        .iter()
-        .fold(served.into_owned(), |text, half| text.replace(half, r"\ufffd"));
-    json::parse(mended.as_bytes()).ok().map(Arc::new)
 }
 
 /// A hidden signature is taken for a well-formed one: it was looked at before it was hidden.

@@ -52,6 +52,15 @@ pub(in crate::avp::server) fn as_member(
         ControlFlow::Continue(target) => target,
         ControlFlow::Break(answered) => return Ok(answered),
     };
+    if state.is(authorization::BEFORE_THE_LOCK) {
+        drop(vault);
+        Window::Wide.pass();
+        vault = state.vault();
+        let repo = vault.repos.get(&target);
+        if repo.is_none_or(|repo| repo.entry(&call.caller).is_none()) {
+            state.count(authorization::BEFORE_THE_LOCK);
+        }
+    }
     let repo = vault.repos.get_mut(&target).ok_or_else(unknown)?;
     if let Some(seen) = lagging(state, call, repo) {
         let (mut seen, body) = (seen.ok_or_else(unknown)?, body?);

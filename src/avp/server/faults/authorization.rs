@@ -92,6 +92,10 @@ faults! { "authorization";
         "Membership is looked up when the head of a request has come, and not again when its body has.",
         "Who is about to be removed keeps a request open, and takes the repository over afterwards.",
         "Check membership in the transaction that writes, after the body has been read.";
+    Named(BEFORE_THE_LOCK) "membership-before-the-lock", Must "AVP-10-03",
+        "Membership is looked up five milliseconds before the lock is taken under which a request is carried out, and not again.",
+        "Who is about to be removed writes after the removal, and reads what it wrote.",
+        "Check membership in the transaction that reads or writes.";
     Rule(membership_cached) "membership-cached", Must "AVP-10-03",
         "Membership is remembered for two seconds after it was last confirmed.",
         "Who was removed goes on for a while.",

@@ -13,7 +13,18 @@ use crate::avp::server::deviation::{AnswerContext, faults};
 use crate::avp::server::state::now;
 use crate::avp::server::vault::{Repo, count, id_of, text};
 
+/// So many entries does a roster keep that is cut.
+const KEPT_ENTRIES: usize = 3;
+
 faults! { "removal";
+    Write(roster_cut) "remove-keeps-three-entries", Must "AVP-6-13",
+        "Of four or more members who stay after a removal three are kept.",
+        "In larger groups people lose access whenever somebody is removed.",
+        "Write all entries, and test with more than three.";
+    Rule(versions_as_text) "remove-compares-versions-as-text", Must "AVP-6-13",
+        "A removal is refused whose version is above the current one and stands before it as text, such as 10 after 9.",
+        "Nobody can be removed at some versions.",
+        "Compare numbers.";
     Write(marked_removed) "removed-once-removed-again", Must "AVP-6-13",
         "When somebody is removed, whoever was removed before goes as well, though they were added again.",
         "People who came back lose access for no reason that they can see.",
@@ -187,6 +198,27 @@ fn policy_dropped(place: &Call, _: &Repo, repo: &mut Repo) -> bool {
 
 fn bindings_dropped(place: &Call, _: &Repo, repo: &mut Repo) -> bool {
     removes(place) && drop_bindings(&mut repo.roster)
+}
+
+fn roster_cut(place: &Call, _: &Repo, repo: &mut Repo) -> bool {
+    let here = removes(place) && repo.roster.len() > KEPT_ENTRIES;
+    if here {
+        repo.roster.truncate(KEPT_ENTRIES);
+    }
+    here
+}
+
+fn versions_as_text(asked: &Asked<'_>, rule: Rule<'_>, decision: &mut Decision) -> bool {
+    let Rule::VersionGrows(repo, version) = rule else {
+        return false;
+    };
+    let is_removal = asked.call.operation == Operation::RemoveMember;
+    let is_before = version.to_string() < repo.version.to_string();
+    stop_if(
+        decision,
+        is_removal && is_before,
+        Refusal::bad_request("the version is not above the current one"),
+    )
 }
 
 fn marked_removed(place: &Call, before: &Repo, repo: &mut Repo) -> bool {
