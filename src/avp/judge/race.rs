@@ -5,6 +5,7 @@
 //! each of which is looked at once. Where there is none, the round is looked at again with one kind of answer left out after
 //! the other: the kind without which there is an order is what contradicts a rule.
 
+use std::cmp::Reverse;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -612,7 +613,12 @@ fn misfit(before: Option<&RepoState>, runners: &[Runner<'_>]) -> Option<Contradi
                     before.is_none_or(|before| before.member(&runner.caller).is_none())
                 };
                 let of_kind = runners.iter().filter(|runner| is_kind(runner));
-                let odd = of_kind.min_by_key(stranger)?;
+                // Of pulls the one that saw the most says the most.
+                let seen = |runner: &&Runner<'_>| match runner.operation {
+                    Operation::Pull => runner.told(),
+                    _ => None,
+                };
+                let odd = of_kind.min_by_key(|runner| (stranger(runner), Reverse(seen(runner))))?;
                 Some(explained(before, runners, odd))
             }
             _ => None,
@@ -691,6 +697,13 @@ fn explained(before: Option<&RepoState>, runners: &[Runner<'_>], odd: &Runner<'_
             "a removal was applied after a write that it does not know".to_owned(),
         ),
         (Operation::RemoveMember, _) => ("AVP-6-13", "there is no reason to refuse the removal".to_owned()),
+        (_, RaceAnswer::Granted(_)) if removed && odd.told().is_some_and(|told| told > current) => (
+            "AVP-10-03",
+            format!(
+                "{} was removed before, and is served what was written then",
+                odd.actor
+            ),
+        ),
         (_, RaceAnswer::Granted(_)) => {
             let rule = match (with_removal, rotated) {
                 (true, _) => "AVP-6-13",

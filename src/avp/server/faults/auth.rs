@@ -515,6 +515,27 @@ fn login_once(asked: &Asked<'_>, rule: Rule<'_>, decision: &mut Decision) -> boo
     )
 }
 
+fn nonce_of_its_connection(scene: &AnswerContext<'_>, answer: &mut Answer) -> bool {
+    let key = |nonce: &str| format!("connection of {nonce}");
+    if answer.status != 200 {
+        return false;
+    }
+    if scene.on(Operation::Challenge) {
+        if let Some(object) = message_access::object(answer) {
+            let nonce = object.get("nonce").and_then(Value::as_str).unwrap_or_default();
+            scene.state.remember(key(nonce), json!(scene.request.connection));
+        }
+        return false;
+    }
+    let nonce = scene.sent()["nonce"].as_str().map(key);
+    let came_by = nonce.and_then(|key| scene.state.recall(&key)).map(|(_, it)| it);
+    let here = scene.on(Operation::Token) && came_by.is_some_and(|it| it != json!(scene.request.connection));
+    if here {
+        *answer = Refusal::unauthorized("the nonce is unknown").into();
+    }
+    here
+}
+
 #[cfg(test)]
 mod tests {
     use ed25519_dalek::{Signer, SigningKey};
@@ -537,25 +558,4 @@ mod tests {
         assert_eq!(reduce(&malleable).as_deref(), Some(&good[..]));
         assert_eq!(reduce(&good), None);
     }
-}
-
-fn nonce_of_its_connection(scene: &AnswerContext<'_>, answer: &mut Answer) -> bool {
-    let key = |nonce: &str| format!("connection of {nonce}");
-    if answer.status != 200 {
-        return false;
-    }
-    if scene.on(Operation::Challenge) {
-        if let Some(object) = message_access::object(answer) {
-            let nonce = object.get("nonce").and_then(Value::as_str).unwrap_or_default();
-            scene.state.remember(key(nonce), json!(scene.request.connection));
-        }
-        return false;
-    }
-    let nonce = scene.sent()["nonce"].as_str().map(key);
-    let came_by = nonce.and_then(|key| scene.state.recall(&key)).map(|(_, it)| it);
-    let here = scene.on(Operation::Token) && came_by.is_some_and(|it| it != json!(scene.request.connection));
-    if here {
-        *answer = Refusal::unauthorized("the nonce is unknown").into();
-    }
-    here
 }
