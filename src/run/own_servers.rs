@@ -120,6 +120,10 @@ impl OwnServer for Command {
     fn second(&self) -> Duration {
         Duration::from_secs(1)
     }
+
+    fn died(&self) -> Option<String> {
+        self.process.died()
+    }
 }
 
 /// Starts a protocol's reference server once more for each case that wants it.
@@ -257,6 +261,10 @@ impl OwnServer for Own {
 
     fn second(&self) -> Duration {
         self.options.second
+    }
+
+    fn died(&self) -> Option<String> {
+        None
     }
 }
 

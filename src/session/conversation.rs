@@ -57,6 +57,9 @@ pub struct Conversation<'a> {
     pub transcript: Transcript,
 }
 
+/// The method of the exchange that says that the case's own server was started.
+const START: &str = "START";
+
 /// What came of a request: a status, or why there is none.
 pub type Came = Result<u16, Failure>;
 
@@ -169,7 +172,7 @@ impl<'a> Conversation<'a> {
         };
         let request = Request {
             service: Service::new("server"),
-            method: "START".to_owned(),
+            method: START.to_owned(),
             path: about,
             headers: Vec::new(),
             body: None,
@@ -272,9 +275,30 @@ impl<'a> Conversation<'a> {
     /// The end of the case, and why it came early, if it did.
     pub fn finish(mut self, stopped: Option<Stopped>) -> Transcript {
         self.transcript.stopped = stopped;
+        self.disown();
         self.transcript.exchanges.shrink_to_fit();
         self.transcript.took = self.began.elapsed().saturating_sub(self.transcript.throttled);
         self.transcript
+    }
+
+    /// Takes back what was seen where the case's own server has ended and everything was answered all the same: then somebody
+    /// else has its port, as where several runs on one machine start servers at the same moment.
+    fn disown(&mut self) {
+        let died = self.own_server.as_ref().and_then(|server| server.died());
+        let exchanges = &self.transcript.exchanges;
+        let all_answered = exchanges.iter().all(|it| it.outcome.answer().is_some());
+        // One that would not start as the case wanted it has ended rightly.
+        let last_start = exchanges.iter().rev().find(|it| it.request.method == START);
+        let is_up = last_start.is_some_and(|it| it.outcome.answer().is_some_and(|answer| answer.status == 0));
+        if let Some(how) = died.filter(|_| all_answered && is_up) {
+            let reason = format!(
+                "the server that was started for this case {how}, and its address answered all the same: something else has it; \
+                 run the case again"
+            );
+            self.transcript.stopped = Some(self.error(reason));
+            self.transcript.exchanges.clear();
+            self.transcript.read.clear();
+        }
     }
 
     /// The case cannot go on: the harness cannot do its work.
@@ -509,4 +533,98 @@ fn key(message: &Message) -> &str {
         .operation
         .as_ref()
         .map_or(OTHER_REQUESTS, OperationName::as_str)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::{ClientOptions, Endpoint, Timeouts};
+    use crate::keys::Seed;
+    use crate::session::OwnServers;
+    use crate::subject::Task;
+
+    /// A server that ends as soon as it has answered once.
+    struct Dead(Client);
+
+    impl OwnServers for Dead {
+        fn start(&self, _: Wish) -> Task<'_, Result<Box<dyn OwnServer>, NoServer>> {
+            Box::pin(async { Ok(Box::new(Dead(self.0.clone())) as Box<dyn OwnServer>) })
+        }
+    }
+
+    impl OwnServer for Dead {
+        fn client(&self) -> &Client {
+            &self.0
+        }
+
+        fn restart(&mut self, _: Vec<String>) -> Task<'_, Result<(), NoServer>> {
+            Box::pin(async { Err(NoServer::Refused("it wants other flags".to_owned())) })
+        }
+
+        fn second(&self) -> Duration {
+            Duration::ZERO
+        }
+
+        fn died(&self) -> Option<String> {
+            Some("exited with status 98".to_owned())
+        }
+    }
+
+    /// A transcript of a case whose server has died, after `then`.
+    fn finished(then: impl AsyncFnOnce(&mut Conversation<'_>)) -> Transcript {
+        let nowhere = Endpoint::parse("http://127.0.0.1:9").unwrap();
+        let client = Client::new(ClientOptions::new(nowhere)).unwrap();
+        let context = RunContext {
+            client: client.clone(),
+            foreign: None,
+            patience: Timeouts::new(Duration::from_secs(1)),
+            seed: Seed::random(),
+            keys: Vec::new(),
+            generation: 0,
+            spec: crate::avp::catalogue().newest(),
+            slow: false,
+            show_secrets: false,
+            subject: None,
+            own_servers: Some(std::sync::Arc::new(Dead(client))),
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        runtime.unwrap().block_on(async {
+            let mut talk = Conversation::new(&context);
+            assert_eq!(talk.start_server(Wish::default()).await, Ok(true));
+            then(&mut talk).await;
+            talk.finish(None)
+        })
+    }
+
+    #[test]
+    fn what_somebody_else_answered_is_not_judged() {
+        let transcript = finished(async |_| {});
+        let stopped = transcript.stopped.unwrap();
+        assert_eq!(stopped.verdict, Verdict::Error);
+        assert!(
+            stopped.reason.contains("exited with status 98"),
+            "{}",
+            stopped.reason
+        );
+        assert!(transcript.exchanges.is_empty() && transcript.read.is_empty());
+    }
+
+    #[test]
+    fn a_server_that_broke_off_or_would_not_start_is_judged() {
+        let broken = finished(async |talk| {
+            let mut exchange = talk.transcript.exchanges[0].clone();
+            exchange.request.method = "GET".to_owned();
+            exchange.outcome = Outcome::Failure(Failure {
+                kind: FailureKind::Closed,
+                message: "the connection ended".to_owned(),
+                begun: false,
+            });
+            talk.transcript.push(exchange, Read::default());
+        });
+        assert_eq!((broken.stopped, broken.exchanges.len()), (None, 2));
+        let refused = finished(async |talk| {
+            assert_eq!(talk.restart_server(Vec::new()).await, Ok(false));
+        });
+        assert_eq!((refused.stopped, refused.exchanges.len()), (None, 2));
+    }
 }

@@ -46,4 +46,7 @@ pub trait OwnServer: Send {
 
     /// How long a second lasts for it: the reference server can be quicker than the clock.
     fn second(&self) -> Duration;
+
+    /// How it ended, if it has by itself: "exited with status 1".
+    fn died(&self) -> Option<String>;
 }

@@ -73,6 +73,24 @@ pub(super) const FAULTS: &[Fault] = &[
         "Escape what the database takes for a wildcard.",
     ),
     fault(
+        "search-with-underscores",
+        "lists",
+        &["OMP-LST-05"],
+        Must,
+        "_ in key_contains stands for any character.",
+        "Objects are found that nobody asked for.",
+        "Escape both of the characters that the database takes for wildcards.",
+    ),
+    fault(
+        "search-forgets-keys-on-later-pages",
+        "lists",
+        &["OMP-LST-05", "OMP-LST-03"],
+        Must,
+        "key_contains is looked at on the first page of a search, and not on the next.",
+        "Objects are found that nobody asked for, where there are many.",
+        "Let every page ask for the same: keep what was asked for in the cursor, or read it from each request.",
+    ),
+    fault(
         "search-ignores-keys",
         "lists",
         &["OMP-LST-05"],
@@ -148,7 +166,11 @@ pub(super) const FAULTS: &[Fault] = &[
 
 impl Server {
     /// What a search is taken for.
-    pub(in crate::omp::server) fn search(&self, mut search: Search) -> Search {
+    pub(in crate::omp::server) fn search(&self, asked: &Asked, mut search: Search) -> Search {
+        let is_later = parameters(asked.query.as_deref()).contains_key("cursor");
+        if is_later && search.key_contains.is_some() && self.bends("search-forgets-keys-on-later-pages") {
+            search.key_contains = None;
+        }
         if let Some(part) = search.key_contains.as_mut().filter(|part| part.contains('+'))
             && self.bends("search-reads-a-plus-as-a-space")
         {
@@ -194,6 +216,10 @@ impl Server {
             ),
             ("search-takes-either", either),
             ("search-with-wildcards", space && keys(has_in_any_place)),
+            (
+                "search-with-underscores",
+                space && keys(|own, part| part.split('_').all(|piece| own.contains(piece))),
+            ),
             (
                 "search-looks-at-content",
                 space && (key || parts(|object, part| object.content.to_string().contains(part))),

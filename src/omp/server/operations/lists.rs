@@ -23,7 +23,7 @@ pub(super) fn list(server: &Server, asked: &Asked) -> Result<Answer, Answer> {
 /// # Errors
 /// There is no such page.
 pub(super) fn search(server: &Server, asked: &Asked) -> Result<Answer, Answer> {
-    let search = server.search(rules::search(&parameters(asked.query.as_deref())));
+    let search = server.search(asked, rules::search(&parameters(asked.query.as_deref())));
     let all = server.store().objects.clone();
     let found: Vec<Object> = server
         .listed(asked, all)?
