@@ -41,25 +41,22 @@ fn without_half_pairs(body: &[u8]) -> Option<Vec<u8>> {
         let digits = body.get(at..at + 6)?.strip_prefix(b"\\u")?;
         u32::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
     };
-    let mut whole = body.to_vec();
-    let (mut at, mut found) = (0, false);
-    while at < body.len() {
-        at += match (body[at], unit(at)) {
-            (b'\\', Some(first)) if HIGH.contains(&first) || LOW.contains(&first) => {
-                let is_pair = HIGH.contains(&first) && unit(at + 6).is_some_and(|low| LOW.contains(&low));
-                if is_pair {
-                    12
-                } else {
-                    whole[at + 2..at + 6].copy_from_slice(b"fffd");
-                    found = true;
-                    6
-                }
+    let is_low = |at: usize| unit(at).is_some_and(|unit| LOW.contains(&unit));
+    let next_escape = |at: usize| Some(at + body.get(at..)?.iter().position(|byte| *byte == b'\\')?);
+    let (mut whole, mut from) = (None, 0);
+    while let Some(at) = next_escape(from) {
+        let is_high = unit(at).is_some_and(|unit| HIGH.contains(&unit));
+        from = match (is_high, is_low(at)) {
+            (true, _) if is_low(at + 6) => at + 12,
+            (false, false) => at + 2,
+            _ => {
+                let whole = whole.get_or_insert_with(|| body.to_vec());
+                whole[at + 2..at + 6].copy_from_slice(b"fffd");
+                at + 6
             }
-            (b'\\', _) => 2,
-            _ => 1,
         };
     }
-    found.then_some(whole)
+    whole
 }
 
 /// Whether two values are equal as JSON: numbers by value, objects whatever their order.

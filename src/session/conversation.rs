@@ -284,13 +284,15 @@ impl<'a> Conversation<'a> {
     /// Takes back what was seen where the case's own server has ended and everything was answered all the same: then somebody
     /// else has its port, as where several runs on one machine start servers at the same moment.
     fn disown(&mut self) {
-        let died = self.own_server.as_ref().and_then(|server| server.died());
+        let Some(how) = self.own_server.as_ref().and_then(|server| server.died()) else {
+            return;
+        };
         let exchanges = &self.transcript.exchanges;
         let all_answered = exchanges.iter().all(|it| it.outcome.answer().is_some());
         // One that would not start as the case wanted it has ended rightly.
         let last_start = exchanges.iter().rev().find(|it| it.request.method == START);
         let is_up = last_start.is_some_and(|it| it.outcome.answer().is_some_and(|answer| answer.status == 0));
-        if let Some(how) = died.filter(|_| all_answered && is_up) {
+        if all_answered && is_up {
             let reason = format!(
                 "the server that was started for this case {how}, and its address answered all the same: something else has it; \
                  run the case again"

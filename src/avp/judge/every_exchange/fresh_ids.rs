@@ -1,5 +1,7 @@
 //! Ids that nobody has used: what a case prepares has ids of its own.
 
+use std::collections::BTreeSet;
+
 use super::Rule;
 use crate::avp::Operation;
 use crate::avp::judge::parsed::ParsedExchange;
@@ -18,22 +20,15 @@ pub(super) fn check(checks: &mut Checks<'_>, frames: &[ParsedExchange<'_>]) {
     let creates = frames
         .iter()
         .filter(|frame| frame.operation == Some(Operation::CreateRepo));
-    for (at, frame) in creates.clone().enumerate() {
+    let mut used = BTreeSet::new();
+    for frame in creates {
+        let is_new = id(frame).is_some_and(|id| used.insert(id));
         let is_duplicate = frame.answer().is_some_and(|answer| answer.status == 409);
         // What was sent twice may have met itself.
-        if !is_duplicate || frame.exchange.role != Role::Setup || frame.exchange.resent {
-            continue;
+        if is_new && is_duplicate && frame.exchange.role == Role::Setup && !frame.exchange.resent {
+            let got = "status 409, as if it were there already";
+            checks.note(RULE.subject(), frame.index, Finding::broken(got.to_owned()));
         }
-        let Some(id) = id(frame) else { continue };
-        if creates
-            .clone()
-            .take(at)
-            .any(|earlier| self::id(earlier) == Some(id))
-        {
-            continue;
-        }
-        let got = "status 409, as if it were there already";
-        checks.note(RULE.subject(), frame.index, Finding::broken(got.to_owned()));
     }
 }
 

@@ -9,6 +9,7 @@ use crate::avp::server::decision::{Asked, Decision, Rule, grant_if, stop_if};
 use crate::avp::server::deviation::{AnswerContext, Name, faults};
 use crate::avp::server::request::Request;
 use crate::avp::server::route::Route;
+use crate::avp::server::rules::no_member;
 use crate::avp::server::state::{State, now};
 use crate::avp::server::vault::{Repo, Vault, list, text};
 
@@ -308,14 +309,8 @@ fn access_by_size(asked: &Asked<'_>, rule: Rule<'_>, decision: &mut Decision) ->
                 .remember(key, json!({ "size": size, "in": decision.is_ok() }));
             return false;
         };
-        match known["in"] == json!(true) {
-            true => grant_if(decision, true),
-            false => stop_if(
-                decision,
-                true,
-                Refusal::forbidden("the caller is no member of this repository"),
-            ),
-        }
+        let was_in = known["in"] == true;
+        grant_if(decision, was_in) || stop_if(decision, !was_in, no_member())
     })
 }
 
@@ -326,8 +321,7 @@ fn refusal_cached(asked: &Asked<'_>, rule: Rule<'_>, decision: &mut Decision) ->
             asked.state.remember(key, Value::Null);
             return false;
         }
-        let refusal = Refusal::forbidden("the caller is no member of this repository");
-        stop_if(decision, is_recent(asked, &key), refusal)
+        stop_if(decision, is_recent(asked, &key), no_member())
     })
 }
 

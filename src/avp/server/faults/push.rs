@@ -318,8 +318,13 @@ fn version_still(asked: &Asked<'_>, rule: Rule<'_>, decision: &mut Decision) -> 
 }
 
 fn versions_as_text(asked: &Asked<'_>, rule: Rule<'_>, decision: &mut Decision) -> bool {
+    pushes(asked.call) && grows_as_text(rule, decision)
+}
+
+/// Refuses a version that does not grow as text.
+pub(super) fn grows_as_text(rule: Rule<'_>, decision: &mut Decision) -> bool {
     match rule {
-        Rule::VersionGrows(repo, version) if pushes(asked.call) => {
+        Rule::VersionGrows(repo, version) => {
             let backwards = version.to_string() <= repo.version.to_string();
             let refusal = Refusal::bad_request("the version of a repository only grows");
             stop_if(decision, backwards, refusal)

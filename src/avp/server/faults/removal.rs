@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::access::LAG_MS;
 use super::create::under_epoch;
-use super::push::drop_bindings;
+use super::push::{drop_bindings, grows_as_text};
 use crate::avp::Operation;
 use crate::avp::server::answer::{Answer, Refusal};
 use crate::avp::server::core::Call;
@@ -209,16 +209,7 @@ fn roster_cut(place: &Call, _: &Repo, repo: &mut Repo) -> bool {
 }
 
 fn versions_as_text(asked: &Asked<'_>, rule: Rule<'_>, decision: &mut Decision) -> bool {
-    let Rule::VersionGrows(repo, version) = rule else {
-        return false;
-    };
-    let is_removal = asked.call.operation == Operation::RemoveMember;
-    let is_before = version.to_string() < repo.version.to_string();
-    stop_if(
-        decision,
-        is_removal && is_before,
-        Refusal::bad_request("the version is not above the current one"),
-    )
+    removes(asked.call) && grows_as_text(rule, decision)
 }
 
 fn marked_removed(place: &Call, before: &Repo, repo: &mut Repo) -> bool {

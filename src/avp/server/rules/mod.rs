@@ -18,9 +18,12 @@ use super::vault::{Repo, id_of, text};
 
 /// The caller is in the roster of the repository: members are all alike, and nobody else gets in.
 pub(super) fn is_member(repo: &Repo, caller: &str) -> Decision {
-    refuse_unless(repo.entry(caller).is_some(), || {
-        Refusal::forbidden("the caller is no member of this repository")
-    })
+    refuse_unless(repo.entry(caller).is_some(), no_member)
+}
+
+/// What somebody is told who is not in the roster.
+pub(super) fn no_member() -> Refusal {
+    Refusal::forbidden("the caller is no member of this repository")
 }
 
 /// The body names the repository of the path.
