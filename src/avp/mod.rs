@@ -1,6 +1,7 @@
 //! The Alt Vault Protocol (AVP): its messages and operations, its cases, how they are driven and judged, a reference server
 //! and its cryptography.
 
+mod across_cases;
 pub mod actors;
 pub mod adapter_contract;
 pub mod cases;

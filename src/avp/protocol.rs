@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use super::cases::{LoadedCase, LoadedCases, embedded_sources, rules};
 use super::judge::jwt_claims;
-use super::{consequences, driver, generation, grpc, issuer_keys, judge, recognise, repro, server};
+use super::{
+    across_cases, consequences, driver, generation, grpc, issuer_keys, judge, recognise, repro, server,
+};
 use crate::case::{CaseHead, Problem, Source};
 use crate::http::Over;
 use crate::judge::Context;
@@ -98,6 +100,7 @@ impl Cases for AvpCases {
     }
 
     fn take_back_what_follows(&self, cases: &mut [CaseRecord]) {
+        across_cases::find_nonces_issued_again(cases);
         consequences::take_back_what_follows(cases);
     }
 }

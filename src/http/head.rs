@@ -54,9 +54,12 @@ impl Message {
     }
 }
 
-/// The body in the chunked transfer coding (RFC 9112, 7.1), in two chunks where it is long enough.
+/// The body in the chunked transfer coding (RFC 9112, 7.1), in two chunks where it is long enough. Between them is the middle of
+/// the first character that has more than one byte, if there is one: chunks are bytes.
 fn chunk(bytes: &mut Vec<u8>, body: &[u8]) {
-    let (first, rest) = body.split_at(body.len() / 2);
+    let longer = body.iter().position(|byte| !byte.is_ascii());
+    let at = longer.map_or(body.len() / 2, |start| (start + 1).min(body.len()));
+    let (first, rest) = body.split_at(at);
     for piece in [first, rest].into_iter().filter(|piece| !piece.is_empty()) {
         bytes.extend_from_slice(format!("{:x}\r\n", piece.len()).as_bytes());
         bytes.extend_from_slice(piece);
@@ -163,6 +166,9 @@ mod tests {
         let mut bytes = Vec::new();
         chunk(&mut bytes, b"{\"a\":1}");
         assert_eq!(bytes, b"3\r\n{\"a\r\n4\r\n\":1}\r\n0\r\n\r\n");
+        bytes.clear();
+        chunk(&mut bytes, "\"ö\"".as_bytes());
+        assert_eq!(bytes, b"2\r\n\"\xc3\r\n2\r\n\xb6\"\r\n0\r\n\r\n");
         bytes.clear();
         chunk(&mut bytes, b"");
         assert_eq!(bytes, b"0\r\n\r\n");

@@ -8,6 +8,7 @@
 
 pub mod encoding;
 mod identity;
+mod lookalike;
 mod named;
 pub mod primitives;
 mod seed;
@@ -16,6 +17,7 @@ mod weak;
 
 pub use encoding::EncodingError;
 pub use identity::Identity;
+pub use lookalike::{in_other_case, with_head_of};
 pub use named::NamedKey;
 pub use seed::{Seed, SeedError};
 pub use signature::{SignatureForm, s_plus_l, sign_nonce, verify_ed25519};

@@ -29,6 +29,14 @@ pub enum SignatureForm {
     OverDigest,
     /// A good signature over nothing at all.
     OverNothing,
+    /// A good signature over the nonce in hexadecimal digits.
+    OverHexText,
+    /// A good signature over the base64 text of the nonce without its padding.
+    OverUnpaddedText,
+    /// A good signature over the nonce in the URL-safe base64 without padding that JWTs have.
+    OverUrlSafeText,
+    /// A good signature over the signer's public key and the nonce behind it.
+    OverKeyAndNonce,
     /// A good signature over the first 32 bytes of the nonce; the valid one where it has no more.
     OverHead,
     /// The valid signature with one bit flipped in its first half, R.
@@ -62,12 +70,16 @@ pub enum SignatureForm {
 
 impl SignatureForm {
     /// Every form, the valid one first.
-    pub const ALL: [SignatureForm; 19] = [
+    pub const ALL: [SignatureForm; 23] = [
         SignatureForm::Valid,
         SignatureForm::OverBase64Text,
         SignatureForm::OverOtherBytes,
         SignatureForm::OverDigest,
         SignatureForm::OverNothing,
+        SignatureForm::OverHexText,
+        SignatureForm::OverUnpaddedText,
+        SignatureForm::OverUrlSafeText,
+        SignatureForm::OverKeyAndNonce,
         SignatureForm::OverHead,
         SignatureForm::BitFlipped,
         SignatureForm::BitFlippedInS,
@@ -92,6 +104,10 @@ impl SignatureForm {
             SignatureForm::OverOtherBytes => "over-other-bytes",
             SignatureForm::OverDigest => "over-digest",
             SignatureForm::OverNothing => "over-nothing",
+            SignatureForm::OverHexText => "over-hex-text",
+            SignatureForm::OverUnpaddedText => "over-unpadded-text",
+            SignatureForm::OverUrlSafeText => "over-url-safe-text",
+            SignatureForm::OverKeyAndNonce => "over-key-and-nonce",
             SignatureForm::OverHead => "over-head",
             SignatureForm::BitFlipped => "bit-flipped",
             SignatureForm::BitFlippedInS => "bit-flipped-in-s",
@@ -134,6 +150,13 @@ pub fn sign_nonce(
         SignatureForm::OverOtherBytes => encode(&identity.sign(&other_bytes(nonce))),
         SignatureForm::OverDigest => encode(&identity.sign(&Sha256::digest(&nonce))),
         SignatureForm::OverNothing => encode(&identity.sign(b"")),
+        SignatureForm::OverHexText => encode(&identity.sign(hex(&nonce).as_bytes())),
+        SignatureForm::OverUnpaddedText => encode(&identity.sign(nonce_b64.trim_end_matches('=').as_bytes())),
+        SignatureForm::OverUrlSafeText => encode(&identity.sign(as_url_safe(nonce_b64).as_bytes())),
+        SignatureForm::OverKeyAndNonce => {
+            let key = decode("ed25519PublicKey", identity.member_id())?;
+            encode(&identity.sign(&[key, nonce].concat()))
+        }
         SignatureForm::OverHead => encode(&identity.sign(&nonce[..nonce.len().min(32)])),
         SignatureForm::BitFlipped => encode(&flipped(valid, 0)),
         SignatureForm::BitFlippedInS => encode(&flipped(valid, 32)),
@@ -200,6 +223,11 @@ fn url_safe(identity: &Identity, nonce: &[u8]) -> String {
     standard.replace('+', "-").replace('/', "_")
 }
 
+/// Base64 text in the URL-safe alphabet and without its padding.
+fn as_url_safe(base64: &str) -> String {
+    base64.trim_end_matches('=').replace('+', "-").replace('/', "_")
+}
+
 /// 64 bytes leave four unused bits in the last character before `==`; the lowest is set.
 fn with_trailing_bits(base64: &str) -> String {
     let end = base64.trim_end_matches('=').len();
@@ -245,6 +273,7 @@ mod tests {
     use base64::Engine as _;
     use base64::alphabet::STANDARD;
     use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+    use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 
     /// A decoder that does not mind padding or trailing bits.
     const LAX: GeneralPurpose = GeneralPurpose::new(
@@ -253,6 +282,9 @@ mod tests {
             .with_decode_allow_trailing_bits(true)
             .with_decode_padding_mode(DecodePaddingMode::Indifferent),
     );
+
+    /// What a nonce is made of: its base64 differs between the alphabets.
+    const OF: u8 = 0xfb;
 
     fn alice() -> Identity {
         Identity::derive(&Seed::from_bytes([1; 32]), &["alice"])
@@ -263,13 +295,13 @@ mod tests {
     }
 
     fn signed(form: SignatureForm) -> String {
-        sign_nonce(&alice(), &nonce(7), form).unwrap()
+        sign_nonce(&alice(), &nonce(OF), form).unwrap()
     }
 
     #[test]
     fn only_the_valid_form_verifies() {
         for form in SignatureForm::ALL {
-            let verified = verify_ed25519(alice().member_id(), &[7; 40], &signed(form));
+            let verified = verify_ed25519(alice().member_id(), &[OF; 40], &signed(form));
             assert_eq!(verified, form == SignatureForm::Valid, "{form}");
         }
     }
@@ -286,13 +318,23 @@ mod tests {
     #[test]
     fn signatures_over_something_else_are_good_ones() {
         let verifies = |message: &[u8], form| verify_ed25519(alice().member_id(), message, &signed(form));
-        let mut other = [7; 40];
-        other[0] = 6;
-        assert!(verifies(nonce(7).as_bytes(), SignatureForm::OverBase64Text));
+        let mut other = [OF; 40];
+        other[0] ^= 1;
+        assert!(verifies(nonce(OF).as_bytes(), SignatureForm::OverBase64Text));
         assert!(verifies(&other, SignatureForm::OverOtherBytes));
-        assert!(verifies(&Sha256::digest([7; 40]), SignatureForm::OverDigest));
+        assert!(verifies(&Sha256::digest([OF; 40]), SignatureForm::OverDigest));
         assert!(verifies(b"", SignatureForm::OverNothing));
-        assert!(verifies(&[7; 32], SignatureForm::OverHead));
+        assert!(verifies(&[OF; 32], SignatureForm::OverHead));
+        assert!(verifies("fb".repeat(40).as_bytes(), SignatureForm::OverHexText));
+        let unpadded = nonce(OF).trim_end_matches('=').to_owned();
+        assert!(verifies(unpadded.as_bytes(), SignatureForm::OverUnpaddedText));
+        let url_safe = BASE64_URL_SAFE_NO_PAD.encode([OF; 40]);
+        assert!(verifies(url_safe.as_bytes(), SignatureForm::OverUrlSafeText));
+        let key = decode("test", alice().member_id()).unwrap();
+        assert!(verifies(
+            &[&key[..], &[OF; 40]].concat(),
+            SignatureForm::OverKeyAndNonce
+        ));
     }
 
     #[test]

@@ -247,7 +247,8 @@ pub trait Cases: Send + Sync {
         None
     }
 
-    /// Takes back, in the judged cases of a run, what only follows from something else that was found.
+    /// Takes back, in the judged cases of a run, what only follows from something else that was found, and adds what all of them
+    /// together show. Done again it changes nothing.
     fn take_back_what_follows(&self, _cases: &mut [CaseRecord]) {}
 }
 

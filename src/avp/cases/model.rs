@@ -280,6 +280,9 @@ pub struct Redeem {
     pub signer: Option<String>,
     /// Whose public key is presented; the actor's unless told.
     pub key: Option<String>,
+    /// The signature is the one with which the actor logged in last, over another nonce.
+    #[serde(default)]
+    pub earlier_signature: bool,
     /// Presents a key of small order with a signature forged under it, instead of the actor's.
     #[serde(default)]
     pub forged_small_order: bool,
@@ -309,6 +312,9 @@ pub struct Create {
     pub bound: bool,
     /// The size of the ciphertext in bytes, tag included; that of a small real payload unless told.
     pub ciphertext: Option<usize>,
+    /// The request with which the repository was created again, byte for byte.
+    #[serde(default)]
+    pub again: bool,
 }
 
 /// Pull.
@@ -335,7 +341,7 @@ pub struct Push {
     pub crowd: Option<usize>,
     /// The size of the ciphertext in bytes, tag included; that of a small real payload unless told.
     pub ciphertext: Option<usize>,
-    /// The request of the last `push` step again, byte for byte.
+    /// The actor's last push of this repository again, byte for byte.
     #[serde(default)]
     pub again: bool,
 }
@@ -355,6 +361,9 @@ pub struct AddMember {
     /// Whether the entry carries a `keyBindingSig`.
     #[serde(default)]
     pub bound: bool,
+    /// The request of the last `add-member` step again, byte for byte.
+    #[serde(default)]
+    pub again: bool,
 }
 
 /// Remove a member.
@@ -410,6 +419,9 @@ pub struct RawRequest {
 pub enum Wait {
     /// A little over two minutes, after which a recommended nonce is gone.
     NonceExpiry,
+    /// Until half of the time is over that the actor's token has left; not applicable where it lives for too long to be waited
+    /// for.
+    TokenHalfLife,
     /// Until the actor's token has expired by its own `expiresAt`; not applicable where that is too far away.
     TokenExpiry,
 }
@@ -419,7 +431,8 @@ pub enum Wait {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Changes {
     /// Values put at pointers. In text, `{repo}` and `{other}` stand for repository ids, `{id:NAME}` for a member's id,
-    /// `{x25519:NAME}` for the other public key of a member, `{long:N}` for N characters of base64.
+    /// `{x25519:NAME}` for the other public key of a member, `{like:NAME}` for the id of nobody that is like a member's but for
+    /// the case of a letter, `{head:NAME}` for one that has its first 32 characters, `{long:N}` for N characters of base64.
     #[serde(default)]
     #[schemars(with = "BTreeMap<String, serde_json::Value>")]
     pub set: BTreeMap<String, toml::Value>,
@@ -594,6 +607,8 @@ pub enum MemberForm {
     CaseSwapped,
     /// Its first twenty characters.
     Cut,
+    /// The member's X25519 key.
+    OtherKey,
 }
 
 /// A form of a whole body.

@@ -266,6 +266,10 @@ pub enum TokenForm {
     OtherServer,
     /// The actor's own under the `Basic` scheme.
     Basic,
+    /// The actor's own under the `Digest` scheme, whose name is as long as `Bearer`.
+    Digest,
+    /// The actor's own with `Bearer` before it and no blank between them.
+    Glued,
     /// The actor's own without a scheme.
     NoScheme,
     /// The actor's own in the query string, with no header.
@@ -282,6 +286,10 @@ pub enum TokenForm {
     MemberId,
     /// A JWT of the reference form for the actor, of the algorithm `none` and without a signature.
     Unsigned,
+    /// The one that the actor was given before its own.
+    Earlier,
+    /// The actor's own with a dot and a word behind it.
+    WithAPart,
     /// A JWT forged from the actor's own; not applicable where that is no JWT.
     Forged(Forgery),
     /// Another actor's.
@@ -467,7 +475,7 @@ impl Forgery {
     }
 }
 
-const TOKEN_FORMS: [&str; 19] = [
+const TOKEN_FORMS: [&str; 23] = [
     "none",
     "empty",
     "garbage",
@@ -479,6 +487,8 @@ const TOKEN_FORMS: [&str; 19] = [
     "case-swapped",
     "other-server",
     "basic",
+    "digest",
+    "glued",
     "no-scheme",
     "in-query",
     "in-metadata",
@@ -487,6 +497,8 @@ const TOKEN_FORMS: [&str; 19] = [
     "preceded",
     "member-id",
     "unsigned",
+    "earlier",
+    "with-a-part",
 ];
 
 impl FromStr for TokenForm {
@@ -505,6 +517,8 @@ impl FromStr for TokenForm {
             "case-swapped" => TokenForm::CaseSwapped,
             "other-server" => TokenForm::OtherServer,
             "basic" => TokenForm::Basic,
+            "digest" => TokenForm::Digest,
+            "glued" => TokenForm::Glued,
             "no-scheme" => TokenForm::NoScheme,
             "in-query" => TokenForm::InQuery,
             "in-metadata" => TokenForm::InMetadata,
@@ -513,6 +527,8 @@ impl FromStr for TokenForm {
             "preceded" => TokenForm::Preceded,
             "member-id" => TokenForm::MemberId,
             "unsigned" => TokenForm::Unsigned,
+            "earlier" => TokenForm::Earlier,
+            "with-a-part" => TokenForm::WithAPart,
             _ => match (text.strip_prefix("of "), Forgery::named(text)) {
                 (Some(name), _) => TokenForm::Of(name.to_owned()),
                 (_, Some(forgery)) => TokenForm::Forged(forgery),
@@ -540,6 +556,8 @@ impl fmt::Display for TokenForm {
             TokenForm::CaseSwapped => "the token with upper and lower case swapped",
             TokenForm::OtherServer => "a token that another server issued to the same key",
             TokenForm::Basic => "the token under the Basic scheme",
+            TokenForm::Digest => "the token under the Digest scheme",
+            TokenForm::Glued => "the token with no blank behind Bearer",
             TokenForm::NoScheme => "the token without a scheme",
             TokenForm::InQuery => "the token in the query string",
             TokenForm::InMetadata => "the token in metadata of another name",
@@ -548,6 +566,8 @@ impl fmt::Display for TokenForm {
             TokenForm::Preceded => "the token with a word before it",
             TokenForm::MemberId => "the member id as a token",
             TokenForm::Unsigned => "a JWT of the algorithm none for the member",
+            TokenForm::Earlier => "the token that the member was given before",
+            TokenForm::WithAPart => "the token with a dot and a word behind it",
             TokenForm::Forged(forgery) => forgery.about(),
             TokenForm::Of(name) => return write!(f, "the token of {name}"),
         })

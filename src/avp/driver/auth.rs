@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::draft::{Draft, Mask};
 use super::lifetime::Lifetime;
 use super::steps::swap_case;
-use super::world::{Token, World};
+use super::world::{Redeemed, Token, World};
 use super::{CaseResult, Driver, ExchangeMeta};
 use crate::avp::cases::NonceSource;
 use crate::avp::cases::model::{Challenge, KeyForm, Redeem};
@@ -47,7 +47,10 @@ impl Driver<'_> {
 
     /// Asks for a nonce and redeems it. The token is the actor's from then on, if one came.
     async fn log_in(&mut self, name: &str) -> CaseResult<AnswerClass> {
-        self.world.actor(name).token = None;
+        let actor = self.world.actor(name);
+        if let Some(before) = actor.token.take() {
+            actor.earlier = Some(before);
+        }
         let nonce = self.fresh_nonce(name).await?;
         let identity = &self.world.actor(name).identity;
         let signature = keys::sign_nonce(identity, &nonce, SignatureForm::Valid).map_err(|error| {
@@ -58,7 +61,7 @@ impl Driver<'_> {
         let draft = Draft::new(Operation::Token, Operation::Token.path("", ""), Some(body));
         let reading = self.without_token(&draft, name).await?;
         if self.keep_token(name, &reading) {
-            self.world.actor(name).used = Some(nonce);
+            self.world.actor(name).used = Some(Redeemed { nonce, signature });
         }
         Ok(reading)
     }
@@ -107,11 +110,15 @@ impl Driver<'_> {
         let date = last.and_then(|exchange| exchange.outcome.answer()?.date_ms());
         let is_local = self.target.client.endpoint(&IDP).is_loopback();
         self.secrets.token(name, text);
-        self.world.actor(name).token = Some(Token {
+        let token = Token {
             text: text.to_owned(),
             issued_at,
             lifetime: Lifetime::new(expires_at, issued_at, date, is_local),
-        });
+        };
+        let actor = self.world.actor(name);
+        if let Some(before) = actor.token.replace(token) {
+            actor.earlier = Some(before);
+        }
         true
     }
 
@@ -158,11 +165,11 @@ impl Driver<'_> {
             }
             // The signature is over the bytes, however the text is spelt.
             NonceSource::Used | NonceSource::UsedWrapped | NonceSource::UsedUnpadded => {
-                self.used_nonce(name)?
+                self.redeemed(name)?.nonce
             }
             NonceSource::UsedOf(other) => {
                 spoils.push(format!("{other} has logged in with the nonce"));
-                self.used_nonce(other)?
+                self.redeemed(other)?.nonce
             }
             NonceSource::Invented => {
                 spoils.push("a nonce that was never issued".to_owned());
@@ -193,11 +200,15 @@ impl Driver<'_> {
         if form != SignatureForm::Valid {
             spoils.push(format!("signature: {}", form));
         }
-        let signature =
+        let signature = if redeem.earlier_signature {
+            spoils.push("signed at the login before, and not again".to_owned());
+            self.redeemed(name)?.signature
+        } else {
             keys::sign_nonce(&self.world.actor(signer).identity, &nonce, form).map_err(|error| {
                 self.talk
                     .blocked(format!("{signer} cannot sign the nonce: {error}"))
-            })?;
+            })?
+        };
         let size = BASE64_STANDARD.decode(&nonce).map_or(0, |bytes| bytes.len());
         if form == SignatureForm::OverHead && size <= 32 {
             let reason = format!("a nonce carries {size} bytes here, so that its head is all of it");
@@ -222,10 +233,10 @@ impl Driver<'_> {
         Ok(draft)
     }
 
-    /// The nonce with which an actor logged in last.
-    fn used_nonce(&mut self, name: &str) -> CaseResult<String> {
+    /// The nonce with which an actor logged in last, and its signature.
+    fn redeemed(&mut self, name: &str) -> CaseResult<Redeemed> {
         let used = self.world.actor(name).used.clone();
-        used.filter(|nonce| nonce.is_ascii() && nonce.len() > 4)
+        used.filter(|used| used.nonce.is_ascii() && used.nonce.len() > 4)
             .ok_or_else(|| {
                 self.talk
                     .blocked(format!("{name} has not logged in with a nonce"))

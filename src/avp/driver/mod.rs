@@ -350,6 +350,7 @@ impl Driver<'_> {
         let (value, shown) = match form {
             None => self.own_token(who).await?,
             Some(TokenForm::Of(other)) => self.own_token(other).await?,
+            Some(TokenForm::Earlier) => self.earlier_token(who).await?,
             Some(TokenForm::OtherServer) => self.foreign_token(who).await?,
             Some(form @ TokenForm::Forged(forgery)) => {
                 let (own, shown) = self.own_token(who).await?;
@@ -407,6 +408,22 @@ impl Driver<'_> {
             false => Mask::Authorization(format!("Bearer {shown}")),
         };
         Ok((self.finished(draft, header), mask))
+    }
+
+    /// The token that an actor was given before its own. It may not be over yet.
+    async fn earlier_token(&mut self, name: &str) -> CaseResult<(String, String)> {
+        self.ensure_token(name).await?;
+        let earlier = self.world.actor(name).earlier.clone();
+        let Some(earlier) = earlier else {
+            return Err(self.talk.blocked(format!("{name} has not logged in twice")));
+        };
+        if earlier.lifetime.may_be_over(now_ms() - earlier.issued_at) {
+            return Err(self
+                .talk
+                .not_applicable("the target's tokens live for too short a time"));
+        }
+        let shown = self.secrets.placeholder(&earlier.text).to_owned();
+        Ok((earlier.text, shown))
     }
 
     async fn own_token(&mut self, name: &str) -> CaseResult<(String, String)> {

@@ -12,6 +12,7 @@ use crate::avp::cases::{TokenForm, to_json};
 use crate::avp::schema::{Field, FieldKind};
 use crate::avp::{Operation, schema};
 use crate::json;
+use crate::keys;
 use crate::text::{encode_segment, with_small_escapes};
 
 /// The requests that a step makes: the valid one, changed; one for each form that the step lists, and where it lists forms
@@ -46,8 +47,9 @@ pub(super) fn variants(
         });
     }
     if !changes.member.is_empty() {
+        let world = &*world;
         drafts = each(&drafts, &changes.member, |draft, form| {
-            vec![with_member(draft.clone(), *form)]
+            vec![with_member(world, draft.clone(), *form)]
         });
     }
     if !changes.token.is_empty() {
@@ -137,7 +139,7 @@ fn change_path(world: &mut World<'_>, changes: &Changes, repo: &str, draft: &mut
     }
 }
 
-fn with_member(mut draft: Draft, form: MemberForm) -> Draft {
+fn with_member(world: &World<'_>, mut draft: Draft, form: MemberForm) -> Draft {
     let (before, segment) = draft.path.rsplit_once('/').unwrap_or_default();
     let id = segment
         .replace("%2B", "+")
@@ -151,6 +153,10 @@ fn with_member(mut draft: Draft, form: MemberForm) -> Draft {
         MemberForm::Cut => (
             id.chars().take(20).collect(),
             "the member id is cut after twenty characters",
+        ),
+        MemberForm::OtherKey => (
+            world.x25519_public_key_of(&id).unwrap_or_default().to_owned(),
+            "the member's X25519 key stands for its id",
         ),
     };
     draft.path = format!("{before}/{}", encode_segment(&id));
@@ -413,27 +419,38 @@ pub(super) fn fill_text(world: &mut World<'_>, text: &str) -> String {
             text = text.replace(&mark, &world.ensure_repo(&current).id);
         }
     }
-    while let Some((before, rest)) = text.split_once("{id:") {
-        let Some((name, after)) = rest.split_once('}') else {
-            break;
-        };
-        text = format!("{before}{}{after}", world.member_id(name));
-    }
-    while let Some((before, rest)) = text.split_once("{x25519:") {
-        let Some((name, after)) = rest.split_once('}') else {
-            break;
-        };
-        text = format!(
-            "{before}{}{after}",
-            world.actor(name).identity.x25519_public_key()
-        );
-    }
+    text = fill_names(world, text, "{id:", |world, name| world.member_id(name));
+    text = fill_names(world, text, "{x25519:", |world, name| {
+        world.actor(name).identity.x25519_public_key().to_owned()
+    });
+    text = fill_names(world, text, "{like:", |world, name| {
+        keys::in_other_case(&world.member_id(name))
+    });
+    text = fill_names(world, text, "{head:", |world, name| {
+        keys::with_head_of(&world.member_id(name))
+    });
     if let Some((before, rest)) = text.split_once("{long:")
         && let Some((length, after)) = rest.split_once('}')
         && let Ok(length) = length.parse::<usize>()
     {
         let filler: String = "AVP+/".chars().cycle().take(length).collect();
         text = format!("{before}{filler}{after}");
+    }
+    text
+}
+
+/// What stands for each `{mark:NAME}` in a text.
+fn fill_names(
+    world: &mut World<'_>,
+    mut text: String,
+    mark: &str,
+    of: impl Fn(&mut World<'_>, &str) -> String,
+) -> String {
+    while let Some((before, rest)) = text.split_once(mark) {
+        let Some((name, after)) = rest.split_once('}') else {
+            break;
+        };
+        text = format!("{before}{}{after}", of(world, name));
     }
     text
 }

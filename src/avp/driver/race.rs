@@ -134,6 +134,7 @@ impl Driver<'_> {
                     other_keys: false,
                     same_entry: false,
                     bound: false,
+                    again: false,
                 };
                 // A faulty target may have lost them all.
                 let who = self.eyes(&step.repo, &names[0], Readers::One(0)).pop();

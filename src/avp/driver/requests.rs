@@ -16,7 +16,7 @@ use crate::keys::Identity;
 /// Auth operations are built elsewhere: they need a nonce of the target's.
 pub(super) fn body(world: &mut World<'_>, actor: &str, repo: &str, action: Action<'_>) -> Option<Arc<Value>> {
     match action {
-        Action::Create(create) => Some(create_repo(world, actor, repo, create).into()),
+        Action::Create(create) => Some(create_repo(world, actor, repo, create)),
         Action::Pull(pull) => {
             let known = pull
                 .known
@@ -25,8 +25,8 @@ pub(super) fn body(world: &mut World<'_>, actor: &str, repo: &str, action: Actio
             let id = &world.ensure_repo(repo).id;
             Some(json!({ "repoId": id, "knownPayloadVersion": known }).into())
         }
-        Action::Push(push) => Some(push_request(world, repo, push)),
-        Action::AddMember(add) => Some(add_request(world, repo, add).into()),
+        Action::Push(push) => Some(push_request(world, actor, repo, push)),
+        Action::AddMember(add) => Some(add_request(world, repo, add)),
         Action::RemoveMember(remove) => Some(remove_request(world, repo, remove)),
         _ => None,
     }
@@ -43,7 +43,10 @@ fn current(world: &World<'_>, repo: &str) -> (i64, i64) {
     })
 }
 
-fn create_repo(world: &mut World<'_>, actor: &str, repo: &str, create: &Create) -> Value {
+fn create_repo(world: &mut World<'_>, actor: &str, repo: &str, create: &Create) -> Arc<Value> {
+    if let (true, Some(first)) = (create.again, world.ensure_repo(repo).creation.clone()) {
+        return first;
+    }
     let (version, epoch) = (create.version.unwrap_or(1), create.epoch.unwrap_or(1));
     let style = create.clone();
     let id = world.repo(repo, &style).id.clone();
@@ -67,11 +70,17 @@ fn create_repo(world: &mut World<'_>, actor: &str, repo: &str, create: &Create) 
         manifest["shareRefreshTokens"] = policy.into();
     }
     let envelope = envelope(world, repo, version, epoch, create.ciphertext);
-    json!({ "manifest": manifest, "initialEnvelope": envelope })
+    let request: Arc<Value> = json!({ "manifest": manifest, "initialEnvelope": envelope }).into();
+    world
+        .ensure_repo(repo)
+        .creation
+        .get_or_insert_with(|| Arc::clone(&request));
+    request
 }
 
-fn push_request(world: &mut World<'_>, repo: &str, push: &Push) -> Arc<Value> {
-    if let (true, Some(last)) = (push.again, world.ensure_repo(repo).last_push.clone()) {
+fn push_request(world: &mut World<'_>, actor: &str, repo: &str, push: &Push) -> Arc<Value> {
+    let last = world.ensure_repo(repo).last_pushes.get(actor).cloned();
+    if let (true, Some(last)) = (push.again, last) {
         return last;
     }
     let (version, epoch) = current(world, repo);
@@ -97,11 +106,15 @@ fn push_request(world: &mut World<'_>, repo: &str, push: &Push) -> Arc<Value> {
         request["rotatedMembers"] = json!(entries);
     }
     let request = Arc::new(request);
-    world.ensure_repo(repo).last_push = Some(Arc::clone(&request));
+    let pushes = &mut world.ensure_repo(repo).last_pushes;
+    pushes.insert(actor.to_owned(), Arc::clone(&request));
     request
 }
 
-fn add_request(world: &mut World<'_>, repo: &str, add: &AddMember) -> Value {
+fn add_request(world: &mut World<'_>, repo: &str, add: &AddMember) -> Arc<Value> {
+    if let (true, Some(last)) = (add.again, world.ensure_repo(repo).last_addition.clone()) {
+        return last;
+    }
     let epoch = current(world, repo).1;
     let id = world.ensure_repo(repo).id.clone();
     let name = &add.member;
@@ -111,12 +124,15 @@ fn add_request(world: &mut World<'_>, repo: &str, add: &AddMember) -> Value {
         .and_then(|stored| stored.member(&known_id))
         .cloned();
     if let (true, Some(known)) = (add.same_entry, known) {
-        return json!({ "repoId": id, "member": known });
+        return json!({ "repoId": id, "member": known }).into();
     }
     let mut wrapping = Wrapping::of(&world.ensure_repo(repo).style);
     wrapping.bound |= add.bound;
     wrapping.other_keys = add.other_keys;
-    json!({ "repoId": id, "member": entry(world, name, repo, epoch, wrapping) })
+    let member = entry(world, name, repo, epoch, wrapping);
+    let request: Arc<Value> = json!({ "repoId": id, "member": member }).into();
+    world.ensure_repo(repo).last_addition = Some(Arc::clone(&request));
+    request
 }
 
 fn remove_request(world: &mut World<'_>, repo: &str, remove: &RemoveMember) -> Arc<Value> {

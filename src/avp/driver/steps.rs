@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::draft::{Content, Draft, path};
 use super::read_back::{Readers, Sight};
 use super::throttle::{Demand, is_told_limit};
+use super::world::Redeemed;
 use super::{CaseResult, Driver, jwt, mutate, now_ms, requests, world};
 use crate::avp::Operation;
 use crate::avp::cases::model::{Create, Repo, Step, Stored as StoredWords, Wait};
@@ -69,6 +70,7 @@ impl Driver<'_> {
                 other_keys: false,
                 same_entry: false,
                 bound: repo.with.bound,
+                again: false,
             };
             self.set_up_write(name, &repo.by, Action::AddMember(&add)).await?;
         }
@@ -313,9 +315,10 @@ impl Driver<'_> {
                 && matches!(redeem.nonce, Some(NonceSource::Of(_)))
         );
         if presented == Some(&own) && (draft.spoiled.is_none() || with_anothers_nonce) {
-            let nonce = draft.json().and_then(|body| body.get("nonce")?.as_str());
+            let sent = |member: &str| draft.json()?.get(member)?.as_str().map(str::to_owned);
+            let used = sent("nonce").zip(sent("signature"));
             if self.keep_token(name, reading) {
-                self.world.actor(name).used = nonce.map(str::to_owned);
+                self.world.actor(name).used = used.map(|(nonce, signature)| Redeemed { nonce, signature });
             }
         }
     }
@@ -447,7 +450,7 @@ impl Driver<'_> {
     async fn wait_for(&mut self, step: &Step, wait: Wait) -> CaseResult<()> {
         match wait {
             Wait::NonceExpiry => tokio::time::sleep(NONCE_LIFETIME).await,
-            Wait::TokenExpiry => {
+            Wait::TokenHalfLife | Wait::TokenExpiry => {
                 let token = self.world.actor(step.actor_names()[0]).token.clone();
                 if token.as_ref().is_some_and(|token| token.lifetime.most <= 0) {
                     let reason = "by its `expiresAt` the token was over when it was issued, which is a finding of its own";
@@ -476,7 +479,8 @@ impl Driver<'_> {
                     return Err(self.talk.not_applicable(reason));
                 }
                 self.keep_tokens = true;
-                tokio::time::sleep(left).await;
+                let part = if wait == Wait::TokenHalfLife { 2 } else { 1 };
+                tokio::time::sleep(left / part).await;
             }
         }
         Ok(())
@@ -526,9 +530,12 @@ pub(in crate::avp) fn authorization(form: &TokenForm, own: &str, member_id: &str
         TokenForm::None | TokenForm::InQuery | TokenForm::InMetadata => return None,
         TokenForm::Empty => return Some("Bearer ".to_owned()),
         TokenForm::Basic => return Some(format!("Basic {own}")),
+        TokenForm::Digest => return Some(format!("Digest {own}")),
+        TokenForm::Glued => return Some(format!("Bearer{own}")),
         TokenForm::NoScheme => own.to_owned(),
         TokenForm::Trailed => format!("{own} and-more"),
         TokenForm::Preceded => format!("at-first {own}"),
+        TokenForm::WithAPart => format!("{own}.x"),
         TokenForm::MemberId => member_id.to_owned(),
         TokenForm::Unsigned => jwt::unsigned(member_id, now_ms()),
         TokenForm::Garbage | TokenForm::GarbageTwice => {
@@ -548,7 +555,9 @@ pub(in crate::avp) fn authorization(form: &TokenForm, own: &str, member_id: &str
         // A token without letters is spoiled in another way: as it is, it would be a good one.
         TokenForm::CaseSwapped if own.chars().all(|c| !c.is_ascii_alphabetic()) => format!("{own}x"),
         TokenForm::CaseSwapped => own.chars().map(swap_case).collect(),
-        TokenForm::OtherServer | TokenForm::Forged(_) | TokenForm::Of(_) => own.to_owned(),
+        TokenForm::OtherServer | TokenForm::Forged(_) | TokenForm::Of(_) | TokenForm::Earlier => {
+            own.to_owned()
+        }
     };
     match form {
         TokenForm::NoScheme => Some(token),

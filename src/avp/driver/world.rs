@@ -37,10 +37,20 @@ const STAND_IN: char = '.';
 pub(super) struct Actor {
     pub(super) identity: Identity,
     pub(super) token: Option<Token>,
+    /// The one before it.
+    pub(super) earlier: Option<Token>,
     /// The last nonce that the target issued to this actor.
     pub(super) nonce: Option<String>,
     /// The nonce with which it logged in last.
-    pub(super) used: Option<String>,
+    pub(super) used: Option<Redeemed>,
+}
+
+/// A nonce that was redeemed.
+#[derive(Clone)]
+pub(super) struct Redeemed {
+    pub(super) nonce: String,
+    /// As it was sent.
+    pub(super) signature: String,
 }
 
 /// A bearer token as it was handed out.
@@ -64,8 +74,12 @@ pub(super) struct Repo {
     pub(super) stored: Option<RepoState>,
     /// The body of the last removeMember, for sending it again.
     pub(super) last_removal: Option<Arc<Value>>,
-    /// The body of the last push, for sending it again.
-    pub(super) last_push: Option<Arc<Value>>,
+    /// The body of the last addMember, for sending it again.
+    pub(super) last_addition: Option<Arc<Value>>,
+    /// The body of each actor's last push, for sending it again.
+    pub(super) last_pushes: BTreeMap<String, Arc<Value>>,
+    /// The body with which it was created, for sending it again.
+    pub(super) creation: Option<Arc<Value>>,
 }
 
 /// Twenty decimal digits made of a text's bytes; the first is not 0.
@@ -83,6 +97,7 @@ pub fn marker(seed: &Seed, generation: u32, identity: &Identity) -> Arc<Value> {
     let actor = Actor {
         identity: identity.clone(),
         token: None,
+        earlier: None,
         nonce: None,
         used: None,
     };
@@ -118,6 +133,7 @@ impl<'a> World<'a> {
         actors.entry(name.to_owned()).or_insert_with(|| Actor {
             identity: identity(seed, scope, name),
             token: None,
+            earlier: None,
             nonce: None,
             used: None,
         })
@@ -129,6 +145,12 @@ impl<'a> World<'a> {
 
     pub(super) fn actors(&self) -> impl Iterator<Item = (&String, &Actor)> {
         self.actors.iter()
+    }
+
+    /// The X25519 key of the actor with a member id, base64.
+    pub(super) fn x25519_public_key_of(&self, id: &str) -> Option<&str> {
+        let actor = self.actors.get(self.name_of(id)?)?;
+        Some(actor.identity.x25519_public_key())
     }
 
     /// The name of the actor of a member id.
@@ -149,7 +171,9 @@ impl<'a> World<'a> {
                 style: style.clone(),
                 stored: None,
                 last_removal: None,
-                last_push: None,
+                last_addition: None,
+                last_pushes: BTreeMap::new(),
+                creation: None,
             };
             self.repos.insert(name.to_owned(), repo);
         }

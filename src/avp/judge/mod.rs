@@ -8,7 +8,7 @@ mod actors;
 mod answers;
 mod blame;
 mod compare;
-mod every_exchange;
+pub(super) mod every_exchange;
 mod hitches;
 pub mod jwt_claims;
 mod parsed;

@@ -78,6 +78,8 @@ impl<'a> ParsedExchange<'a> {
             TokenForm::None,
             TokenForm::Empty,
             TokenForm::Basic,
+            TokenForm::Digest,
+            TokenForm::Glued,
             TokenForm::NoScheme,
             TokenForm::InQuery,
             TokenForm::InMetadata,

@@ -246,7 +246,15 @@ impl Audit {
         match (walk.was_served_to(frame), walk.is_creator(frame)) {
             (false, true) => vec![Operation::CreateRepo.rule()],
             (false, false) if self.granted && by_roster && self.made_by.is_none() => {
-                vec![self.operation.rule()]
+                let id = walk.member_id(frame.actor());
+                let is_let_in = self
+                    .before
+                    .as_ref()
+                    .is_some_and(|before| before.member(&id).is_none());
+                match self.operation {
+                    Operation::Push if is_let_in => vec!["AVP-6-10"],
+                    operation => vec![operation.rule()],
+                }
             }
             (false, false) => vec![Operation::AddMember.rule()],
             (true, _) if self.granted => vec![self.operation.rule()],

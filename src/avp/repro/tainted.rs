@@ -26,10 +26,13 @@ pub(super) fn authorization(form: &TokenForm, token: &str) -> Option<String> {
         ),
         TokenForm::CaseSwapped => piped("tr 'A-Za-z' 'a-zA-Z'"),
         TokenForm::Basic => format!("\"Basic ${{{token}}}\""),
+        TokenForm::Digest => format!("\"Digest ${{{token}}}\""),
+        TokenForm::Glued => format!("\"Bearer${{{token}}}\""),
         TokenForm::NoScheme => format!("\"${{{token}}}\""),
-        TokenForm::Of(_) => format!("\"Bearer ${{{token}}}\""),
+        TokenForm::Of(_) | TokenForm::Earlier => format!("\"Bearer ${{{token}}}\""),
         TokenForm::Trailed => format!("\"Bearer ${{{token}}} and-more\""),
         TokenForm::Preceded => format!("\"Bearer at-first ${{{token}}}\""),
+        TokenForm::WithAPart => format!("\"Bearer ${{{token}}}.x\""),
         TokenForm::None
         | TokenForm::InQuery
         | TokenForm::InMetadata
@@ -42,7 +45,7 @@ pub(super) fn authorization(form: &TokenForm, token: &str) -> Option<String> {
 }
 
 /// The forms of tokens that are no forgeries, and name nobody else.
-const FIXED: [TokenForm; 15] = [
+const FIXED: [TokenForm; 18] = [
     TokenForm::Empty,
     TokenForm::Garbage,
     TokenForm::Truncated,
@@ -53,9 +56,12 @@ const FIXED: [TokenForm; 15] = [
     TokenForm::CaseSwapped,
     TokenForm::OtherServer,
     TokenForm::Basic,
+    TokenForm::Digest,
+    TokenForm::Glued,
     TokenForm::NoScheme,
     TokenForm::Trailed,
     TokenForm::Preceded,
+    TokenForm::WithAPart,
     TokenForm::MemberId,
     TokenForm::Unsigned,
 ];
@@ -91,7 +97,11 @@ pub(super) fn signature(form: SignatureForm, signer: &str) -> Option<String> {
         SignatureForm::NotBase64 => text("tr 'A-Za-z=' 'a-zA-Z!'"),
         SignatureForm::UrlSafeBase64 => text("tr '+/' '-_'"),
         SignatureForm::Unpadded => text("tr -d '='"),
-        SignatureForm::OverOtherBytes
+        SignatureForm::OverHexText
+        | SignatureForm::OverUnpaddedText
+        | SignatureForm::OverUrlSafeText
+        | SignatureForm::OverKeyAndNonce
+        | SignatureForm::OverOtherBytes
         | SignatureForm::OverNothing
         | SignatureForm::OverHead
         | SignatureForm::BitFlipped

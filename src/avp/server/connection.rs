@@ -21,6 +21,7 @@ use tokio::sync::mpsc;
 
 use super::answer::{Answer, Manner, Script, Step, Then};
 use super::faults::authorization::BEFORE_THE_BODY;
+use super::faults::fidelity::DECODED_BY_CHUNKS;
 use super::faults::transport::{EXPECT_HANGS, UNREAD, UNREAD_CHUNKS, UPGRADE_HANGS};
 use super::raw_response::{self, Rewound};
 use super::request::{Body, Request};
@@ -178,7 +179,7 @@ async fn respond(
     let request = Request {
         admitted,
         connection,
-        ..read(incoming, site.body_limit).await
+        ..read(incoming, &site.state, site.body_limit).await
     };
     let answer = core::handle(&site.state, &request);
     if !answer.delay.is_zero() {
@@ -234,9 +235,9 @@ fn beyond(state: &State, incoming: &http::Request<Incoming>) -> Option<Script> {
     })
 }
 
-async fn read(incoming: http::Request<Incoming>, limit: usize) -> Request {
+async fn read(incoming: http::Request<Incoming>, state: &State, limit: usize) -> Request {
     let head = head(&incoming);
-    let reading = tokio::time::timeout(BODY_TIME, collect(incoming.into_body(), limit));
+    let reading = tokio::time::timeout(BODY_TIME, collect(incoming.into_body(), state, limit));
     Request {
         body: reading.await.unwrap_or(Body::Broken),
         ..head
@@ -259,14 +260,20 @@ fn head(incoming: &http::Request<Incoming>) -> Request {
     }
 }
 
-async fn collect(mut body: Incoming, limit: usize) -> Body {
+/// A chunk as a server has it that decodes each by itself; `None` where nothing is lost by that.
+fn by_itself(state: &State, chunk: &[u8]) -> Option<Vec<u8>> {
+    let cut = state.is(DECODED_BY_CHUNKS) && std::str::from_utf8(chunk).is_err();
+    (cut && state.deviates(DECODED_BY_CHUNKS)).then(|| String::from_utf8_lossy(chunk).into_owned().into())
+}
+
+async fn collect(mut body: Incoming, state: &State, limit: usize) -> Body {
     let (mut kept, mut seen) = (Vec::new(), 0_usize);
     while let Some(frame) = body.frame().await {
         let Ok(frame) = frame else { return Body::Broken };
         let Ok(data) = frame.into_data() else { continue };
         seen = seen.saturating_add(data.len());
         match seen <= limit {
-            true => kept.extend_from_slice(&data),
+            true => kept.extend_from_slice(by_itself(state, &data).as_deref().unwrap_or(&data)),
             false => kept = Vec::new(),
         }
         if seen > limit.saturating_mul(DRAIN_FACTOR) {

@@ -87,6 +87,9 @@ impl State {
         if state.is(tokens::OUTLIVES) {
             state.lifetimes.token = 2000;
         }
+        if state.is(tokens::SLIDES) {
+            state.lifetimes.token = 4000;
+        }
         state.nonces().keep_used(!state.is_faultless());
         state
     }

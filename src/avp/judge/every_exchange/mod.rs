@@ -7,7 +7,7 @@ mod errors;
 mod fresh_ids;
 mod grpc_status;
 mod leaks;
-mod nonces;
+pub(in crate::avp) mod nonces;
 mod own_request;
 mod retry_after;
 mod schema;
@@ -24,13 +24,13 @@ use crate::judge::{Checks, Subject, Transport};
 use crate::record::Role;
 
 /// A rule that is looked at in every exchange.
-struct Rule {
+pub(in crate::avp) struct Rule {
     /// What is looked at: `status`.
-    name: &'static str,
+    pub(in crate::avp) name: &'static str,
     /// The requirement that it verifies.
-    requirement: &'static str,
+    pub(in crate::avp) requirement: &'static str,
     /// What a conformant target does, one sentence.
-    expected: &'static str,
+    pub(in crate::avp) expected: &'static str,
 }
 
 impl Rule {

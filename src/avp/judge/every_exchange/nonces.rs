@@ -16,7 +16,7 @@ pub(super) const LENGTH: Rule = Rule {
 };
 
 /// No two challenges share a nonce, and none follows from another by counting.
-pub(super) const FRESHNESS: Rule = Rule {
+pub(in crate::avp) const FRESHNESS: Rule = Rule {
     name: "nonce",
     requirement: "AVP-3-02",
     expected: "nonces are random: no two challenges share one, or nearly",

@@ -1,7 +1,7 @@
 //! What is got wrong about nonces and signatures.
 
 use base64::Engine;
-use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
+use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -118,6 +118,18 @@ faults! { "auth";
         "A signature over the base64 text of the nonce is taken as well.",
         "Clients with the classic mistake work here and nowhere else.",
         "Verify over the decoded bytes alone.";
+    Rule(signature_spelt) "signature-over-any-spelling", Must "AVP-3-07",
+        "A signature over the nonce in hexadecimal digits, or over its base64 without padding or in the URL-safe alphabet, is taken as well.",
+        "Clients with the classic mistake work here and nowhere else.",
+        "Verify over the decoded bytes alone.";
+    Rule(signature_keyed) "signature-over-key-and-nonce", Must "AVP-3-07",
+        "A signature over the public key and the nonce behind it is taken as well.",
+        "Clients of another protocol work here, and nowhere else.",
+        "Verify over the decoded bytes of the nonce, and nothing before or behind them.";
+    Rule(signature_remembered) "signature-remembered", Must "AVP-3-07",
+        "A signature that once held for a key holds for every nonce of that key.",
+        "A login that was overheard can be replayed with any new nonce.",
+        "Verify each signature over the nonce that came with it, and cache none.";
     Rule(signature_text_only) "signature-over-text-only", Must "AVP-3-09" and "AVP-3-07",
         "The signature is verified over the base64 text of the nonce.",
         "No correct client can log in.",
@@ -447,6 +459,42 @@ fn signature_text_only(_: &Asked<'_>, rule: Rule<'_>, decision: &mut Decision) -
         }
         _ => false,
     }
+}
+
+fn signature_spelt(_: &Asked<'_>, rule: Rule<'_>, decision: &mut Decision) -> bool {
+    takes_signature(rule, decision, |claim| {
+        let hex: String = claim.nonce.iter().map(|byte| format!("{byte:02x}")).collect();
+        let spellings = [
+            hex,
+            STANDARD_NO_PAD.encode(&claim.nonce),
+            URL_SAFE_NO_PAD.encode(&claim.nonce),
+        ];
+        let mut spellings = spellings.iter().filter(|it| **it != claim.nonce_text);
+        spellings.any(|text| keys::verifies(&claim.member_id, text.as_bytes(), &claim.signature))
+    })
+}
+
+fn signature_keyed(_: &Asked<'_>, rule: Rule<'_>, decision: &mut Decision) -> bool {
+    takes_signature(rule, decision, |claim| {
+        let key = STANDARD.decode(&claim.member_id).unwrap_or_default();
+        keys::verifies(
+            &claim.member_id,
+            &[key, claim.nonce.clone()].concat(),
+            &claim.signature,
+        )
+    })
+}
+
+fn signature_remembered(asked: &Asked<'_>, rule: Rule<'_>, decision: &mut Decision) -> bool {
+    let Rule::Signature(claim) = rule else {
+        return false;
+    };
+    let key = format!("held {} {}", claim.member_id, STANDARD.encode(&claim.signature));
+    if decision.is_ok() {
+        asked.state.remember(key, Value::Null);
+        return false;
+    }
+    grant_if(decision, asked.state.recall(&key).is_some())
 }
 
 fn holds_for_text(claim: &Claim) -> bool {

@@ -21,6 +21,10 @@ faults! { "authorization";
         "Anybody with a token may pull from any repository.",
         "Strangers read rosters and payloads.",
         "Check the roster in pull too.";
+    Caller(last_token_noted) and Rule(access_by_token) "access-remembered-by-token", Must "AVP-10-03",
+        "Access is remembered for each token, and forgotten for the one that was used last when its member is removed.",
+        "A removed member goes on with a token that another device holds.",
+        "Ask the roster at every request.";
     Named(OPEN_PUSH) and Rule(stranger_admitted) "open-push", Must "AVP-6-15" and "AVP-10-03",
         "Anybody with a token may push to any repository.",
         "Strangers replace payloads.",
@@ -295,6 +299,32 @@ fn membership_cached(asked: &Asked<'_>, rule: Rule<'_>, decision: &mut Decision)
             return false;
         }
         grant_if(decision, is_recent(asked, &key))
+    })
+}
+
+/// Whose token was shown last is about to be let in, or not.
+fn last_token_noted(state: &State, request: &Request, caller: &mut Result<String, Refusal>) -> bool {
+    if let (Ok(caller), Some(header)) = (caller, &request.authorization) {
+        state.remember(format!("token of {caller}"), json!(header));
+    }
+    false
+}
+
+fn access_by_token(asked: &Asked<'_>, rule: Rule<'_>, decision: &mut Decision) -> bool {
+    members_of(rule).is_some_and(|repo| {
+        let (state, caller) = (asked.state, &asked.call.caller);
+        let token = state.recall(&format!("token of {caller}")).map(|(_, it)| it);
+        let (let_in, last) = (
+            format!("let in {} {}", repo.id, token.clone().unwrap_or_default()),
+            format!("last let in {} {caller}", repo.id),
+        );
+        if decision.is_ok() {
+            state.remember(let_in, Value::Null);
+            state.remember(last, token.unwrap_or_default());
+            return false;
+        }
+        let is_last = state.recall(&last).map(|(_, it)| it) == token;
+        grant_if(decision, !is_last && state.recall(&let_in).is_some())
     })
 }
 

@@ -29,6 +29,10 @@ faults! { "create";
         "The creator's entry is stored under the epoch of the manifest, whatever its own is.",
         "Clients look for a key of the wrong epoch.",
         "Store the entry as it was sent, or refuse it.";
+    Write(entry_scheme_taken) "create-takes-the-entrys-scheme", Must "AVP-4-01",
+        "The scheme of a new repository is that of its entry's wrapped key, whatever its manifest says.",
+        "Clients wrap keys in a way that nobody chose.",
+        "Store the manifest as it was sent, or refuse what does not fit together.";
     Rule(parts_taken) and Write(envelope_epoch_taken) "create-overwrites-the-envelopes-epoch", Must "AVP-6-03",
         "An initial envelope of another epoch than the manifest is taken, and stored under the manifest's.",
         "What is served cannot be decrypted: the epoch is bound into the ciphertext.",
@@ -49,6 +53,14 @@ faults! { "create";
         "A create is granted whoever the one member is.",
         "People find repositories that others made in their name.",
         "Compare the entry's key with the token's subject.";
+    Rule(roster_alike) "create-for-a-lookalike", Must "AVP-6-01",
+        "A create is granted where the one member's key looks like the caller's: the same without case, or in its first 32 characters.",
+        "Repositories are made that nobody can open; a collation without case, or a column that is cut, is the usual cause.",
+        "Compare whole keys, byte for byte.";
+    Rule(duplicate_repeated) "create-repeated-is-granted", Must "AVP-6-02",
+        "A create that is sent again byte for byte is answered as if it had just been made.",
+        "A client cannot tell that its repository was there already, and what has become of it since.",
+        "Answer 409 to every create under an id that is there.";
     Rule(roster_two) and Write(roster_trimmed) "create-trims-the-roster", Must "AVP-6-01",
         "A create with several members is granted, and only the caller is kept.",
         "Creators believe that others have access.",
@@ -148,6 +160,18 @@ fn entry_epoch_taken(place: &Call, _: &Repo, repo: &mut Repo) -> bool {
 }
 
 /// Puts entries under an epoch that is not theirs; true where one was of another.
+fn entry_scheme_taken(place: &Call, _: &Repo, repo: &mut Repo) -> bool {
+    let scheme = repo
+        .roster
+        .first()
+        .map(|entry| text(&entry["wrappedDataKey"], "schemeId").to_owned());
+    let other = scheme.filter(|scheme| creates(place) && *scheme != repo.scheme);
+    other.is_some_and(|other| {
+        repo.scheme = other;
+        true
+    })
+}
+
 pub(super) fn under_epoch(roster: &mut [Value], epoch: i64) -> bool {
     let epoch = Value::from(epoch);
     roster.iter_mut().fold(false, |changed, entry| {
@@ -293,6 +317,30 @@ fn roster_other(_: &Asked<'_>, rule: Rule<'_>, decision: &mut Decision) -> bool 
 
 fn duplicate_granted(_: &Asked<'_>, rule: Rule<'_>, decision: &mut Decision) -> bool {
     let here = matches!(rule, Rule::FreshId(_)) && decision.is_err();
+    if here {
+        *decision = Err(Stop::Done(Reply::Manifest));
+    }
+    here
+}
+
+fn roster_alike(asked: &Asked<'_>, rule: Rule<'_>, decision: &mut Decision) -> bool {
+    let caller = &asked.call.caller;
+    takes_roster(rule, decision, |roster| {
+        let alike = |id: &str| id.eq_ignore_ascii_case(caller) || id.get(..32) == caller.get(..32);
+        matches!(roster, [entry] if alike(id_of(entry)))
+    })
+}
+
+fn duplicate_repeated(asked: &Asked<'_>, rule: Rule<'_>, decision: &mut Decision) -> bool {
+    let Rule::FreshId(_) = rule else {
+        return false;
+    };
+    let key = format!("created {}", asked.body);
+    if decision.is_ok() {
+        asked.state.remember(key, Value::Null);
+        return false;
+    }
+    let here = asked.state.recall(&key).is_some();
     if here {
         *decision = Err(Stop::Done(Reply::Manifest));
     }

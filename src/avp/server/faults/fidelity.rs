@@ -1,9 +1,10 @@
 //! What does not come back as it was sent.
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD};
+use base64::{Engine, alphabet};
 use serde_json::{Value, json};
 
+use super::members::rewrite_bindings;
 use crate::avp::Operation;
 use crate::avp::server::answer::{Answer, Body, Refusal};
 use crate::avp::server::core::Call;
@@ -11,14 +12,28 @@ use crate::avp::server::deviation::{AnswerContext, faults};
 use crate::avp::server::message_access;
 use crate::avp::server::vault::Repo;
 
+/// Takes bits to spare.
+const LENIENT: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true),
+);
+
 faults! { "fidelity";
     Write(scheme_cut_at_255) "scheme-cut-at-255", Must "AVP-4-01",
         "Scheme names are cut at 255 characters.",
         "Clients do not know the scheme that is served.",
         "Use a column that holds any name, or refuse those it does not hold.";
+    Named(DECODED_BY_CHUNKS) "bodies-decoded-by-chunks", Must "AVP-4-01",
+        "Each chunk of a body is decoded by itself, and a character that two of them share is lost.",
+        "Text is damaged now and then, by where the network cuts it.",
+        "Put the bytes of a body together before you decode them.";
     Write(scheme_composed) "scheme-composed", Must "AVP-4-01",
         "Scheme names are stored in a unicode normal form.",
         "Clients compare names byte for byte, and do not find the scheme.",
+        "Store text as it came.";
+    Write(binding_recoded) "binding-recoded", Must "AVP-9-01",
+        "A keyBindingSig is decoded as base64 and encoded again, where a lenient decoder takes it.",
+        "A signature is served that nobody sent.",
         "Store text as it came.";
     Write(lines_normalised) "binding-line-breaks-normalised", Must "AVP-9-01",
         "The line breaks of a keyBindingSig are stored as line feeds.",
@@ -191,14 +206,13 @@ fn scheme_composed(_: &Call, _: &Repo, repo: &mut Repo) -> bool {
 }
 
 fn lines_normalised(_: &Call, _: &Repo, repo: &mut Repo) -> bool {
-    repo.roster.iter_mut().fold(false, |changed, entry| {
-        let binding = entry["keyBindingSig"].as_str().unwrap_or_default();
-        let bare = binding.replace("\r\n", "\n").replace('\r', "\n");
-        let here = bare != binding;
-        if here {
-            entry["keyBindingSig"] = json!(bare);
-        }
-        here || changed
+    rewrite_bindings(repo, |binding| binding.replace("\r\n", "\n").replace('\r', "\n"))
+}
+
+fn binding_recoded(_: &Call, _: &Repo, repo: &mut Repo) -> bool {
+    rewrite_bindings(repo, |binding| {
+        let bytes = LENIENT.decode(binding);
+        bytes.map_or_else(|_| binding.to_owned(), |bytes| STANDARD.encode(bytes))
     })
 }
 

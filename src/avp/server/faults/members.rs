@@ -8,7 +8,7 @@ use super::push::drop_bindings;
 use crate::avp::Operation;
 use crate::avp::server::answer::{Answer, Refusal};
 use crate::avp::server::core::Call;
-use crate::avp::server::decision::{Asked, Decision, Reply, Rule, grant_if, stop_if};
+use crate::avp::server::decision::{Asked, Decision, Reply, Rule, Stop, grant_if, stop_if};
 use crate::avp::server::deviation::{AnswerContext, faults};
 use crate::avp::server::message_access;
 use crate::avp::server::state::now;
@@ -141,6 +141,22 @@ faults! { "members";
         "A member who is added again under the same keys is refused with 409.",
         "After a lost answer the retry looks like a failure.",
         "Answer the current manifest.";
+    Write(lookalike_replaced) "add-replaces-a-lookalike", Must "AVP-6-11",
+        "A member who is added takes the place of one whose id differs from theirs in the case of letters.",
+        "Somebody loses access when somebody else is invited; a case-insensitive collation is the usual cause.",
+        "Give the column of member ids a binary collation.";
+    Rule(repeated_unrecorded) "add-repeated-is-not-recorded", Must "AVP-6-11",
+        "An addition that was granted before, byte for byte, is answered again and not recorded, though its member was removed since.",
+        "Who invites believes that it worked.",
+        "Look at the roster as it is now, and cache no answers.";
+    Unchanged(readd_epoch) "readd-moves-epoch", Must "AVP-6-17",
+        "Adding a member again with an entry of a later epoch moves the repository's epoch there.",
+        "Clients look for a data key that nobody has made.",
+        "addMember moves no counter: leave the epoch as it is.";
+    Reply(fetch_other_key) "fetch-by-the-other-key", Must "AVP-6-16",
+        "fetchMemberKey finds a member by the X25519 key as well.",
+        "Clients that mix the two keys up work here and nowhere else.",
+        "Look for the member id alone.";
     Unchanged(readd_version) "readd-moves-version", Must "AVP-6-17" and "AVP-7-04",
         "A member who is added again moves the version.",
         "Clients pull what did not change, and fail to decrypt it.",
@@ -227,16 +243,21 @@ fn shared_key_dropped(_: &Call, before: &Repo, repo: &mut Repo) -> bool {
 }
 
 fn binding_trimmed(_: &Call, _: &Repo, repo: &mut Repo) -> bool {
-    let mut trimmed = false;
+    rewrite_bindings(repo, |binding| binding.trim().to_owned())
+}
+
+/// Stores every keyBindingSig as something else; true where one changes.
+pub(super) fn rewrite_bindings(repo: &mut Repo, rewrite: impl Fn(&str) -> String) -> bool {
+    let mut changed = false;
     for entry in &mut repo.roster {
         let binding = entry["keyBindingSig"].as_str().unwrap_or_default();
-        let bare = binding.trim().to_owned();
-        if bare != binding {
-            entry["keyBindingSig"] = json!(bare);
-            trimmed = true;
+        let other = rewrite(binding);
+        if other != binding {
+            entry["keyBindingSig"] = json!(other);
+            changed = true;
         }
     }
-    trimmed
+    changed
 }
 
 fn epoch_0_filled(place: &Call, _: &Repo, repo: &mut Repo) -> bool {
@@ -255,6 +276,15 @@ fn epoch_0_filled(place: &Call, _: &Repo, repo: &mut Repo) -> bool {
 fn bumps_version(place: &Call, _: &Repo, repo: &mut Repo) -> bool {
     repo.version = repo.version.saturating_add(i64::from(adds(place)));
     adds(place)
+}
+
+fn lookalike_replaced(place: &Call, before: &Repo, repo: &mut Repo) -> bool {
+    let count = repo.roster.len();
+    if let Some(id) = added(place, repo).map(|entry| id_of(entry).to_owned()) {
+        let is_like = |entry: &Value| id_of(entry).eq_ignore_ascii_case(&id) && id_of(entry) != id;
+        repo.roster.retain(|entry| !is_like(entry));
+    }
+    count > before.roster.len() && repo.roster.len() < count
 }
 
 fn bumps_epoch(place: &Call, _: &Repo, repo: &mut Repo) -> bool {
@@ -495,6 +525,27 @@ fn readd_twice(place: &Call, body: &Value, repo: &mut Repo) -> bool {
     adds(place)
 }
 
+fn repeated_unrecorded(asked: &Asked<'_>, rule: Rule<'_>, decision: &mut Decision) -> bool {
+    let is_new = matches!(rule, Rule::Room(_)) && asked.call.operation == Operation::AddMember;
+    let key = format!("added {}", asked.body);
+    let here = is_new && asked.state.recall(&key).is_some();
+    if here {
+        *decision = Err(Stop::Done(Reply::Manifest));
+    } else if is_new {
+        asked.state.remember(key, Value::Null);
+    }
+    here
+}
+
+fn readd_epoch(place: &Call, body: &Value, repo: &mut Repo) -> bool {
+    let epoch = count(&body["member"], "keyEpoch");
+    let here = adds(place) && epoch > repo.epoch;
+    if here {
+        repo.epoch = epoch;
+    }
+    here
+}
+
 fn readd_version(place: &Call, _: &Value, repo: &mut Repo) -> bool {
     repo.version = repo.version.saturating_add(i64::from(adds(place)));
     adds(place)
@@ -538,6 +589,13 @@ fn fetch_folded(asked: &Asked<'_>, repo: &Repo, replied: &mut Replied) -> bool {
     let mut roster = repo.roster.iter();
     let alike = roster.find(|entry| id_of(entry).eq_ignore_ascii_case(wanted));
     instead_of_none(asked, replied, alike)
+}
+
+fn fetch_other_key(asked: &Asked<'_>, repo: &Repo, replied: &mut Replied) -> bool {
+    let wanted = asked.call.member_id.as_str();
+    let mut roster = repo.roster.iter();
+    let found = roster.find(|entry| entry["x25519PublicKey"] == wanted);
+    instead_of_none(asked, replied, found)
 }
 
 fn fetch_like(asked: &Asked<'_>, repo: &Repo, replied: &mut Replied) -> bool {

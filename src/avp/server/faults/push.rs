@@ -20,6 +20,10 @@ const LARGE_CIPHERTEXT_CHARS: usize = 32 * 1024;
 const LARGEST_ROSTER: usize = 100;
 
 faults! { "push";
+    Rule(conflict_remembered) "push-conflict-is-remembered", Must "AVP-6-09",
+        "A push that was a conflict stays one, though the version that it expects has come.",
+        "A client that is ahead for a moment can never send this payload.",
+        "Compare the expected version with the current one at each request, and cache no answers.";
     Rule(conflict_lets_in) "push-conflict-lets-in", Must "AVP-6-15" and "AVP-6-08",
         "Whom the rotatedMembers of a conflicting push list has access from then on.",
         "A push that wrote nothing lets in somebody who was never there.",
@@ -266,6 +270,18 @@ fn stale_after_removal(asked: &Asked<'_>, rule: Rule<'_>, decision: &mut Decisio
         }
         _ => false,
     }
+}
+
+fn conflict_remembered(asked: &Asked<'_>, rule: Rule<'_>, decision: &mut Decision) -> bool {
+    let Rule::CurrentVersion(_) = rule else {
+        return false;
+    };
+    let key = format!("in conflict {}", asked.body);
+    if decision.is_err() {
+        asked.state.remember(key, Value::Null);
+        return false;
+    }
+    stop_if(decision, asked.state.recall(&key).is_some(), conflict_stop())
 }
 
 fn size_conflict(asked: &Asked<'_>, rule: Rule<'_>, decision: &mut Decision) -> bool {

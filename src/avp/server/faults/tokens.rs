@@ -55,6 +55,18 @@ faults! { "tokens";
         "Of what stands behind Bearer the last word is the token, and the rest is ignored.",
         "Altered headers work.",
         "Take all that stands behind the scheme.";
+    Caller(dotted) "token-ends-at-a-dot", Must "AVP-3-11",
+        "Of a token what stands before its first dot counts, and the rest is ignored.",
+        "Altered tokens work.",
+        "Compare whole tokens.";
+    Caller(eighth) "token-from-the-eighth-character", Must "AVP-3-10",
+        "What follows the first seven characters of the header is the token, whatever they are.",
+        "Credentials of another scheme are looked up as tokens.",
+        "Compare the scheme with Bearer before you take what stands behind it.";
+    Caller(glued) "token-needs-no-blank", Must "AVP-3-10",
+        "The blank between Bearer and the token may be missing.",
+        "Headers work here that work nowhere else.",
+        "Take the scheme up to the blank, and compare it whole.";
     Caller(prefix) "token-compared-by-prefix", Must "AVP-3-11",
         "Of a token only the first 16 characters are compared.",
         "Tokens can be guessed in a fraction of the time.",
@@ -91,6 +103,10 @@ faults! { "tokens";
         "Tokens are said to live two seconds, and are honoured after that.",
         "Stolen tokens work for ever.",
         "Compare the time of expiry at each request.";
+    Named(SLIDES) and Caller(slides) "token-slides", Must "AVP-3-13",
+        "Each use of a token lets it live for its four seconds once more.",
+        "A stolen token lives as long as its thief wishes.",
+        "Compare the time of expiry that the client was told, at each request, and move it never.";
     Answer(missing_403) "missing-token-403", Must "AVP-3-10",
         "A request without a token is answered with 403.",
         "Clients give up where they should log in.",
@@ -239,6 +255,60 @@ fn preceded(state: &State, request: &Request, caller: &mut Caller) -> bool {
         let last = token.rsplit(' ').next()?;
         state.tokens().holder(last)
     })
+}
+
+fn dotted(state: &State, request: &Request, caller: &mut Caller) -> bool {
+    takes_token(state, request, caller, |token| {
+        let head = token.split('.').next()?;
+        state
+            .tokens()
+            .find(|known, _| known.split('.').next() == Some(head) && !head.is_empty())
+    })
+}
+
+fn eighth(state: &State, request: &Request, caller: &mut Caller) -> bool {
+    takes_header(state, request, caller, |header| header.get(7..))
+}
+
+fn glued(state: &State, request: &Request, caller: &mut Caller) -> bool {
+    takes_header(state, request, caller, |header| header.strip_prefix("Bearer"))
+}
+
+/// Takes a header that names no bearer token for one that does, where `token_of` reads one from it.
+fn takes_header(
+    state: &State,
+    request: &Request,
+    caller: &mut Caller,
+    token_of: impl FnOnce(&str) -> Option<&str>,
+) -> bool {
+    let header = request.authorization.as_deref().filter(|_| caller.is_err());
+    let token = header
+        .filter(|header| !header.contains("Bearer "))
+        .and_then(token_of);
+    let member = token.and_then(|token| state.tokens().member(token));
+    member.is_some_and(|member| {
+        *caller = Ok(member);
+        true
+    })
+}
+
+/// Who has used a token while it lived may go on while no more than its lifetime lies between two uses.
+fn slides(state: &State, request: &Request, caller: &mut Caller) -> bool {
+    let header = request.authorization.as_deref();
+    let Some(token) = header.and_then(login::bearer).map(str::to_owned) else {
+        return false;
+    };
+    let key = format!("used {token}");
+    let used = state.recall(&key).map(|(at, _)| at);
+    let slid = caller.is_err() && used.is_some_and(|at| now() - at < state.lifetimes.token);
+    let holder = state.tokens().holder(&token).filter(|_| slid);
+    if let Some(holder) = holder {
+        *caller = Ok(holder);
+    }
+    if caller.is_ok() {
+        state.remember(key, Value::Null);
+    }
+    slid && caller.is_ok()
 }
 
 fn member_id(state: &State, request: &Request, caller: &mut Caller) -> bool {
