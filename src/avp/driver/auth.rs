@@ -18,6 +18,9 @@ use crate::http::Role;
 use crate::keys;
 use crate::keys::SignatureForm;
 
+/// What is written down of a redemption whose signature is that of the login before it.
+pub(in crate::avp) const EARLIER_SIGNATURE: &str = "signed at the login before, and not again";
+
 impl Driver<'_> {
     /// Logs an actor in, unless it holds a token that is good for a while yet.
     pub(super) async fn ensure_token(&mut self, name: &str) -> CaseResult<()> {
@@ -201,7 +204,7 @@ impl Driver<'_> {
             spoils.push(format!("signature: {}", form));
         }
         let signature = if redeem.earlier_signature {
-            spoils.push("signed at the login before, and not again".to_owned());
+            spoils.push(EARLIER_SIGNATURE.to_owned());
             self.redeemed(name)?.signature
         } else {
             keys::sign_nonce(&self.world.actor(signer).identity, &nonce, form).map_err(|error| {

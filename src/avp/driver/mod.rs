@@ -27,6 +27,8 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use serde_json::Value;
 
+pub(in crate::avp) use auth::EARLIER_SIGNATURE;
+pub(in crate::avp) use mutate::LOOKALIKES;
 #[cfg(test)]
 pub(in crate::avp) use steps::authorization;
 pub use world::marker;

@@ -423,10 +423,10 @@ pub(super) fn fill_text(world: &mut World<'_>, text: &str) -> String {
     text = fill_names(world, text, "{x25519:", |world, name| {
         world.actor(name).identity.x25519_public_key().to_owned()
     });
-    text = fill_names(world, text, "{like:", |world, name| {
+    text = fill_names(world, text, LOOKALIKES[0], |world, name| {
         keys::in_other_case(&world.member_id(name))
     });
-    text = fill_names(world, text, "{head:", |world, name| {
+    text = fill_names(world, text, LOOKALIKES[1], |world, name| {
         keys::with_head_of(&world.member_id(name))
     });
     if let Some((before, rest)) = text.split_once("{long:")
@@ -438,6 +438,9 @@ pub(super) fn fill_text(world: &mut World<'_>, text: &str) -> String {
     }
     text
 }
+
+/// What stands for ids that look like a member's: no script can make them, since its members have other keys.
+pub(in crate::avp) const LOOKALIKES: [&str; 2] = ["{like:", "{head:"];
 
 /// What stands for each `{mark:NAME}` in a text.
 fn fill_names(

@@ -44,7 +44,10 @@ fn current(world: &World<'_>, repo: &str) -> (i64, i64) {
 }
 
 fn create_repo(world: &mut World<'_>, actor: &str, repo: &str, create: &Create) -> Arc<Value> {
-    if let (true, Some(first)) = (create.again, world.ensure_repo(repo).creation.clone()) {
+    // Who looks for a repository that is not there yet would make up its id.
+    if create.again
+        && let Some(first) = world.ensure_repo(repo).creation.clone()
+    {
         return first;
     }
     let (version, epoch) = (create.version.unwrap_or(1), create.epoch.unwrap_or(1));

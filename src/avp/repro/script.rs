@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use super::{has_calls, scope, tainted};
 use crate::avp::cases::TokenForm;
 use crate::avp::cases::model::CallForm;
+use crate::avp::driver::{EARLIER_SIGNATURE, LOOKALIKES};
 use crate::avp::{IDP, Operation, actors};
 use crate::http::{CANCEL, Exchange, Outcome, Role, Wire};
 use crate::keys::SignatureForm;
@@ -24,6 +25,8 @@ struct Script<'a> {
     text: Text<'a>,
     /// The words of the text, for paths, where they are escaped.
     paths: Words,
+    /// What stands in the run for the signature that the script has made last.
+    signed: Option<String>,
 }
 
 pub(super) fn write(plan: &Plan<'_>) -> String {
@@ -31,6 +34,7 @@ pub(super) fn write(plan: &Plan<'_>) -> String {
         plan,
         text: Text::new(plan),
         paths: Words::default(),
+        signed: None,
     };
     script.keys();
     script.requests();
@@ -227,10 +231,16 @@ impl Script<'_> {
         if let Some(text) = request.body.as_ref().and_then(|body| body.as_text())
             && let Some(mark) = placeholder(text, SIGNATURE_MARK)
         {
-            out = self.signature(exchange, text)?;
+            let is_the_last = self.signed.as_deref() == Some(mark);
+            match how(exchange).contains(EARLIER_SIGNATURE) {
+                true if is_the_last => {}
+                true => return None,
+                false => out = self.signature(exchange, text)?,
+            }
+            self.signed = Some(mark.to_owned());
             words.add(mark, "signature");
         }
-        if self.is_stale(exchange) {
+        if self.is_stale(exchange) || LOOKALIKES.iter().any(|mark| how(exchange).contains(mark)) {
             return None;
         }
         let mut fields = Vec::new();
@@ -255,7 +265,7 @@ impl Script<'_> {
 
     /// Whether a redemption has a nonce or a signature of the run's, respelt or altered, which no script can be given again.
     fn is_stale(&self, exchange: &Exchange) -> bool {
-        let how = exchange.spoiled.as_deref().unwrap_or_default();
+        let how = how(exchange);
         let altered = [
             "a nonce that was issued, with its",
             "the nonce has ",
@@ -289,8 +299,7 @@ impl Script<'_> {
     fn signature(&self, exchange: &Exchange, body: &str) -> Option<String> {
         let body: serde_json::Value = serde_json::from_str(body).ok()?;
         let nonce = body.get("nonce")?.as_str()?;
-        let spoiled = exchange.spoiled.as_deref().unwrap_or_default();
-        let named = |key: &str| spoiled.split("; ").find_map(|part| part.strip_prefix(key));
+        let named = |key: &str| how(exchange).split("; ").find_map(|part| part.strip_prefix(key));
         let form = match named("signature: ") {
             Some(form) => SignatureForm::ALL
                 .into_iter()
@@ -393,10 +402,14 @@ fn flags(body: &str) -> String {
     found.concat()
 }
 
+/// How a request deviates from the valid one.
+fn how(exchange: &Exchange) -> &str {
+    exchange.spoiled.as_deref().unwrap_or_default()
+}
+
 /// Whether a request has a token that the case got elsewhere.
 fn is_of_another_server(exchange: &Exchange) -> bool {
-    let how = exchange.spoiled.as_deref().unwrap_or_default();
-    how.contains(&TokenForm::OtherServer.to_string())
+    how(exchange).contains(&TokenForm::OtherServer.to_string())
 }
 
 /// Whether these two are an actor's way to a token that the case takes for granted.
