@@ -324,8 +324,18 @@ fn paths(cases: &mut [CaseRecord]) {
     }
 }
 
-/// What somebody does with a token that he should not have says nothing of the login, where everybody may do it.
+/// What somebody does with a token that he should not have says nothing of the login, where everybody may do it. Where tokens that
+/// were just issued are refused, a refusal of one says nothing of who may do what.
 fn logins(cases: &mut [CaseRecord]) {
+    let is_refused = |_: &CaseRecord, check: &CheckRecord| breaks(check, "AVP-3-09") && check.name == "token";
+    if count(cases, is_refused) > 0 {
+        let why = "but tokens that were just issued are refused (AVP-3-09)";
+        take_back_where(cases, why, |case, check| {
+            let of_access = breaks(check, "AVP-6-15") || breaks(check, "AVP-10-03");
+            let own_token = |call: &Exchange| call.spoiled.is_none() && status(call) == 401;
+            of_access && decisive(case, check).is_some_and(|(_, call)| own_token(call))
+        });
+    }
     let is_open = |case: &CaseRecord, check: &CheckRecord| {
         breaks(check, "AVP-6-15") && looked_at(case, check) == Some(Operation::Pull)
     };

@@ -303,6 +303,10 @@ impl Audit {
         let requirements = self.requirements.clone();
         if self.tainted {
             let finding = broken(&differences, frame.actor());
+            let requirements = match self.is_race {
+                true => self.of_race(&state),
+                false => requirements,
+            };
             report(walk, frame, self.step, name, sentence, &requirements, finding);
             self.binds(walk, frame, body);
             self.growth(walk, frame, body);
@@ -420,7 +424,7 @@ impl Audit {
             return vec![blame::set_up(walk, difference, made_by, self.told.as_ref())];
         }
         if self.is_race {
-            return self.requirements.clone();
+            return self.of_race(std::slice::from_ref(difference));
         }
         if self.is_split && difference.kind == Kind::Members {
             return vec![Operation::Pull.rule()];
@@ -444,6 +448,16 @@ impl Audit {
             (true, false) => vec!["AVP-6-08"],
             (false, _) => self.unwritten(walk),
         }
+    }
+
+    /// What differences after a race break. What is lost or stale gives nobody access.
+    fn of_race(&self, differences: &[Difference]) -> Vec<&'static str> {
+        let is_extra = |it: &Difference| it.kind == Kind::Members && !it.pointer.ends_with("/members");
+        let mut rules = self.requirements.clone();
+        if rules.len() > 1 && !differences.iter().any(is_extra) {
+            rules.retain(|id| *id != "AVP-10-03");
+        }
+        rules
     }
 
     /// Whether a pull answers the version that it was told in place of the one that a create was answered with.

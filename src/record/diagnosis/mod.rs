@@ -74,6 +74,9 @@ pub struct Dictionary {
     pub harms: BTreeMap<String, Harm>,
 }
 
+/// Where so many operations break one requirement, they have one cause.
+const OPERATIONS_ALIKE: usize = 3;
+
 /// Of what a fault predicts, the share that must have been seen before how to mend it is told.
 const FIT_TO_MEND: f64 = 0.8;
 
@@ -170,7 +173,7 @@ fn requirements<'a>(checks: &[Broken<'a>]) -> BTreeSet<&'a str> {
 }
 
 /// Checks that no fault explains: those that show the same are one, and so are those that break the same requirement in the same
-/// operation.
+/// operation, or in many.
 fn alike<'a>(rest: &BTreeSet<&Symptom>, broken: &BTreeMap<Symptom, Vec<Broken<'a>>>) -> Vec<Vec<Broken<'a>>> {
     let mut by_sign: BTreeMap<&Sign, Vec<Broken<'a>>> = BTreeMap::new();
     for symptom in rest {
@@ -185,7 +188,17 @@ fn alike<'a>(rest: &BTreeSet<&Symptom>, broken: &BTreeMap<Symptom, Vec<Broken<'a
         let key = (most_broken(&checks, &|_| true), operation);
         groups.entry(key).or_default().extend(checks);
     }
-    groups.into_values().collect()
+    let mut of_requirement: BTreeMap<Option<String>, Vec<Vec<Broken<'a>>>> = BTreeMap::new();
+    for ((requirement, _), checks) in groups {
+        of_requirement.entry(requirement).or_default().push(checks);
+    }
+    let joined = of_requirement
+        .into_values()
+        .flat_map(|groups| match groups.len() >= OPERATIONS_ALIKE {
+            true => vec![groups.concat()],
+            false => groups,
+        });
+    joined.collect()
 }
 
 /// The operation that a check is about: where it was read back what a step had done, that of the step. Empty where there is none.
@@ -248,7 +261,10 @@ fn cause(
     let by_rule = || found.map_or(String::new(), |it| format!("Make this hold: {}", it.text));
     Some(Cause {
         level: found.map_or(Level::Must, |it| it.level),
-        cause: exact.map_or_else(|| as_seen((shown_by, place, check)), |(_, it)| it.about.clone()),
+        cause: exact.map_or_else(
+            || as_seen((shown_by, place, check), &of_it),
+            |(_, it)| it.about.clone(),
+        ),
         mend: match like.filter(|(it, _)| exact.is_some() || it.fit >= FIT_TO_MEND) {
             Some((_, it)) => it.mend.clone(),
             None => check.hint.clone().unwrap_or_else(by_rule),
@@ -270,8 +286,9 @@ fn cause(
     })
 }
 
-/// What was seen, as a sentence: `push: expected a conflict; got accepted = true.`
-fn as_seen(it: Broken<'_>) -> String {
+/// What was seen, as a sentence: `push: expected a conflict; got accepted = true.` And where else the same rule breaks, if that is
+/// in many operations.
+fn as_seen(it: Broken<'_>, all: &[Broken<'_>]) -> String {
     let (_, _, check) = it;
     let operation = match operation(it) {
         "" => String::new(),
@@ -279,8 +296,18 @@ fn as_seen(it: Broken<'_>) -> String {
     };
     let got = got(check);
     let got = got.trim_end_matches('.');
+    let others: BTreeSet<&str> = all.iter().map(|other| self::operation(*other)).collect();
+    let others: Vec<&str> = others.into_iter().filter(|name| !name.is_empty()).collect();
+    let elsewhere = match others.len() >= OPERATIONS_ALIKE {
+        true => format!(
+            " The rule breaks in {} operations: {}.",
+            others.len(),
+            others.join(", ")
+        ),
+        false => String::new(),
+    };
     format!(
-        "{operation}expected {}; got {got}.",
+        "{operation}expected {}; got {got}.{elsewhere}",
         sentence(&check.expected).trim_end_matches('.')
     )
 }
