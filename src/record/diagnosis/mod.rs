@@ -5,6 +5,7 @@
 //! fingerprint is a hint: where it does not fit exactly, the cause is told by what was seen, and the fault only as what it
 //! looks like.
 
+mod alike;
 mod cover;
 mod fingerprint;
 #[cfg(test)]
@@ -22,6 +23,7 @@ use crate::record::findings::{actors, decisive, plainness};
 use crate::record::sentences::{got, sentence};
 use crate::record::verdict::Verdict;
 use crate::record::{CaseRecord, CheckRecord, Exchange, Over, Record, Role};
+use alike::{OPERATIONS_ALIKE, alike, races_with};
 use cover::{Explained, Seen, cover};
 pub use fingerprint::{Fingerprint, Fingerprints, Sign, Symptom};
 
@@ -73,9 +75,6 @@ pub struct Dictionary {
     /// What it does to users where a requirement is broken; of what is not named here nothing is known.
     pub harms: BTreeMap<String, Harm>,
 }
-
-/// Where so many operations break one requirement, they have one cause.
-const OPERATIONS_ALIKE: usize = 3;
 
 /// Of what a fault predicts, the share that must have been seen before how to mend it is told.
 const FIT_TO_MEND: f64 = 0.8;
@@ -172,35 +171,6 @@ fn requirements<'a>(checks: &[Broken<'a>]) -> BTreeSet<&'a str> {
     ids.map(String::as_str).collect()
 }
 
-/// Checks that no fault explains: those that show the same are one, and so are those that break the same requirement in the same
-/// operation, or in many.
-fn alike<'a>(rest: &BTreeSet<&Symptom>, broken: &BTreeMap<Symptom, Vec<Broken<'a>>>) -> Vec<Vec<Broken<'a>>> {
-    let mut by_sign: BTreeMap<&Sign, Vec<Broken<'a>>> = BTreeMap::new();
-    for symptom in rest {
-        by_sign
-            .entry(&symptom.sign)
-            .or_default()
-            .extend(&broken[*symptom]);
-    }
-    let mut groups: BTreeMap<(Option<String>, &str), Vec<Broken<'a>>> = BTreeMap::new();
-    for checks in by_sign.into_values() {
-        let operation = checks.first().map_or("", |first| operation(*first));
-        let key = (most_broken(&checks, &|_| true), operation);
-        groups.entry(key).or_default().extend(checks);
-    }
-    let mut of_requirement: BTreeMap<Option<String>, Vec<Vec<Broken<'a>>>> = BTreeMap::new();
-    for ((requirement, _), checks) in groups {
-        of_requirement.entry(requirement).or_default().push(checks);
-    }
-    let joined = of_requirement
-        .into_values()
-        .flat_map(|groups| match groups.len() >= OPERATIONS_ALIKE {
-            true => vec![groups.concat()],
-            false => groups,
-        });
-    joined.collect()
-}
-
 /// The operation that a check is about: where it was read back what a step had done, that of the step. Empty where there is none.
 fn operation<'a>((case, _, check): Broken<'a>) -> &'a str {
     let decisive = decisive(case, check).map(|(_, exchange)| exchange);
@@ -262,7 +232,7 @@ fn cause(
     Some(Cause {
         level: found.map_or(Level::Must, |it| it.level),
         cause: exact.map_or_else(
-            || as_seen((shown_by, place, check), &of_it),
+            || as_seen((shown_by, place, check), &of_it) + &races(&checks),
             |(_, it)| it.about.clone(),
         ),
         mend: match like.filter(|(it, _)| exact.is_some() || it.fit >= FIT_TO_MEND) {
@@ -284,6 +254,21 @@ fn cause(
         known: checks.iter().all(|(_, _, check)| check.known.is_some()),
         requirement,
     })
+}
+
+/// Which races break which rules, where those of one operation break several.
+fn races(checks: &[Broken<'_>]) -> String {
+    let rules: Vec<&str> = requirements(checks).into_iter().collect();
+    match races_with(checks) {
+        Some(operation) if rules.len() > 1 => {
+            format!(
+                " Races with {operation} break {} rules: {}.",
+                rules.len(),
+                rules.join(", ")
+            )
+        }
+        _ => String::new(),
+    }
 }
 
 /// What was seen, as a sentence: `push: expected a conflict; got accepted = true.` And where else the same rule breaks, if that is
