@@ -123,7 +123,7 @@ pub struct Change<S> {
     pub text: Option<String>,
     /// Another body, as hexadecimal digits.
     pub bytes: Option<String>,
-    /// Another request line outside the route table.
+    /// Another request line outside the route table; without the body of the step.
     pub request: Option<String>,
     /// How it is signed.
     pub sign: Option<S>,
@@ -241,8 +241,10 @@ pub struct Unsigned<'a> {
     pub service: &'a str,
     /// The method.
     pub method: &'a str,
-    /// The whole address, as it is sent.
+    /// The whole address, with the authority that the header Host says.
     pub url: &'a str,
+    /// The whole address at which it is asked, whatever Host says.
+    pub asked_at: &'a str,
     /// The body.
     pub body: Option<&'a [u8]>,
     /// The keys that the target knows.
@@ -480,7 +482,8 @@ impl<S> HttpStep<S> {
         {
             return Ok(Some(known.json_text(text)?.into_bytes()));
         }
-        let Some(text) = &self.json else {
+        let is_another = change.is_some_and(|change| change.request.is_some());
+        let Some(text) = self.json.as_ref().filter(|_| !is_another) else {
             return Ok(None);
         };
         let Some(change) = change.filter(|change| !change.set.is_empty() || !change.remove.is_empty()) else {

@@ -95,6 +95,16 @@ fn rule_of_a_read(read: &Exchange, earlier: &[Exchange]) -> Option<&'static str>
         let answer = it.outcome.answer();
         answer.is_some_and(|answer| (200..300).contains(&answer.status))
     };
+    let segment = id_segment(read);
+    let is_respelt = |it: &Exchange| {
+        let mut parts = it.request.path.split(['/', '?']);
+        it.request.method != "GET"
+            && it.request.path != read.request.path
+            && parts.any(|part| part == segment)
+    };
+    if since.iter().any(is_respelt) {
+        return None;
+    }
     let is_another = |it: &Exchange| it.request.method == "POST" && is_granted(it);
     match since.iter().rfind(is_at_it) {
         None if status == 404 && !since.iter().any(is_another) => Some("OMP-OBJ-03"),
@@ -105,6 +115,11 @@ fn rule_of_a_read(read: &Exchange, earlier: &[Exchange]) -> Option<&'static str>
         Some(_) if status < 500 => Some("OMP-OBJ-09"),
         Some(_) => None,
     }
+}
+
+/// The last part of the path of a read: the id of its object.
+fn id_segment(read: &Exchange) -> &str {
+    read.request.path.rsplit('/').next().unwrap_or_default()
 }
 
 /// Whether a header of a request asks to take it for another method.

@@ -236,10 +236,12 @@ async fn which(client: &Client, keys: &[NamedKey], is_given: bool) -> Result<Ser
             "{target} did not answer when it was asked for its objects"
         )),
         Some(401) => {
+            let address = format!("{target}/objects?limit=1");
             let unsigned = crate::case::http_steps::Unsigned {
                 service: "strict",
                 method: "GET",
-                url: &format!("{target}/objects?limit=1"),
+                url: &address,
+                asked_at: &address,
                 body: None,
                 keys,
                 now: jiff::Timestamp::now().as_second(),

@@ -20,6 +20,10 @@ pub(super) const OTHER_QUERY: &str = "limit=1";
 pub(super) const STRANGER: &str = "conform_unknown";
 /// The id of a key that is weak, of servers that are told of one.
 pub(super) const WEAK: &str = "conform_weak";
+/// An id with a dash, a dot and a capital, of servers that are told of it.
+pub(super) const DOTTED: &str = "Conform-key.1";
+/// A name that every object has in some languages, and that is no key id.
+const INHERITED: &str = "constructor";
 /// What a signature by RFC 9421 is said to cover.
 const COMPONENTS: &str = "\"@method\" \"@target-uri\"";
 /// What is signed by labels that do not verify.
@@ -121,6 +125,30 @@ pub(super) enum Form {
     Malleable,
     /// Another algorithm is named.
     OtherAlg,
+    /// For the address at which the request is made, though Host says another.
+    ForTheAddress,
+    /// With an `expires` that is ahead.
+    Unexpired,
+    /// With an `alg` that is the right one.
+    NamedAlg,
+    /// With `keyid` before `created`.
+    KeyidFirst,
+    /// With a nonce that begins as that of `nonce` does.
+    AnotherNonce,
+    /// Each header stands in two lines, and the label that verifies in the second.
+    InTwoLines,
+    /// A character of no alphabet stands within the signature.
+    Junk,
+    /// The key id is one that is known, with more behind it.
+    LongerId,
+    /// The key id is a name that every object has in some languages.
+    InheritedId,
+    /// Under a key id with a dash, a dot and a capital in it.
+    DottedId,
+    /// `Signature-Input` has a second member that is malformed.
+    SecondInputMalformed,
+    /// `Signature` has a second member that is malformed.
+    SecondSignatureMalformed,
     /// By RFC 9421, with covered components.
     Rfc9421,
     /// Components are named as covered, and the line of the profile is signed.
@@ -129,7 +157,7 @@ pub(super) enum Form {
 
 impl Form {
     /// All of them, but for no signature at all.
-    pub(super) const ALL: [Form; 47] = [
+    pub(super) const ALL: [Form; 59] = [
         Form::Valid,
         Form::SecondKey,
         Form::OtherLabel,
@@ -175,6 +203,18 @@ impl Form {
         Form::Future,
         Form::Malleable,
         Form::OtherAlg,
+        Form::ForTheAddress,
+        Form::Unexpired,
+        Form::NamedAlg,
+        Form::KeyidFirst,
+        Form::AnotherNonce,
+        Form::InTwoLines,
+        Form::Junk,
+        Form::LongerId,
+        Form::InheritedId,
+        Form::DottedId,
+        Form::SecondInputMalformed,
+        Form::SecondSignatureMalformed,
         Form::Rfc9421,
         Form::ComponentsOverLine,
     ];
@@ -305,6 +345,13 @@ fn headers(unsigned: &Unsigned<'_>, form: Form) -> Result<Vec<(&'static str, Str
             }
         }
         Form::OtherAlg => label.more = ";alg=\"rsa-v1_5-sha256\"".to_owned(),
+        Form::ForTheAddress => label.signature = over(line(unsigned.method, unsigned.asked_at)),
+        Form::Unexpired => label.more = format!(";expires={}", unsigned.now + 120),
+        Form::NamedAlg => label.more = ";alg=\"ed25519\"".to_owned(),
+        Form::AnotherNonce => label.more = format!(";nonce=\"{}-2\"", unsigned.unique),
+        Form::LongerId => label.keyid = Some(format!("{}#1", key.id)),
+        Form::InheritedId => label.keyid = Some(INHERITED.to_owned()),
+        Form::DottedId => label.keyid = Some(DOTTED.to_owned()),
         Form::ComponentsOverLine => label.components = COMPONENTS,
         Form::Rfc9421 => {
             label.components = COMPONENTS;
@@ -331,6 +378,26 @@ fn headers(unsigned: &Unsigned<'_>, form: Form) -> Result<Vec<(&'static str, Str
         Form::SignatureWithoutColons => both(input, signature.replace(':', "")),
         Form::SignatureNotClosed => both(input, signature.trim_end_matches(':').to_owned()),
         Form::BothMalformed => both("none".to_owned(), "none".to_owned()),
+        Form::SecondInputMalformed => both(format!("{input}, sig2"), signature),
+        Form::SecondSignatureMalformed => both(input, format!("{signature}, sig2")),
+        Form::Junk => both(input, with_junk(&signature)),
+        Form::KeyidFirst => {
+            let keyid = label.keyid.unwrap_or_default();
+            both(
+                format!("sig1=();keyid=\"{keyid}\";created={}", label.created),
+                signature,
+            )
+        }
+        Form::InTwoLines => {
+            let other = Label {
+                name: "bad1",
+                keyid: Some(stranger.id.clone()),
+                signature: stranger.sign(ANOTHER_TEXT.as_bytes()).to_vec(),
+                ..label
+            };
+            let first = both(other.input(), other.signature());
+            [first, both(input, signature)].concat()
+        }
         Form::BeforeOthers | Form::AfterOthers | Form::InOtherOrder => {
             let mut labels = vec![label];
             for (name, key) in [("bad1", &stranger), ("bad2", key)] {
@@ -376,6 +443,12 @@ fn cut(id: &str) -> String {
         Some((at, _)) if at > 0 => id[..at].to_owned(),
         _ => format!("{id}x"),
     }
+}
+
+/// The value of `Signature` with a character in its middle that no alphabet has.
+fn with_junk(signature: &str) -> String {
+    let (before, after) = signature.split_at(signature.len() / 2);
+    format!("{before}!{after}")
 }
 
 /// The line of the profile that is signed.
@@ -453,6 +526,18 @@ pub(super) fn about(form: Form, is_wanted: bool) -> Option<&'static str> {
         Form::Future => "created more than a day ahead",
         Form::Malleable => "the group order is added to S",
         Form::OtherAlg => "another algorithm is named",
+        Form::ForTheAddress => "signed for the address that is asked, not for Host",
+        Form::Unexpired => "expires is ahead",
+        Form::NamedAlg => "the algorithm is named",
+        Form::KeyidFirst => "keyid before created",
+        Form::AnotherNonce => "signed with another nonce",
+        Form::InTwoLines => "each header in two lines, the label that verifies in the second",
+        Form::Junk => "a character of no alphabet within the signature",
+        Form::LongerId => "a known key id with more behind it, signed by its key",
+        Form::InheritedId => "a key id that is a name of every object, signed by a known key",
+        Form::DottedId => "the key id has a dash and a dot",
+        Form::SecondInputMalformed => "a second member of Signature-Input without a value",
+        Form::SecondSignatureMalformed => "a second member of Signature without a value",
         Form::Rfc9421 => "signed by RFC 9421 with covered components",
         Form::ComponentsOverLine => "covered components are named, and the line of the profile is signed",
     })
@@ -475,6 +560,7 @@ mod tests {
             service: "strict",
             method,
             url,
+            asked_at: url,
             body: None,
             keys: &[key()],
             now: 1_700_000_000,

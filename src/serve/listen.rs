@@ -36,6 +36,8 @@ pub struct Asked {
     pub method: String,
     /// The escaped path, without a query.
     pub path: String,
+    /// Whether the request line named a whole address (RFC 9112, 3.2.2).
+    pub is_absolute: bool,
     /// The query as it was sent, if there is one.
     pub query: Option<String>,
     /// Header fields in their order; names in lower case.
@@ -208,6 +210,7 @@ async fn respond(
     let asked = Asked {
         method: head.method.as_str().to_owned(),
         path: head.uri.path().to_owned(),
+        is_absolute: head.uri.authority().is_some(),
         query: head.uri.query().map(str::to_owned),
         headers: head.headers.iter().map(field).collect(),
         content_type: content_type.unwrap_or_default().to_owned(),

@@ -213,12 +213,18 @@ impl<S: Clone + Sync> Driver<'_, S> {
     }
 
     fn message(&self, call: &Call<'_, S>, service: &Service) -> Result<Message, Stopped> {
-        let endpoint = self.talk.client().endpoint(service);
+        let endpoint = self.talk.client().endpoint(service).to_string();
+        let host = call.headers.iter().find(|(name, _)| name == "host");
+        let origin = match host {
+            Some((_, host)) => at_another_host(&endpoint, host),
+            None => endpoint.clone(),
+        };
         let signed = (self.protocol.sign)(
             &Unsigned {
                 service: service.as_str(),
                 method: &call.method,
-                url: &format!("{endpoint}{}", call.path),
+                url: &format!("{origin}{}", call.path),
+                asked_at: &format!("{endpoint}{}", call.path),
                 body: call.body.as_deref(),
                 keys: &self.context.keys,
                 now: Timestamp::now().as_second(),
@@ -297,4 +303,11 @@ impl<S: Clone + Sync> Driver<'_, S> {
                 .blocked("the answer that is to be gone on with is no JSON"),
         })
     }
+}
+
+/// An address with another authority in it.
+fn at_another_host(address: &str, host: &str) -> String {
+    let (scheme, rest) = address.split_once("://").unwrap_or(("http", address));
+    let path = rest.find('/').map_or("", |at| &rest[at..]);
+    format!("{scheme}://{host}{path}")
 }

@@ -302,6 +302,10 @@ impl<'a> Script<'a> {
         let mut words = self.text.words.clone();
         let signed = signed(self.plan, exchange, &base, &path, &mut words)?;
         let mut fields = Vec::new();
+        // A whole address in the request line is told on its own.
+        let target = (!exchange.request.path.starts_with('/')).then(|| path.clone());
+        fields.extend(target.iter().map(|target| format!(" --request-target {target}")));
+        let path = target.map_or(path, |_| "\"/\"".to_owned());
         for (field, value) in &exchange.request.headers {
             let value = match field.as_str() {
                 "signature" => signed.signature.clone(),

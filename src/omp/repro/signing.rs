@@ -49,7 +49,12 @@ fn key_id(exchange: &Exchange) -> Option<String> {
 fn signer(plan: &Plan<'_>, exchange: &Exchange, form: Form) -> String {
     let named = match form {
         // What is named is none that anybody has.
-        Form::UnknownId | Form::CutId => None,
+        Form::UnknownId
+        | Form::CutId
+        | Form::LongerId
+        | Form::InheritedId
+        | Form::DottedId
+        | Form::InTwoLines => None,
         _ => key_id(exchange),
     };
     named.unwrap_or_else(|| first_id(plan))
@@ -107,6 +112,7 @@ pub(super) fn wants_stranger(plan: &Plan<'_>) -> bool {
         Form::BeforeOthers,
         Form::AfterOthers,
         Form::InOtherOrder,
+        Form::InTwoLines,
     ];
     let mut all = plan
         .exchanges()
@@ -138,7 +144,11 @@ pub(super) fn signed(
     let own = Some(signer(plan, exchange, form))
         .filter(|id| is_name(id))
         .unwrap_or_else(|| first_id(plan));
-    let origin = format!("$(origin \"${base}\")");
+    let host = exchange.request.headers.iter().find(|(name, _)| name == "host");
+    let origin = match host {
+        Some((_, host)) if form != Form::ForTheAddress => format!("{}://{host}", scheme_of(base)),
+        _ => format!("$(origin \"${base}\")"),
+    };
     let line = |method: &str, origin: &str, path: &str| format!("\"{method} {origin}{path}\"");
     let (address, query) = exchange
         .request
@@ -178,11 +188,8 @@ pub(super) fn signed(
             )
         }
         Form::OtherHost => {
-            let scheme = format!("$(printf '%s' \"${base}\" | sed 's#://.*##')");
-            format!(
-                "sign {own} {}",
-                line(method, &format!("{scheme}://{OTHER_HOST}"), path)
-            )
+            let other = format!("{}://{OTHER_HOST}", scheme_of(base));
+            format!("sign {own} {}", line(method, &other, path))
         }
         Form::WithoutQuery => format!("sign {own} {}", line(method, &origin, &without_query)),
         Form::OtherQuery => format!(
@@ -220,6 +227,7 @@ pub(super) fn signed(
         Form::Short => format!("head -c 63 {file} | url"),
         Form::Long => format!("{{ cat {file}; printf '\\000'; }} | url"),
         Form::StandardBase64 => format!("openssl base64 -A {file}"),
+        Form::Junk => format!("url {file} | sed 's|^.\\{{40\\}}|&!|'"),
         _ => format!("url {file}"),
     };
     _ = writeln!(commands, "signature=$({made})");
@@ -231,6 +239,11 @@ pub(super) fn signed(
         Form::SignatureWithoutColons => "\"sig1=$signature\"".to_owned(),
         Form::SignatureNotClosed => "\"sig1=:$signature\"".to_owned(),
         Form::BothMalformed => "\"none\"".to_owned(),
+        Form::SecondSignatureMalformed => "\"sig1=:$signature:, sig2\"".to_owned(),
+        Form::InTwoLines => {
+            _ = writeln!(commands, "sign stranger '{ANOTHER_TEXT}'\nbad1=$(url {file})");
+            "\"bad1=:$bad1:, sig1=:$signature:\"".to_owned()
+        }
         Form::BeforeOthers | Form::AfterOthers | Form::InOtherOrder => {
             _ = writeln!(
                 commands,
@@ -249,6 +262,11 @@ pub(super) fn signed(
         commands,
         signature: value,
     })
+}
+
+/// The scheme of the address in a variable.
+fn scheme_of(base: &str) -> String {
+    format!("$(printf '%s' \"${base}\" | sed 's#://.*##')")
 }
 
 /// The label of a request.

@@ -86,7 +86,7 @@ fn permissive(asked: &Asked) -> Result<(), Answer> {
 
 /// Whether one label verifies, and the body is the one that was meant.
 fn strict(server: &Server, asked: &Asked) -> Result<(), Lack> {
-    let labels = server.labels(labels(asked)?)?;
+    let labels = server.labels(asked, labels(asked)?)?;
     let looks = looks(server, asked, &labels);
     if looks.is_empty() {
         return Err(Lack::Unusable {
@@ -127,7 +127,9 @@ fn look(server: &Server, asked: &Asked, input: &Input, signature: &[u8; 64]) -> 
     let Some(key) = server.settings.keys.get(id) else {
         return Look::UnknownKey;
     };
-    let parts = parts(server, asked);
+    let host = asked.headers.iter().find(|(name, _)| name == "host");
+    let host = server.host(asked, host.map(|(_, value)| value.as_str()).unwrap_or_default());
+    let parts = parts(server, asked, &host);
     if !input.components.is_empty() {
         // What a client signs is one line, and covers no components.
         let uncovered = server.uncovered(&parts, key, signature, Look::Fails);
@@ -138,7 +140,7 @@ fn look(server: &Server, asked: &Asked, input: &Input, signature: &[u8; 64]) -> 
     let is_signed = server.is_signed(id, key, &parts, signature, rules::verifies(key, &line, signature));
     let counts = is_signed
         && server.is_in_time(input, now_s, rules::is_in_time(input, now_s))
-        && server.is_ed25519(rules::is_ed25519(input))
+        && server.is_ed25519(input, rules::is_ed25519(input))
         && server.is_new(is_new(server, id, input));
     match counts {
         true => Look::Verifies,
@@ -149,7 +151,7 @@ fn look(server: &Server, asked: &Asked, input: &Input, signature: &[u8; 64]) -> 
 /// Whether the nonce of a label, if it has one, is used for the first time.
 fn is_new(server: &Server, id: &str, input: &Input) -> bool {
     let nonce = input.parameters.get("nonce");
-    nonce.is_none_or(|nonce| server.store().use_nonce(id, nonce))
+    nonce.is_none_or(|nonce| server.store().use_nonce(id, server.nonce(nonce)))
 }
 
 /// One label that verifies suffices.
@@ -162,12 +164,11 @@ fn one_verifies(looks: &[Look]) -> Result<(), Lack> {
 }
 
 /// The parts of a request that a signature covers.
-fn parts<'a>(server: &Server, asked: &'a Asked) -> Parts<'a> {
-    let host = asked.headers.iter().find(|(name, _)| name == "host");
+fn parts<'a>(server: &Server, asked: &'a Asked, host: &'a str) -> Parts<'a> {
     Parts {
         method: &asked.method,
         scheme: server.scheme,
-        host: host.map(|(_, value)| value.as_str()).unwrap_or_default(),
+        host,
         path: &asked.path,
         query: asked.query.as_deref(),
     }

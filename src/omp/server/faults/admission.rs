@@ -139,6 +139,69 @@ pub(super) const MODES: &[Fault] = &[
         "One client is taken for another.",
         "Compare key ids whole.",
     ),
+    fault(
+        "a-sole-key-for-every-id",
+        "signatures",
+        &["OMP-SIG-07"],
+        Must,
+        "A server that knows one key takes it for every key id.",
+        "A client whose key was taken away signs under any name.",
+        "Look the key up by keyid, also where there is one alone.",
+    ),
+    fault(
+        "key-ids-end-at-a-hash",
+        "signatures",
+        &["OMP-SIG-07"],
+        Must,
+        "A key id is cut at #.",
+        "One key has many ids.",
+        "Compare key ids whole.",
+    ),
+    fault(
+        "inherited-key-ids-500",
+        "signatures",
+        &["OMP-SIG-07", "OMP-ERR-03"],
+        Must,
+        "A key id that is a name of every object is answered 500.",
+        "Anybody can make the server fail.",
+        "Look keys up in a map that inherits nothing.",
+    ),
+    fault(
+        "guards-go-by-the-spelling",
+        "signatures",
+        &["OMP-SIG-05"],
+        Must,
+        "The guard compares the path as it was sent, and the routes as it is read: escaped, in capitals, with a slash twice.",
+        "Anybody can delete everything.",
+        "Guard the route that was found, not the text of the path.",
+    ),
+    fault(
+        "absolute-addresses-are-unguarded",
+        "signatures",
+        &["OMP-SIG-05"],
+        Must,
+        "A request line with a whole address in it is not guarded.",
+        "Anybody can delete everything.",
+        "Guard the route that was found, not the text of the request line.",
+    ),
+    fault(
+        "what-begins-with-search-is-open",
+        "signatures",
+        &["OMP-SIG-05"],
+        Must,
+        "Objects whose ids begin with search are not guarded.",
+        "Some objects are open to everybody.",
+        "Guard every route of objects.",
+    ),
+    fault(
+        "second-members-unread",
+        "signatures",
+        &["OMP-SIG-03"],
+        Must,
+        "Of each header the first member is read, and a malformed one after it is not seen.",
+        "Clients find out when strict is on.",
+        "Read the whole header.",
+    ),
 ];
 
 /// Which labels are looked at.
@@ -187,6 +250,15 @@ pub(super) const LABELS: &[Fault] = &[
         "The labels of the two headers are matched by their places, not by their names.",
         "A proxy that writes them in another order locks clients out.",
         "Look up each label by its name.",
+    ),
+    fault(
+        "only-the-first-line-of-a-header",
+        "signatures",
+        &["OMP-SIG-10"],
+        Must,
+        "Of a header in several lines the first is looked at.",
+        "A proxy that signs too locks clients out.",
+        "Join the lines of a header (RFC 9110, 5.3).",
     ),
 ];
 
@@ -277,6 +349,15 @@ pub(super) const UNUSABLE: &[Fault] = &[
         "Clients look for the wrong mistake.",
         "Answer 400.",
     ),
+    fault(
+        "junk-in-base64-is-skipped",
+        "signatures",
+        &["OMP-SIG-15"],
+        Must,
+        "Characters of no alphabet within a signature are skipped.",
+        "Signatures can be varied.",
+        "Use a strict decoder.",
+    ),
 ];
 
 impl Server {
@@ -309,6 +390,12 @@ impl Server {
         let labels = match (Labels::read(asked), admission) {
             (Ok(labels), Ok(())) => labels,
             (_, Err(_)) if self.bends("permissive-takes-malformed-headers") => return Ok(()),
+            (_, Err(_))
+                if Labels::read(&with_first_members(asked)).is_ok()
+                    && self.bends("second-members-unread") =>
+            {
+                return Ok(());
+            }
             (_, admission) => return admission,
         };
         if labels.inputs.iter().any(|input| !input.components.is_empty()) {
@@ -330,7 +417,11 @@ impl Server {
     ///
     /// # Errors
     /// None of them is.
-    pub(in crate::omp::server) fn labels(&self, mut labels: Labels) -> Result<Labels, Lack> {
+    pub(in crate::omp::server) fn labels(&self, asked: &Asked, mut labels: Labels) -> Result<Labels, Lack> {
+        let first = Labels::read(&with_first_lines(asked)).unwrap_or_default();
+        if first.inputs.len() < labels.inputs.len() && self.bends("only-the-first-line-of-a-header") {
+            labels = first;
+        }
         let names = labels.inputs.iter().map(|input| &input.label);
         let placed: Vec<String> = names.cloned().collect();
         let is_moved = placed
@@ -379,6 +470,10 @@ impl Server {
         if self.takes(asked, &lack) {
             return Ok(());
         }
+        if lack == Lack::UnknownKeys && names_what_is_inherited(asked) && self.bends("inherited-key-ids-500")
+        {
+            return Err(Answer::refused(500, "this is no key"));
+        }
         if lack == Lack::Unsigned {
             self.body_first(asked)?;
         }
@@ -410,6 +505,10 @@ impl Server {
             || asked.path == "/objects/search" && self.bends("strict-leaves-the-search-open")
             || asked.method == "DELETE" && self.bends("strict-leaves-delete-open")
             || asked.method == "HEAD" && self.bends("strict-leaves-head-open")
+            || asked.is_absolute && self.bends("absolute-addresses-are-unguarded")
+            || asked.path.starts_with("/objects/search")
+                && asked.path != "/objects/search"
+                && self.bends("what-begins-with-search-is-open")
     }
 
     /// Whether labels verify once a key is guessed for one, or the label of a signature is changed.
@@ -441,16 +540,21 @@ impl Server {
             return false;
         };
         let ids: Vec<&String> = self.settings.keys.keys().collect();
-        let fault = match self.has("key-ids-by-their-beginnings") {
-            true => "key-ids-by-their-beginnings",
-            false => "unknown-keys-are-the-first",
-        };
+        let faults = [
+            "key-ids-by-their-beginnings",
+            "key-ids-end-at-a-hash",
+            "a-sole-key-for-every-id",
+        ];
+        let own = faults.into_iter().find(|name| self.has(name));
+        let fault = own.unwrap_or("unknown-keys-are-the-first");
         for input in &mut labels.inputs {
             let Some(named) = input.key_id().map(str::to_owned) else {
                 continue;
             };
             let found = match fault {
                 "key-ids-by-their-beginnings" => ids.iter().find(|id| id.starts_with(&named)),
+                "key-ids-end-at-a-hash" => ids.iter().find(|id| named.split('#').next() == Some(id)),
+                "a-sole-key-for-every-id" if ids.len() > 1 => None,
                 _ => ids.first(),
             };
             if let Some(id) = found {
@@ -498,4 +602,37 @@ impl Server {
             _ => {}
         }
     }
+}
+
+/// A request of whose headers the first line of each stands alone.
+fn with_first_lines(asked: &Asked) -> Asked {
+    let mut first: Vec<(String, String)> = Vec::new();
+    for (name, value) in &asked.headers {
+        if !first.iter().any(|(known, _)| known == name) {
+            first.push((name.clone(), value.clone()));
+        }
+    }
+    Asked {
+        headers: first,
+        ..asked.clone()
+    }
+}
+
+/// A request whose headers end at a comma.
+fn with_first_members(asked: &Asked) -> Asked {
+    let cut = |(name, value): &(String, String)| {
+        let first = value.split(',').next().unwrap_or_default();
+        (name.clone(), first.to_owned())
+    };
+    Asked {
+        headers: asked.headers.iter().map(cut).collect(),
+        ..asked.clone()
+    }
+}
+
+/// Whether a key id is a name that every object has in some languages.
+fn names_what_is_inherited(asked: &Asked) -> bool {
+    asked
+        .header("signature-input")
+        .is_some_and(|text| text.contains("\"constructor\""))
 }

@@ -47,6 +47,42 @@ pub(super) const UNREADABLE: &[Fault] = &[
         "A careless client looks like an outage.",
         "Read it, or answer 415.",
     ),
+    fault(
+        "charset-refused",
+        "objects",
+        &["OMP-OBJ-01"],
+        Must,
+        "application/json with a charset behind it is refused.",
+        "Clients whose library adds one are locked out.",
+        "Compare the media type without its parameters.",
+    ),
+    fault(
+        "types-in-capitals-refused",
+        "objects",
+        &["OMP-OBJ-01"],
+        Must,
+        "The media type is compared with regard to case.",
+        "Clients that write it otherwise are locked out.",
+        "Compare media types without regard to case (RFC 9110, 8.3.1).",
+    ),
+    fault(
+        "chunked-bodies-are-empty",
+        "objects",
+        &["OMP-OBJ-01"],
+        Must,
+        "A body in the chunked transfer coding is taken for empty.",
+        "Clients that stream are locked out.",
+        "Read the body whatever its framing (RFC 9112, 7.1).",
+    ),
+    fault(
+        "inherited-names-500",
+        "errors",
+        &["OMP-ERR-03"],
+        Must,
+        "A namespace that is a name of every object is answered 500.",
+        "Anybody can make the server fail.",
+        "Keep namespaces in a map that inherits nothing.",
+    ),
 ];
 
 /// What becomes of a body that is too deep.
@@ -128,12 +164,25 @@ impl Server {
         let Some(body) = &asked.body else {
             return read;
         };
-        if !asked.content_type.contains("json") && self.bends("other-types-500") {
+        if !asked.content_type.to_lowercase().contains("json") && self.bends("other-types-500") {
             return Err(Answer::refused(500, "the content type is not known"));
+        }
+        let media = asked.content_type.split(';').next().unwrap_or_default();
+        let is_json = media.eq_ignore_ascii_case("application/json");
+        if is_json && media != asked.content_type && self.bends("charset-refused")
+            || is_json && media != media.to_lowercase() && self.bends("types-in-capitals-refused")
+        {
+            return Err(Answer::refused(415, "the content type is not known"));
+        }
+        if asked.header("transfer-encoding").is_some() && self.bends("chunked-bodies-are-empty") {
+            return Err(Answer::refused(400, "the body is empty"));
         }
         self.demands(asked, body)?;
         let value = read.or_else(|refused| self.misread(body, refused))?;
         let value = self.without_pairs(body, value);
+        if value["namespace"] == "constructor" && self.bends("inherited-names-500") {
+            return Err(Answer::refused(500, "push is not a function"));
+        }
         self.once(body)?;
         Ok(value)
     }

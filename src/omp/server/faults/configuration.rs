@@ -74,6 +74,24 @@ pub(super) const FAULTS: &[Fault] = &[
         "A typing mistake opens all routes.",
         "Refuse to start, or take strict.",
     ),
+    fault(
+        "the-pair-counts-alone",
+        "configuration",
+        &["OMP-CFG-02"],
+        Must,
+        "Where the pair is set, the keys of the other variables are not looked at.",
+        "Signatures of a key that the server was told of are refused.",
+        "Add the pair to the keys of the other variables.",
+    ),
+    fault(
+        "key-ids-are-words",
+        "configuration",
+        &["OMP-CFG-02"],
+        Must,
+        "A key whose id has a dash, a dot or a capital in it is dropped.",
+        "Signatures of a key that the server was told of are refused.",
+        "Take any id.",
+    ),
 ];
 
 impl Server {
@@ -94,7 +112,7 @@ impl Server {
         let (unread, left): (Vec<_>, Vec<_>) = environment
             .iter()
             .cloned()
-            .partition(|(name, key)| self.is_unread(name, key));
+            .partition(|(name, key)| self.is_unread(environment, name, key));
         if !unread.is_empty() {
             settings.keys = Settings::read(&left).keys;
         }
@@ -102,11 +120,20 @@ impl Server {
     }
 
     /// Whether a variable is not looked at.
-    fn is_unread(&self, name: &str, key: &str) -> bool {
+    fn is_unread(&self, environment: &[(String, String)], name: &str, key: &str) -> bool {
+        let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
         match name {
-            PAIR_ID => self.bends("pair-unread"),
+            PAIR_ID => {
+                self.bends("pair-unread") || !key.bytes().all(is_plain) && self.bends("key-ids-are-words")
+            }
             PAIR_KEY => {
                 (key.contains(['+', '/', '=']) || key.len() == 64) && self.bends("pair-in-base64url-alone")
+            }
+            name if name.starts_with(KEY_VARIABLE)
+                && environment.iter().any(|(other, _)| other == PAIR_ID)
+                && self.bends("the-pair-counts-alone") =>
+            {
+                true
             }
             name if name.starts_with(HEX_VARIABLE) => self.bends("keys-in-hex-unread"),
             name if name.starts_with(KEY_VARIABLE) => {

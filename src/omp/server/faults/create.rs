@@ -3,13 +3,18 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 
 use crate::catalogue::Level::{Must, Should};
+use crate::keys::encoding::hex;
 use crate::omp::server::Server;
 use crate::omp::server::answer::Answer;
 use crate::omp::server::rules::objects::Creation;
 use crate::omp::server::store::{Object, Store};
 use crate::serve::{Fault, fault};
+
+/// So many objects keeps a server that loses the others.
+const MOST_KEPT: usize = 200;
 
 /// How long a server sits on an id that it has drawn, while others draw theirs.
 const BETWEEN: Duration = Duration::from_millis(3);
@@ -142,6 +147,24 @@ pub(super) const CREATED: &[Fault] = &[
         "A long name looks like an outage.",
         "Refuse with 400 what a column cannot take.",
     ),
+    fault(
+        "ids-of-names-without-a-gap",
+        "objects",
+        &["OMP-OBJ-02"],
+        Must,
+        "The id is the hash of namespace and key, one behind the other.",
+        "Objects of one namespace are lost to another.",
+        "Draw ids, or let nothing that a name can hold stand between the two.",
+    ),
+    fault(
+        "objects-beyond-two-hundred-are-lost",
+        "objects",
+        &["OMP-OBJ-02"],
+        Must,
+        "Of what is stored, the newest two hundred objects are kept.",
+        "Older objects are lost without a word.",
+        "Keep what was answered 201, or refuse what is too much.",
+    ),
 ];
 
 /// When an object is said to be created.
@@ -215,6 +238,12 @@ impl Server {
             && self.bends("ids-are-taken-from-bodies")
         {
             return said;
+        }
+        if let Some(key) = &creation.key
+            && self.bends("ids-of-names-without-a-gap")
+        {
+            let names = Sha256::digest(format!("{}{key}", creation.namespace));
+            return hex(&names[..16]);
         }
         if !self.bends("ids-are-given-twice-at-once") {
             return self.other_id(creation, number, id);
@@ -292,10 +321,19 @@ impl Server {
         if store.objects.iter().any(is_namesake) && self.bends("one-object-for-a-key") {
             store.objects.retain(|other| !is_namesake(other));
         }
-        if self.has("ids-are-given-twice-at-once") || self.has("ids-are-taken-from-bodies") {
+        let own_ids = [
+            "ids-are-given-twice-at-once",
+            "ids-are-taken-from-bodies",
+            "ids-of-names-without-a-gap",
+        ];
+        if own_ids.into_iter().any(|name| self.has(name)) {
             store.objects.retain(|other| other.id != object.id);
         }
+        self.memory().pages.clear();
         add(&mut store);
+        if store.objects.len() > MOST_KEPT && self.bends("objects-beyond-two-hundred-are-lost") {
+            store.objects.remove(0);
+        }
         Ok(())
     }
 

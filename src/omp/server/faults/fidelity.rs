@@ -143,6 +143,24 @@ pub(super) const FAULTS: &[Fault] = &[
         "The inner parts of trees are lost without a word.",
         "Store content whole, or refuse it.",
     ),
+    fault(
+        "numeric-strings-are-numbers",
+        "objects",
+        &["OMP-OBJ-03"],
+        Must,
+        "Strings of digits come back as numbers.",
+        "Zeros before a number are lost, and readers fail over another type.",
+        "Leave strings alone.",
+    ),
+    fault(
+        "integers-of-fifteen-digits",
+        "objects",
+        &["OMP-OBJ-03"],
+        Must,
+        "Of an integer fifteen digits are kept.",
+        "Large numbers come back as others.",
+        "Keep integers up to 2^53 - 1.",
+    ),
 ];
 
 /// Integers beyond this are no integers of 32 bits any more.
@@ -169,6 +187,33 @@ impl Server {
     }
 }
 
+impl Server {
+    /// The content that takes the place of another, given what was sent.
+    pub(super) fn replacing_content(&self, content: Value) -> Value {
+        let content = self.bent("replace-drops-nulls", content, |_, value| {
+            (!value.is_null()).then_some(value)
+        });
+        self.bent("replace-rounds-integers", content, |_, value| {
+            Some(of_fifteen_digits(value))
+        })
+    }
+
+    /// The metadata that takes the place of other, given what was sent.
+    pub(super) fn replacing_metadata(&self, metadata: Value) -> Value {
+        self.bent("replace-drops-reserved-names", metadata, |name, value| {
+            (!name.unwrap_or_default().starts_with("omp.")).then_some(value)
+        })
+    }
+
+    fn bent(&self, name: &'static str, value: Value, change: Change) -> Value {
+        let other = changed(&value, change);
+        match self.has(name) && other != value && self.bends(name) {
+            true => other,
+            false => value,
+        }
+    }
+}
+
 /// So deep is nested what a server keeps that cuts it.
 const DEEPEST: usize = 12;
 
@@ -180,6 +225,13 @@ const CHANGES: &[(&str, Change)] = &[
         (!value.is_null()).then_some(value)
     }),
     ("integers-of-32-bits", |_, value| Some(cut(value))),
+    ("integers-of-fifteen-digits", |_, value| {
+        Some(of_fifteen_digits(value))
+    }),
+    ("numeric-strings-are-numbers", |_, value| {
+        let number = value.as_str().and_then(|text| text.parse::<u32>().ok());
+        Some(number.map_or(value, Value::from))
+    }),
     ("only-ascii", |_, value| {
         Some(of_text(value, |text| text.replace(|c: char| !c.is_ascii(), "?")))
     }),
@@ -243,6 +295,15 @@ fn of_text(value: Value, change: fn(&str) -> String) -> Value {
 fn cut(value: Value) -> Value {
     match value.as_i64() {
         Some(number) if number >= LARGEST_32 => Value::Number(Number::from(LARGEST_32 - 1)),
+        _ => value,
+    }
+}
+
+/// An integer of which all but fifteen digits are zeros.
+fn of_fifteen_digits(value: Value) -> Value {
+    const BEYOND: i64 = 1_000_000_000_000_000;
+    match value.as_i64() {
+        Some(number) if number.abs() >= BEYOND => Value::from(number / 10 * 10),
         _ => value,
     }
 }

@@ -24,6 +24,7 @@ use std::sync::LazyLock;
 
 use serde_json::Value;
 
+use super::answer::Answer;
 use super::store::Object;
 use crate::serve::Fault;
 
@@ -77,6 +78,16 @@ pub(super) struct Memory {
     said: BTreeMap<(String, Option<String>), Value>,
     /// The metadata of objects as a list showed it first, by id.
     listed: BTreeMap<String, Value>,
+    /// The Host of the first request that was signed.
+    host: Option<String>,
+    /// The line that is verified, where all requests have theirs.
+    address: String,
+    /// How often objects were replaced, by id.
+    replaced: BTreeMap<String, u32>,
+    /// Objects as reads found them, by id.
+    read: BTreeMap<String, Object>,
+    /// Pages, by what is said to have been asked for.
+    pages: BTreeMap<String, Answer>,
     /// Key ids under which a signature has verified.
     verified: BTreeSet<String>,
 }

@@ -8,6 +8,7 @@ use super::search;
 use crate::catalogue::Level::{Must, Should};
 use crate::omp::server::Server;
 use crate::omp::server::answer::{Answer, Body};
+use crate::omp::server::rules::addresses::parameters;
 use crate::omp::server::rules::pages::{Page, USUAL_PAGE};
 use crate::omp::server::store::Object;
 use crate::serve::Asked;
@@ -241,7 +242,7 @@ impl Server {
         if is_search(asked) && search::has_quotes(asked) && self.bends("search-breaks-at-quotes") {
             return Err(Answer::refused(500, "unterminated string in the statement"));
         }
-        let listed = self.other_order(self.with_ghosts(stored));
+        let listed = self.other_order(self.with_ghosts(asked, stored));
         if !is_search(asked) {
             self.encodes_all(&listed)?;
         }
@@ -373,7 +374,38 @@ impl Server {
             Body::Json(body) if self.bends("a-list-without-an-object") => {
                 Answer::json(200, body["items"].clone())
             }
-            _ => answer,
+            _ => self.page_before(asked, answer),
+        }
+    }
+
+    /// The page that was answered before to what a server takes for the same question.
+    fn page_before(&self, asked: &Asked, answer: Answer) -> Answer {
+        let faults = [
+            "pages-stay-after-a-delete",
+            "pages-are-kept-whatever-the-limit",
+            "pages-are-kept-under-joined-names",
+        ];
+        let Some(fault) = faults.into_iter().find(|name| self.has(name)) else {
+            return answer;
+        };
+        let mut wanted = parameters(asked.query.as_deref());
+        if fault == "pages-are-kept-whatever-the-limit" {
+            wanted.remove("limit");
+        }
+        if fault == "pages-are-kept-under-joined-names" {
+            let part = wanted.remove("key_contains").unwrap_or_default();
+            wanted.entry("namespace".to_owned()).or_default().push_str(&part);
+        }
+        let question = format!("{} {wanted:?}", asked.path);
+        let kept = self
+            .memory()
+            .pages
+            .entry(question)
+            .or_insert_with(|| answer.clone())
+            .clone();
+        match kept != answer && self.bends(fault) {
+            true => kept,
+            false => answer,
         }
     }
 }

@@ -144,6 +144,60 @@ pub(super) const REPLACED: &[Fault] = &[
         "A client takes its change for lost.",
         "Answer what is stored then.",
     ),
+    fault(
+        "replace-drops-nulls",
+        "objects",
+        &["OMP-OBJ-04"],
+        Must,
+        "Members that are null are left out of what replaces.",
+        "A client that wrote null reads nothing.",
+        "Store content as it was sent.",
+    ),
+    fault(
+        "replace-drops-reserved-names",
+        "objects",
+        &["OMP-OBJ-04"],
+        Must,
+        "A replace does not store metadata whose names begin with omp.",
+        "The class of a memory is lost with the first change.",
+        "Store metadata as it was sent.",
+    ),
+    fault(
+        "replace-rounds-integers",
+        "objects",
+        &["OMP-OBJ-04"],
+        Must,
+        "A replace keeps fifteen digits of an integer.",
+        "Large numbers come back as others.",
+        "Keep integers up to 2^53 - 1.",
+    ),
+    fault(
+        "replaced-twice-is-not-found",
+        "objects",
+        &["OMP-OBJ-06"],
+        Must,
+        "An object that was replaced twice is not found by search any more.",
+        "Objects that change often cannot be found.",
+        "Update the index with the object.",
+    ),
+    fault(
+        "reads-keep-what-was-replaced",
+        "objects",
+        &["OMP-OBJ-04"],
+        Must,
+        "A read that was under way during a replace puts the old object into a cache.",
+        "Readers see the old content from then on.",
+        "Fill a cache only with what is still the newest.",
+    ),
+    fault(
+        "replace-brings-back",
+        "objects",
+        &["OMP-OBJ-08"],
+        Must,
+        "A replace that was under way during a delete writes the object back.",
+        "What was to be forgotten is not.",
+        "Read and write in one transaction.",
+    ),
 ];
 
 /// What is replaced where there is no object.
@@ -203,8 +257,18 @@ impl Server {
             store = self.in_two_halves(store, id, &replacement.content);
         }
         let old = store.get(id)?.clone();
+        if self.has("replace-brings-back") {
+            drop(store);
+            std::thread::sleep(BETWEEN);
+            store = self.store();
+            if store.get(id).is_none() && self.bends("replace-brings-back") {
+                store.add(old.clone());
+            }
+        }
+        self.memory().read.remove(id);
+        self.memory().pages.clear();
         replace(&mut store, self.replacing(&old, replacement))?;
-        if self.bends("replaced-is-not-found") {
+        if self.bends("replaced-is-not-found") || self.is_replaced_twice(id) {
             self.memory().unfound.insert(id.to_owned());
         }
         let new = store.get(id)?.clone();
@@ -231,9 +295,22 @@ impl Server {
         Some(object.clone())
     }
 
+    /// Whether it is the second time that an object is replaced, to a server that loses it then.
+    fn is_replaced_twice(&self, id: &str) -> bool {
+        let times = {
+            let mut memory = self.memory();
+            let times = memory.replaced.entry(id.to_owned()).or_default();
+            *times += 1;
+            *times
+        };
+        times == 2 && self.bends("replaced-twice-is-not-found")
+    }
+
     /// What takes the place of an object's content and metadata, given what was sent.
     fn replacing(&self, old: &Object, replacement: Replacement) -> Replacement {
         let Replacement { content, metadata } = replacement;
+        let content = self.replacing_content(content);
+        let metadata = metadata.map(|metadata| self.replacing_metadata(metadata));
         Replacement {
             content: match content {
                 content if content.is_object() && self.bends("replace-merges") => {

@@ -117,6 +117,16 @@ pub(super) const CAPABILITIES: &[Fault] = &[
 ];
 
 impl Server {
+    /// What follows `/objects` in a path that spells it otherwise; none where that is another path.
+    pub(in crate::omp::server) fn respelt(&self, path: &str) -> Option<String> {
+        let read = decoded(path).replace("//", "/");
+        let is_plain = read
+            .get(..8)
+            .is_some_and(|head| head.eq_ignore_ascii_case("/objects"));
+        let rest = read.get(8..).filter(|rest| is_plain && rest.starts_with('/'))?;
+        self.bends("guards-go-by-the-spelling").then(|| rest.to_owned())
+    }
+
     /// The method that is executed.
     pub(in crate::omp::server) fn method(&self, asked: &Asked) -> String {
         match asked.header("x-http-method-override") {

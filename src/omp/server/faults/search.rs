@@ -2,7 +2,7 @@
 
 use crate::catalogue::Level::Must;
 use crate::omp::server::Server;
-use crate::omp::server::rules::addresses::parameters;
+use crate::omp::server::rules::addresses::{decoded, parameters};
 use crate::omp::server::rules::pages::Search;
 use crate::omp::server::store::Object;
 use crate::serve::{Asked, Fault, fault};
@@ -162,6 +162,69 @@ pub(super) const FAULTS: &[Fault] = &[
         "A name with an apostrophe looks like an outage, and a statement can be written by whoever searches.",
         "Bind parameters; do not paste them.",
     ),
+    fault(
+        "search-trims-namespaces",
+        "lists",
+        &["OMP-LST-05"],
+        Must,
+        "search compares namespaces without the spaces around them.",
+        "Objects of other namespaces are found.",
+        "Compare namespaces as a whole.",
+    ),
+    fault(
+        "search-takes-namespaces-below",
+        "lists",
+        &["OMP-LST-05"],
+        Must,
+        "search takes namespaces below the one that is asked for, behind a slash.",
+        "Objects of other namespaces are found.",
+        "Compare namespaces as a whole.",
+    ),
+    fault(
+        "search-folds-accents",
+        "lists",
+        &["OMP-LST-05"],
+        Must,
+        "search takes letters with accents for those without.",
+        "Objects are found that nobody asked for.",
+        "Compare text to the last character: a database has collations for that.",
+    ),
+    fault(
+        "search-cuts-its-text",
+        "lists",
+        &["OMP-LST-05"],
+        Must,
+        "key_contains is cut after 64 characters.",
+        "Objects are found that nobody asked for.",
+        "Look for the whole text, or refuse it.",
+    ),
+    fault(
+        "search-reads-escapes-twice",
+        "lists",
+        &["OMP-LST-05"],
+        Must,
+        "key_contains is decoded twice.",
+        "Keys with a percent sign are not found.",
+        "Decode the query once.",
+    ),
+    fault(
+        "pages-are-kept-under-joined-names",
+        "lists",
+        &["OMP-LST-05"],
+        Must,
+        "Pages are kept under namespace and key_contains, one behind the other.",
+        "Objects of other namespaces are found.",
+        "Keep pages under both, apart.",
+    ),
+    fault(
+        "pages-are-kept-whatever-the-limit",
+        "lists",
+        &["OMP-LST-02"],
+        Must,
+        "Pages are kept for the next who asks, whatever his limit.",
+        "Small clients get large answers.",
+        "Keep pages under their limits as well.",
+    ),
 ];
 
 impl Server {
@@ -170,6 +233,16 @@ impl Server {
         let is_later = parameters(asked.query.as_deref()).contains_key("cursor");
         if is_later && search.key_contains.is_some() && self.bends("search-forgets-keys-on-later-pages") {
             search.key_contains = None;
+        }
+        let read = search.key_contains.as_deref().map(decoded);
+        if read != search.key_contains && self.bends("search-reads-escapes-twice") {
+            search.key_contains = read;
+        }
+        if let Some(part) = search.key_contains.as_mut()
+            && let Some((end, _)) = part.char_indices().nth(64)
+            && self.bends("search-cuts-its-text")
+        {
+            part.truncate(end);
         }
         if let Some(part) = search.key_contains.as_mut().filter(|part| part.contains('+'))
             && self.bends("search-reads-a-plus-as-a-space")
@@ -205,6 +278,18 @@ impl Server {
             (
                 "search-folds-the-case-of-namespaces",
                 spaces(str::eq_ignore_ascii_case) && key,
+            ),
+            (
+                "search-trims-namespaces",
+                spaces(|own, wanted| own.trim() == wanted.trim()) && key,
+            ),
+            (
+                "search-takes-namespaces-below",
+                spaces(|own, wanted| own == wanted || own.starts_with(&format!("{wanted}/"))) && key,
+            ),
+            (
+                "search-folds-accents",
+                space && keys(|own, part| without_accents(own).contains(&without_accents(part))),
             ),
             (
                 "search-looks-at-the-beginning-of-keys",
@@ -254,6 +339,11 @@ impl Server {
 pub(super) fn has_quotes(asked: &Asked) -> bool {
     let wanted = parameters(asked.query.as_deref());
     wanted.values().any(|value| value.contains('\''))
+}
+
+/// A text with plain letters in place of some that have accents.
+fn without_accents(text: &str) -> String {
+    text.replace(['é', 'è', 'ê'], "e").replace('ü', "u")
 }
 
 /// Whether a key is like a pattern in which `%` and `_` stand for anything.

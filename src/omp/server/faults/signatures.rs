@@ -1,5 +1,7 @@
 //! What a server takes for a signature that is none.
 
+use std::time::Duration;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use ed25519_dalek::{Signature, Verifier as _, VerifyingKey};
@@ -7,8 +9,12 @@ use ed25519_dalek::{Signature, Verifier as _, VerifyingKey};
 use crate::catalogue::Level::{Must, Should};
 use crate::omp::server::Server;
 use crate::omp::server::admission::Look;
+use crate::omp::server::rules::addresses::decoded;
 use crate::omp::server::rules::signatures::{self as rules, Input, Parts};
-use crate::serve::{Fault, fault};
+use crate::serve::{Asked, Fault, fault};
+
+/// How long an address stands where all requests have theirs.
+const BETWEEN: Duration = Duration::from_millis(3);
 
 /// The order of the group, little endian (RFC 8032, 5.1).
 const GROUP_ORDER: [u8; 32] = [
@@ -151,6 +157,60 @@ pub(super) const UNBOUND: &[Fault] = &[
         "Clients that write them in another order are locked out.",
         "Verify over the query as it was sent.",
     ),
+    fault(
+        "authority-is-the-first-host",
+        "signatures",
+        &["OMP-SIG-09", "OMP-SIG-11"],
+        Must,
+        "The address is verified with the Host of the first request, whatever a request says itself.",
+        "Behind a proxy everybody is locked out, and a signature for another server is taken.",
+        "Verify over the Host of the request.",
+    ),
+    fault(
+        "forwarded-host-goes-first",
+        "signatures",
+        &["OMP-SIG-11", "OMP-SIG-09"],
+        Must,
+        "X-Forwarded-Host is verified in place of Host, whoever sends it.",
+        "What was signed for one server opens another.",
+        "Verify over the Host of the request.",
+    ),
+    fault(
+        "paths-are-decoded-before-verifying",
+        "signatures",
+        &["OMP-SIG-09"],
+        Must,
+        "The signature is verified over the path with its escapes read.",
+        "Clients that escape a character are locked out.",
+        "Verify over the path as it was sent.",
+    ),
+    fault(
+        "queries-end-at-a-question-mark",
+        "signatures",
+        &["OMP-SIG-09"],
+        Must,
+        "The signature is verified over the query up to a second question mark.",
+        "Clients that search for one are locked out.",
+        "Cut the address at its first question mark alone.",
+    ),
+    fault(
+        "addresses-are-normalised",
+        "signatures",
+        &["OMP-SIG-09"],
+        Must,
+        "The signature is verified over the address as a library writes it, with quotes escaped.",
+        "Clients that leave a quote as it is are locked out.",
+        "Verify over the address as it was sent.",
+    ),
+    fault(
+        "requests-share-their-address",
+        "signatures",
+        &["OMP-SIG-09"],
+        Must,
+        "The address that is verified stands in a variable that requests at the same moment share.",
+        "Under load clients are locked out now and then.",
+        "Keep what belongs to a request with the request.",
+    ),
 ];
 
 /// What becomes of the parameters of a signature, and of odd ones.
@@ -227,11 +287,71 @@ pub(super) const PARAMETERS: &[Fault] = &[
         "Clients that sign by RFC 9421 are locked out.",
         "Read both alphabets.",
     ),
+    fault(
+        "expires-in-milliseconds",
+        "signatures",
+        &["OMP-SIG-09"],
+        Must,
+        "expires is compared with the time in milliseconds.",
+        "Clients that say how long a signature holds are locked out.",
+        "Read created and expires as seconds.",
+    ),
+    fault(
+        "an-alg-is-refused",
+        "signatures",
+        &["OMP-SIG-09"],
+        Must,
+        "A signature that names its algorithm is refused, the right one too.",
+        "Clients that name it are locked out.",
+        "Take ed25519.",
+    ),
+    fault(
+        "parameters-by-their-places",
+        "signatures",
+        &["OMP-SIG-09"],
+        Must,
+        "Parameters are looked for in one order: created, then keyid.",
+        "Clients that write them in another order are locked out.",
+        "Look up each parameter by its name.",
+    ),
+    fault(
+        "nonces-are-cut",
+        "signatures",
+        &["OMP-SIG-09"],
+        Must,
+        "Nonces are remembered by their first eight characters.",
+        "A new nonce is taken for an old one.",
+        "Compare nonces whole.",
+    ),
 ];
 
 impl Server {
+    /// The authority that is verified, given the Host of a request.
+    pub(in crate::omp::server) fn host(&self, asked: &Asked, host: &str) -> String {
+        if let Some(other) = asked.header("x-forwarded-host")
+            && self.bends("forwarded-host-goes-first")
+        {
+            return other;
+        }
+        if !self.has("authority-is-the-first-host") {
+            return host.to_owned();
+        }
+        let first = self.memory().host.get_or_insert_with(|| host.to_owned()).clone();
+        match first != host && self.bends("authority-is-the-first-host") {
+            true => first,
+            false => host.to_owned(),
+        }
+    }
+
     /// The bytes that the text of a signature is taken for, given those that it stands for.
     pub(in crate::omp::server) fn signature(&self, text: &str, bytes: Option<[u8; 64]>) -> Option<[u8; 64]> {
+        let is_odd = |c: char| !c.is_ascii_alphanumeric() && !['+', '/', '-', '_', '='].contains(&c);
+        if let Some(bytes) = rules::signature_bytes(&text.replace(is_odd, ""))
+            && text.contains(is_odd)
+            && self.bends("junk-in-base64-is-skipped")
+        {
+            return Some(bytes);
+        }
         if text.contains(['+', '/', '=']) && self.bends("standard-base64-refused") {
             return None;
         }
@@ -254,6 +374,9 @@ impl Server {
         if verifies && !is_sorted && self.bends("queries-are-sorted-before-verifying") {
             return false;
         }
+        if verifies && self.reads_another_address(parts) {
+            return false;
+        }
         let is_signed = verifies
             || self.takes_anything(key, parts, signature)
             || self.takes_other_line(key, parts, signature)
@@ -263,6 +386,27 @@ impl Server {
             self.memory().verified.insert(id.to_owned());
         }
         is_signed
+    }
+
+    /// Whether the address that is verified is another than the one that was sent.
+    fn reads_another_address(&self, parts: &Parts<'_>) -> bool {
+        let query = parts.query.unwrap_or_default();
+        decoded(parts.path) != parts.path && self.bends("paths-are-decoded-before-verifying")
+            || query.contains('?') && self.bends("queries-end-at-a-question-mark")
+            || query.contains('\'') && self.bends("addresses-are-normalised")
+            || self.is_overtaken(parts)
+    }
+
+    /// Whether another request came while the address of this one stood where all requests have theirs.
+    fn is_overtaken(&self, parts: &Parts<'_>) -> bool {
+        if !self.has("requests-share-their-address") {
+            return false;
+        }
+        let own = rules::signed_line(parts);
+        self.memory().address.clone_from(&own);
+        std::thread::sleep(BETWEEN);
+        let is_other = self.memory().address != own;
+        is_other && self.bends("requests-share-their-address")
     }
 
     /// What comes of a label that names components, where they are not looked at.
@@ -340,6 +484,14 @@ impl Server {
 
     /// Whether a signature is taken for one of now, given whether it is.
     pub(in crate::omp::server) fn is_in_time(&self, input: &Input, now_s: i64, is_in_time: bool) -> bool {
+        let has_expires = input.parameters.contains_key("expires");
+        let is_in_other_order = input.written.find(";keyid") < input.written.find(";created");
+        if is_in_time
+            && (has_expires && self.bends("expires-in-milliseconds")
+                || is_in_other_order && self.bends("parameters-by-their-places"))
+        {
+            return false;
+        }
         is_in_time
             || match rules::is_far(input, now_s) {
                 true => self.bends("old-signatures-taken"),
@@ -348,8 +500,19 @@ impl Server {
     }
 
     /// Whether an algorithm is taken for Ed25519, given whether it is.
-    pub(in crate::omp::server) fn is_ed25519(&self, is_ed25519: bool) -> bool {
+    pub(in crate::omp::server) fn is_ed25519(&self, input: &Input, is_ed25519: bool) -> bool {
+        if is_ed25519 && input.parameters.contains_key("alg") && self.bends("an-alg-is-refused") {
+            return false;
+        }
         is_ed25519 || self.bends("alg-is-ignored")
+    }
+
+    /// What is remembered of a nonce.
+    pub(in crate::omp::server) fn nonce<'a>(&self, nonce: &'a str) -> &'a str {
+        match nonce.get(..8) {
+            Some(first) if first != nonce && self.bends("nonces-are-cut") => first,
+            _ => nonce,
+        }
     }
 
     /// Whether a nonce is taken for a new one, given whether it is.

@@ -20,7 +20,10 @@ pub(super) fn answer(server: &Server, asked: &Asked) -> Answer {
     let answered = match addresses::below_objects(&asked.path) {
         Some(rest) => below_objects(server, asked, rest),
         None if asked.path == CAPABILITIES => server.capabilities(asked, capabilities(server, asked)),
-        None => Err(no_route(server)),
+        None => match server.respelt(&asked.path) {
+            Some(rest) => found(server, asked, &rest),
+            None => Err(no_route(server)),
+        },
     };
     answered.unwrap_or_else(|refused| refused)
 }
@@ -29,6 +32,11 @@ pub(super) fn answer(server: &Server, asked: &Asked) -> Answer {
 fn below_objects(server: &Server, asked: &Asked, rest: &str) -> Result<Answer, Answer> {
     let rest = server.path(asked, rest)?;
     admission::admit(server, asked)?;
+    found(server, asked, rest)
+}
+
+/// What is found below `/objects`.
+fn found(server: &Server, asked: &Asked, rest: &str) -> Result<Answer, Answer> {
     let method = server.method(asked);
     let resource = server.resource(asked, rest, addresses::resource(&method, rest))?;
     match (resource, method.as_str()) {

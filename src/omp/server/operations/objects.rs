@@ -63,7 +63,7 @@ pub(in crate::omp::server) fn replace(server: &Server, id: &str, asked: &Asked) 
 /// # Errors
 /// There is no such object.
 pub(in crate::omp::server) fn delete(server: &Server, id: &str) -> Result<Answer, Answer> {
-    match server.deletes(|store| store.remove(id)) {
+    match server.deletes(id, |store| store.remove(id)) {
         Some(_) => Ok(server.deleted(Answer::done())),
         None => Err(server.not_deleted(no_object())),
     }

@@ -58,7 +58,7 @@ impl Server {
         if body.len() > BODY_LIMIT_BYTES && self.bends("body-limit") {
             return Err(Answer::refused(413, "the body is too large"));
         }
-        match !asked.content_type.contains("json") && self.bends("json-type-demanded") {
+        match !asked.content_type.to_lowercase().contains("json") && self.bends("json-type-demanded") {
             true => Err(Answer::refused(415, "the body is to be application/json")),
             false => Ok(()),
         }
