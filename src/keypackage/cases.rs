@@ -8,7 +8,7 @@ use crate::case::file::{Case, StepFacts};
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Step {
-    /// The devices that do it; several do it at the same moment. `alice` unless told.
+    /// The devices that do it; several do it at the same moment. `alice` unless told. `{round}` in a name makes a device for each round.
     #[serde(rename = "as", default = "alice")]
     pub devices: Vec<String>,
     /// Publish a bundle.
@@ -54,6 +54,8 @@ pub struct Publish {
     pub blank: bool,
     /// The time that the payload begins with, milliseconds from now: in the past below 0. Now, where no length is named.
     pub time: Option<i64>,
+    /// The time that the payload begins with, epoch milliseconds.
+    pub at: Option<i64>,
     /// Sends the bundle once more that was published so many publications ago, as it was: 1 is the last.
     pub again: Option<usize>,
     /// Each way to spoil it makes a request of its own.
@@ -67,6 +69,48 @@ pub struct Publish {
 pub enum Form {
     /// The device id in upper case: the same key.
     UpperCase,
+    /// The device id with every other letter in upper case: the same key.
+    MixedCase,
+    /// Slashes in the JSON are escaped.
+    EscapedSlashes,
+    /// Letters in the JSON are escaped.
+    EscapedLetters,
+    /// The members stand in another order.
+    MembersTurnedRound,
+    /// The content type names a charset.
+    TypeWithCharset,
+    /// The content type is in capitals.
+    TypeInCapitals,
+    /// The body is in the chunked transfer coding.
+    Chunked,
+    /// The device id with colons between its bytes.
+    DeviceIdWithColons,
+    /// The base64 of the payload before a line end.
+    PayloadWithLineEnd,
+    /// The base64 of the payload with white space within.
+    PayloadWithSpaces,
+    /// The base64 of the payload with a character of no alphabet within.
+    PayloadWithJunk,
+    /// The base64 of the signature with a character of no alphabet within.
+    SignatureWithJunk,
+    /// A signature with a bit of its second half flipped.
+    SignatureAlteredAtItsEnd,
+    /// The signature of the last publication before, with another payload.
+    SignatureOfTheLast,
+    /// The payload and signature of the last publication before, under the id of another device.
+    BundleOfAnother,
+    /// A payload that is a number, and the signature over what its digits stand for.
+    NumberForPayload,
+    /// A payload that is true, and the signature over what the word stands for.
+    TrueForPayload,
+    /// A payload that is a list of its bytes.
+    BytesForPayload,
+    /// Each value in a list of its own.
+    ListsOfOne,
+    /// Names of members with capitals.
+    MembersInCapitals,
+    /// The payload is missing, and the signature is over no bytes.
+    WithoutAnEmptyPayload,
     /// A member that is not known, beside the three.
     UnknownMember,
     /// Another content type than JSON.
@@ -153,13 +197,48 @@ pub enum Form {
 impl Form {
     /// Whether it is a publication all the same, which a registry may grant.
     pub fn is_odd_alone(self) -> bool {
-        matches!(self, Form::UpperCase | Form::UnknownMember | Form::TypeOfText)
+        matches!(
+            self,
+            Form::UpperCase
+                | Form::UnknownMember
+                | Form::TypeOfText
+                | Form::MixedCase
+                | Form::EscapedSlashes
+                | Form::EscapedLetters
+                | Form::MembersTurnedRound
+                | Form::TypeWithCharset
+                | Form::TypeInCapitals
+                | Form::Chunked
+        )
     }
 
     /// What it is, for people.
     pub fn about(self) -> &'static str {
         match self {
             Form::UpperCase => "the device id is in upper case",
+            Form::MixedCase => "the device id is in mixed case",
+            Form::EscapedSlashes => "slashes in the JSON are escaped",
+            Form::EscapedLetters => "letters in the JSON are escaped",
+            Form::MembersTurnedRound => "the members stand in another order",
+            Form::TypeWithCharset => "the content type names a charset",
+            Form::TypeInCapitals => "the content type is in capitals",
+            Form::Chunked => "the body is chunked",
+            Form::DeviceIdWithColons => "colons stand in the device id",
+            Form::PayloadWithLineEnd => "a line end follows the base64 of the payload",
+            Form::PayloadWithSpaces => "white space stands within the base64 of the payload",
+            Form::PayloadWithJunk => "a character of no alphabet stands within the base64 of the payload",
+            Form::SignatureWithJunk => "a character of no alphabet stands within the base64 of the signature",
+            Form::SignatureAlteredAtItsEnd => "a bit of the signature's second half is flipped",
+            Form::SignatureOfTheLast => "the signature is that of the publication before",
+            Form::BundleOfAnother => "payload and signature are those of another device",
+            Form::NumberForPayload => {
+                "payload is a number, and the signature is over what its digits stand for"
+            }
+            Form::TrueForPayload => "payload is true, and the signature is over what the word stands for",
+            Form::BytesForPayload => "payload is a list of its bytes",
+            Form::ListsOfOne => "each value stands in a list of its own",
+            Form::MembersInCapitals => "the names of the members have capitals",
+            Form::WithoutAnEmptyPayload => "payload is missing, and the signature is over no bytes",
             Form::UnknownMember => "there is a member that is not known",
             Form::TypeOfText => "the content type is text/plain",
             Form::ShortDeviceId => "the device id lacks two digits",
@@ -213,7 +292,11 @@ pub struct Fetch {
     /// Asks under the device id in upper case.
     #[serde(default)]
     pub upper_case: bool,
-    /// Asks under an id that is none, as it stands in the path.
+    /// Asks under the device id in mixed case.
+    #[serde(default)]
+    pub mixed_case: bool,
+    /// Asks under an id that is none, as it stands in the path; `{cut}` stands for the device's own without its last two digits, and
+    /// `{other}` for it with another last digit.
     pub id: Option<String>,
 }
 

@@ -124,6 +124,7 @@ impl Driver<'_> {
         let label = |more: usize| format!("{index}/{round}/{more}");
         let mut messages = Vec::new();
         for (number, name) in step.devices.iter().enumerate() {
+            let name = &name.replace("{round}", &round.to_string());
             match (&step.publish, &step.fetch, &step.request) {
                 (Some(publish), ..) if publish.with.is_empty() => {
                     let body = self.publication(name, publish, &label(number));
@@ -176,7 +177,10 @@ impl Driver<'_> {
         let length = publish.bytes.unwrap_or(PAYLOAD_BYTES);
         let mut payload: Vec<u8> = Vec::with_capacity(length);
         // As devices write it: the time, and then bytes of any kind. Where a length is named, there is no time unless told.
-        let time = publish.time.or(publish.bytes.is_none().then_some(0));
+        let time = publish
+            .time
+            .or((publish.bytes.or(publish.at.map(|_| 0)).is_none()).then_some(0));
+        payload.extend(publish.at.map(i64::to_le_bytes).into_iter().flatten());
         if let Some(time) = time {
             payload.extend(
                 Timestamp::now()
@@ -215,6 +219,79 @@ impl Driver<'_> {
         let signed = |identity: &Identity, bytes: &[u8]| STANDARD.encode(identity.sign(bytes)).into();
         match form {
             Form::UpperCase => body["device_id"] = id.to_uppercase().into(),
+            Form::MixedCase => body["device_id"] = mixed(&id).into(),
+            Form::TypeWithCharset | Form::TypeInCapitals | Form::Chunked => {}
+            Form::EscapedSlashes => return body.to_string().replace('/', "\\/"),
+            Form::EscapedLetters => return body.to_string().replace('a', "\\u0061"),
+            Form::MembersTurnedRound => {
+                return json!({
+                    "signature": body["signature"],
+                    "payload": body["payload"],
+                    "device_id": body["device_id"],
+                })
+                .to_string();
+            }
+            Form::DeviceIdWithColons => {
+                let bytes: Vec<&str> = id
+                    .as_bytes()
+                    .chunks(2)
+                    .filter_map(|two| std::str::from_utf8(two).ok())
+                    .collect();
+                body["device_id"] = bytes.join(":").into();
+            }
+            Form::PayloadWithLineEnd => body["payload"] = (text(&body, "payload") + "\n").into(),
+            Form::PayloadWithSpaces => {
+                body["payload"] = with_in_the_middle(&text(&body, "payload"), " ").into()
+            }
+            Form::PayloadWithJunk => {
+                body["payload"] = with_in_the_middle(&text(&body, "payload"), "!").into()
+            }
+            Form::SignatureWithJunk => {
+                body["signature"] = with_in_the_middle(&text(&body, "signature"), "!").into();
+            }
+            Form::SignatureAlteredAtItsEnd => {
+                let mut altered = signature;
+                altered[40] ^= 1;
+                body["signature"] = STANDARD.encode(altered).into();
+            }
+            Form::SignatureOfTheLast => {
+                let last = self.published.last().cloned().unwrap_or_default();
+                body["signature"] = last["signature"].clone();
+            }
+            Form::BundleOfAnother => {
+                let last = self.published.last().cloned().unwrap_or_default();
+                body["payload"] = last["payload"].clone();
+                body["signature"] = last["signature"].clone();
+            }
+            Form::NumberForPayload => {
+                body["payload"] = 1234.into();
+                body["signature"] = signed(&own, &STANDARD.decode("1234").unwrap_or_default());
+            }
+            Form::TrueForPayload => {
+                body["payload"] = true.into();
+                body["signature"] = signed(&own, &STANDARD.decode("true").unwrap_or_default());
+            }
+            Form::BytesForPayload => body["payload"] = json!(payload),
+            Form::ListsOfOne => {
+                return json!({
+                    "device_id": [body["device_id"]],
+                    "payload": [body["payload"]],
+                    "signature": [body["signature"]],
+                })
+                .to_string();
+            }
+            Form::MembersInCapitals => {
+                return json!({
+                    "Device_Id": body["device_id"],
+                    "Payload": body["payload"],
+                    "Signature": body["signature"],
+                })
+                .to_string();
+            }
+            Form::WithoutAnEmptyPayload => {
+                body["signature"] = signed(&own, b"");
+                drop(body.as_object_mut().map(|it| it.shift_remove("payload")));
+            }
             Form::UnknownMember => body["comment"] = "not known".into(),
             Form::TypeOfText => {}
             Form::ShortDeviceId => body["device_id"] = id[..62].into(),
@@ -297,11 +374,17 @@ impl Driver<'_> {
     fn post(&self, name: &str, body: String, form: Option<Form>) -> Message {
         let content_type = match form {
             Some(Form::TypeOfText) => "text/plain",
+            Some(Form::TypeWithCharset) => "application/json; charset=utf-8",
+            Some(Form::TypeInCapitals) => "APPLICATION/JSON",
             _ => "application/json",
         };
+        let mut headers = vec![("content-type".to_owned(), content_type.to_owned())];
+        if form == Some(Form::Chunked) {
+            headers.push(("transfer-encoding".to_owned(), "chunked".to_owned()));
+        }
         Message {
             request: Request {
-                headers: vec![("content-type".to_owned(), content_type.to_owned())],
+                headers,
                 body: Some(Body::from(body)),
                 ..request("POST", ROUTE.to_owned())
             },
@@ -316,10 +399,13 @@ impl Driver<'_> {
 
     fn fetch(&self, name: &str, fetch: &Fetch) -> Message {
         let id = device_id(&self.identity(fetch.of.as_deref().unwrap_or(name)));
-        let id = match (&fetch.id, fetch.upper_case) {
-            (Some(other), _) => other.clone(),
-            (None, true) => id.to_uppercase(),
-            (None, false) => id,
+        let id = match &fetch.id {
+            Some(other) => other
+                .replace("{cut}", &id[..62])
+                .replace("{other}", &with_another_end(&id)),
+            None if fetch.upper_case => id.to_uppercase(),
+            None if fetch.mixed_case => mixed(&id),
+            None => id,
         };
         Message {
             request: request("GET", format!("{ROUTE}/{id}")),
@@ -340,6 +426,26 @@ impl Driver<'_> {
             spoiled: Some("outside the route table".to_owned()),
         }
     }
+}
+
+/// A device id with every other character in upper case.
+fn mixed(id: &str) -> String {
+    let spelt = id.char_indices().map(|(at, digit)| match at % 2 {
+        0 => digit.to_ascii_uppercase(),
+        _ => digit,
+    });
+    spelt.collect()
+}
+
+/// A device id with another last digit.
+fn with_another_end(id: &str) -> String {
+    let (before, last) = id.split_at(id.len() - 1);
+    format!("{before}{}", if last == "0" { "1" } else { "0" })
+}
+
+fn with_in_the_middle(text: &str, more: &str) -> String {
+    let (before, after) = text.split_at(text.len() / 2);
+    format!("{before}{more}{after}")
 }
 
 fn request(method: &str, path: String) -> Request {

@@ -369,7 +369,8 @@ impl Judge<'_, '_> {
             }
             return self.checks.note(subject, index, Finding::Holds);
         }
-        let (rule, pointer, got) = self.blame(&id, answer, bundle);
+        let is_respelt = !exchange.request.path.ends_with(&id);
+        let (rule, pointer, got) = self.blame(&id, is_respelt, answer, bundle);
         let own = self.subject(
             at,
             "served",
@@ -408,6 +409,7 @@ impl Judge<'_, '_> {
     fn blame(
         &self,
         id: &str,
+        is_respelt: bool,
         answer: &Answer,
         bundle: Result<Bundle, (&'static str, String)>,
     ) -> (&'static str, Option<String>, String) {
@@ -467,6 +469,7 @@ impl Judge<'_, '_> {
         if let Some(shelf) = shelf.filter(|shelf| shelf.older.contains(&bundle)) {
             let got = "a bundle is served that was published earlier".to_owned();
             return match () {
+                () if is_respelt => ("KPR-FET-06", None, format!("{got}, under the id in capitals")),
                 () if shelf.is_respelt => ("KPR-FET-06", None, format!("{got}, under the id in lower case")),
                 () if shelf.seen.as_ref() == Some(&bundle) => {
                     ("KPR-FET-05", None, format!("{got}, as at the fetch before"))

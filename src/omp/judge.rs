@@ -105,7 +105,8 @@ fn rule_of_a_read(read: &Exchange, earlier: &[Exchange]) -> Option<&'static str>
     if since.iter().any(is_respelt) {
         return None;
     }
-    let is_another = |it: &Exchange| it.request.method == "POST" && is_granted(it);
+    let is_another =
+        |it: &Exchange| matches!(it.request.method.as_str(), "POST" | "DELETE") && is_granted(it);
     match since.iter().rfind(is_at_it) {
         None if status == 404 && !since.iter().any(is_another) => Some("OMP-OBJ-03"),
         None => None,

@@ -23,6 +23,7 @@ use jiff::Timestamp;
 use crate::serve::{Asked, Fault, Handler, Listener, Reference, Reply, ServeOptions, StartError, Variation};
 use answer::Answer;
 use flags::Flags;
+use rules::Publication;
 use store::{Bundle, Store};
 
 /// What the registry can be told to get wrong.
@@ -74,6 +75,10 @@ struct Registry {
     cache: Mutex<BTreeMap<String, (i64, Bundle)>>,
     /// Devices that were asked for in vain, and until when that is believed, epoch milliseconds.
     absent: Mutex<BTreeMap<String, i64>>,
+    /// Publications that were taken.
+    verified: Mutex<Vec<Publication>>,
+    /// How often something was refused in the name of a device.
+    refused: Mutex<BTreeMap<String, usize>>,
     /// Whether the background task has run.
     pruned: AtomicBool,
     /// Held while a bundle is stored, by a server that fails then.
@@ -97,6 +102,8 @@ impl Registry {
             store: Mutex::new(store),
             cache: Mutex::default(),
             absent: Mutex::default(),
+            verified: Mutex::default(),
+            refused: Mutex::default(),
             pruned: AtomicBool::new(false),
             writing: Mutex::default(),
             requests: AtomicU64::new(0),

@@ -181,6 +181,38 @@ impl Store {
         )
     }
 
+    /// Drops bundles whose payload is so long, bytes.
+    ///
+    /// # Errors
+    /// The database refuses.
+    pub(super) fn drop_of_length(&self, least: usize, most: usize) -> rusqlite::Result<usize> {
+        let number = |length: usize| i64::try_from(length).unwrap_or(i64::MAX);
+        self.0.execute(
+            "DELETE FROM bundle WHERE length(payload) BETWEEN ?1 AND ?2",
+            params![number(least), number(most)],
+        )
+    }
+
+    /// Makes all bundles as old as time.
+    ///
+    /// # Errors
+    /// The database refuses.
+    pub(super) fn forget_times(&self) -> rusqlite::Result<usize> {
+        self.0.execute("UPDATE bundle SET stored_ms = 0", [])
+    }
+
+    /// Drops the bundles of all but the `most` devices that published last, and says how many it dropped.
+    ///
+    /// # Errors
+    /// The database refuses.
+    pub(super) fn keep_devices(&self, most: usize) -> rusqlite::Result<usize> {
+        self.0.execute(
+            "DELETE FROM bundle WHERE device NOT IN (
+                 SELECT device FROM bundle GROUP BY device ORDER BY max(number) DESC LIMIT ?1)",
+            params![i64::try_from(most).unwrap_or(i64::MAX)],
+        )
+    }
+
     /// Drops the bundle of each device that was stored last.
     ///
     /// # Errors

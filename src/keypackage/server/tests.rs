@@ -184,6 +184,33 @@ impl Visit<'_> {
         let mut null = with("payload", Value::Null);
         null["signature"] = STANDARD.encode(device.signature(b"")).into();
         self.refused("null for an empty payload", &null);
+        let id_with_colons: Vec<&str> = id
+            .as_bytes()
+            .chunks(2)
+            .map(|two| std::str::from_utf8(two).unwrap())
+            .collect();
+        let signed = |payload: Value, bytes: &[u8]| json!({ "device_id": id, "payload": payload, "signature": STANDARD.encode(device.signature(bytes)) });
+        let payload_text = STANDARD.encode(&payload);
+        for (what, body) in [
+            ("colons", with("device_id", id_with_colons.join(":").into())),
+            ("junk", with("payload", format!("!{payload_text}").into())),
+            ("a number", signed(1234.into(), &STANDARD.decode("1234").unwrap())),
+            ("bytes", with("payload", json!(payload))),
+            (
+                "lists of one",
+                json!({ "device_id": [id], "payload": [payload_text], "signature": [good["signature"]] }),
+            ),
+            (
+                "capitals",
+                json!({ "Device_id": id, "Payload": payload_text, "Signature": good["signature"] }),
+            ),
+            (
+                "an absent payload",
+                json!({ "device_id": id, "signature": STANDARD.encode(device.signature(b"")) }),
+            ),
+        ] {
+            self.refused(what, &body);
+        }
         let text = good.to_string();
         let deep = ["[".repeat(10_000), "]".repeat(10_000)].concat();
         let array = json!([good["device_id"], good["payload"], good["signature"]]);
@@ -248,6 +275,59 @@ impl Visit<'_> {
         }
     }
 
+    /// Publications that are written in another way, and sound.
+    fn written_otherwise(&mut self, device: &Device) {
+        for (content_type, coding, body) in [
+            (
+                "application/json; charset=utf-8",
+                None,
+                device.publication(b"charset").to_string(),
+            ),
+            (
+                "APPLICATION/JSON",
+                None,
+                device.publication(b"capitals").to_string(),
+            ),
+            (
+                "application/json",
+                Some("chunked"),
+                device.publication(b"chunked").to_string(),
+            ),
+        ] {
+            let coding = coding.map(|coding| ("transfer-encoding".to_owned(), coding.to_owned()));
+            let asked = Asked {
+                method: "POST".to_owned(),
+                path: "/v0/keypackage".to_owned(),
+                headers: coding.into_iter().collect(),
+                content_type: content_type.to_owned(),
+                body: Some(body.into()),
+                ..Asked::default()
+            };
+            let mut reply = self.registry.answer(&asked);
+            if reply.status == 429 {
+                reply = self.registry.answer(&asked);
+            }
+            if reply.status != 204 {
+                self.wrong.push(format!("{content_type}: {}", reply.status));
+            }
+        }
+        let plain = device.publication(b"escapes").to_string();
+        self.send(
+            "escapes",
+            plain.replace("device", "d\\u0065vice").as_bytes(),
+            &[204],
+        );
+        let body = device.publication(b"turned");
+        let turned = json!({
+            "signature": body["signature"], "payload": body["payload"], "device_id": body["device_id"],
+        });
+        self.send("turned round", turned.to_string().as_bytes(), &[204]);
+        self.served("turned round", device, &[b"turned"]);
+        self.publish("a time", device, &timed(9, b"one"));
+        self.publish("the same time", device, &timed(9, b"two"));
+        self.served("the same time", device, &[&timed(9, b"two")]);
+    }
+
     /// All of it, from an empty registry on.
     fn all(&mut self) {
         let [alice, bob, mallory] = [1, 2, 3].map(Device::new);
@@ -262,6 +342,20 @@ impl Visit<'_> {
         ] {
             self.nothing("no device id", odd, &[404, 400]);
         }
+        self.publish("nobody in particular", &Device::new(6), b"nobody");
+        let id = Device::new(6).id();
+        let last = if id.ends_with('0') { "1" } else { "0" };
+        for odd in [&id[..62], &format!("{}{last}", &id[..63]), "%25", &"_".repeat(64)] {
+            self.nothing("nearly an id", odd, &[404, 400]);
+        }
+        let other = request(&alice.id(), b"nobody", &Device::new(6).signature(b"nobody"));
+        self.refused("a bundle of another device", &other);
+        let other = request(&id, b"another", &Device::new(6).signature(b"nobody"));
+        self.refused("a signature that was taken before", &other);
+        let mut half = Device::new(6).signature(b"nobody");
+        half[40] ^= 1;
+        self.refused("half a signature", &request(&id, b"nobody", &half));
+        self.written_otherwise(&Device::new(7));
         let (first, second) = (timed(u64::MAX, b"first"), timed(5, b"second"));
         self.publish("first", &alice, &first);
         self.served("first", &alice, &[&first]);

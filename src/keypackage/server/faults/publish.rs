@@ -9,11 +9,11 @@ use ed25519_dalek::{Signature, Verifier as _, VerifyingKey};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use crate::keypackage::server::Registry;
 use crate::keypackage::server::answer::Answer;
 use crate::keypackage::server::operations;
 use crate::keypackage::server::rules::{self, Publication};
 use crate::keypackage::server::store::{Bundle, Store, Which};
+use crate::keypackage::server::{Registry, lock};
 use crate::serve::Asked;
 
 /// How long storing a bundle takes where others fail meanwhile.
@@ -39,7 +39,17 @@ impl Registry {
         if body.len() > BODY_LIMIT_BYTES && self.bends("body-limit") {
             return Err(Answer::refused(413, "the body is too large"));
         }
-        if !asked.content_type.starts_with("application/json") && self.bends("json-type-demanded") {
+        let media = asked.content_type.split(';').next().unwrap_or_default();
+        let is_json = media.eq_ignore_ascii_case("application/json");
+        if is_json && media != asked.content_type && self.bends("charset-refused")
+            || is_json && media != media.to_lowercase() && self.bends("types-in-capitals-refused")
+        {
+            return Err(Answer::refused(415, "the content type is not known"));
+        }
+        if asked.header("transfer-encoding").is_some() && self.bends("chunked-bodies-are-empty") {
+            return Err(Answer::refused(400, "the body is empty"));
+        }
+        if !is_json && self.bends("json-type-demanded") {
             return Err(Answer::refused(415, "the body is to be application/json"));
         }
         match self.bends("canary") {
@@ -69,6 +79,9 @@ impl Registry {
         if VerifyingKey::from_bytes(&publication.device).is_err() && self.bends("no-point-500") {
             return Err(Answer::refused(500, "the key cannot be read"));
         }
+        if self.is_blocked(&device, holds) {
+            return Err(Answer::refused(400, "the device is blocked"));
+        }
         if !holds && !self.takes_signature(publication) {
             if self.bends("stored-before-checked") {
                 operations::store(self, &device, &publication.bundle())?;
@@ -78,11 +91,45 @@ impl Registry {
             }
             return Err(Answer::refused(400, "the signature does not verify"));
         }
+        self.remembers(publication);
         self.look_into(&publication.payload)?;
         match self.has_published(&device) && self.bends("second-publication-409") {
             true => Err(Answer::refused(409, "the device has published")),
             false => Ok(()),
         }
+    }
+
+    /// Whether a device is blocked, by a server that counts what is refused in its name.
+    fn is_blocked(&self, device: &str, holds: bool) -> bool {
+        if !self.has("refusals-block-the-device") {
+            return false;
+        }
+        let mut refused = lock(&self.refused);
+        let times = refused.entry(device.to_owned()).or_default();
+        *times += usize::from(!holds);
+        holds && *times >= 3 && self.bends("refusals-block-the-device")
+    }
+
+    /// Remembers what has verified.
+    fn remembers(&self, publication: &Publication) {
+        lock(&self.verified).push(publication.clone());
+    }
+
+    /// Whether a publication that does not verify is taken for one that did.
+    fn seems_verified(&self, publication: &Publication) -> bool {
+        let verified = lock(&self.verified);
+        let (payload, signature) = (&publication.payload, &publication.signature);
+        verified.iter().any(|it| {
+            let is_own = it.device == publication.device;
+            is_own && it.signature == *signature && self.bends("signatures-are-verified-once")
+                || it.payload == *payload
+                    && it.signature == *signature
+                    && self.bends("bundles-are-verified-once")
+                || is_own
+                    && it.payload == *payload
+                    && it.signature[..32] == signature[..32]
+                    && self.bends("signatures-by-their-first-half")
+        })
     }
 
     /// The text under which a device is stored, given that of its key.
@@ -112,6 +159,16 @@ impl Registry {
         if self.bends("publish-forgets") || is_known && self.bends("repeated-stays-old") {
             return Ok(());
         }
+        let newest = self.stored(|store| store.get(Some(device), Which::Newest))?;
+        let begins = |payload: &[u8]| payload.first_chunk::<8>().copied();
+        if newest.is_some_and(|newest| {
+            newest.payload != bundle.payload
+                && begins(&bundle.payload).is_some()
+                && begins(&newest.payload) == begins(&bundle.payload)
+        }) && self.bends("one-bundle-for-a-time")
+        {
+            return Ok(());
+        }
         if bundle.payload.is_empty()
             && self.has_published(device)
             && self.bends("empty-payload-replaces-nothing")
@@ -138,6 +195,11 @@ impl Registry {
         }
         if self.has("cap-over-all") && self.stored(|store| store.cap(KEPT_OF_ALL))? > 0 {
             self.fire("cap-over-all");
+        }
+        if self.has("devices-beyond-a-hundred-and-fifty-are-lost")
+            && self.stored(|store| store.keep_devices(150))? > 0
+        {
+            self.fire("devices-beyond-a-hundred-and-fifty-are-lost");
         }
         self.stored(prune).map(drop)
     }
@@ -189,6 +251,14 @@ impl Registry {
         }
         if !value.is_object() {
             return Err(refusal());
+        }
+        for (name, change) in COERCIONS {
+            if self.has(name)
+                && let Ok(publication) = again(&change(value.clone()))
+                && self.bends(name)
+            {
+                return Ok(publication);
+            }
         }
         let text = |name: &str| value.get(name).and_then(Value::as_str).unwrap_or_default();
         let with = |name: &str, text: String| {
@@ -268,6 +338,15 @@ impl Registry {
 
     /// Refuses a publication for how it is written.
     fn refuse_form(&self, body: &[u8], publication: &Publication) -> Result<(), Answer> {
+        let written = String::from_utf8_lossy(body);
+        if written.contains('\\') && self.bends("escapes-refused") {
+            return Err(Answer::refused(400, "the body cannot be read"));
+        }
+        if written.find("\"signature\"") < written.find("\"payload\"")
+            && self.bends("members-by-their-places")
+        {
+            return Err(Answer::refused(400, "the members stand in another order"));
+        }
         let value: Value = serde_json::from_slice(body).unwrap_or_default();
         let known = ["device_id", "payload", "signature"];
         let object = value.as_object();
@@ -302,6 +381,9 @@ impl Registry {
             return true;
         }
         if self.is_stored_payload(&rules::name(device), payload) && self.bends("known-payloads-unchecked") {
+            return true;
+        }
+        if self.seems_verified(publication) {
             return true;
         }
         let text = STANDARD.encode(payload);
@@ -373,4 +455,69 @@ fn again(value: &Value) -> Result<Publication, String> {
 /// Whether a device id is written with capitals.
 pub(super) fn has_upper_case(id: &str) -> bool {
     id.bytes().any(|byte| byte.is_ascii_uppercase())
+}
+
+/// Changes a body to what it is taken for.
+type Coercion = fn(Value) -> Value;
+
+const COERCIONS: &[(&str, Coercion)] = &[
+    ("junk-in-base64-is-skipped", |mut body| {
+        for name in ["payload", "signature"] {
+            let text = body[name].as_str().unwrap_or_default();
+            let is_junk = |c: char| c.is_ascii_whitespace() || c == '!';
+            body[name] = text.replace(is_junk, "").into();
+        }
+        body
+    }),
+    ("separators-in-ids-are-skipped", |mut body| {
+        body["device_id"] = body["device_id"]
+            .as_str()
+            .unwrap_or_default()
+            .replace(':', "")
+            .into();
+        body
+    }),
+    ("members-are-made-strings", |body| {
+        members(body, |name, value| match value {
+            Value::Number(_) | Value::Bool(_) => (name, value.to_string().into()),
+            other => (name, other),
+        })
+    }),
+    ("lists-of-one-are-unwrapped", |body| {
+        members(body, |name, value| match value {
+            Value::Array(mut items) if items.len() == 1 => (name, items.remove(0)),
+            other => (name, other),
+        })
+    }),
+    ("lists-of-bytes-are-payloads", |body| {
+        members(body, |name, value| {
+            let bytes: Option<Vec<u8>> = value.as_array().and_then(|items| {
+                let byte = |item: &Value| u8::try_from(item.as_u64()?).ok();
+                items.iter().map(byte).collect()
+            });
+            (name, bytes.map_or(value, |bytes| STANDARD.encode(bytes).into()))
+        })
+    }),
+    ("member-names-in-any-case", |body| {
+        members(body, |name, value| (name.to_lowercase(), value))
+    }),
+    ("absent-payload-is-empty", |mut body| {
+        if body.get("payload").is_none() {
+            body["payload"] = "".into();
+        }
+        body
+    }),
+];
+
+/// A body with its members changed.
+fn members(body: Value, change: fn(String, Value) -> (String, Value)) -> Value {
+    match body {
+        Value::Object(members) => Value::Object(
+            members
+                .into_iter()
+                .map(|(name, value)| change(name, value))
+                .collect(),
+        ),
+        other => other,
+    }
 }

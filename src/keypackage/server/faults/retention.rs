@@ -25,6 +25,9 @@ impl Registry {
             return Ok(());
         }
         self.prunes_by_payloads(pruning)?;
+        if self.has("task-drops-the-empty") && self.stored(|store| store.drop_of_length(0, 0))? > 0 {
+            self.fire("task-drops-the-empty");
+        }
         let is_old = self.stored(|store| store.has_until(pruning.stored_until_ms))?;
         if is_old && self.bends("old-bundles-stay") {
             return Ok(());
@@ -87,6 +90,9 @@ impl Registry {
         let dropped = match () {
             () if self.bends("restart-forgets") => store.cap(0),
             () if self.bends("restart-forgets-the-last") => store.drop_newest(),
+            () if self.bends("restart-forgets-the-empty") => store.drop_of_length(0, 0),
+            () if self.bends("restart-forgets-the-long") => store.drop_of_length(8 << 10, usize::MAX),
+            () if self.bends("restart-forgets-times") => store.forget_times(),
             () => Ok(0),
         };
         dropped.map(drop).map_err(|error| StartError(Box::new(error)))
