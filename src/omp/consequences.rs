@@ -34,7 +34,7 @@ const REFUSED: [&str; 12] = [
 ];
 
 /// In this order: what was taken back has no consequences any more.
-const CONSEQUENCES: [Consequence; 10] = [
+const CONSEQUENCES: [Consequence; 12] = [
     Consequence {
         of: against(&[CREATE], is_create),
         follow: against(&["OMP-SIG-09"], is_create),
@@ -88,13 +88,23 @@ const CONSEQUENCES: [Consequence; 10] = [
         why: "lists do not show what there is where nothing else is done",
     },
     Consequence {
+        of: against(&[DELETED], is_lost),
+        follow: against(&["OMP-LST-01", "OMP-LST-05"], is_listed_after_a_delete),
+        why: "a delete makes other objects disappear",
+    },
+    Consequence {
+        of: against(&[UNKNOWN], is_put_there),
+        follow: against(&[DELETED], is_read),
+        why: "a replace makes an object where there is none",
+    },
+    Consequence {
         of: against(&[REPLACED, "OMP-OBJ-06"], is_replaced),
         follow: against(&["OMP-LST-01", "OMP-LST-05"], is_replaced),
         why: "a replace does not change the object, whoever looks at it",
     },
     Consequence {
         of: against(&["OMP-SIG-14"], is_lost),
-        follow: against(&["OMP-SIG-11"], is_lost),
+        follow: against(&["OMP-SIG-11", UNSIGNED], is_lost),
         why: "what is refused is done all the same",
     },
     Consequence {
@@ -138,6 +148,17 @@ fn is_listed(seen: Seen<'_>) -> bool {
 fn is_replaced(seen: Seen<'_>) -> bool {
     let replaces = |it: &Exchange| operation(it) == "replace" && matches!(status(it), 200..300);
     seen.status() == 200 && (seen.operation() == "replace" || seen.earlier().iter().any(replaces))
+}
+
+/// A list is answered, in a case that has deleted an object before.
+fn is_listed_after_a_delete(seen: Seen<'_>) -> bool {
+    let deletes = |it: &Exchange| operation(it) == "delete" && matches!(status(it), 200..300);
+    is_listed(seen) && seen.earlier().iter().any(deletes)
+}
+
+/// A replace is granted.
+fn is_put_there(seen: Seen<'_>) -> bool {
+    seen.operation() == "replace" && matches!(seen.status(), 200..300)
 }
 
 /// A read is granted.

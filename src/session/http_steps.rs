@@ -155,6 +155,12 @@ impl<S: Clone + Sync> Driver<'_, S> {
             let messages: Result<Vec<Message>, Stopped> =
                 calls.iter().map(|call| self.message(call, service)).collect();
             let answers = self.talk.send_at_once(&messages?, 0).await?;
+            // What comes then goes by what each of them did, where they are not alike.
+            if step.variants() > 1 && answers.iter().any(Option::is_none) {
+                return Err(self
+                    .talk
+                    .not_applicable("one of the requests at the same moment was not executed"));
+            }
             let mut sent_on = Vec::new();
             for (call, answer) in calls.into_iter().zip(answers) {
                 match answer.as_ref().and_then(|answer| redirected(&call.path, answer)) {

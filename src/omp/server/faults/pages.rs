@@ -148,7 +148,7 @@ pub(super) const PAGES: &[Fault] = &[
     fault(
         "lists-show-a-key-once",
         "lists",
-        &["OMP-LST-01", "OMP-LST-03"],
+        &["OMP-LST-01", "OMP-LST-03", "OMP-LST-05"],
         Must,
         "Of the objects with one key, whatever their namespaces, one is listed.",
         "Some objects are found by their ids alone.",

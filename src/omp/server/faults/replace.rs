@@ -147,7 +147,7 @@ pub(super) const REPLACED: &[Fault] = &[
     fault(
         "replace-drops-nulls",
         "objects",
-        &["OMP-OBJ-04"],
+        &["OMP-OBJ-03"],
         Must,
         "Members that are null are left out of what replaces.",
         "A client that wrote null reads nothing.",
@@ -156,7 +156,7 @@ pub(super) const REPLACED: &[Fault] = &[
     fault(
         "replace-drops-reserved-names",
         "objects",
-        &["OMP-OBJ-04"],
+        &["OMP-OBJ-03"],
         Must,
         "A replace does not store metadata whose names begin with omp.",
         "The class of a memory is lost with the first change.",
@@ -165,7 +165,7 @@ pub(super) const REPLACED: &[Fault] = &[
     fault(
         "replace-rounds-integers",
         "objects",
-        &["OMP-OBJ-04"],
+        &["OMP-OBJ-03"],
         Must,
         "A replace keeps fifteen digits of an integer.",
         "Large numbers come back as others.",
