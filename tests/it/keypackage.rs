@@ -155,7 +155,7 @@ fn a_command_without_a_place_for_flags_is_told_what_it_lacks() {
         "{verdicts:?}"
     );
     assert!(
-        out.contains("note: 8 cases need a server of their own: write {flags} in the command of --exec")
+        out.contains("note: 9 cases need a server of their own: write {flags} in the command of --exec")
             && out.contains("nothing was judged"),
         "{out}"
     );
