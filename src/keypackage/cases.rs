@@ -107,8 +107,6 @@ pub enum Form {
     BytesForPayload,
     /// Each value in a list of its own.
     ListsOfOne,
-    /// Names of members with capitals.
-    MembersInCapitals,
     /// The payload is missing, and the signature is over no bytes.
     WithoutAnEmptyPayload,
     /// A member that is not known, beside the three.
@@ -237,7 +235,6 @@ impl Form {
             Form::TrueForPayload => "payload is true, and the signature is over what the word stands for",
             Form::BytesForPayload => "payload is a list of its bytes",
             Form::ListsOfOne => "each value stands in a list of its own",
-            Form::MembersInCapitals => "the names of the members have capitals",
             Form::WithoutAnEmptyPayload => "payload is missing, and the signature is over no bytes",
             Form::UnknownMember => "there is a member that is not known",
             Form::TypeOfText => "the content type is text/plain",

@@ -280,14 +280,6 @@ impl Driver<'_> {
                 })
                 .to_string();
             }
-            Form::MembersInCapitals => {
-                return json!({
-                    "Device_Id": body["device_id"],
-                    "Payload": body["payload"],
-                    "Signature": body["signature"],
-                })
-                .to_string();
-            }
             Form::WithoutAnEmptyPayload => {
                 body["signature"] = signed(&own, b"");
                 drop(body.as_object_mut().map(|it| it.shift_remove("payload")));

@@ -684,15 +684,6 @@ pub(super) const FAULTS: &[Fault] = &[
         "Ask for strings.",
     ),
     fault(
-        "member-names-in-any-case",
-        "registry",
-        &["KPR-PUB-08"],
-        Must,
-        "Names of members are read without regard to case.",
-        "Two parsers see two requests.",
-        "Compare names as JSON does, to the last character.",
-    ),
-    fault(
         "absent-payload-is-empty",
         "registry",
         &["KPR-PUB-08"],

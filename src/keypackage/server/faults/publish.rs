@@ -498,9 +498,6 @@ const COERCIONS: &[(&str, Coercion)] = &[
             (name, bytes.map_or(value, |bytes| STANDARD.encode(bytes).into()))
         })
     }),
-    ("member-names-in-any-case", |body| {
-        members(body, |name, value| (name.to_lowercase(), value))
-    }),
     ("absent-payload-is-empty", |mut body| {
         if body.get("payload").is_none() {
             body["payload"] = "".into();
