@@ -155,12 +155,24 @@ impl<'a> Script<'a> {
 
     /// The commands of one request; none where a script cannot make it.
     fn request(&mut self, index: usize, exchange: &Exchange) -> Option<String> {
+        let signed = self.signed(exchange);
+        let raw = exchange.request.body.as_ref().and_then(|body| body.as_text());
+        if signed
+            .as_ref()
+            .is_some_and(|(text, _)| raw.is_some_and(|raw| !raw.contains(text)))
+        {
+            // It is written with escapes, in which nothing can be put in its place.
+            return None;
+        }
         let is_new = |text: &str| !self.text.words.has(text);
-        if let Some((text, signed)) = self.signed(exchange).filter(|(text, _)| is_new(text)) {
+        if let Some((text, signed)) = signed.filter(|(text, _)| is_new(text)) {
             // openssl signs no empty file.
             let signed = signed?;
             self.text.line(format!("{signed}\nsignature_{index}=$signature"));
             self.text.words.add(text, format!("signature_{index}"));
+        }
+        if self.is_written_otherwise(exchange) {
+            return None;
         }
         let words = &self.text.words;
         let fields = exchange.request.headers.iter().map(|(field, value)| {
@@ -179,14 +191,10 @@ impl<'a> Script<'a> {
     /// there is none that a device made.
     fn signed(&self, exchange: &Exchange) -> Option<(String, Option<String>)> {
         let body = json::first(exchange.request.body.as_ref()?.as_bytes())?;
-        let member = |name: &str, at: usize| match body.get(name).or_else(|| body.get(at))? {
-            // Some sign nothing beside it.
-            Value::Null => Some(""),
-            value => value.as_str(),
-        };
+        let member = |name: &str, at: usize| as_text(body.get(name).or_else(|| body.get(at))?);
         let (payload, signature) = (member("payload", 1)?, member("signature", 2)?);
-        let bytes = STANDARD.decode(signature).ok()?;
-        let payload_bytes = decoded(payload).unwrap_or_default();
+        let bytes = STANDARD.decode(&signature).ok()?;
+        let payload_bytes = decoded(&payload).unwrap_or_default();
         let digest = Sha256::digest(&payload_bytes);
         for (actor, identity) in &self.devices {
             let key = STANDARD.decode(identity.member_id()).unwrap_or_default();
@@ -195,14 +203,14 @@ impl<'a> Script<'a> {
                 let commands = format!(
                     "{{ public {who}; {payload}; }} >\"$work/signed\"\nsign {who}\nsignature=$({made} | openssl base64 -A)"
                 );
-                return Some((signature.to_owned(), Some(commands)));
+                return Some((signature, Some(commands)));
             }
             for signed in [&payload_bytes, payload.as_bytes(), OTHER_PAYLOAD, &digest] {
                 let Some(made) = how_made(identity.sign(signed), &bytes) else {
                     continue;
                 };
                 if signed.is_empty() {
-                    return Some((signature.to_owned(), None));
+                    return Some((signature, None));
                 }
                 let mut commands = Words::default().printed(signed);
                 _ = write!(
@@ -210,10 +218,40 @@ impl<'a> Script<'a> {
                     " >\"$work/signed\"\nsign {}\nsignature=$({made} | openssl base64 -A)",
                     name(actor)
                 );
-                return Some((signature.to_owned(), Some(commands)));
+                return Some((signature, Some(commands)));
             }
         }
         None
+    }
+
+    /// Whether ids of devices stand in a request in a writing in which a script cannot put those of its own.
+    fn is_written_otherwise(&self, exchange: &Exchange) -> bool {
+        let (path, body) = (&exchange.request.path, &exchange.request.body);
+        let raw = body.as_ref().and_then(|body| body.as_text()).unwrap_or_default();
+        let sent = json::first(raw.as_bytes()).map(|body: Value| body.to_string());
+        let sent = format!("{path} {}", sent.unwrap_or_default());
+        self.devices.iter().any(|(_, identity)| {
+            let id = device_id(identity);
+            let stands = |text: &str| text.contains(&id) || text.contains(&id.to_uppercase());
+            sent.to_lowercase().contains(&id) && !stands(path) && !stands(raw)
+        })
+    }
+}
+
+/// A member as a lenient reader may have it: what it says where it is no text, the item of a list of one, the base64 of bytes. Some
+/// sign nothing beside null.
+fn as_text(value: &Value) -> Option<String> {
+    match value {
+        Value::Null => Some(String::new()),
+        Value::String(text) => Some(text.clone()),
+        Value::Number(_) | Value::Bool(_) => Some(value.to_string()),
+        Value::Array(items) if items.len() == 1 => as_text(&items[0]),
+        Value::Array(items) => {
+            let byte = |item: &Value| u8::try_from(item.as_u64()?).ok();
+            let bytes: Option<Vec<u8>> = items.iter().map(byte).collect();
+            bytes.map(|bytes| STANDARD.encode(bytes))
+        }
+        Value::Object(_) => None,
     }
 }
 
