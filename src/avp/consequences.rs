@@ -383,10 +383,15 @@ fn alike(cases: &mut [CaseRecord]) {
     }
 }
 
-/// Takes back what comes of requests that meet, where one of them is wrong by itself.
+/// What is said of a roster that lacks somebody who was granted a place in it.
+const LOST_MEMBER: &str = "is missing from the roster";
+
+/// Takes back what comes of requests that meet, where one of them is wrong by itself. A member who is lost where requests meet says
+/// nothing where members are lost with nothing beside them: such as those of larger rosters.
 fn together(cases: &mut [CaseRecord]) {
     let known = broken_in_order(cases);
     let broken = broken_operations(cases);
+    let losing = losing_operations(cases);
     for case in cases.iter_mut() {
         let together = steps_together(case);
         for at in 0..case.checks.len() {
@@ -394,9 +399,15 @@ fn together(cases: &mut [CaseRecord]) {
             let follows = check.is_broken()
                 && is_of(case, check, &together)
                 && check.requirements.iter().any(|id| !known.contains(id.as_str()));
-            let cause = follows
-                .then(|| operations(case, check.step))
-                .and_then(|used| broken.iter().find(|(operation, _)| used.contains(operation)));
+            let is_lost =
+                check.is_broken() && is_of(case, check, &together) && check.got.contains(LOST_MEMBER);
+            let used = operations(case, check.step);
+            let is_used = |(operation, _): &(&Operation, &String)| used.contains(operation);
+            let cause = match (follows, is_lost) {
+                (true, _) => broken.iter().find(is_used),
+                _ => None,
+            };
+            let cause = cause.or_else(|| losing.iter().filter(|_| is_lost).find(is_used));
             if let Some((operation, witness)) = cause {
                 let why = format!("but {operation} is wrong with nothing beside it, see {witness}");
                 case.take_back(at, &why);
@@ -471,6 +482,19 @@ fn of_findings<T: Ord, I: IntoIterator<Item = T>>(
         all.extend(broken.flat_map(|check| read(case, check)));
     }
     all
+}
+
+/// The operations that lose members with nothing beside them, each with a case that shows it.
+fn losing_operations(cases: &[CaseRecord]) -> BTreeMap<Operation, String> {
+    let mut losing = BTreeMap::new();
+    for case in cases.iter().filter(|case| steps_together(case).is_empty()) {
+        let lost = |check: &&CheckRecord| check.is_broken() && check.got.contains(LOST_MEMBER);
+        let lost = case.checks.iter().filter(lost);
+        for operation in lost.filter_map(|check| operation_of(case, check)) {
+            losing.entry(operation).or_insert_with(|| case.id.clone());
+        }
+    }
+    losing
 }
 
 /// The operations that are broken in themselves, each with a case that shows it.

@@ -53,6 +53,10 @@ faults! { "create";
         "A create is granted whoever the one member is.",
         "People find repositories that others made in their name.",
         "Compare the entry's key with the token's subject.";
+    Rule(create_forbidden) "create-forbidden", Must "AVP-3-09",
+        "Every create is refused with 403, whoever asks.",
+        "Nobody can begin.",
+        "Grant a create whose roster is exactly the caller; look whether the guard of this route sees the token.";
     Rule(roster_alike) "create-for-a-lookalike", Must "AVP-6-01",
         "A create is granted where the one member's key looks like the caller's: the same without case, or in its first 32 characters.",
         "Repositories are made that nobody can open; a collation without case, or a column that is cut, is the usual cause.",
@@ -321,6 +325,11 @@ fn duplicate_granted(_: &Asked<'_>, rule: Rule<'_>, decision: &mut Decision) -> 
         *decision = Err(Stop::Done(Reply::Manifest));
     }
     here
+}
+
+fn create_forbidden(_: &Asked<'_>, rule: Rule<'_>, decision: &mut Decision) -> bool {
+    let refusal = Refusal::forbidden("this is not allowed");
+    stop_if(decision, matches!(rule, Rule::SoleMember(_)), refusal)
 }
 
 fn roster_alike(asked: &Asked<'_>, rule: Rule<'_>, decision: &mut Decision) -> bool {

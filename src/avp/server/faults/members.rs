@@ -22,7 +22,7 @@ const MOST_MEMBERS: usize = 64;
 
 faults! { "members";
     Write(beyond_64_dropped) "add-beyond-64-not-recorded", Must "AVP-6-11",
-        "A member who is added to a roster of 64 is not recorded.",
+        "A member who is added to a large roster is not recorded.",
         "Who invites believes that it worked.",
         "Refuse what is too much.";
     Write(old_binding_kept) "readd-after-removal-keeps-the-binding", Must "AVP-9-01",

@@ -24,7 +24,7 @@ faults! { "races";
         "Of two who save at once both are told that they did, and one is lost.",
         "Check and write in one transaction, or update where the version is still the expected one.";
     Named(PUSH_NARROW) "push-race-narrow", Must "AVP-10-02",
-        "Between the check of a push and its write lie twenty microseconds in which others write.",
+        "Between the check of a push and its write lies a moment in which others write.",
         "Of two who save at once both are told that they did, once in a while, and one is lost.",
         "Check and write under one lock.";
     Named(PUSH_ROSTER) "push-race-restores-roster", Must "AVP-6-11",
@@ -44,7 +44,7 @@ faults! { "races";
         "Two people create the same repository, and one of them loses it.",
         "Insert, and let the primary key refuse.";
     Named(CREATE_NARROW) "create-race-narrow", Must "AVP-6-02",
-        "Between the check of a create and its write lie twenty microseconds.",
+        "Between the check of a create and its write lies a moment.",
         "Two people create the same repository, once in a while, and one of them loses it.",
         "Check and insert under one lock.";
     Rule(nonce_wide) "nonce-race-wide", Must "AVP-3-03",
@@ -60,7 +60,7 @@ faults! { "races";
         "Of two who are invited at once one is lost.",
         "Insert a row; do not write the roster back.";
     Named(ADD_NARROW) "add-race-narrow", Must "AVP-6-11",
-        "addMember reads the roster, and writes it back twenty microseconds later.",
+        "addMember reads the roster, and writes it back a moment later.",
         "Of two who are invited at once one is lost, once in a while.",
         "Read and write under one lock.";
     Named(ADD_500) "add-race-answers-500", Must "AVP-6-11",
@@ -76,7 +76,7 @@ faults! { "races";
         "What is saved while somebody is removed is lost, though it was answered as applied.",
         "Check and write in one transaction.";
     Named(REMOVE_NARROW) "remove-race-narrow", Must "AVP-10-02",
-        "removeMember reads the repository, and writes it back twenty microseconds later.",
+        "removeMember reads the repository, and writes it back a moment later.",
         "Of two changes at once one is lost, once in a while, though both were answered as applied.",
         "Check and write under one lock.";
     Rule(nonce_awaited) "nonce-race-across-an-await", Must "AVP-3-03",
