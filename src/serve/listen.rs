@@ -55,6 +55,29 @@ impl Asked {
         let values: Vec<&str> = own.map(|(_, value)| value.as_str()).collect();
         (!values.is_empty()).then(|| values.join(", "))
     }
+
+    /// The media type without its parameters, as it was written.
+    fn media(&self) -> &str {
+        self.content_type.split(';').next().unwrap_or_default()
+    }
+
+    /// Whether the body is said to be JSON (RFC 9110, 8.3.1: in any case, and whatever parameters follow).
+    pub fn is_json(&self) -> bool {
+        self.media().eq_ignore_ascii_case("application/json")
+    }
+
+    /// What a server refuses that has one of the faults `charset-refused`, `types-in-capitals-refused` and
+    /// `chunked-bodies-are-empty`: a status, and why.
+    pub fn framing_refused(&self, bends: impl Fn(&'static str) -> bool) -> Option<(u16, &'static str)> {
+        let media = self.media();
+        if self.is_json() && media != self.content_type && bends("charset-refused")
+            || self.is_json() && media != media.to_lowercase() && bends("types-in-capitals-refused")
+        {
+            return Some((415, "the content type is not known"));
+        }
+        let is_chunked = self.header("transfer-encoding").is_some();
+        (is_chunked && bends("chunked-bodies-are-empty")).then_some((400, "the body is empty"))
+    }
 }
 
 /// An answer.

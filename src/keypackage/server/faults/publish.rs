@@ -39,17 +39,10 @@ impl Registry {
         if body.len() > BODY_LIMIT_BYTES && self.bends("body-limit") {
             return Err(Answer::refused(413, "the body is too large"));
         }
-        let media = asked.content_type.split(';').next().unwrap_or_default();
-        let is_json = media.eq_ignore_ascii_case("application/json");
-        if is_json && media != asked.content_type && self.bends("charset-refused")
-            || is_json && media != media.to_lowercase() && self.bends("types-in-capitals-refused")
-        {
-            return Err(Answer::refused(415, "the content type is not known"));
+        if let Some((status, why)) = asked.framing_refused(|name| self.bends(name)) {
+            return Err(Answer::refused(status, why));
         }
-        if asked.header("transfer-encoding").is_some() && self.bends("chunked-bodies-are-empty") {
-            return Err(Answer::refused(400, "the body is empty"));
-        }
-        if !is_json && self.bends("json-type-demanded") {
+        if !asked.is_json() && self.bends("json-type-demanded") {
             return Err(Answer::refused(415, "the body is to be application/json"));
         }
         match self.bends("canary") {

@@ -167,15 +167,8 @@ impl Server {
         if !asked.content_type.to_lowercase().contains("json") && self.bends("other-types-500") {
             return Err(Answer::refused(500, "the content type is not known"));
         }
-        let media = asked.content_type.split(';').next().unwrap_or_default();
-        let is_json = media.eq_ignore_ascii_case("application/json");
-        if is_json && media != asked.content_type && self.bends("charset-refused")
-            || is_json && media != media.to_lowercase() && self.bends("types-in-capitals-refused")
-        {
-            return Err(Answer::refused(415, "the content type is not known"));
-        }
-        if asked.header("transfer-encoding").is_some() && self.bends("chunked-bodies-are-empty") {
-            return Err(Answer::refused(400, "the body is empty"));
+        if let Some((status, why)) = asked.framing_refused(|name| self.bends(name)) {
+            return Err(Answer::refused(status, why));
         }
         self.demands(asked, body)?;
         let value = read.or_else(|refused| self.misread(body, refused))?;
