@@ -58,7 +58,7 @@ pub fn judge(
     );
     let mut records = checks.records();
     if head.over != Over::Http {
-        profile::of_grpc(&mut records, &transcript);
+        profile::of_grpc(&mut records, head.over, &transcript);
         profile::of_its_own(&mut records, head, &transcript);
     }
     witness::require_witness(case, &frames, &cast, transcript.stopped.as_ref(), &mut records);

@@ -20,8 +20,9 @@ pub(crate) const STATUSES: &str = "AVP-11-03";
 /// The rule of how a stale push is answered.
 pub(crate) const CONFLICTS: &str = "AVP-11-04";
 
-/// Takes the rules of HTTP alone out of the checks that rest on calls alone, and with them the checks that have no other.
-pub(super) fn of_grpc(records: &mut Vec<CheckRecord>, transcript: &Transcript) {
+/// Takes the rules of HTTP alone out of the checks that rest on calls alone, and with them the checks that have no other. In a case
+/// over gRPC that is so, too, of what rests on nothing, since what came cannot be judged.
+pub(super) fn of_grpc(records: &mut Vec<CheckRecord>, over: Over, transcript: &Transcript) {
     let is_call = |at: &usize| {
         transcript
             .exchanges
@@ -29,8 +30,10 @@ pub(super) fn of_grpc(records: &mut Vec<CheckRecord>, transcript: &Transcript) {
             .is_some_and(|it| it.wire == Wire::Grpc)
     };
     let is_http_only = |id: &String| catalogue().get(id).is_some_and(|it| it.http_only);
-    let is_of_calls =
-        |record: &CheckRecord| !record.exchanges.is_empty() && record.exchanges.iter().all(is_call);
+    let is_of_calls = |record: &CheckRecord| match record.exchanges.is_empty() {
+        true => over == Over::Grpc,
+        false => record.exchanges.iter().all(is_call),
+    };
     for record in records.iter_mut().filter(|record| is_of_calls(record)) {
         for id in record.requirements.iter_mut().filter(|id| *id == HTTP) {
             GRPC.clone_into(id);
