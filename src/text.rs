@@ -182,6 +182,20 @@ pub fn encode_segment(segment: &str) -> String {
     out
 }
 
+/// The letter in the other case; what is no letter of ASCII stays.
+pub fn swap_case(c: char) -> char {
+    match c.is_ascii_uppercase() {
+        true => c.to_ascii_lowercase(),
+        false => c.to_ascii_uppercase(),
+    }
+}
+
+/// A text with another in its middle.
+pub fn with_in_the_middle(text: &str, more: &str) -> String {
+    let (before, after) = text.split_at(text.len() / 2);
+    format!("{before}{more}{after}")
+}
+
 /// A path whose percent escapes have small hexadecimal digits.
 pub fn with_small_escapes(path: &str) -> String {
     let mut pieces = path.split('%');

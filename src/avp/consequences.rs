@@ -396,18 +396,15 @@ fn together(cases: &mut [CaseRecord]) {
         let together = steps_together(case);
         for at in 0..case.checks.len() {
             let check = &case.checks[at];
-            let follows = check.is_broken()
-                && is_of(case, check, &together)
-                && check.requirements.iter().any(|id| !known.contains(id.as_str()));
-            let is_lost =
-                check.is_broken() && is_of(case, check, &together) && check.got.contains(LOST_MEMBER);
+            if !check.is_broken() || !is_of(case, check, &together) {
+                continue;
+            }
+            let is_unknown = check.requirements.iter().any(|id| !known.contains(id.as_str()));
+            let is_lost = check.got.contains(LOST_MEMBER);
             let used = operations(case, check.step);
-            let is_used = |(operation, _): &(&Operation, &String)| used.contains(operation);
-            let cause = match (follows, is_lost) {
-                (true, _) => broken.iter().find(is_used),
-                _ => None,
-            };
-            let cause = cause.or_else(|| losing.iter().filter(|_| is_lost).find(is_used));
+            let by_itself = broken.iter().filter(|_| is_unknown);
+            let mut causes = by_itself.chain(losing.iter().filter(|_| is_lost));
+            let cause = causes.find(|(operation, _)| used.contains(operation));
             if let Some((operation, witness)) = cause {
                 let why = format!("but {operation} is wrong with nothing beside it, see {witness}");
                 case.take_back(at, &why);

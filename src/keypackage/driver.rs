@@ -21,6 +21,7 @@ use crate::keys::{
 use crate::record::Stopped;
 use crate::record::transcript::Transcript;
 use crate::session::{Conversation, Message, RunContext, Wish};
+use crate::text::with_in_the_middle;
 
 /// The one service.
 const REGISTRY: Service = Service::new("registry");
@@ -433,11 +434,6 @@ fn mixed(id: &str) -> String {
 fn with_another_end(id: &str) -> String {
     let (before, last) = id.split_at(id.len() - 1);
     format!("{before}{}", if last == "0" { "1" } else { "0" })
-}
-
-fn with_in_the_middle(text: &str, more: &str) -> String {
-    let (before, after) = text.split_at(text.len() / 2);
-    format!("{before}{more}{after}")
 }
 
 fn request(method: &str, path: String) -> Request {

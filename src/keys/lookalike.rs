@@ -3,18 +3,13 @@
 use ed25519_dalek::VerifyingKey;
 
 use super::encoding::{decode_array, encode};
+use crate::text::swap_case;
 
 /// An id that is another one's but for the case of one letter, and is a point of the curve. The id itself where it has no such
 /// letter, which no key has in practice.
 pub fn in_other_case(id: &str) -> String {
     let letters = id.char_indices().filter(|(_, c)| c.is_ascii_alphabetic());
-    let others = letters.map(|(at, c)| {
-        let other = match c.is_ascii_uppercase() {
-            true => c.to_ascii_lowercase(),
-            false => c.to_ascii_uppercase(),
-        };
-        format!("{}{other}{}", &id[..at], &id[at + 1..])
-    });
+    let others = letters.map(|(at, c)| format!("{}{}{}", &id[..at], swap_case(c), &id[at + 1..]));
     others
         .into_iter()
         .find(|other| is_key(other))

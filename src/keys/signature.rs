@@ -220,12 +220,16 @@ fn url_safe(identity: &Identity, nonce: &[u8]) -> String {
         encode(&signature.to_bytes())
     });
     let standard = signatures.into_iter().find(differs).unwrap_or_default();
-    standard.replace('+', "-").replace('/', "_")
+    in_url_alphabet(&standard)
 }
 
 /// Base64 text in the URL-safe alphabet and without its padding.
 fn as_url_safe(base64: &str) -> String {
-    base64.trim_end_matches('=').replace('+', "-").replace('/', "_")
+    in_url_alphabet(base64.trim_end_matches('='))
+}
+
+fn in_url_alphabet(base64: &str) -> String {
+    base64.replace('+', "-").replace('/', "_")
 }
 
 /// 64 bytes leave four unused bits in the last character before `==`; the lowest is set.

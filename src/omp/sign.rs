@@ -6,6 +6,7 @@ use serde::Deserialize;
 
 use crate::case::http_steps::{Signed, Unsigned};
 use crate::keys::{NamedKey, Seed, s_plus_l, small_order_keys};
+use crate::text::with_in_the_middle;
 
 /// The mode in which a request is signed unless told.
 const SIGNED_MODE: &str = "strict";
@@ -380,7 +381,7 @@ fn headers(unsigned: &Unsigned<'_>, form: Form) -> Result<Vec<(&'static str, Str
         Form::BothMalformed => both("none".to_owned(), "none".to_owned()),
         Form::SecondInputMalformed => both(format!("{input}, sig2"), signature),
         Form::SecondSignatureMalformed => both(input, format!("{signature}, sig2")),
-        Form::Junk => both(input, with_junk(&signature)),
+        Form::Junk => both(input, with_in_the_middle(&signature, "!")),
         Form::KeyidFirst => {
             let keyid = label.keyid.unwrap_or_default();
             both(
@@ -443,12 +444,6 @@ fn cut(id: &str) -> String {
         Some((at, _)) if at > 0 => id[..at].to_owned(),
         _ => format!("{id}x"),
     }
-}
-
-/// The value of `Signature` with a character in its middle that no alphabet has.
-fn with_junk(signature: &str) -> String {
-    let (before, after) = signature.split_at(signature.len() / 2);
-    format!("{before}!{after}")
 }
 
 /// The line of the profile that is signed.

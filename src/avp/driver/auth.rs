@@ -7,7 +7,6 @@ use serde_json::{Value, json};
 
 use super::draft::{Draft, Mask};
 use super::lifetime::Lifetime;
-use super::steps::swap_case;
 use super::world::{Redeemed, Token, World};
 use super::{CaseResult, Driver, ExchangeMeta};
 use crate::avp::cases::NonceSource;
@@ -17,6 +16,7 @@ use crate::avp::{IDP, Operation};
 use crate::http::Role;
 use crate::keys;
 use crate::keys::SignatureForm;
+use crate::text::swap_case;
 
 /// What is written down of a redemption whose signature is that of the login before it.
 pub(in crate::avp) const EARLIER_SIGNATURE: &str = "signed at the login before, and not again";

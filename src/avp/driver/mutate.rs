@@ -5,7 +5,6 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::draft::{Content, Draft, json_type};
-use super::steps::swap_case;
 use super::world::World;
 use crate::avp::cases::model::{BodyForm, Changes, FieldMutation, MemberForm};
 use crate::avp::cases::{TokenForm, to_json};
@@ -13,7 +12,7 @@ use crate::avp::schema::{Field, FieldKind};
 use crate::avp::{Operation, schema};
 use crate::json;
 use crate::keys;
-use crate::text::{encode_segment, with_small_escapes};
+use crate::text::{encode_segment, swap_case, with_small_escapes};
 
 /// The requests that a step makes: the valid one, changed; one for each form that the step lists, and where it lists forms
 /// of more than one kind, one for each combination.
@@ -423,12 +422,9 @@ pub(super) fn fill_text(world: &mut World<'_>, text: &str) -> String {
     text = fill_names(world, text, "{x25519:", |world, name| {
         world.actor(name).identity.x25519_public_key().to_owned()
     });
-    text = fill_names(world, text, LOOKALIKES[0], |world, name| {
-        keys::in_other_case(&world.member_id(name))
-    });
-    text = fill_names(world, text, LOOKALIKES[1], |world, name| {
-        keys::with_head_of(&world.member_id(name))
-    });
+    for (mark, lookalike) in LOOKALIKES {
+        text = fill_names(world, text, mark, |world, name| lookalike(&world.member_id(name)));
+    }
     if let Some((before, rest)) = text.split_once("{long:")
         && let Some((length, after)) = rest.split_once('}')
         && let Ok(length) = length.parse::<usize>()
@@ -439,8 +435,12 @@ pub(super) fn fill_text(world: &mut World<'_>, text: &str) -> String {
     text
 }
 
-/// What stands for ids that look like a member's: no script can make them, since its members have other keys.
-pub(in crate::avp) const LOOKALIKES: [&str; 2] = ["{like:", "{head:"];
+/// Makes an id of another one that it looks like.
+type Lookalike = fn(&str) -> String;
+
+/// What stands for ids that look like a member's, and how they are made: no script can, since its members have other keys.
+pub(in crate::avp) const LOOKALIKES: [(&str, Lookalike); 2] =
+    [("{like:", keys::in_other_case), ("{head:", keys::with_head_of)];
 
 /// What stands for each `{mark:NAME}` in a text.
 fn fill_names(

@@ -18,7 +18,7 @@ use crate::http::{Answer, Over, Role};
 use crate::json;
 use crate::keys::SignatureForm;
 use crate::record::Stopped;
-use crate::text::encode_segment;
+use crate::text::{encode_segment, swap_case};
 
 /// A nonce lives two minutes or less; so much later it is gone.
 const NONCE_LIFETIME: Duration = Duration::from_secs(125);
@@ -578,13 +578,6 @@ fn alter_last(own: &str) -> String {
         *last = other.unwrap_or('x');
     }
     head.into_iter().chain(padding.chars()).collect()
-}
-
-pub(super) fn swap_case(c: char) -> char {
-    match c.is_ascii_uppercase() {
-        true => c.to_ascii_lowercase(),
-        false => c.to_ascii_uppercase(),
-    }
 }
 
 #[cfg(test)]

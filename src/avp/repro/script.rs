@@ -240,7 +240,7 @@ impl Script<'_> {
             self.signed = Some(mark.to_owned());
             words.add(mark, "signature");
         }
-        if self.is_stale(exchange) || LOOKALIKES.iter().any(|mark| how(exchange).contains(mark)) {
+        if self.is_stale(exchange) || LOOKALIKES.iter().any(|(mark, _)| how(exchange).contains(mark)) {
             return None;
         }
         let mut fields = Vec::new();

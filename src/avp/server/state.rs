@@ -158,6 +158,15 @@ impl State {
         lock(&self.memory).insert(key, (now(), value));
     }
 
+    /// Notes a key on one occasion, and says on any other whether it was noted.
+    pub(super) fn noted(&self, key: String, is_occasion: bool) -> bool {
+        if is_occasion {
+            self.remember(key, Value::Null);
+            return false;
+        }
+        self.recall(&key).is_some()
+    }
+
     /// What was kept under this key, and when.
     pub(super) fn recall(&self, key: &str) -> Option<(i64, Value)> {
         lock(&self.memory).get(key).cloned()

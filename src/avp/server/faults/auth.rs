@@ -439,11 +439,8 @@ fn signature_checked_once(asked: &Asked<'_>, rule: Rule<'_>, decision: &mut Deci
         return false;
     };
     let key = format!("seen {}", claim.member_id);
-    if decision.is_ok() {
-        asked.state.remember(key, Value::Null);
-        return false;
-    }
-    grant_if(decision, asked.state.recall(&key).is_some())
+    let is_noted = asked.state.noted(key, decision.is_ok());
+    grant_if(decision, is_noted)
 }
 
 fn signature_text_too(_: &Asked<'_>, rule: Rule<'_>, decision: &mut Decision) -> bool {
@@ -490,11 +487,8 @@ fn signature_remembered(asked: &Asked<'_>, rule: Rule<'_>, decision: &mut Decisi
         return false;
     };
     let key = format!("held {} {}", claim.member_id, STANDARD.encode(&claim.signature));
-    if decision.is_ok() {
-        asked.state.remember(key, Value::Null);
-        return false;
-    }
-    grant_if(decision, asked.state.recall(&key).is_some())
+    let is_noted = asked.state.noted(key, decision.is_ok());
+    grant_if(decision, is_noted)
 }
 
 fn holds_for_text(claim: &Claim) -> bool {

@@ -345,11 +345,7 @@ fn duplicate_repeated(asked: &Asked<'_>, rule: Rule<'_>, decision: &mut Decision
         return false;
     };
     let key = format!("created {}", asked.body);
-    if decision.is_ok() {
-        asked.state.remember(key, Value::Null);
-        return false;
-    }
-    let here = asked.state.recall(&key).is_some();
+    let here = asked.state.noted(key, decision.is_ok());
     if here {
         *decision = Err(Stop::Done(Reply::Manifest));
     }

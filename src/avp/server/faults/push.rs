@@ -277,11 +277,8 @@ fn conflict_remembered(asked: &Asked<'_>, rule: Rule<'_>, decision: &mut Decisio
         return false;
     };
     let key = format!("in conflict {}", asked.body);
-    if decision.is_err() {
-        asked.state.remember(key, Value::Null);
-        return false;
-    }
-    stop_if(decision, asked.state.recall(&key).is_some(), conflict_stop())
+    let is_noted = asked.state.noted(key, decision.is_err());
+    stop_if(decision, is_noted, conflict_stop())
 }
 
 fn size_conflict(asked: &Asked<'_>, rule: Rule<'_>, decision: &mut Decision) -> bool {

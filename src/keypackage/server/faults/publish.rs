@@ -103,9 +103,11 @@ impl Registry {
         holds && *times >= 3 && self.bends("refusals-block-the-device")
     }
 
-    /// Remembers what has verified.
+    /// Remembers what has verified, to a server that goes by it.
     fn remembers(&self, publication: &Publication) {
-        lock(&self.verified).push(publication.clone());
+        if VERIFIED_BEFORE.into_iter().any(|name| self.has(name)) {
+            lock(&self.verified).push(publication.clone());
+        }
     }
 
     /// Whether a publication that does not verify is taken for one that did.
@@ -152,13 +154,9 @@ impl Registry {
         if self.bends("publish-forgets") || is_known && self.bends("repeated-stays-old") {
             return Ok(());
         }
-        let newest = self.stored(|store| store.get(Some(device), Which::Newest))?;
-        let begins = |payload: &[u8]| payload.first_chunk::<8>().copied();
-        if newest.is_some_and(|newest| {
-            newest.payload != bundle.payload
-                && begins(&bundle.payload).is_some()
-                && begins(&newest.payload) == begins(&bundle.payload)
-        }) && self.bends("one-bundle-for-a-time")
+        if self.has("one-bundle-for-a-time")
+            && self.is_of_a_known_time(device, &bundle.payload)
+            && self.bends("one-bundle-for-a-time")
         {
             return Ok(());
         }
@@ -434,6 +432,14 @@ impl Registry {
         newest.is_ok_and(|found| found.is_some_and(|found| found.payload == payload))
     }
 
+    /// Whether a device's newest bundle has another payload that begins with the same time.
+    fn is_of_a_known_time(&self, device: &str, payload: &[u8]) -> bool {
+        let newest = self.stored(|store| store.get(Some(device), Which::Newest));
+        let time = |payload: &[u8]| payload.first_chunk::<8>().copied();
+        let is_like = |known: &[u8]| known != payload && time(known) == time(payload);
+        time(payload).is_some() && newest.is_ok_and(|found| found.is_some_and(|it| is_like(&it.payload)))
+    }
+
     fn has_published(&self, device: &str) -> bool {
         let newest = self.stored(|store| store.get(Some(device), Which::Newest));
         newest.is_ok_and(|found| found.is_some())
@@ -449,6 +455,13 @@ fn again(value: &Value) -> Result<Publication, String> {
 pub(super) fn has_upper_case(id: &str) -> bool {
     id.bytes().any(|byte| byte.is_ascii_uppercase())
 }
+
+/// The faults of servers that go by what has verified before.
+const VERIFIED_BEFORE: [&str; 3] = [
+    "signatures-are-verified-once",
+    "bundles-are-verified-once",
+    "signatures-by-their-first-half",
+];
 
 /// Changes a body to what it is taken for.
 type Coercion = fn(Value) -> Value;
@@ -471,24 +484,24 @@ const COERCIONS: &[(&str, Coercion)] = &[
         body
     }),
     ("members-are-made-strings", |body| {
-        members(body, |name, value| match value {
-            Value::Number(_) | Value::Bool(_) => (name, value.to_string().into()),
-            other => (name, other),
+        members(body, |value| match value {
+            Value::Number(_) | Value::Bool(_) => value.to_string().into(),
+            other => other,
         })
     }),
     ("lists-of-one-are-unwrapped", |body| {
-        members(body, |name, value| match value {
-            Value::Array(mut items) if items.len() == 1 => (name, items.remove(0)),
-            other => (name, other),
+        members(body, |value| match value {
+            Value::Array(mut items) if items.len() == 1 => items.remove(0),
+            other => other,
         })
     }),
     ("lists-of-bytes-are-payloads", |body| {
-        members(body, |name, value| {
+        members(body, |value| {
             let bytes: Option<Vec<u8>> = value.as_array().and_then(|items| {
                 let byte = |item: &Value| u8::try_from(item.as_u64()?).ok();
                 items.iter().map(byte).collect()
             });
-            (name, bytes.map_or(value, |bytes| STANDARD.encode(bytes).into()))
+            bytes.map_or(value, |bytes| STANDARD.encode(bytes).into())
         })
     }),
     ("absent-payload-is-empty", |mut body| {
@@ -499,15 +512,10 @@ const COERCIONS: &[(&str, Coercion)] = &[
     }),
 ];
 
-/// A body with its members changed.
-fn members(body: Value, change: fn(String, Value) -> (String, Value)) -> Value {
-    match body {
-        Value::Object(members) => Value::Object(
-            members
-                .into_iter()
-                .map(|(name, value)| change(name, value))
-                .collect(),
-        ),
-        other => other,
+/// A body with the values of its members changed.
+fn members(mut body: Value, change: fn(Value) -> Value) -> Value {
+    for value in body.as_object_mut().into_iter().flat_map(|it| it.values_mut()) {
+        *value = change(value.take());
     }
+    body
 }

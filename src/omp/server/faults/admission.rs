@@ -418,9 +418,11 @@ impl Server {
     /// # Errors
     /// None of them is.
     pub(in crate::omp::server) fn labels(&self, asked: &Asked, mut labels: Labels) -> Result<Labels, Lack> {
-        let first = Labels::read(&with_first_lines(asked)).unwrap_or_default();
-        if first.inputs.len() < labels.inputs.len() && self.bends("only-the-first-line-of-a-header") {
-            labels = first;
+        if self.has("only-the-first-line-of-a-header") {
+            let first = Labels::read(&with_first_lines(asked)).unwrap_or_default();
+            if first.inputs.len() < labels.inputs.len() && self.bends("only-the-first-line-of-a-header") {
+                labels = first;
+            }
         }
         let names = labels.inputs.iter().map(|input| &input.label);
         let placed: Vec<String> = names.cloned().collect();

@@ -127,10 +127,11 @@ impl Server {
             self.memory().pages.clear();
         }
         let is_below = |object: &Object| object.namespace.starts_with(&gone.namespace);
-        let is_last = !store
-            .objects
-            .iter()
-            .any(|object| object.namespace == gone.namespace);
+        let is_last = self.has("delete-takes-namespaces-below")
+            && !store
+                .objects
+                .iter()
+                .any(|object| object.namespace == gone.namespace);
         if is_last && store.objects.iter().any(is_below) && self.bends("delete-takes-namespaces-below") {
             store.objects.retain(|object| !is_below(object));
         }

@@ -206,8 +206,11 @@ impl Server {
     }
 
     fn bent(&self, name: &'static str, value: Value, change: Change) -> Value {
+        if !self.has(name) {
+            return value;
+        }
         let other = changed(&value, change);
-        match self.has(name) && other != value && self.bends(name) {
+        match other != value && self.bends(name) {
             true => other,
             false => value,
         }

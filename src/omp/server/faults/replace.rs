@@ -297,6 +297,9 @@ impl Server {
 
     /// Whether it is the second time that an object is replaced, to a server that loses it then.
     fn is_replaced_twice(&self, id: &str) -> bool {
+        if !self.has("replaced-twice-is-not-found") {
+            return false;
+        }
         let times = {
             let mut memory = self.memory();
             let times = memory.replaced.entry(id.to_owned()).or_default();
