@@ -12,7 +12,7 @@ use crate::record::{Failure, FailureKind, Outcome};
 /// An answer, read.
 #[derive(Debug, Clone, PartialEq)]
 pub enum AnswerClass {
-    /// 2xx with a JSON object; for a push: accepted.
+    /// 2xx with a JSON object, or null where it is none and the request is outside the route table; for a push: accepted.
     Granted(Arc<Value>),
     /// 2xx to a push that was not accepted.
     Conflict(Arc<Value>),
@@ -54,6 +54,7 @@ impl AnswerClass {
                 }
             }
             Some(Ok(body)) if body.is_object() => AnswerClass::Granted(Arc::clone(body)),
+            _ if operation.is_none() => AnswerClass::Granted(Arc::new(Value::Null)),
             Some(Ok(_)) => AnswerClass::Unreadable("the body is no JSON object".to_owned()),
             Some(Err(why)) => AnswerClass::Unreadable(format!("the body is not JSON: {why}")),
             None => AnswerClass::Unreadable("the body is not JSON: it is empty".to_owned()),
@@ -132,6 +133,14 @@ mod tests {
             headers: Vec::new(),
             body: body.into(),
         })
+    }
+
+    #[test]
+    fn outside_the_route_table_any_2xx_grants() {
+        for body in ["", "[]", "<p>", "{}"] {
+            let outside = AnswerClass::of(None, &answer(200, body));
+            assert!(outside.is(ExpectedAnswer::Granted), "{body}");
+        }
     }
 
     #[test]

@@ -243,8 +243,14 @@ pub enum Role {
     Audit,
     /// Was not executed, and sent again where that is possible: answered 429, or 401 to a token that had run out by then.
     Throttled,
-    /// Was not waited for at full length, since its operation had been seen to hang in another case: it says nothing.
+    /// Says nothing: it was not waited for at full length, since its operation had been seen to hang in another case; or a gateway
+    /// had nobody to ask, and the request was sent again.
     Abandoned,
+}
+
+/// Whether a status is that of a gateway which has no server to ask: 502, 503 or 504.
+pub fn is_of_gateway(status: u16) -> bool {
+    matches!(status, 502..=504)
 }
 
 /// Who asked in an exchange.

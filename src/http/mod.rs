@@ -34,7 +34,7 @@ pub use connections::{Connections, Loaded, Primed};
 pub use endpoint::{Endpoint, EndpointError};
 pub use exchange::{
     Answer, Body, Exchange, Failure, FailureKind, Headers, Jwt, Outcome, Over, Request, Role, Service, Side,
-    Wire, micros,
+    Wire, is_of_gateway, micros,
 };
 pub use grpc::frame as grpc_frame;
 pub use grpc::{CANCEL, GRPC_CONTENT_TYPE, GrpcCodec, GrpcOptions, status_name};

@@ -101,6 +101,9 @@ impl<S> Judge<'_, '_, S> {
         let (all, others): (Vec<Placed<'_>>, Vec<Placed<'_>>) =
             all.partition(|(index, exchange)| is_judged(*index, exchange));
         for (index, exchange) in others {
+            if exchange.role == Role::Abandoned {
+                continue;
+            }
             self.every_answer(index, exchange, true);
         }
         for group in all.chunk_by(|(_, one), (_, other)| one.step == other.step) {

@@ -107,7 +107,7 @@ impl Judge<'_, '_> {
                 self.started(*index, exchange);
                 continue;
             }
-            for (index, exchange) in group {
+            for (index, exchange) in group.iter().filter(|(_, it)| it.role != Role::Abandoned) {
                 self.soundness(*index, exchange);
             }
             let executed: Vec<(usize, &Exchange)> = group

@@ -84,7 +84,7 @@ fn result(record: &Record, cause: &Cause, rules: &[&RequirementRecord]) -> Value
         ) },
         "locations": [location(record, cause)],
         "partialFingerprints": { "cause/v1": fingerprint(cause) },
-        "properties": { "cases": cause.cases, "like": cause.like, "fits": cause.fits },
+        "properties": { "also": cause.also, "cases": cause.cases, "like": cause.like, "fits": cause.fits },
     });
     if let Some(place) = rules.iter().position(|rule| rule.id == cause.requirement) {
         result["ruleIndex"] = place.into();

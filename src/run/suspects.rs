@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::case::{CaseHead, Heads, is_doubtful};
-use crate::http::{Exchange, FailureKind, Outcome, Role, Side, Wire, micros};
+use crate::http::{Exchange, FailureKind, Outcome, Role, Side, Wire, is_of_gateway, micros};
 use crate::record::CaseRecord;
 use crate::record::verdict::Verdict;
 use crate::session::operation_key;
@@ -57,7 +57,7 @@ impl Trouble {
                 FailureKind::Closed | FailureKind::Reset => Kind::Closed,
                 _ => return None,
             },
-            Outcome::Answer(answer) if (502..=504).contains(&answer.status) => Kind::Gateway,
+            Outcome::Answer(answer) if is_of_gateway(answer.status) => Kind::Gateway,
             Outcome::Answer(_) if exchange.wire == Wire::Command && exchange.took_us >= micros(SLOW_TIME) => {
                 Kind::Slow
             }

@@ -13,7 +13,7 @@ use super::{
 use crate::catalogue::OperationName;
 use crate::http::{
     Answer, Body, Client, Connections, Exchange, Failure, FailureKind, Outcome, Request, Role, Sent, Service,
-    Wire,
+    Wire, is_of_gateway,
 };
 use crate::record::Stopped;
 use crate::record::transcript::{JsonBody, Read, Transcript, json_body};
@@ -193,7 +193,8 @@ impl<'a> Conversation<'a> {
         Ok(())
     }
 
-    /// Sends a request, again where it is answered 429, and says what came: none where no answer came in time.
+    /// Sends a request, again where it is answered 429, or once by a gateway where that is the same as sending it once, and says
+    /// what came: none where no answer came in time.
     ///
     /// # Errors
     /// There is no point in going on with the case.
@@ -205,6 +206,7 @@ impl<'a> Conversation<'a> {
     ) -> Result<Option<Answer>, Stopped> {
         let key = key(message).to_owned();
         let (mut attempt, mut refused) = (0, None);
+        let mut may_ask_again = !message.is_spent_by_use;
         loop {
             let limit = self.limit(&key, 1)?;
             let at = self.began.elapsed();
@@ -218,6 +220,11 @@ impl<'a> Conversation<'a> {
                 let first = *refused.get_or_insert_with(Instant::now);
                 self.wait_out(refusal, attempt, first, true).await?;
                 attempt += 1;
+                continue;
+            }
+            if may_ask_again && came.as_ref().is_ok_and(|status| is_of_gateway(*status)) {
+                self.write_down(message, Role::Abandoned, round, at, sent);
+                may_ask_again = false;
                 continue;
             }
             self.write_down(message, role, round, at, sent);
@@ -508,7 +515,7 @@ fn came(outcome: &Outcome) -> Came {
 /// close the connection on what they cannot read.
 fn is_load(came: &Came, is_odd: bool) -> bool {
     match came {
-        Ok(status) => (502..=504).contains(status),
+        Ok(status) => is_of_gateway(*status),
         Err(failure) => match failure.kind {
             FailureKind::Connect | FailureKind::Timeout => true,
             FailureKind::Closed | FailureKind::Reset => !is_odd,

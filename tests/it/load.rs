@@ -117,6 +117,28 @@ fn a_limited_rate_is_found_and_kept_to() {
 }
 
 #[test]
+fn a_gateway_that_loses_a_request_now_and_then_is_no_fault() {
+    let done = run(
+        Conduct::Loses(40),
+        &[
+            "--filter",
+            "malformed/*-oddities",
+            "--filter",
+            "malformed/*-mistyped",
+        ],
+    );
+    assert_conformant(&done);
+    let of = |verdict: Verdict| {
+        done.record
+            .cases
+            .iter()
+            .filter(|it| it.verdict == verdict)
+            .count()
+    };
+    assert_eq!(of(Verdict::Pass), done.record.cases.len(), "{}", done.out);
+}
+
+#[test]
 fn what_hangs_is_named() {
     let done = run(
         Conduct::Hangs("/push"),

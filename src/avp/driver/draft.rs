@@ -121,6 +121,17 @@ impl Draft {
         });
     }
 
+    /// Whether the request may be sent again where a gateway answered: the target does nothing at it, or is to do nothing since it
+    /// deviates from what is valid.
+    pub(super) fn says_the_same_twice(&self) -> bool {
+        let spends = |operation: Operation| match self.spoiled {
+            None => operation.is_spent_by_use(),
+            // What a login deviates in, it uses up a nonce.
+            Some(_) => operation == Operation::Token,
+        };
+        self.operation.is_some_and(|operation| !spends(operation))
+    }
+
     /// The request as it goes out. `authorization` is the whole header value, if one is sent.
     pub(super) fn request(&self, authorization: Option<String>) -> Request {
         let mut headers = self.headers.clone();

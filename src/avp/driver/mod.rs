@@ -39,7 +39,7 @@ use crate::avp::cases::{LoadedCase, TokenForm};
 use crate::avp::outcome::AnswerClass;
 use crate::avp::repo_state::RepoState;
 use crate::catalogue::OperationName;
-use crate::http::{Exchange, Outcome, Over, Request, Role, Sent, Wire};
+use crate::http::{Exchange, Outcome, Over, Request, Role, Sent, Wire, is_of_gateway};
 use crate::record::Stopped;
 use crate::record::transcript::{JsonBody, Read, Transcript};
 use crate::session::{Came, Conversation, LiveSecrets, OTHER_REQUESTS, RunContext, Secrets, throttle_wait};
@@ -210,6 +210,7 @@ impl Driver<'_> {
         let draft = errand.draft;
         let key = patience_key(draft);
         let (mut attempt, mut refused) = (0, None);
+        let mut may_ask_again = draft.says_the_same_twice();
         loop {
             let limit = self.talk.limit(key, 1)?;
             let at = self.talk.now();
@@ -225,6 +226,18 @@ impl Driver<'_> {
             let asks = draft.operation.is_none_or(Operation::writes) || errand.role == Role::Step;
             let throttled = status == Some(429) && !(asks && self.is_final_429(attempt));
             let Some(refusal) = sent.outcome.answer().filter(|_| throttled).cloned() else {
+                if may_ask_again && status.is_some_and(is_of_gateway) {
+                    let role = Role::Abandoned;
+                    self.note(
+                        &ExchangeMeta { role, ..errand },
+                        request.clone(),
+                        mask.clone(),
+                        at,
+                        sent,
+                    );
+                    may_ask_again = false;
+                    continue;
+                }
                 let took = sent.took;
                 if let (Some(operation), Some(_)) = (draft.operation, status) {
                     self.took.insert(operation, took);

@@ -2,15 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Broken, Sign, Symptom, most_broken, operation};
+use super::{Broken, Group, Like, Sign, Symptom, most_broken, operation};
 use crate::record::{CaseRecord, CheckRecord, Exchange, Role};
 
 /// Where so many operations break one requirement, they have one cause; and so have so many kinds of races in which one operation
 /// takes part.
 pub(super) const OPERATIONS_ALIKE: usize = 3;
 
-/// Those that show the same are one, and so are those that break the same requirement in the same operation, or in many. Races that
-/// come out wrong whatever an operation meets are one as well: it does not wait for others.
+/// Those that show the same are one, and so are those that break the same requirement in the same operation. Races that come out
+/// wrong whatever an operation meets are one as well: it does not wait for others.
 pub(super) fn alike<'a>(
     rest: &BTreeSet<&Symptom>,
     broken: &BTreeMap<Symptom, Vec<Broken<'a>>>,
@@ -32,17 +32,31 @@ fn joined<'a>(kinds: impl Iterator<Item = Vec<Broken<'a>>>) -> Vec<Vec<Broken<'a
         let key = (most_broken(&checks, &|_| true), operation);
         groups.entry(key).or_default().extend(checks);
     }
-    let mut of_requirement: BTreeMap<Option<String>, Vec<Vec<Broken<'a>>>> = BTreeMap::new();
-    for ((requirement, _), checks) in join_races(groups) {
-        of_requirement.entry(requirement).or_default().push(checks);
+    join_races(groups).into_values().collect()
+}
+
+/// Makes one group of those that break one requirement in many operations, but of those that are known for what they are.
+pub(super) fn join_operations<'a, 'f>(groups: Vec<Group<'a, 'f>>) -> Vec<Group<'a, 'f>> {
+    let mut joined = Vec::new();
+    let mut of_requirement: BTreeMap<Option<String>, Vec<Group<'a, 'f>>> = BTreeMap::new();
+    for group in groups {
+        match group.like.as_ref().is_some_and(Like::is_it) {
+            true => joined.push(group),
+            false => of_requirement.entry(group.requirement()).or_default().push(group),
+        }
     }
-    let joined = of_requirement
-        .into_values()
-        .flat_map(|groups| match groups.len() >= OPERATIONS_ALIKE {
-            true => vec![groups.concat()],
-            false => groups,
-        });
-    joined.collect()
+    for groups in of_requirement.into_values() {
+        let operations = groups.iter().filter_map(|group| group.checks.first());
+        let operations: BTreeSet<&str> = operations.map(|first| operation(*first)).collect();
+        match operations.len() >= OPERATIONS_ALIKE {
+            true => joined.push(Group {
+                checks: groups.into_iter().flat_map(|group| group.checks).collect(),
+                like: None,
+            }),
+            false => joined.extend(groups),
+        }
+    }
+    joined
 }
 
 /// Groups of checks, each with the requirement and the operation that they are about.
@@ -122,7 +136,11 @@ mod tests {
             let ids: Vec<&str> = checks.iter().map(|(case, ..)| case.id.as_str()).collect();
             ids.join(" ")
         };
-        joined(kinds).iter().map(ids).collect()
+        let groups = joined(kinds)
+            .into_iter()
+            .map(|checks| Group { checks, like: None });
+        let groups = join_operations(groups.collect());
+        groups.iter().map(|group| ids(&group.checks)).collect()
     }
 
     #[test]

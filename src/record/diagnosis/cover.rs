@@ -27,8 +27,8 @@ pub(super) struct Explained {
     pub(super) fit: f64,
     /// Whether all that it predicts for the cases that ran was seen, but for what chance may hide.
     pub(super) exact: bool,
-    /// Whether no other fault predicts the same for the cases that ran.
-    pub(super) alone: bool,
+    /// The places of other fingerprints that predict the same for the cases that ran.
+    pub(super) twins: Vec<usize>,
 }
 
 /// What was seen of a run.
@@ -60,11 +60,12 @@ pub(super) fn cover(seen: &Seen<'_>, fingerprints: &[Fingerprint]) -> Vec<Explai
         .filter(|(_, it)| is_about(seen, it))
         .map(|(fault, it)| candidate(seen, fault, it))
         .filter(|it| it.fit >= LEAST_FIT && it.alike >= LEAST_ALIKE)
+        .filter(|it| !is_narrow(seen, &fingerprints[it.fault], it.predicted.len()))
         .collect();
-    let all = candidates
+    let all: Vec<(usize, BTreeSet<&Symptom>)> = candidates
         .iter()
-        .map(|it| it.predicted.clone())
-        .collect::<Vec<_>>();
+        .map(|it| (it.fault, it.predicted.clone()))
+        .collect();
     let mut rest: BTreeSet<&Symptom> = seen.symptoms.keys().collect();
     let mut found = Vec::new();
     loop {
@@ -94,7 +95,11 @@ pub(super) fn cover(seen: &Seen<'_>, fingerprints: &[Fingerprint]) -> Vec<Explai
             fault: it.fault,
             fit: it.fit,
             exact: is_exact(seen, &it.predicted),
-            alone: all.iter().filter(|other| **other == it.predicted).count() == 1,
+            twins: all
+                .iter()
+                .filter(|(fault, predicted)| *fault != it.fault && *predicted == it.predicted)
+                .map(|(fault, _)| *fault)
+                .collect(),
             symptoms: symptoms.into_iter().cloned().collect(),
         });
     }
@@ -108,6 +113,13 @@ pub(super) fn cover(seen: &Seen<'_>, fingerprints: &[Fingerprint]) -> Vec<Explai
         it.symptoms.extend(alike.into_iter().cloned());
     }
     found
+}
+
+/// Whether a fault breaks less than half of what shows the very same: then it is a part of what is wrong at most, and no name for it.
+fn is_narrow(seen: &Seen<'_>, fingerprint: &Fingerprint, predicted: usize) -> bool {
+    let signs: BTreeSet<&Sign> = fingerprint.symptoms.iter().map(|it| &it.sign).collect();
+    let shows_the_same = |it: &&Symptom| signs.contains(&it.sign) && !fingerprint.symptoms.contains(*it);
+    seen.symptoms.keys().filter(shows_the_same).count() > predicted
 }
 
 /// Whether what a fault predicts was seen: of a hundred symptoms, all but one. What a race shows, or a clock, differs from run to run.

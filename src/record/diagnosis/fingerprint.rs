@@ -28,7 +28,8 @@ pub struct Symptom {
 pub struct Sign {
     /// The check's name: `answer`, `stored`.
     pub check: String,
-    /// The first four bytes of the SHA-256 of operation, expectation and observation, without ids and numbers.
+    /// The first four bytes of the SHA-256 of operation, deviation from a valid request, expectation and observation, without ids
+    /// and numbers.
     pub evidence: u32,
 }
 
@@ -38,9 +39,11 @@ impl Symptom {
         let decisive = check.exchanges.first();
         let exchange = decisive.and_then(|index| case.exchanges.get(*index));
         let operation = exchange.and_then(|exchange| exchange.operation.as_ref());
+        let spoiled = exchange.and_then(|exchange| exchange.spoiled.as_deref());
         let mut hash = Sha256::new();
         for part in [
             operation.map_or("", |operation| operation.as_str()),
+            &outline(spoiled.unwrap_or_default(), actors),
             &outline(&check.expected, actors),
             &outline(&check.got, actors),
         ] {

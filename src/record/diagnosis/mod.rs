@@ -23,7 +23,7 @@ use crate::record::findings::{actors, decisive, plainness};
 use crate::record::sentences::{got, sentence};
 use crate::record::verdict::Verdict;
 use crate::record::{CaseRecord, CheckRecord, Exchange, Over, Record, Role};
-use alike::{OPERATIONS_ALIKE, alike, races_with};
+use alike::{OPERATIONS_ALIKE, alike, join_operations, races_with};
 use cover::{Explained, Seen, cover};
 pub use fingerprint::{Fingerprint, Fingerprints, Sign, Symptom};
 
@@ -33,6 +33,9 @@ pub use fingerprint::{Fingerprint, Fingerprints, Sign, Symptom};
 pub struct Cause {
     /// The requirement that it breaks.
     pub requirement: String,
+    /// What else its checks break and no cause is named after, in the order of ids.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub also: Vec<String>,
     /// The level of that requirement.
     pub level: Level,
     /// What the target does, one sentence.
@@ -82,6 +85,37 @@ const FIT_TO_MEND: f64 = 0.8;
 /// One broken check: its case, its place among the case's checks, and itself.
 type Broken<'a> = (&'a CaseRecord, usize, &'a CheckRecord);
 
+/// The fault that looks like what broke.
+struct Like<'a> {
+    explained: &'a Explained,
+    fingerprint: &'a Fingerprint,
+    /// Whether every fault that looks the same is mended in the same way.
+    has_one_mend: bool,
+}
+
+impl Like<'_> {
+    /// Whether it is that very fault, as far as can be seen.
+    fn is_it(&self) -> bool {
+        self.explained.exact && self.explained.twins.is_empty()
+    }
+}
+
+/// Broken checks that have one cause.
+struct Group<'a, 'f> {
+    checks: Vec<Broken<'a>>,
+    like: Option<Like<'f>>,
+}
+
+impl Group<'_, '_> {
+    /// The requirement that the cause is named after; none where no check names one.
+    fn requirement(&self) -> Option<String> {
+        let like = self.like.as_ref();
+        let breaks =
+            |id: &str| like.is_some_and(|it| it.fingerprint.breaks.iter().any(|broken| broken == id));
+        most_broken(&self.checks, &breaks).or_else(|| most_broken(&self.checks, &|_| true))
+    }
+}
+
 /// The causes of all that is broken in a record, the worst first: what is new before what is known, musts before shoulds, then by what
 /// they do to users, then by how many cases they explain.
 pub fn diagnose(record: &Record, dictionary: &Dictionary) -> Vec<Cause> {
@@ -97,7 +131,7 @@ pub fn diagnose(record: &Record, dictionary: &Dictionary) -> Vec<Cause> {
         ran: &ran.map(|case| case.id.as_str()).collect(),
     };
     let mut rest: BTreeSet<&Symptom> = symptoms.keys().collect();
-    let mut causes = Vec::new();
+    let mut groups: Vec<Group<'_, '_>> = Vec::new();
     let explained = cover(&seen, &dictionary.fingerprints);
     for it in &explained {
         rest.retain(|symptom| !it.symptoms.contains(symptom));
@@ -116,11 +150,23 @@ pub fn diagnose(record: &Record, dictionary: &Dictionary) -> Vec<Cause> {
         }));
         rest.retain(|symptom| !own.contains(symptom));
         let checks = own.iter().flat_map(|symptom| &broken[symptom]).copied();
-        causes.extend(cause(record, checks.collect(), Some((it, fingerprint))));
+        let mut twins = it.twins.iter().map(|twin| &dictionary.fingerprints[*twin]);
+        let like = Like {
+            explained: it,
+            fingerprint,
+            has_one_mend: twins.all(|twin| twin.mend == fingerprint.mend),
+        };
+        groups.push(Group {
+            checks: checks.collect(),
+            like: Some(like),
+        });
     }
-    for checks in alike(&rest, &broken) {
-        causes.extend(cause(record, checks, None));
-    }
+    let others = alike(&rest, &broken).into_iter();
+    groups.extend(others.map(|checks| Group { checks, like: None }));
+    let told = join_operations(groups)
+        .into_iter()
+        .filter_map(|group| Some((cause(record, &group)?, group.checks)));
+    let mut causes = name_the_others(told.collect());
     causes.sort_by_key(|cause| {
         (
             cause.known,
@@ -130,6 +176,23 @@ pub fn diagnose(record: &Record, dictionary: &Dictionary) -> Vec<Cause> {
         )
     });
     causes
+}
+
+/// The causes, where what is broken and no cause is named after is said by the one of which most checks break it.
+fn name_the_others(causes: Vec<(Cause, Vec<Broken<'_>>)>) -> Vec<Cause> {
+    let (mut told, checks): (Vec<Cause>, Vec<_>) = causes.into_iter().unzip();
+    let named: BTreeSet<String> = told.iter().map(|cause| cause.requirement.clone()).collect();
+    let broken: BTreeSet<&str> = checks.iter().flat_map(|checks| requirements(checks)).collect();
+    for id in broken.into_iter().filter(|id| !named.contains(*id)) {
+        let breaks = |(_, _, check): &&Broken<'_>| check.requirements.iter().any(|other| other == id);
+        let places = 0..told.len();
+        // Of equals the first.
+        let most = places.min_by_key(|place| Reverse(checks[*place].iter().filter(breaks).count()));
+        if let Some(cause) = most.and_then(|place| told.get_mut(place)) {
+            cause.also.push(id.to_owned());
+        }
+    }
+    told
 }
 
 /// All broken checks of a record by what they are symptoms of.
@@ -210,13 +273,9 @@ fn home<'a>(checks: &[Broken<'a>]) -> Option<&'a str> {
 }
 
 /// The cause that these checks have; none where there is no check, or none that names a requirement.
-fn cause(
-    record: &Record,
-    checks: Vec<Broken<'_>>,
-    like: Option<(&Explained, &Fingerprint)>,
-) -> Option<Cause> {
-    let breaks = |id: &str| like.is_some_and(|(_, it)| it.breaks.iter().any(|broken| broken == id));
-    let requirement = most_broken(&checks, &breaks).or_else(|| most_broken(&checks, &|_| true))?;
+fn cause(record: &Record, group: &Group<'_, '_>) -> Option<Cause> {
+    let (checks, like) = (&group.checks, group.like.as_ref());
+    let requirement = group.requirement()?;
     let is_of_it = |(_, _, check): &Broken<'_>| check.requirements.contains(&requirement);
     let of_it: Vec<Broken<'_>> = checks.iter().copied().filter(is_of_it).collect();
     let home = home(&of_it);
@@ -225,18 +284,18 @@ fn cause(
         .filter(|(case, _, _)| Some(case.topic.as_str()) == home);
     let (shown_by, place, check) = *at_home.min_by_key(|(case, _, check)| plainness(case, check))?;
     let found = record.requirements.iter().find(|it| it.id == requirement);
-    let exact = like.filter(|(it, _)| it.exact && it.alone);
+    let exact = like.filter(|it| it.is_it());
     let concerned: BTreeSet<_> = checks.iter().map(|(case, _, _)| case.name()).collect();
     let in_order = record.cases.iter().map(CaseRecord::name);
     let by_rule = || found.map_or(String::new(), |it| format!("Make this hold: {}", it.text));
     Some(Cause {
         level: found.map_or(Level::Must, |it| it.level),
         cause: exact.map_or_else(
-            || as_seen((shown_by, place, check), &of_it) + &races(&checks),
-            |(_, it)| it.about.clone(),
+            || as_seen((shown_by, place, check), &of_it) + &races(checks),
+            |it| it.fingerprint.about.clone(),
         ),
-        mend: match like.filter(|(it, _)| exact.is_some() || it.fit >= FIT_TO_MEND) {
-            Some((_, it)) => it.mend.clone(),
+        mend: match like.filter(|it| exact.is_some() || it.has_one_mend && it.explained.fit >= FIT_TO_MEND) {
+            Some(it) => it.fingerprint.mend.clone(),
             None => check.hint.clone().unwrap_or_else(by_rule),
         },
         findings: checks.len(),
@@ -246,12 +305,13 @@ fn cause(
             .collect(),
         shown_by: shown_by.name().into_owned(),
         check: place,
-        like: like.map(|(_, it)| it.fault.clone()),
+        like: like.map(|it| it.fingerprint.fault.clone()),
         fits: match exact {
             Some(_) => Fit::Exact,
             None => Fit::Partly,
         },
         known: checks.iter().all(|(_, _, check)| check.known.is_some()),
+        also: Vec::new(),
         requirement,
     })
 }

@@ -38,7 +38,7 @@ fn explained(seen: &str, passed: &str, fingerprints: &[Fingerprint]) -> Vec<Stri
         ran: &ran.collect(),
     };
     let told = |it: &Explained| {
-        let fits = if it.exact && it.alone { "=" } else { "~" };
+        let fits = if it.exact && it.twins.is_empty() { "=" } else { "~" };
         format!("{}{fits}{}", fingerprints[it.fault].fault, it.symptoms.len())
     };
     cover(&seen, fingerprints).iter().map(told).collect()
@@ -85,6 +85,17 @@ fn what_shows_the_same_in_a_case_that_breaks_in_some_runs_only_is_the_same_fault
     let faults = [fingerprint("deaf", "a:1 b:1")];
     assert_eq!(explained("a:1 b:1 race:1", "z", &faults), ["deaf=3"]);
     assert_eq!(explained("a:1 b:1 race:2", "z", &faults), ["deaf=2"]);
+}
+
+#[test]
+fn a_fault_that_breaks_a_small_part_of_what_shows_the_same_is_not_named() {
+    let faults = [fingerprint("deaf", "a:1 b:1")];
+    assert_eq!(
+        explained("a:1 b:1 c:1 d:1", "z", &faults),
+        ["deaf=4"],
+        "half of it"
+    );
+    assert!(explained("a:1 b:1 c:1 d:1 e:1", "z", &faults).is_empty());
 }
 
 #[test]

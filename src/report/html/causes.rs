@@ -10,7 +10,9 @@ use crate::record::verdict::Verdict;
 use crate::record::{CaseRecord, Record};
 use crate::report::View;
 use crate::report::facts::{again, rule};
-use crate::report::text::{cause_shown_by, exchange_line, is_told_by_fault, looks_like, over_grpc_alone};
+use crate::report::text::{
+    breaks_too, cause_shown_by, exchange_line, is_told_by_fault, looks_like, over_grpc_alone,
+};
 use crate::text::{count, visible_cut};
 
 /// How many causes are told.
@@ -54,6 +56,7 @@ fn one(record: &Record, cause: &Cause, number: usize, view: &View) -> Markup {
                 dl.seen {
                     @if let Some((_, exchange)) = decisive(case, check) { dt { "Exchange" } dd { (exchange_line(exchange)) } }
                     dt { "Seen in" } dd { (link(case)) @if let Some(step) = check.step { ", step " (step + 1) } (others(record, cause)) (over_grpc_alone(record, cause).unwrap_or_default()) }
+                    @if let Some(also) = breaks_too(cause) { dt { "Also" } dd { (also) } }
                     @if let Some(like) = looks_like(cause) { dt { "Looks like" } dd { (like) } }
                     dt { "How to mend" } dd { (sentence(&cause.mend)) }
                 }

@@ -45,6 +45,9 @@ pub(super) fn write(page: &mut Page, record: &Record, cause: &Cause, verbosity: 
         }
         page.labelled_within("seen in", &seen_in(record, cause, case, check), None, lines);
     }
+    if let Some(also) = breaks_too(cause) {
+        page.labelled_within("also", &also, None, lines);
+    }
     if let Some(like) = looks_like(cause) {
         page.labelled_within("resembles", &like, None, lines);
     }
@@ -113,6 +116,12 @@ pub(in crate::report) fn over_grpc_alone(record: &Record, cause: &Cause) -> Opti
         }
     }
     (twins > 0).then_some("; over HTTP the same cases pass")
+}
+
+/// What else a cause breaks: `breaks AVP-6-09, AVP-9-01`. None where there is nothing.
+pub(in crate::report) fn breaks_too(cause: &Cause) -> Option<String> {
+    let ids: Vec<String> = cause.also.iter().map(|id| visible(id)).collect();
+    (!ids.is_empty()).then(|| format!("breaks {}", ids.join(", ")))
 }
 
 /// The fault of the reference server that a cause resembles, where it is not told by that already.

@@ -17,7 +17,9 @@ use crate::record::verdict::{RunVerdict, Verdict};
 use crate::record::{Baseline, CaseRecord, Record};
 use crate::report::paint::Tone;
 use crate::text::{count, thousands, visible};
-pub(super) use cause::{is_told_by_fault, looks_like, over_grpc_alone, shown_by as cause_shown_by};
+pub(super) use cause::{
+    breaks_too, is_told_by_fault, looks_like, over_grpc_alone, shown_by as cause_shown_by,
+};
 pub(super) use exchange::{
     line as exchange_line, place as exchange_place, short_path, status as exchange_status,
 };

@@ -13,6 +13,8 @@ use super::http;
 /// Header fields of an answer 429.
 const TOO_MANY: &str = "retry-after: 1\r\ncontent-type: application/json\r\n";
 
+const HTML: &str = "content-type: text/html\r\n";
+
 /// What a proxy does to those who use it.
 #[derive(Clone, Copy)]
 pub(crate) enum Conduct {
@@ -31,6 +33,8 @@ pub(crate) enum Conduct {
     Hangs(&'static str),
     /// Each request takes so long, however many there are.
     Slow(Duration),
+    /// Each request that comes so many after the last such one is answered 502, and not passed on.
+    Loses(usize),
     /// One worker reads one request after the other to its end; nobody else is heard meanwhile.
     ReadsOne,
 }
@@ -141,6 +145,13 @@ impl State {
                 if second.1 > most {
                     let body = r#"{"error":"too many requests","code":"quota_exceeded"}"#;
                     client.write_all(&http::answer("429 Too Many Requests", TOO_MANY, body))?;
+                    return Ok(false);
+                }
+            }
+            Conduct::Loses(every) => {
+                let number = self.requests.fetch_add(1, Ordering::SeqCst) + 1;
+                if number.is_multiple_of(every) {
+                    client.write_all(&http::answer("502 Bad Gateway", HTML, "<h1>Bad gateway</h1>"))?;
                     return Ok(false);
                 }
             }

@@ -60,6 +60,9 @@ pub(super) fn check(
     transport: Transport,
 ) {
     for frame in frames {
+        if frame.exchange.role == Role::Abandoned {
+            continue;
+        }
         own_request::check(checks, frame);
         retry_after::check(checks, frame);
         if frame.exchange.role == Role::Throttled && frame.answer().is_none() {

@@ -86,7 +86,7 @@ faults! { "errors";
         "A path with a broken percent escape is answered in plain text, before any handler of the server's is asked.",
         "Clients cannot tell people what is wrong.",
         "Answer an error object from the framework's own error handler too.";
-    Answer(escape_500) "bad-escape-answers-500", Must "AVP-6-18",
+    Answer(escape_500) "bad-escape-answers-500", Must "AVP-6-16",
         "A path with a broken percent escape ends in a 500.",
         "Clients retry what can never work.",
         "Catch what the decoder throws, and answer 400.";

@@ -39,6 +39,10 @@ faults! { "tokens";
         "With a good token of anybody the caller is whom the header X-Forwarded-User names.",
         "Every member acts in the name of everybody.",
         "Take callers from tokens alone, or drop such headers where requests come in.";
+    Caller(of_its_connection) "caller-of-its-connection", Must "AVP-3-10" and "AVP-3-11" and "AVP-6-15" and "AVP-10-03",
+        "Who calls is worked out for the first request of a connection, and kept for those that follow on it.",
+        "Behind a proxy that shares its connections everybody acts in the name of others.",
+        "Look at the token of every request.";
     Answer(cached_by_address) "fetch-cached-by-its-address", Must "AVP-3-10" and "AVP-6-15" and "AVP-6-14" and "AVP-6-16" and "AVP-10-03",
         "A cache in front of the server keeps what fetchMemberKey answered for two seconds, and serves it to whoever asks.",
         "Anybody reads what a member has just read.",
@@ -352,6 +356,20 @@ fn proxy_header(_: &State, request: &Request, caller: &mut Caller) -> bool {
         *caller = Ok(user.to_owned());
         true
     })
+}
+
+fn of_its_connection(state: &State, request: &Request, caller: &mut Caller) -> bool {
+    let key = format!("caller on {}", request.connection);
+    let Some((_, known)) = state.recall(&key) else {
+        if let Ok(member) = caller {
+            state.remember(key, json!(member));
+        }
+        return false;
+    };
+    let known = known.as_str().map(str::to_owned);
+    let here = known.as_ref() != caller.as_ref().ok();
+    *caller = known.ok_or_else(|| Refusal::unauthorized("the token is unknown"));
+    here
 }
 
 fn proxy_header_beside(_: &State, request: &Request, caller: &mut Caller) -> bool {
