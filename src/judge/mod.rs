@@ -2,6 +2,7 @@
 
 mod check;
 pub mod http_steps;
+mod request_target;
 
 use crate::case::CaseHead;
 use crate::catalogue::Version;
@@ -11,6 +12,7 @@ use crate::record::transcript::Transcript;
 use crate::record::verdict::Verdict;
 use crate::record::{CaseRecord, CheckRecord, Stopped};
 pub use check::{Checks, Finding, Subject};
+pub use request_target::reaches_the_server;
 
 /// What judging needs to know beside the transcript.
 #[derive(Debug, Clone, Copy)]

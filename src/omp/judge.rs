@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::protocol::unescaped;
 use crate::json;
-use crate::judge::{Checks, Finding, Subject};
+use crate::judge::{Checks, Finding, Subject, reaches_the_server};
 use crate::record::{Answer, Exchange, FailureKind, Outcome};
 use crate::text::{encode_segment, media_type, visible_cut};
 
@@ -191,7 +191,8 @@ pub(super) fn every(checks: &mut Checks<'_>, index: usize, exchange: &Exchange, 
     let Some(answer) = exchange.outcome.answer() else {
         return false;
     };
-    if answer.status >= 400 && exchange.request.method != "HEAD" {
+    let is_told = exchange.request.method != "HEAD" && reaches_the_server(&exchange.request.path);
+    if answer.status >= 400 && is_told {
         error(checks, index, answer);
     }
     let operation = exchange.operation.as_ref().map_or("", |name| name.as_str());

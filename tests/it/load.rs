@@ -117,16 +117,16 @@ fn a_limited_rate_is_found_and_kept_to() {
 }
 
 #[test]
+fn a_server_that_serves_one_connection_after_the_other_is_judged() {
+    let filters = ["races/pushes", "push/stale-is-a-conflict"].map(|id| ["--filter", id]);
+    assert_conformant(&run(Conduct::OneByOne(5), filters.as_flattened()));
+}
+
+#[test]
 fn a_gateway_that_loses_a_request_now_and_then_is_no_fault() {
-    let done = run(
-        Conduct::Loses(40),
-        &[
-            "--filter",
-            "malformed/*-oddities",
-            "--filter",
-            "malformed/*-mistyped",
-        ],
-    );
+    let filters = ["malformed/pull-mistyped", "malformed/push-mistyped"].map(|id| ["--filter", id]);
+    let options = [["--jobs", "1"], filters[0], filters[1]];
+    let done = run(Conduct::Loses("/pull", 10), options.as_flattened());
     assert_conformant(&done);
     let of = |verdict: Verdict| {
         done.record

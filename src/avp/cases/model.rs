@@ -588,8 +588,8 @@ pub enum FieldMutation {
     Null,
     /// A value of another JSON type, one request for each other type.
     Mistyped,
-    /// A binary field is text that is no base64, base64 of another length, or its own base64 with a character of no alphabet
-    /// inside, in the URL-safe alphabet, or without its padding.
+    /// A binary field is text that is no base64, base64 of another length, or its own base64 with a character of no alphabet or a
+    /// line break inside, in the URL-safe alphabet, or without its padding.
     BrokenBase64,
     /// A counter with a fraction.
     Fractional,

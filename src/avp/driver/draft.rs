@@ -124,11 +124,7 @@ impl Draft {
     /// Whether the request may be sent again where a gateway answered: the target does nothing at it, or is to do nothing since it
     /// deviates from what is valid.
     pub(super) fn says_the_same_twice(&self) -> bool {
-        let spends = |operation: Operation| match self.spoiled {
-            None => operation.is_spent_by_use(),
-            // What a login deviates in, it uses up a nonce.
-            Some(_) => operation == Operation::Token,
-        };
+        let spends = |operation: Operation| self.spoiled.is_none() && operation.is_spent_by_use();
         self.operation.is_some_and(|operation| !spends(operation))
     }
 

@@ -90,6 +90,7 @@ pub async fn drive_within(
         keep_tokens: false,
         demand: Demand::default(),
         races_end: races.map(|time| began + time),
+        most_at_once: usize::MAX,
         spent: BTreeMap::new(),
         took: BTreeMap::new(),
     };
@@ -128,6 +129,8 @@ struct Driver<'a> {
     demand: Demand,
     /// When the time for the case's races is over.
     races_end: Option<Instant>,
+    /// How many connections the target was seen to take at a time, where it takes no more.
+    most_at_once: usize,
     /// Repositories that hold what should have been refused, or that a refused request damaged, with what they held before:
     /// the next step gets fresh ones in their place.
     spent: BTreeMap<String, Option<RepoState>>,

@@ -376,8 +376,8 @@ fn broken_base64(len: Option<usize>) -> Vec<Value> {
     broken
 }
 
-/// The same base64 in spellings that a strict decoder refuses and a lenient one reads: with a character of no alphabet inside, in
-/// the URL-safe alphabet, without padding where it has some.
+/// The same base64 in spellings that a strict decoder refuses and a lenient one reads: with a character of no alphabet or a line break
+/// inside, in the URL-safe alphabet, without padding where it has some.
 fn respelt_base64(known: &str) -> Vec<Value> {
     let half = known.len() / 2;
     let (Some(head), Some(tail)) = (known.get(..half), known.get(half..)) else {
@@ -389,7 +389,7 @@ fn respelt_base64(known: &str) -> Vec<Value> {
         false => format!("-{}", known.get(1..).unwrap_or_default()),
     };
     let bare = known.trim_end_matches('=');
-    let mut spellings = vec![format!("{head}!{tail}"), url_safe];
+    let mut spellings = vec![format!("{head}!{tail}"), format!("{head}\r\n{tail}"), url_safe];
     spellings.extend((bare != known).then(|| bare.to_owned()));
     spellings.into_iter().map(Value::from).collect()
 }

@@ -3,7 +3,7 @@
 //! Everything that takes time is done before: keys, tokens, nonces, connections, and all of each request but its last byte.
 //! What is left is one byte each, written in one go.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -24,6 +24,13 @@ use crate::keys::SignatureForm;
 
 /// So many rounds of a case are run even where there is no time for them; of each of its forms, as many as that makes.
 const LEAST_ROUNDS: usize = 3;
+
+/// Fewer than this make no race.
+const LEAST_RUNNERS: usize = 2;
+
+/// Where nobody more is let in for so long, and for so many times as long as the slowest of those before, they are too many.
+const CROWDED: Duration = Duration::from_secs(2);
+const CROWDED_TIMES: u32 = 4;
 
 /// One participant of one round.
 struct Runner {
@@ -91,9 +98,14 @@ impl Driver<'_> {
         round: usize,
     ) -> CaseResult<Option<Answer>> {
         let repo = self.arena(step, names, round).await?;
-        let drafts = self.line_up(step, names, &repo, round).await?;
-        self.weigh_all(&names[0], &repo, &drafts);
-        let runners = self.prime(drafts, lanes, &repo, round).await?;
+        let runners = loop {
+            let mut drafts = self.line_up(step, names, &repo, round).await?;
+            self.leave_out(&mut drafts, names.len());
+            self.weigh_all(&names[0], &repo, &drafts);
+            if let Some(runners) = self.prime(drafts, lanes, &repo, round).await? {
+                break runners;
+            }
+        };
         match self.start(runners, &repo, round).await? {
             Ok(readings) => {
                 self.heed_limits(readings.len())?;
@@ -180,6 +192,16 @@ impl Driver<'_> {
         Ok(drafts)
     }
 
+    /// Leaves out whom the target does not take in. Those who do the same, `alike` of them, stand before their rivals, and one of
+    /// them stays at least.
+    fn leave_out(&self, drafts: &mut Vec<(String, Draft)>, alike: usize) {
+        let too_many = drafts.len().saturating_sub(self.most_at_once);
+        if too_many > 0 {
+            drafts.drain(1..1 + too_many.min(alike.saturating_sub(1)));
+            drafts.truncate(self.most_at_once);
+        }
+    }
+
     /// What all requests of a round ask for together.
     fn weigh_all(&mut self, who: &str, repo: &str, drafts: &[(String, Draft)]) {
         let Some((_, first)) = drafts.first() else { return };
@@ -232,14 +254,17 @@ impl Driver<'_> {
         self.valid_draft(name, repo, Action::AddMember(&fresh))
     }
 
+    /// All but the last byte of each request on its way; none where the target takes fewer connections at a time, which is
+    /// remembered.
     async fn prime(
         &mut self,
         drafts: Vec<(String, Draft)>,
         lanes: &mut [Connections],
         repo: &str,
         round: usize,
-    ) -> CaseResult<Vec<Runner>> {
+    ) -> CaseResult<Option<Vec<Runner>>> {
         let mut runners = Vec::with_capacity(drafts.len());
+        let mut slowest = Duration::ZERO;
         // Tokens may be good for seconds only: those that ran low while others were fetched are fetched again.
         for _ in 0..2 {
             for (name, draft) in &drafts {
@@ -256,7 +281,10 @@ impl Driver<'_> {
                 draft.wire = Some(if first { Wire::Http } else { Wire::Grpc });
             }
             let (request, mask) = self.with_token(&draft, &name).await?;
-            let limit = self.talk.limit(CONNECTING, 1)?;
+            let mut limit = self.talk.limit(CONNECTING, 1)?;
+            if runners.len() >= LEAST_RUNNERS {
+                limit = limit.min(CROWDED.max(slowest * CROWDED_TIMES));
+            }
             lane.over(self.wire(&draft));
             lane.send_once(draft.operation.is_none_or(Operation::is_spent_by_use));
             let began = Instant::now();
@@ -275,6 +303,8 @@ impl Driver<'_> {
                         reused: false,
                         resent: false,
                     };
+                    // A server that does one thing at a time waits for the first of them, and has room for a few to wait.
+                    let is_crowded = failure.kind == FailureKind::Connect && runners.len() >= LEAST_RUNNERS;
                     let errand = ExchangeMeta {
                         draft: &draft,
                         who: &name,
@@ -282,15 +312,20 @@ impl Driver<'_> {
                             .operation
                             .is_some_and(Operation::needs_token)
                             .then_some(repo),
-                        role: Role::Setup,
+                        role: if is_crowded { Role::Abandoned } else { Role::Setup },
                         round,
                     };
                     let reading = self.note(&errand, request, mask, self.talk.now(), sent);
+                    if is_crowded {
+                        self.most_at_once = runners.len();
+                        return Ok(None);
+                    }
                     self.talk
                         .heed(CONNECTING, 1, false, &came(&reading), began.elapsed())?;
                     return Err(self.talk.error(failure.message));
                 }
             };
+            slowest = slowest.max(began.elapsed());
             runners.push(Runner {
                 name,
                 draft,
@@ -299,7 +334,7 @@ impl Driver<'_> {
                 loaded,
             });
         }
-        Ok(runners)
+        Ok(Some(runners))
     }
 
     /// Lets all go at once and writes the exchanges down in the order of the line-up. Where none was executed, one of the

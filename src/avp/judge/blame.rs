@@ -211,11 +211,12 @@ pub(super) fn answer(
             return Ok(vec![operation.rule()]);
         }
         Some(304) if first == ExpectedAnswer::Unchanged => return Ok(vec!["AVP-6-04"]),
-        Some(300..400) => return Ok(vec!["AVP-6-22"]),
         // Nobody was served anything of the repository, though its creation was granted.
         Some(400 | 404) if has_small_escapes(frame) || is_escaped(frame) && is_created(walk, frame) => {
             return Ok(vec!["AVP-7-06"]);
         }
+        Some(301 | 302 | 307 | 308) if is_escaped(frame) => return Ok(vec!["AVP-7-06"]),
+        Some(300..400) => return Ok(vec!["AVP-6-22"]),
         Some(404) if operation != Operation::CreateRepo && is_created(walk, frame) => {
             return Ok(vec![Operation::CreateRepo.rule()]);
         }

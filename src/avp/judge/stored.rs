@@ -207,12 +207,14 @@ impl Audit {
                     verdict: Verdict::Blocked,
                 },
             ),
-            Some(300..=399) => (vec!["AVP-6-22"], Finding::broken(got)),
             Some(401) => (vec!["AVP-3-09"], Finding::broken(got)),
             Some(403 | 404) if self.is_race => (self.requirements.clone(), Finding::broken(got)),
-            Some(400 | 403 | 404) if blame::is_escaped(frame) && !walk.was_served(frame) => {
+            Some(301 | 302 | 307 | 308 | 400 | 403 | 404)
+                if blame::is_escaped(frame) && !walk.was_served(frame) =>
+            {
                 (vec!["AVP-7-06"], Finding::broken(got))
             }
+            Some(300..=399) => (vec!["AVP-6-22"], Finding::broken(got)),
             // Whether he was let in before, nothing shows.
             Some(403 | 404) if self.is_untold(walk, frame) => (
                 self.requirements.clone(),

@@ -16,6 +16,8 @@ pub(super) struct Laxity {
     pub(super) base64: bool,
     /// Base64 in a lax spelling.
     pub(super) spelling: bool,
+    /// Base64 with line breaks inside.
+    pub(super) line_breaks: bool,
     /// Base64 of any length.
     pub(super) lengths: bool,
     /// Null for anything.
@@ -143,10 +145,10 @@ fn check_kind(kind: &Kind, value: &Value, at: &str, lax: Laxity) -> Result<(), S
         Kind::Base64(_) if lax.base64 => text(value, at).map(drop),
         Kind::Base64(length) => {
             let text = text(value, at)?;
-            let spelt = if lax.spelling {
-                respelt(text)
-            } else {
-                text.to_owned()
+            let spelt = match () {
+                () if lax.spelling => respelt(text),
+                () if lax.line_breaks => text.replace(['\r', '\n'], ""),
+                () => text.to_owned(),
             };
             check_base64(&spelt, length.filter(|_| !lax.lengths), at)
         }

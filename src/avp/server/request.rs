@@ -60,6 +60,26 @@ fn check_size(state: &State) -> Result<(), Refusal> {
     }
 }
 
+/// Below this every whole number is a floating point number: 2^53.
+const MOST_EXACT: f64 = 9_007_199_254_740_992.0;
+
+/// Writes whole numbers as integers: languages with one type of numbers write `1.0` for 1, and the schema takes it.
+fn write_whole_numbers(value: &mut Value) {
+    match value {
+        Value::Number(number) if number.is_f64() => {
+            let whole = number
+                .as_f64()
+                .filter(|it| it.fract() == 0.0 && it.abs() < MOST_EXACT);
+            if let Some(whole) = whole.and_then(|whole| format!("{whole:.0}").parse::<i64>().ok()) {
+                *number = whole.into();
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(write_whole_numbers),
+        Value::Object(fields) => fields.values_mut().for_each(write_whole_numbers),
+        _ => {}
+    }
+}
+
 impl Request {
     /// The body as JSON.
     pub(super) fn json(&self, state: &State) -> Result<Value, Refusal> {
@@ -79,7 +99,10 @@ impl Request {
         } else {
             json::parse(bytes)
         };
-        value.map_err(|error| Refusal::bad_request("the body is not JSON").with_detail(error))
+        let mut value =
+            value.map_err(|error| Refusal::bad_request("the body is not JSON").with_detail(error))?;
+        write_whole_numbers(&mut value);
+        Ok(value)
     }
 
     /// The value of a header field, by its name in small letters; none where it is not there, or no text.

@@ -39,14 +39,15 @@ impl Symptom {
         let decisive = check.exchanges.first();
         let exchange = decisive.and_then(|index| case.exchanges.get(*index));
         let operation = exchange.and_then(|exchange| exchange.operation.as_ref());
+        let mut parts = vec![
+            operation.map_or("", |operation| operation.as_str()).to_owned(),
+            outline(&check.expected, actors),
+            outline(&check.got, actors),
+        ];
         let spoiled = exchange.and_then(|exchange| exchange.spoiled.as_deref());
+        parts.extend(spoiled.map(|how| outline(how, actors)));
         let mut hash = Sha256::new();
-        for part in [
-            operation.map_or("", |operation| operation.as_str()),
-            &outline(spoiled.unwrap_or_default(), actors),
-            &outline(&check.expected, actors),
-            &outline(&check.got, actors),
-        ] {
+        for part in parts {
             hash.update(part.as_bytes());
             hash.update([0]);
         }

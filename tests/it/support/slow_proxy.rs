@@ -33,8 +33,10 @@ pub(crate) enum Conduct {
     Hangs(&'static str),
     /// Each request takes so long, however many there are.
     Slow(Duration),
-    /// Each request that comes so many after the last such one is answered 502, and not passed on.
-    Loses(usize),
+    /// One connection is served after the other, each for one request; so many may wait.
+    OneByOne(i32),
+    /// Of the requests with this in their path one in so many is answered 502, and not passed on.
+    Loses(&'static str, usize),
     /// One worker reads one request after the other to its end; nobody else is heard meanwhile.
     ReadsOne,
 }
@@ -58,7 +60,7 @@ struct State {
 impl Proxy {
     pub(crate) fn start(server: SocketAddr, conduct: Conduct) -> Proxy {
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
-        if let Conduct::ShortQueue(backlog, _) = conduct {
+        if let Conduct::ShortQueue(backlog, _) | Conduct::OneByOne(backlog) = conduct {
             rustix::net::listen(&listener, backlog).unwrap();
         }
         let address = listener.local_addr().unwrap();
@@ -77,7 +79,10 @@ impl Proxy {
                     sleep(takes);
                 }
                 // Either side may go at any time.
-                spawn(move || state.serve(client).ok());
+                match conduct {
+                    Conduct::OneByOne(_) => _ = state.serve_one(client),
+                    _ => _ = spawn(move || state.serve(client).ok()),
+                }
             }
         });
         Proxy { address }
@@ -109,6 +114,26 @@ impl State {
             server.write_all(&request)?;
         }
         server.shutdown(Shutdown::Write)
+    }
+
+    /// One request, and the end of the connection behind its answer.
+    fn serve_one(&self, mut client: TcpStream) -> io::Result<()> {
+        let mut server = TcpStream::connect(self.server)?;
+        let Some(request) = self.read(&mut client, &mut Vec::new())? else {
+            return Ok(());
+        };
+        if length(&request).is_none() {
+            return Ok(());
+        }
+        let (line, rest) = request.split_at(
+            request
+                .iter()
+                .position(|byte| *byte == b'\n')
+                .map_or(0, |at| at + 1),
+        );
+        server.write_all(&[line, b"connection: close\r\n", rest].concat())?;
+        answer((server, client, Arc::default()));
+        Ok(())
     }
 
     fn read(&self, client: &mut TcpStream, pending: &mut Vec<u8>) -> io::Result<Option<Vec<u8>>> {
@@ -148,7 +173,7 @@ impl State {
                     return Ok(false);
                 }
             }
-            Conduct::Loses(every) => {
+            Conduct::Loses(path, every) if path_of(request).contains(path) => {
                 let number = self.requests.fetch_add(1, Ordering::SeqCst) + 1;
                 if number.is_multiple_of(every) {
                     client.write_all(&http::answer("502 Bad Gateway", HTML, "<h1>Bad gateway</h1>"))?;
@@ -157,7 +182,11 @@ impl State {
             }
             Conduct::Hangs(path) => return Ok(!path_of(request).contains(path)),
             Conduct::Slow(takes) => sleep(takes),
-            Conduct::ShortQueue(..) | Conduct::Forgets(_) | Conduct::ReadsOne => {}
+            Conduct::Loses(..)
+            | Conduct::ShortQueue(..)
+            | Conduct::OneByOne(_)
+            | Conduct::Forgets(_)
+            | Conduct::ReadsOne => {}
         }
         Ok(true)
     }

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::Rule;
 use crate::avp::Operation;
 use crate::avp::judge::parsed::ParsedExchange;
-use crate::judge::{Checks, Finding};
+use crate::judge::{Checks, Finding, reaches_the_server};
 use crate::record::verdict::Verdict;
 
 /// A refusal is an error object.
@@ -52,7 +52,6 @@ pub(super) fn check(
     if (300..400).contains(&status) {
         return;
     }
-    // HTTP libraries and proxies answer that by themselves, and no code of the server's can tell them how.
     if !reaches_the_server(&frame.exchange.request.path) {
         return;
     }
@@ -86,15 +85,6 @@ pub(super) fn check(
     };
     checks.note(subject(), frame.index, finding);
     error_code(checks, frame, object, status);
-}
-
-/// Whether every percent sign of a path begins an escape, as in every URI (RFC 3986, 2.1), and of no NUL: a request for anything
-/// else goes no farther than the library that reads HTTP.
-fn reaches_the_server(path: &str) -> bool {
-    path.split('%').skip(1).all(|rest| {
-        let digits = rest.bytes().take_while(u8::is_ascii_hexdigit).take(2);
-        digits.count() == 2 && !rest.starts_with("00")
-    })
 }
 
 /// A field may be left out; one that is there has a word of the table, and null is none.
@@ -149,24 +139,5 @@ fn codes(status: u16) -> &'static [&'static str] {
         413 => &["too_large"],
         429 => &["quota_exceeded"],
         _ => &[],
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_broken_escape_or_a_nul_goes_no_farther() {
-        for (path, is) in [
-            ("/v1/repos/%2fa/pull", true),
-            ("/v1/repos/%ff%fE/pull", true),
-            ("/v1/repos/%zz/pull", false),
-            ("/v1/repos/a%/push", false),
-            ("/v1/repos/a%4", false),
-            ("/v1/repos/a%00b/pull", false),
-        ] {
-            assert_eq!(reaches_the_server(path), is, "{path}");
-        }
     }
 }

@@ -43,6 +43,10 @@ faults! { "fidelity";
         "An id that looks like a date is read as one, and served in another spelling.",
         "Clients are served a repository that they did not ask for.",
         "Turn date revival off: ids are text.";
+    Answer(digits_numeric) "digits-served-as-numbers", Must "AVP-2-02",
+        "Once a repository has been written again, its texts of digits alone are served as numbers.",
+        "Clients cannot read what they wrote.",
+        "Keep the writer of JSON from taking texts for numbers: it is an option, and often one of a single call.";
     Answer(long_id_500) "long-ids-answer-500", Must "AVP-6-03",
         "An id of more than 255 characters ends in a 500, since the column does not hold it.",
         "Clients retry what can never work.",
@@ -177,6 +181,25 @@ fn dates_revived(_: &AnswerContext<'_>, answer: &mut Answer) -> bool {
         }
         date
     })
+}
+
+fn digits_numeric(_: &AnswerContext<'_>, answer: &mut Answer) -> bool {
+    let Some(manifest) = message_access::manifest(answer) else {
+        return false;
+    };
+    let is_written_again = manifest.get("payloadVersion").and_then(Value::as_i64) > Some(1);
+    let mut here = false;
+    for name in ["repoId", "schemeId"] {
+        let number = manifest
+            .get(name)
+            .and_then(Value::as_str)
+            .and_then(|text| text.parse::<u64>().ok());
+        if let Some(number) = number.filter(|_| is_written_again) {
+            manifest.insert(name.to_owned(), number.into());
+            here = true;
+        }
+    }
+    here
 }
 
 fn long_id_500(scene: &AnswerContext<'_>, answer: &mut Answer) -> bool {

@@ -26,6 +26,10 @@ faults! { "malformed";
         "A body that is not JSON is refused with 422.",
         "Clients do not know the status.",
         "Map the framework's validation errors to 400.";
+    Answer(malformed_422) "malformed-answers-422", Must "AVP-6-20",
+        "Whatever is malformed is refused with 422.",
+        "Clients do not know the status.",
+        "Map the framework's validation errors to 400.";
     Answer(not_json_200) "not-json-answers-200", Must "AVP-6-20" and "AVP-6-18",
         "A body that is not JSON is answered with 200 and an error object.",
         "Clients believe that it worked.",
@@ -54,6 +58,10 @@ faults! { "malformed";
         "The names of fields are matched without regard to the case of their first letter.",
         "Clients with a mistake work here and nowhere else.",
         "Refuse fields that the message does not have.";
+    Named(LINE_BREAKS_SKIPPED) "base64-line-breaks-skipped", Should "AVP-6-21",
+        "Line breaks in base64 are skipped.",
+        "Whoever decodes strictly cannot read what is served.",
+        "Decode strictly, as RFC 4648 says (3.3): some decoders that call themselves strict skip line breaks.";
     Named(BASE64_LENIENT) and Claim(claim_read_leniently) "base64-read-leniently", Should "AVP-6-21",
         "Base64 is read with characters in it that are not of its alphabet, in the URL-safe one, and without padding.",
         "Other members are served text that their own decoders refuse.",
@@ -188,6 +196,14 @@ fn not_json_422(scene: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     )
 }
 
+fn malformed_422(_: &AnswerContext<'_>, answer: &mut Answer) -> bool {
+    let here = answer.status == 400;
+    if here {
+        *answer = Answer::new(422, json!({ "error": "unprocessable entity" }));
+    }
+    here
+}
+
 fn not_json_200(scene: &AnswerContext<'_>, answer: &mut Answer) -> bool {
     let body = json!({ "error": "invalid json", "code": "bad_request" });
     not_json(scene, answer, Answer::ok(body))
@@ -296,6 +312,7 @@ pub(in crate::avp::server) fn laxity(state: &State) -> Laxity {
     Laxity {
         base64: state.is(BASE64_UNCHECKED),
         spelling: state.is(BASE64_LENIENT),
+        line_breaks: state.is(LINE_BREAKS_SKIPPED),
         lengths: state.is(LENGTHS_UNCHECKED),
         nulls: state.is(NULLS_TAKEN),
         unknown: state.is(UNKNOWN_KEPT),

@@ -37,6 +37,10 @@ faults! { "routes";
         "Paths with an escaped slash are refused with 400.",
         "Half of all member ids are refused.",
         "Allow escaped slashes in the web server's configuration.";
+    Caller(cleaned) "path-cleaned-by-redirect", Must "AVP-7-06",
+        "A path whose escapes hold slashes in a row is redirected to one with a single slash.",
+        "Some ids lead nowhere.",
+        "Route on the escaped path: some routers decode and clean it, and redirect to what comes of that.";
     Named(FOLDED) "path-folded", Must "AVP-7-06",
         "Paths are compared in lower case.",
         "Ids with capitals lead nowhere.",
@@ -179,6 +183,14 @@ fn slash_refused(_: &State, request: &Request, caller: &mut Caller) -> bool {
     let here = caller.is_ok() && request.path.contains("%2F") && matches!(route, Route::To { .. });
     if here {
         *caller = Err(Refusal::bad_request("the path holds an escaped slash"));
+    }
+    here
+}
+
+fn cleaned(_: &State, request: &Request, caller: &mut Caller) -> bool {
+    let here = decode(&request.path).is_some_and(|path| path.contains("//"));
+    if here {
+        *caller = Err(Refusal::failure(301, "moved"));
     }
     here
 }
