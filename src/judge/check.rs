@@ -224,10 +224,12 @@ impl<'a> Checks<'a> {
         step.is_some_and(|step| step.decides)
     }
 
-    /// Whether a check verifies a requirement of the case at the step that decides it: what the case says of it belongs there alone.
+    /// Whether a check verifies a requirement of the case, at the step that decides it or wherever it is broken: what the case says of
+    /// it belongs there alone.
     fn is_what_the_case_is_about(&self, at: usize) -> bool {
         let own = |id: &&str| self.case.requirements.iter().any(|known| known == id);
-        self.decides(at) && self.subjects[at].requirements.iter().any(own)
+        let is_standing = self.subjects[at].step.is_none();
+        (is_standing || self.decides(at)) && self.subjects[at].requirements.iter().any(own)
     }
 
     fn blank(&self, at: usize) -> CheckRecord {

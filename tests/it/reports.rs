@@ -626,7 +626,7 @@ fn a_fault_that_does_not_fit_exactly_is_a_resemblance() {
     causes[0].like = Some("push-ignores-expected".to_owned());
     record.diagnosis = Some(causes);
     let shown = text(&record, &View::default());
-    let said = "\nresembles: the fault `push-ignores-expected` of the reference server\n";
+    let said = "\nresembles: the built-in fault `push-ignores-expected`\n";
     assert!(shown.contains(said), "{shown}");
 }
 

@@ -19,7 +19,7 @@ const CANCELLED_AFTER: [f64; 3] = [0.5, 0.25, 0.75];
 const CANCELLED_AFTER_UNKNOWN: Duration = Duration::from_millis(8);
 
 /// Why nobody gets a token.
-const NO_LOGINS: &str = "the target does not offer avp.Auth, so nobody gets a token over gRPC: name the identity provider with --idp";
+const NO_LOGINS: &str = "the target does not offer avp.Auth, so nobody gets a token over gRPC: name the identity provider with --idp, or the target's HTTP address with --target";
 
 impl Driver<'_> {
     /// Ends a case that has nothing to do over gRPC.

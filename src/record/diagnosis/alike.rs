@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Broken, Group, Like, Sign, Symptom, most_broken, operation};
+use crate::record::outline::outline;
 use crate::record::{CaseRecord, CheckRecord, Exchange, Role};
 
 /// Where so many operations break one requirement, they have one cause; and so have so many kinds of races in which one operation
@@ -25,6 +26,17 @@ pub(super) fn alike<'a>(
     joined(by_sign.into_values())
 }
 
+/// How the request deviates on purpose in which a group of findings was first seen, without the place in the body and without values: the
+/// first two words. Empty where it does not.
+fn deviation(group: &Group<'_, '_>) -> String {
+    let first = group.checks.first();
+    let exchange = first.and_then(|(case, _, check)| case.exchanges.get(*check.exchanges.first()?));
+    let spoiled = exchange.and_then(|exchange| exchange.spoiled.as_deref());
+    let outline = outline(spoiled.unwrap_or_default(), &BTreeSet::new());
+    let words = outline.split(' ').filter(|word| !word.starts_with('`'));
+    words.take(2).collect::<Vec<_>>().join(" ")
+}
+
 fn joined<'a>(kinds: impl Iterator<Item = Vec<Broken<'a>>>) -> Vec<Vec<Broken<'a>>> {
     let mut groups: BTreeMap<(Option<String>, &str), Vec<Broken<'a>>> = BTreeMap::new();
     for checks in kinds {
@@ -35,17 +47,21 @@ fn joined<'a>(kinds: impl Iterator<Item = Vec<Broken<'a>>>) -> Vec<Vec<Broken<'a
     join_races(groups).into_values().collect()
 }
 
-/// Makes one group of those that break one requirement in many operations, but of those that are known for what they are.
+/// Makes one group of those that break one requirement in many operations, in requests that deviate in the same way if they do, but of
+/// those that are known for what they are.
 pub(super) fn join_operations<'a, 'f>(groups: Vec<Group<'a, 'f>>) -> Vec<Group<'a, 'f>> {
     let mut joined = Vec::new();
-    let mut of_requirement: BTreeMap<Option<String>, Vec<Group<'a, 'f>>> = BTreeMap::new();
+    let mut alike: BTreeMap<(Option<String>, String), Vec<Group<'a, 'f>>> = BTreeMap::new();
     for group in groups {
         match group.like.as_ref().is_some_and(Like::is_it) {
             true => joined.push(group),
-            false => of_requirement.entry(group.requirement()).or_default().push(group),
+            false => alike
+                .entry((group.requirement(), deviation(&group)))
+                .or_default()
+                .push(group),
         }
     }
-    for groups in of_requirement.into_values() {
+    for groups in alike.into_values() {
         let operations = groups.iter().filter_map(|group| group.checks.first());
         let operations: BTreeSet<&str> = operations.map(|first| operation(*first)).collect();
         match operations.len() >= OPERATIONS_ALIKE {

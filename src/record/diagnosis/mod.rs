@@ -116,8 +116,8 @@ impl Group<'_, '_> {
     }
 }
 
-/// The causes of all that is broken in a record, the worst first: what is new before what is known, musts before shoulds, then by what
-/// they do to users, then by how many cases they explain.
+/// The causes of all that is broken in a record, the worst first: what is new before what is known, musts before shoulds, what explains
+/// half of the failing cases before what explains fewer, then by what they do to users, then by how many cases they explain.
 pub fn diagnose(record: &Record, dictionary: &Dictionary) -> Vec<Cause> {
     let broken = broken(record);
     let symptoms = broken
@@ -167,10 +167,17 @@ pub fn diagnose(record: &Record, dictionary: &Dictionary) -> Vec<Cause> {
         .into_iter()
         .filter_map(|group| Some((cause(record, &group)?, group.checks)));
     let mut causes = name_the_others(told.collect());
+    let failing: BTreeSet<&str> = causes
+        .iter()
+        .flat_map(|cause| &cause.cases)
+        .map(String::as_str)
+        .collect();
+    let half = failing.len().div_ceil(2);
     causes.sort_by_key(|cause| {
         (
             cause.known,
             Reverse(cause.level),
+            cause.cases.len() < half,
             Reverse(dictionary.harms.get(&cause.requirement).copied()),
             Reverse(cause.cases.len()),
         )

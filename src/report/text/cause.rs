@@ -124,10 +124,10 @@ pub(in crate::report) fn breaks_too(cause: &Cause) -> Option<String> {
     (!ids.is_empty()).then(|| format!("breaks {}", ids.join(", ")))
 }
 
-/// The fault of the reference server that a cause resembles, where it is not told by that already.
+/// The fault of a built-in party that a cause resembles, where it is not told by that already.
 pub(in crate::report) fn looks_like(cause: &Cause) -> Option<String> {
     let like = cause.like.as_ref().filter(|_| !is_told_by_fault(cause))?;
-    Some(format!("the fault `{}` of the reference server", visible(like)))
+    Some(format!("the built-in fault `{}`", visible(like)))
 }
 
 /// How many cases have a broken check that nobody knew.

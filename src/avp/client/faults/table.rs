@@ -584,7 +584,7 @@ pub static FAULTS: &[Fault] = &[
     Fault {
         name: "limit-taken-for-a-conflict",
         area: "errors",
-        about: "It takes a 413 of a push for a conflict, and pushes again.",
+        about: "A push that is answered 413 is sent again, as if that were a conflict.",
         breaks: &["AVP-6-31"],
         level: Level::Must,
         notice: "It hammers a server that has refused for good.",
@@ -593,7 +593,7 @@ pub static FAULTS: &[Fault] = &[
     Fault {
         name: "breakdown-taken-for-a-conflict",
         area: "errors",
-        about: "It takes a 500 of a push for a conflict, and pushes again.",
+        about: "A push that is answered 500 is sent again, as if that were a conflict.",
         breaks: &["AVP-6-31"],
         level: Level::Must,
         notice: "It hammers a server that has refused for good.",

@@ -72,9 +72,20 @@ impl Judge<'_, '_> {
         {
             return;
         }
+        // Libraries that follow a redirect may lose the body on the way, and nobody takes what they send.
+        if exchange.request.body_bytes().is_empty() && self.is_sent_on(at) {
+            return;
+        }
         let finding = breach(exchange).map_or(Finding::Holds, Finding::broken);
         let expected = "the body is the message of the operation, as the schema has it";
         self.note("body", "AVP-6-32", expected, at, finding);
+    }
+
+    /// Whether the request before was answered with a redirect.
+    fn is_sent_on(&self, at: usize) -> bool {
+        let before = self.exchanges[..at].iter().rfind(|it| it.side == Side::Answered);
+        let answer = before.and_then(|before| before.outcome.answer());
+        answer.is_some_and(|answer| (300..400).contains(&answer.status))
     }
 
     fn signature(&mut self, at: usize) {

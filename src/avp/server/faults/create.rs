@@ -21,6 +21,10 @@ faults! { "create";
         "A create is refused as a duplicate where a repository has the id without the blanks at its ends.",
         "Two people whose repositories are called alike cannot both have one.",
         "Give the column a type that keeps blanks when it compares.";
+    Rule(unique_by_hash) "ids-by-their-hash", Must "AVP-6-03",
+        "Repositories are kept by the hash code of their ids, 32 bits long.",
+        "Two people whose ids have the same cannot both have a repository.",
+        "Keep them by their ids.";
     Rule(unique_when_cut) "ids-unique-by-128-characters", Must "AVP-6-03",
         "A create is refused as a duplicate where a repository has an id with the same first 128 characters.",
         "Whose ids begin alike cannot all have a repository.",
@@ -383,6 +387,15 @@ fn unique_without_case(asked: &Asked<'_>, rule: Rule<'_>, decision: &mut Decisio
 
 fn unique_trimmed(asked: &Asked<'_>, rule: Rule<'_>, decision: &mut Decision) -> bool {
     is_taken(asked, rule, decision, |id| id.trim().to_owned())
+}
+
+/// The hash code is that of Java's strings.
+fn unique_by_hash(asked: &Asked<'_>, rule: Rule<'_>, decision: &mut Decision) -> bool {
+    is_taken(asked, rule, decision, |id| {
+        let units = id.encode_utf16().map(u32::from);
+        let hash = units.fold(0_u32, |hash, unit| hash.wrapping_mul(31).wrapping_add(unit));
+        hash.to_string()
+    })
 }
 
 fn unique_when_cut(asked: &Asked<'_>, rule: Rule<'_>, decision: &mut Decision) -> bool {
