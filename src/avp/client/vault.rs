@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::de::DeserializeOwned;
+use sha2::{Digest as _, Sha256};
 
 use super::Habits;
 use super::crypto;
@@ -641,6 +642,9 @@ impl Member {
         let mut data_key: [u8; 32] = rand::random();
         if self.habits().has("rotation-keeps-the-key") {
             data_key = read.data_key;
+        }
+        if self.habits().has("rotation-derives-the-key") {
+            data_key = Sha256::digest(read.data_key).into();
         }
         let made = *self.memory.rotation_key.get_or_insert(data_key);
         if made != data_key && self.habits().has("rotation-key-made-once") {

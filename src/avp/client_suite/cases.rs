@@ -263,6 +263,8 @@ pub enum Alteration {
     OtherRepository,
     /// The ciphertext was made for an older version.
     OlderVersion,
+    /// The ciphertext was made without additional data.
+    Unbound,
     /// A bit of the member's wrapped key is flipped.
     WrappedKey,
     /// A bit of its tag is flipped.
@@ -306,6 +308,7 @@ impl Alteration {
             Alteration::Epoch => "the epoch is another in manifest and envelope",
             Alteration::Repository => "the ciphertext was made for another repository",
             Alteration::OlderVersion => "the ciphertext was made for an older version",
+            Alteration::Unbound => "the ciphertext was made without additional data",
             Alteration::WrappedKey => "a bit of the wrapped key is flipped",
             Alteration::WrappedTag => "a bit of the wrapped key's tag is flipped",
             Alteration::EphemeralKey => "a bit of the ephemeral key is flipped",

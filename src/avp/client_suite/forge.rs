@@ -15,6 +15,7 @@ use crate::avp::crypto::{DataKey, open_payload, seal_payload};
 use crate::avp::server::{Answered, Inside};
 use crate::avp::{EncryptedEnvelope, Operation, VaultManifest, WrappedKey};
 use crate::keys::encoding::{encode, flipped};
+use crate::keys::primitives::aes_256_gcm_seal;
 use crate::keys::{Identity, Seed};
 
 /// The members of a case, as the harness plays them.
@@ -238,7 +239,8 @@ impl Forger {
             Alteration::Repository
             | Alteration::OtherEnvelope
             | Alteration::OtherRepository
-            | Alteration::OlderVersion => self.reseal(how, body),
+            | Alteration::OlderVersion
+            | Alteration::Unbound => self.reseal(how, body),
             Alteration::JwtToken => self.jwt(body),
         }
     }
@@ -249,7 +251,7 @@ impl Forger {
     }
 
     /// Puts another ciphertext in the place of the served one: of the same plaintext under the same key, made for another
-    /// repository or version.
+    /// repository or version, or for none.
     fn reseal(&self, how: Alteration, body: &mut Value) -> Option<()> {
         let manifest: VaultManifest = serde_json::from_value(body["manifest"].clone()).ok()?;
         let envelope: EncryptedEnvelope = serde_json::from_value(body["envelope"].clone()).ok()?;
@@ -257,12 +259,16 @@ impl Forger {
         let plaintext = open_payload(&key, &envelope).ok()?;
         let iv = self.iv(&["reseal"]);
         let (repo, version) = match how {
+            Alteration::Unbound => (envelope.repo_id.clone(), envelope.payload_version),
             Alteration::OlderVersion => (envelope.repo_id.clone(), envelope.payload_version - 1),
             _ => (format!("{}-other", envelope.repo_id), envelope.payload_version),
         };
         let other = seal_payload(&key, &repo, version, envelope.key_epoch, &iv, &plaintext);
         body["envelope"]["iv"] = other.iv.into();
-        body["envelope"]["ciphertext"] = other.ciphertext.into();
+        body["envelope"]["ciphertext"] = match how {
+            Alteration::Unbound => encode(&aes_256_gcm_seal(key.as_bytes(), &iv, &[], &plaintext)).into(),
+            _ => other.ciphertext.into(),
+        };
         if matches!(how, Alteration::OtherEnvelope | Alteration::OtherRepository) {
             body["envelope"]["repoId"] = repo.as_str().into();
         }

@@ -294,6 +294,15 @@ pub static FAULTS: &[Fault] = &[
         fix: "Use the library's AEAD, and end where it refuses.",
     },
     Fault {
+        name: "opens-without-additional-data",
+        area: "reading",
+        about: "What does not open is opened without additional data, as old writers made it.",
+        breaks: &["AVP-4-23"],
+        level: Level::Must,
+        notice: "A server presents it under any version and epoch.",
+        fix: "Open with the additional data, and with nothing else.",
+    },
+    Fault {
         name: "unreadable-taken-for-empty",
         area: "reading",
         about: "It takes a payload that does not open for an empty one.",
@@ -688,6 +697,15 @@ pub static FAULTS: &[Fault] = &[
         level: Level::Must,
         notice: "Nobody can read the repository any more.",
         fix: "Encrypt the payload anew under the new key.",
+    },
+    Fault {
+        name: "rotation-derives-the-key",
+        area: "rotation",
+        about: "The new data key of a removal is the SHA-256 of the old one.",
+        breaks: &["AVP-6-33"],
+        level: Level::Must,
+        notice: "Whoever was removed works it out and reads on.",
+        fix: "Take random bytes.",
     },
     Fault {
         name: "rotation-wraps-the-old-key",

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
+use sha2::{Digest as _, Sha256, Sha512};
 
 use super::super::alts::unshared;
 use super::super::cases::{Alteration, Deed, Rule};
@@ -13,6 +14,7 @@ use crate::avp::schema::{base64_violations, violations};
 use crate::avp::{EncryptedEnvelope, MemberEntry, Operation};
 use crate::judge::Finding;
 use crate::keys::Identity;
+use crate::keys::primitives::hkdf_sha256;
 use crate::record::{Exchange, Side};
 
 /// What was written, once decrypted.
@@ -304,6 +306,13 @@ fn remove(judge: &mut Judge<'_, '_>, repo: &mut Repo, at: usize, exchange: &Exch
         is_good = false;
         broken(judge, "the data key is one from before");
     }
+    if let Some(how) = repo.keys.values().find_map(|old| derivation(old, &key)) {
+        is_good = false;
+        broken(
+            judge,
+            &format!("the data key is {how} of one from before, which whoever was removed has"),
+        );
+    }
     if status(exchange) == 200 {
         repo.keys.insert(epoch, key.clone());
     }
@@ -330,6 +339,22 @@ fn remove(judge: &mut Judge<'_, '_>, repo: &mut Repo, at: usize, exchange: &Exch
             None
         }
     }
+}
+
+/// How a data key was worked out from an old one, where that is plain to see.
+fn derivation(old: &DataKey, new: &DataKey) -> Option<&'static str> {
+    let (old, new) = (old.as_bytes(), new.as_bytes());
+    let half = &Sha512::digest(old)[..32];
+    [
+        ("the SHA-256", &Sha256::digest(old)[..]),
+        ("half of the SHA-512", half),
+        (
+            "the HKDF-SHA256, without salt and info,",
+            &hkdf_sha256::<32>(old, &[], &[]),
+        ),
+    ]
+    .into_iter()
+    .find_map(|(how, made)| (made == new).then_some(how))
 }
 
 /// Whether an envelope opens under the version or the epoch that was there before.
