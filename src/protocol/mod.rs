@@ -22,7 +22,7 @@ use crate::record::diagnosis::{Dictionary, Fingerprint, Fingerprints, diagnose};
 use crate::record::findings::is_broken_case;
 use crate::record::transcript::Transcript;
 use crate::record::{CaseRecord, ProtocolInfo, Record, summarize};
-use crate::serve::{Fault, Reference, ServeOptions, StartError, Variation};
+use crate::serve::{CANARY, Fault, Reference, ServeOptions, StartError, Variation};
 use crate::session::{LiveSecrets, RunContext};
 pub use plain_cases::{Drive, Meaning};
 
@@ -181,7 +181,10 @@ impl Protocol {
         let faults = (self.faults)().iter();
         let requirements = self.catalogue().iter();
         Dictionary {
-            fingerprints: faults.filter_map(|fault| Some(of(fault, learned?))).collect(),
+            fingerprints: faults
+                .filter(|fault| fault.name != CANARY)
+                .filter_map(|fault| Some(of(fault, learned?)))
+                .collect(),
             harms: requirements
                 .filter_map(|it| Some((it.id.clone(), it.harm?)))
                 .collect(),

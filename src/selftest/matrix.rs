@@ -13,13 +13,10 @@ use super::runner::{CheckId, Observation, Sight};
 use crate::catalogue::Level;
 use crate::protocol::Suite;
 use crate::record::verdict::{RunVerdict, Verdict};
-use crate::serve::{Behaviour, Fault, Variation};
+use crate::serve::{Behaviour, CANARY, Fault, Variation};
 
 /// The version of the format.
 const FORMAT: u32 = 2;
-
-/// The fault that no suite can miss.
-pub const CANARY: &str = "canary";
 
 /// The result of a self-test. Nothing in it depends on when or how fast it was made.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -21,7 +21,7 @@ mod text;
 pub use diagnosis::{TRIPLES, Triple, diagnosis, learn, triples};
 pub use markdown::render as markdown;
 pub use matrix::{
-    CANARY, Caught, FaultRow, Matrix, MutantStatus, Plain, Rate, Report, SelftestOutcome, Stale, Unproven,
+    Caught, FaultRow, Matrix, MutantStatus, Plain, Rate, Report, SelftestOutcome, Stale, Unproven,
     VariationRow,
 };
 pub use precision::{Precision, blame};

@@ -45,6 +45,9 @@ impl Behaviour {
     }
 }
 
+/// The fault of every protocol that no suite can miss. It resembles nothing that people write.
+pub const CANARY: &str = "canary";
+
 /// One way to get a protocol wrong.
 #[derive(Debug, Clone, Copy)]
 pub struct Fault {

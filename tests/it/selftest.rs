@@ -6,10 +6,9 @@ use avp_conform::avp::AVP;
 use avp_conform::avp::server::{faults, variations};
 use avp_conform::case::Source;
 use avp_conform::selftest::{
-    self, CANARY, Matrix, MutantStatus, PUBLISHED_JSON, PUBLISHED_MARKDOWN, Selftest, SelftestOutcome,
-    Settings,
+    self, Matrix, MutantStatus, PUBLISHED_JSON, PUBLISHED_MARKDOWN, Selftest, SelftestOutcome, Settings,
 };
-use avp_conform::serve::Behaviour;
+use avp_conform::serve::{Behaviour, CANARY};
 
 use crate::support::program::ran;
 use crate::support::servers::{fault, variation};

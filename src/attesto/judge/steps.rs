@@ -35,7 +35,7 @@ struct Look {
 
 /// Judges all steps. Once a step did not come to what it should, what comes after it says nothing.
 pub(super) fn judge(judge: &mut Judge<'_, '_>) {
-    let mut off: Option<Verdict> = None;
+    let mut off: Option<(Verdict, String)> = None;
     for index in 0..judge.case.steps.len() {
         let step = &judge.case.steps[index];
         let requirements = judge
@@ -49,19 +49,16 @@ pub(super) fn judge(judge: &mut Judge<'_, '_>) {
             true => look(judge, index, step),
             false => vec![not_reached(judge)],
         };
-        if let (Some(verdict), false) = (off, is_apart) {
+        if let (Some((verdict, why)), false) = (&off, is_apart) {
             let at = looks.first().map_or(0, |look| look.at);
-            looks = vec![unknown_look(
-                at,
-                "an earlier step of the case did not come to what this needs",
-                verdict,
-            )];
+            looks = vec![unknown_look(at, why, *verdict)];
         }
         if !is_apart && hashes_otherwise(judge, index) {
             looks.iter_mut().for_each(withdraw);
         }
         if !is_apart {
-            off = off.or(looks.iter().find_map(|look| fault(&look.finding)));
+            let came = looks.iter().find_map(|look| fault(index, &look.finding));
+            off = off.or(came);
         }
         for look in looks {
             // What is not applicable is so whatever the step decides.
@@ -91,13 +88,18 @@ fn withdraw(look: &mut Look) {
     }
 }
 
-/// What becomes of the steps after one that came to this; nothing where it holds.
-fn fault(finding: &Finding) -> Option<Verdict> {
-    match finding {
-        Finding::Holds => None,
-        Finding::Broken { .. } => Some(Verdict::Blocked),
-        Finding::Unknown { verdict, .. } => Some(*verdict),
-    }
+/// What becomes of the steps after one that came to this, and why; nothing where it holds.
+fn fault(index: usize, finding: &Finding) -> Option<(Verdict, String)> {
+    let (verdict, why) = match finding {
+        Finding::Holds => return None,
+        Finding::Broken { got, .. } => (Verdict::Blocked, got),
+        Finding::Unknown { verdict, reason } => (*verdict, reason),
+    };
+    let step = index + 1;
+    Some((
+        verdict,
+        format!("step {step} did not come to what this needs: {why}"),
+    ))
 }
 
 /// The requirements that a look decides: of the files each has its own.

@@ -216,7 +216,10 @@ impl Member {
         if share.is_none() && self.habits().has("policy-true-unless-told") {
             share = Some(true);
         }
-        let data_key: [u8; 32] = rand::random();
+        let mut data_key: [u8; 32] = rand::random();
+        if self.habits().has("data-key-from-the-id") {
+            data_key = Sha256::digest(repo_id).into();
+        }
         let key_epoch = i64::from(!self.habits().has("epochs-from-zero"));
         self.memory.policy.insert(repo_id.to_owned(), share == Some(true));
         let envelope = self.seal(&data_key, repo_id, (1, key_epoch), alts.to_vec(), share)?;

@@ -16,10 +16,8 @@ use crate::protocol::Protocol;
 use crate::record::verdict::RunVerdict;
 use crate::report::paint::{Paint, Tone};
 use crate::report::{self, Destination, Format, Output};
-use crate::selftest::{
-    self, CANARY, Matrix, Observation, Selftest, SelftestError, SelftestOutcome, Settings,
-};
-use crate::serve::Behaviour;
+use crate::selftest::{self, Matrix, Observation, Selftest, SelftestError, SelftestOutcome, Settings};
+use crate::serve::{Behaviour, CANARY};
 use crate::text::count;
 
 pub(super) fn selftest(args: &SelftestArgs) -> Result<u8, Error> {

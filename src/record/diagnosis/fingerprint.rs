@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::record::outline::outline;
-use crate::record::{CaseRecord, CheckRecord};
+use crate::record::{CaseRecord, CheckRecord, Side, Wire};
 
 /// The version of the file format.
 const FORMAT: u32 = 1;
@@ -44,7 +44,9 @@ impl Symptom {
             outline(&check.expected, actors),
             outline(&check.got, actors),
         ];
-        let spoiled = exchange.and_then(|exchange| exchange.spoiled.as_deref());
+        // How a request of ours deviates. What a program is told or answered stands in what was expected.
+        let asked = exchange.filter(|it| it.side == Side::Asked && it.wire != Wire::Command);
+        let spoiled = asked.and_then(|exchange| exchange.spoiled.as_deref());
         parts.extend(spoiled.map(|how| outline(how, actors)));
         let mut hash = Sha256::new();
         for part in parts {

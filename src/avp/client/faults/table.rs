@@ -1158,6 +1158,15 @@ pub static FAULTS: &[Fault] = &[
         fix: "Print no key.",
     },
     Fault {
+        name: "data-key-from-the-id",
+        area: "secrets",
+        about: "The data key of a new repository is the SHA-256 of its id.",
+        breaks: &["AVP-10-20"],
+        level: Level::Must,
+        notice: "The server works it out and reads everything.",
+        fix: "Take random bytes.",
+    },
+    Fault {
         name: "data-key-logged",
         area: "secrets",
         about: "It writes the data key to its log.",

@@ -9,12 +9,13 @@ use super::super::alts::unshared;
 use super::super::cases::{Alteration, Deed, Rule};
 use super::super::marks::TELL;
 use super::{Judge, answered, asked, status};
-use crate::avp::crypto::{DataKey, open_payload};
+use crate::avp::crypto::{DataKey, open_payload, payload_aad};
 use crate::avp::schema::{base64_violations, violations};
 use crate::avp::{EncryptedEnvelope, MemberEntry, Operation};
 use crate::judge::Finding;
 use crate::keys::Identity;
-use crate::keys::primitives::hkdf_sha256;
+use crate::keys::encoding::{decode, decode_array};
+use crate::keys::primitives::{aes_256_gcm_open, hkdf_sha256};
 use crate::record::{Exchange, Side};
 
 /// What was written, once decrypted.
@@ -149,12 +150,69 @@ fn open(
             repo.is_unreadable = true;
             // What is no ciphertext at all is looked at where secrets are.
             if !is_readable(&envelope) {
-                let got = Finding::broken(format!("it does not open: {why}"));
+                let got = match other_layout(key, &envelope) {
+                    Some(how) => format!("it opens {how}, and not as it should"),
+                    None => format!("it does not open: {why}"),
+                };
+                let got = Finding::broken(got);
                 judge.note("envelope", "AVP-4-20", SEALED, at, got);
             }
             None
         }
     }
+}
+
+/// How an envelope opens that does not open as it should, where it is one of the plainest mistakes.
+fn other_layout(key: &DataKey, envelope: &EncryptedEnvelope) -> Option<&'static str> {
+    let iv: [u8; 12] = decode_array("iv", &envelope.iv).ok()?;
+    let ciphertext = decode("ciphertext", &envelope.ciphertext).ok()?;
+    let opens =
+        |aad: &[u8], ciphertext: &[u8]| aes_256_gcm_open(key.as_bytes(), &iv, aad, ciphertext).is_some();
+    let (repo, version, epoch) = (&envelope.repo_id, envelope.payload_version, envelope.key_epoch);
+    let id = repo.as_bytes();
+    let (big, little) = (i64::to_be_bytes, i64::to_le_bytes);
+    let layouts: [(&str, Vec<u8>); 9] = [
+        ("without additional data", Vec::new()),
+        (
+            "with additional data without the epoch",
+            [id, &[0x1F], &big(version)].concat(),
+        ),
+        (
+            "with additional data without the version",
+            [id, &[0x1F], &big(epoch)].concat(),
+        ),
+        (
+            "with additional data without the repository's id",
+            [&[0x1F][..], &big(version), &big(epoch)].concat(),
+        ),
+        (
+            "with additional data without the separator 0x1F",
+            [id, &big(version), &big(epoch)].concat(),
+        ),
+        (
+            "with little-endian numbers in its additional data",
+            [id, &[0x1F], &little(version), &little(epoch)].concat(),
+        ),
+        (
+            "with numbers of 32 bits in its additional data",
+            [id, &[0x1F], &big(version)[4..], &big(epoch)[4..]].concat(),
+        ),
+        (
+            "with the epoch before the version in its additional data",
+            [id, &[0x1F], &big(epoch), &big(version)].concat(),
+        ),
+        (
+            "with decimal numbers in its additional data",
+            format!("{repo}\u{1f}{version}\u{1f}{epoch}").into_bytes(),
+        ),
+    ];
+    let other = layouts.iter().find(|(_, aad)| opens(aad, &ciphertext));
+    let tag_first = || {
+        let (tag, rest) = ciphertext.split_at_checked(16)?;
+        let aad = payload_aad(repo, version, epoch);
+        opens(&aad, &[rest, tag].concat()).then_some("with its tag moved behind the ciphertext")
+    };
+    other.map(|(how, _)| *how).or_else(tag_first)
 }
 
 /// Whether a ciphertext is text.
@@ -174,6 +232,11 @@ fn create(judge: &mut Judge<'_, '_>, repo: &mut Repo, at: usize, exchange: &Exch
         judge.note("policy", "AVP-5.1-20", expected, at, got);
     }
     let key = unwrap(judge, at, &own)?;
+    if let Some(what) = known_to_the_server(&key, &body) {
+        let expected = "private keys and data keys stand nowhere, and plaintext in no request";
+        let got = Finding::broken(format!("the data key is {what}: the server works it out"));
+        judge.note("secrets", "AVP-10-20", expected, at, got);
+    }
     repo.keys.insert(epoch, key.clone());
     repo.policy = Some(body["manifest"]["shareRefreshTokens"].as_bool());
     repo.epoch = epoch;
@@ -226,6 +289,12 @@ fn push(judge: &mut Judge<'_, '_>, repo: &mut Repo, at: usize, exchange: &Exchan
         let finding = match is_old {
             true => Finding::broken("the envelope is under the data key from before the removal"),
             false if is_under(&key) => Finding::Holds,
+            false if repo.keys.get(&repo.epoch).is_some_and(is_under) => {
+                let now = repo.epoch;
+                Finding::broken(format!(
+                    "the envelope says epoch {epoch}, and is under the data key of epoch {now}"
+                ))
+            }
             // It opens with no key: the additional data is at fault.
             false => return open(judge, repo, at, &body["envelope"], &key),
         };
@@ -338,6 +407,23 @@ fn remove(judge: &mut Judge<'_, '_>, repo: &mut Repo, at: usize, exchange: &Exch
             }
             None
         }
+    }
+}
+
+/// What a data key is that is no secret, of what the server is told: nothing but zeros, or the SHA-256 of an id.
+fn known_to_the_server(key: &DataKey, create: &Value) -> Option<&'static str> {
+    let told = |pointer: &str| {
+        let text = create
+            .pointer(pointer)
+            .and_then(Value::as_str)
+            .unwrap_or_default();
+        Sha256::digest(text) == *key.as_bytes()
+    };
+    match key.as_bytes() {
+        [0, rest @ ..] if rest.iter().all(|byte| *byte == 0) => Some("nothing but zeros"),
+        _ if told("/manifest/repoId") => Some("the SHA-256 of the repository's id"),
+        _ if told("/manifest/members/0/ed25519PublicKey") => Some("the SHA-256 of the creator's id"),
+        _ => None,
     }
 }
 
