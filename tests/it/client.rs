@@ -194,6 +194,25 @@ fn clients_that_do_nothing_verify_nothing() {
     }
 }
 
+/// An adapter may say so of each function.
+#[cfg(target_os = "linux")]
+#[test]
+fn what_a_client_has_no_function_for_is_not_applicable() {
+    let unsupported = r#"s/"ok":{"address":[^}]*}/"error":{"kind":"unsupported","message":"none"}/"#;
+    let adapter = format!("{} | sed -u '{unsupported}'", own("adapter"));
+    let done = reported(&["client", "--adapter", &adapter, "--filter", "joining/*"]);
+    assert_eq!(done.code, 0, "{}", done.out);
+    let of = |id: &str| {
+        done.record
+            .requirements
+            .iter()
+            .find(|it| it.id == id)
+            .map(|it| it.verdict)
+    };
+    assert_eq!(of("AVP-8-21"), Some(Verdict::NotApplicable), "{}", done.out);
+    assert_eq!(of("AVP-8-20"), Some(Verdict::Pass), "{}", done.out);
+}
+
 /// A recording of a walk, sent again: its nonces are others', so that nobody lets it in.
 #[cfg(unix)]
 #[test]

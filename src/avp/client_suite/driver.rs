@@ -359,7 +359,7 @@ impl<'a> Driver<'a> {
             .is_some_and(|error| error.kind == ErrorKind::Unsupported)
         {
             let why = "the adapter says that the client has no such function";
-            return Err(self.stopped(why, Verdict::Blocked));
+            return Err(self.stopped(why, Verdict::NotApplicable));
         }
         let last = steps.iter().rposition(|other| other.checks.is_none());
         let is_free = match &step.checks {
@@ -516,14 +516,13 @@ fn read(came: Result<String, Silence>, id: u64) -> (Outcome, Result<Reply, Strin
             return (no_answer(kind, why.clone()), Err(why));
         }
     };
-    let reply = serde_json::from_str::<Reply>(&line).map_err(|error| error.to_string());
-    let reply = reply.and_then(
-        |reply| match (reply.id == id, reply.ok.is_some() != reply.error.is_some()) {
+    let reply = read_reply(&line).and_then(|reply| {
+        match (reply.id == id, reply.ok.is_some() != reply.error.is_some()) {
             (true, true) => Ok(reply),
             (false, _) => Err(format!("it answers command {}, not {id}", reply.id)),
             (_, false) => Err("it has to have either ok or error".to_owned()),
-        },
-    );
+        }
+    });
     let status = if reply.as_ref().is_ok_and(|reply| reply.error.is_none()) {
         0
     } else {
@@ -538,6 +537,19 @@ fn read(came: Result<String, Silence>, id: u64) -> (Outcome, Result<Reply, Strin
         outcome,
         reply.map_err(|why| format!("the adapter's answer is none: {why}")),
     )
+}
+
+/// A reply that is a line. One that says `ok` and no more was done: null is all that it has to tell.
+fn read_reply(line: &str) -> Result<Reply, String> {
+    // The line itself is not told: it may hold keys.
+    let no_reply = |why: serde_json::Error| {
+        format!("a reply is one line of JSON, and logs belong on standard error ({why})")
+    };
+    let mut value: Value = serde_json::from_str(line).map_err(no_reply)?;
+    if value.get("ok").is_some_and(Value::is_null) && value.get("error").is_none_or(Value::is_null) {
+        value["ok"] = json!({});
+    }
+    serde_json::from_value(value).map_err(no_reply)
 }
 
 fn invite(member: &Identity, spelling: Spelling) -> String {

@@ -58,11 +58,12 @@ fn the_fault_that_explains_all_is_named_and_nothing_else() {
 #[test]
 fn two_faults_at_once_are_both_named() {
     let faults = [
-        fingerprint("deaf", "a b"),
-        fingerprint("mute", "c d e"),
-        fingerprint("lame", "f g h"),
+        fingerprint("deaf", "a:1 b:1"),
+        fingerprint("mute", "c:2 d:2 e:2"),
+        fingerprint("lame", "f:3 g:3 h:3"),
     ];
-    assert_eq!(explained("a b c d e", "f g h", &faults), ["mute=3", "deaf=2"]);
+    let seen = "a:1 b:1 c:2 d:2 e:2";
+    assert_eq!(explained(seen, "f g h", &faults), ["mute=3", "deaf=2"]);
 }
 
 #[test]

@@ -529,7 +529,7 @@ fn fits(step: &Step, reply: &Reply, refusal: Option<u16>) -> Finding {
     {
         return unknown(
             "the adapter says that the client has no such function",
-            Verdict::Blocked,
+            Verdict::NotApplicable,
         );
     }
     match step.answer.iter().any(fits) {
