@@ -85,7 +85,7 @@ fn what_failed_is_run_again_and_nothing_else() {
 fn no_more_cases_are_begun_when_enough_have_failed() {
     let home = tempfile::tempdir().unwrap();
     let report = home.path().join("r.json").display().to_string();
-    let server = faulty("canary");
+    let server = faulty("push-ignores-expected");
     let run = |more: &[&str]| {
         let url = server.url();
         let target = ["--target", &url, "--jobs", "1", "--filter", "push/*", "--report"];

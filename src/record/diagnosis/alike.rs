@@ -47,29 +47,34 @@ fn joined<'a>(kinds: impl Iterator<Item = Vec<Broken<'a>>>) -> Vec<Vec<Broken<'a
     join_races(groups).into_values().collect()
 }
 
-/// Makes one group of those that break one requirement in many operations, in requests that deviate in the same way if they do, but of
-/// those that are known for what they are.
+/// Makes one group of those that break one requirement in many operations, but of those that are known for what they are. Where no
+/// plain request breaks it, those belong together that deviate in the same way.
 pub(super) fn join_operations<'a, 'f>(groups: Vec<Group<'a, 'f>>) -> Vec<Group<'a, 'f>> {
-    let mut joined = Vec::new();
-    let mut alike: BTreeMap<(Option<String>, String), Vec<Group<'a, 'f>>> = BTreeMap::new();
-    for group in groups {
-        match group.like.as_ref().is_some_and(Like::is_it) {
-            true => joined.push(group),
-            false => alike
-                .entry((group.requirement(), deviation(&group)))
-                .or_default()
-                .push(group),
-        }
+    let (mut joined, others): (Vec<_>, Vec<_>) = groups
+        .into_iter()
+        .partition(|group| group.like.as_ref().is_some_and(Like::is_it));
+    let mut of_requirement: BTreeMap<Option<String>, BTreeMap<String, Vec<Group<'a, 'f>>>> = BTreeMap::new();
+    for group in others {
+        let alike = of_requirement.entry(group.requirement()).or_default();
+        alike.entry(deviation(&group)).or_default().push(group);
     }
-    for groups in alike.into_values() {
-        let operations = groups.iter().filter_map(|group| group.checks.first());
-        let operations: BTreeSet<&str> = operations.map(|first| operation(*first)).collect();
-        match operations.len() >= OPERATIONS_ALIKE {
-            true => joined.push(Group {
-                checks: groups.into_iter().flat_map(|group| group.checks).collect(),
-                like: None,
-            }),
-            false => joined.extend(groups),
+    for alike in of_requirement.into_values() {
+        let is_plain = alike.contains_key("");
+        let alike = alike.into_values();
+        let sets: Vec<Vec<Group<'a, 'f>>> = match is_plain {
+            true => vec![alike.flatten().collect()],
+            false => alike.collect(),
+        };
+        for groups in sets {
+            let first = groups.iter().filter_map(|group| group.checks.first());
+            let operations: BTreeSet<&str> = first.map(|first| operation(*first)).collect();
+            match operations.len() >= OPERATIONS_ALIKE {
+                true => joined.push(Group {
+                    checks: groups.into_iter().flat_map(|group| group.checks).collect(),
+                    like: None,
+                }),
+                false => joined.extend(groups),
+            }
         }
     }
     joined

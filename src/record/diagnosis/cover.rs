@@ -35,6 +35,8 @@ pub(super) struct Explained {
 pub(super) struct Seen<'a> {
     /// The symptoms, with the requirements that each breaks.
     pub(super) symptoms: &'a BTreeMap<Symptom, BTreeSet<&'a str>>,
+    /// Those of them that a fault has if it is that fault: what was seen over gRPC alone is learned of few.
+    pub(super) learned: &'a BTreeSet<&'a Symptom>,
     /// The ids of the cases that ran to a verdict.
     pub(super) ran: &'a BTreeSet<&'a str>,
 }
@@ -119,7 +121,7 @@ pub(super) fn cover(seen: &Seen<'_>, fingerprints: &[Fingerprint]) -> Vec<Explai
 fn is_narrow(seen: &Seen<'_>, fingerprint: &Fingerprint, predicted: usize) -> bool {
     let signs: BTreeSet<&Sign> = fingerprint.symptoms.iter().map(|it| &it.sign).collect();
     let shows_the_same = |it: &&Symptom| signs.contains(&it.sign) && !fingerprint.symptoms.contains(*it);
-    seen.symptoms.keys().filter(shows_the_same).count() > predicted
+    seen.learned.iter().copied().filter(shows_the_same).count() > predicted
 }
 
 /// Whether what a fault predicts was seen: of a hundred symptoms, all but one. What a race shows, or a clock, differs from run to run.

@@ -120,14 +120,22 @@ impl Group<'_, '_> {
 /// half of the failing cases before what explains fewer, then by what they do to users, then by how many cases they explain.
 pub fn diagnose(record: &Record, dictionary: &Dictionary) -> Vec<Cause> {
     let broken = broken(record);
-    let symptoms = broken
+    let symptoms: BTreeMap<Symptom, BTreeSet<&str>> = broken
         .iter()
         .map(|(symptom, checks)| (symptom.clone(), requirements(checks)))
         .collect();
     let has_run = |case: &&CaseRecord| matches!(case.verdict, Verdict::Pass | Verdict::Warn | Verdict::Fail);
     let ran = record.cases.iter().filter(has_run);
+    // Faults are learned without the ordinary cases over gRPC.
+    let is_unlearned = |symptom: &Symptom| {
+        broken[symptom]
+            .iter()
+            .all(|(case, _, _)| case.transport == Over::Grpc)
+    };
+    let learned = symptoms.keys().filter(|symptom| !is_unlearned(symptom)).collect();
     let seen = Seen {
         symptoms: &symptoms,
+        learned: &learned,
         ran: &ran.map(|case| case.id.as_str()).collect(),
     };
     let mut rest: BTreeSet<&Symptom> = symptoms.keys().collect();
@@ -140,13 +148,11 @@ pub fn diagnose(record: &Record, dictionary: &Dictionary) -> Vec<Cause> {
         let fingerprint = &dictionary.fingerprints[it.fault];
         let mut own: BTreeSet<&Symptom> = it.symptoms.iter().collect();
         // What else breaks the same requirement is rather the same cause, seen in another way: of a fault that fits exactly, what
-        // was seen over gRPC alone, for faults are learned without the ordinary cases over gRPC.
+        // was seen over gRPC alone.
         own.extend(rest.iter().filter(|symptom| {
             let ids = &symptoms[*symptom];
-            let is_unlearned = broken[*symptom]
-                .iter()
-                .all(|(case, _, _)| case.transport == Over::Grpc);
-            (!it.exact || is_unlearned) && fingerprint.breaks.iter().any(|id| ids.contains(id.as_str()))
+            (!it.exact || is_unlearned(symptom))
+                && fingerprint.breaks.iter().any(|id| ids.contains(id.as_str()))
         }));
         rest.retain(|symptom| !own.contains(symptom));
         let checks = own.iter().flat_map(|symptom| &broken[symptom]).copied();

@@ -35,6 +35,7 @@ fn explained(seen: &str, passed: &str, fingerprints: &[Fingerprint]) -> Vec<Stri
     let ran = cases.iter().map(String::as_str).chain(passed.split(' '));
     let seen = Seen {
         symptoms: &symptoms,
+        learned: &symptoms.keys().collect(),
         ran: &ran.collect(),
     };
     let told = |it: &Explained| {
