@@ -166,6 +166,14 @@ pub struct Reply {
     pub error: Option<ReplyError>,
 }
 
+impl Reply {
+    /// Whether it says that the client has no such function.
+    pub fn is_unsupported(&self) -> bool {
+        let error = self.error.as_ref();
+        error.is_some_and(|error| error.kind == ErrorKind::Unsupported)
+    }
+}
+
 /// Why a command was not carried out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

@@ -204,7 +204,8 @@ pub struct RunArgs {
     pub sign_with: Vec<Secret>,
     /// Start the server under test with this shell command, and end it afterwards. {port} in it is replaced by a free port,
     /// which is in PORT as well, {dir} by a fresh directory, and {flags} by what a case wants on the command line of a server that is
-    /// started for it alone. The target is then http://127.0.0.1:{port}, unless --target says otherwise; with --grpc it has to be named beside it, where HTTP is to be judged too.
+    /// started for it alone. The target is then http://127.0.0.1:{port}, unless --target says otherwise; with
+    /// --grpc it has to be named beside it, where HTTP is to be judged too.
     #[arg(long, value_name = "CMD")]
     pub exec: Option<String>,
     /// The program under test, where the protocol is one of programs with sub-commands (attesto): a shell command, to which each

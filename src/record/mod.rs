@@ -19,7 +19,7 @@ pub mod verdict;
 
 pub use crate::http::{
     Answer, Body, Exchange, Failure, FailureKind, Headers, Jwt, Outcome, Over, Request, Role, Service, Side,
-    Wire,
+    Wire, is_of_gateway,
 };
 pub use diff::{Change, Diff, diff};
 pub use load::{LoadError, Stored, load};

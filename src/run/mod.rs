@@ -236,7 +236,7 @@ fn notes(run: &Run, keeper: Option<&Supervisor>, again: &mut Vec<String>) -> Vec
     let level = patience.concurrency().level();
     if let Jobs::UpTo(most) = run.jobs
         && level <= FEW_JOBS
-        && run.suite.cases.len() > FEW_JOBS
+        && run.selected.len() > FEW_JOBS
     {
         notes.push(format!(
             "cases driven at once in the end: {level}; more, up to {most}, would have made the target no faster"

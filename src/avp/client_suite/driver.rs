@@ -15,7 +15,7 @@ use super::host::{Host, MOST_REQUESTS, no_answer};
 use super::marks::{INTRUDER, OVER_BYTES, RUN, TELL, bearer, weak_key, word};
 use crate::avp::VAULT;
 use crate::avp::actors::{identity, scope, unique};
-use crate::avp::adapter_contract::{Act as Command, Command as Line, ErrorKind, Reply};
+use crate::avp::adapter_contract::{Act as Command, Command as Line, Reply};
 use crate::avp::crypto::{DataKey, open_payload, sign_binding};
 use crate::avp::{DEFAULT_SCHEME, EncryptedEnvelope, MemberEntry};
 use crate::http::{Answer, Body, Exchange, FailureKind, Outcome, Request, Role, Side, Wire};
@@ -353,11 +353,7 @@ impl<'a> Driver<'a> {
 
     /// What keeps a case from going on: a step that does not decide it and did not come to what it needs.
     fn heed(&self, steps: &[Step], step: &Step, reply: &Reply) -> Result<(), Stopped> {
-        if reply
-            .error
-            .as_ref()
-            .is_some_and(|error| error.kind == ErrorKind::Unsupported)
-        {
+        if reply.is_unsupported() {
             let why = "the adapter says that the client has no such function";
             return Err(self.stopped(why, Verdict::NotApplicable));
         }

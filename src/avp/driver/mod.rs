@@ -228,19 +228,13 @@ impl Driver<'_> {
             self.heed_no_auth_service(draft, status)?;
             let asks = draft.operation.is_none_or(Operation::writes) || errand.role == Role::Step;
             let throttled = status == Some(429) && !(asks && self.is_final_429(attempt));
-            let Some(refusal) = sent.outcome.answer().filter(|_| throttled).cloned() else {
-                if may_ask_again && status.is_some_and(is_of_gateway) {
-                    let role = Role::Abandoned;
-                    self.note(
-                        &ExchangeMeta { role, ..errand },
-                        request.clone(),
-                        mask.clone(),
-                        at,
-                        sent,
-                    );
-                    may_ask_again = false;
-                    continue;
-                }
+            let lost = may_ask_again && status.is_some_and(is_of_gateway);
+            let again = match () {
+                () if throttled => Some(Role::Throttled),
+                () if lost => Some(Role::Abandoned),
+                () => None,
+            };
+            let Some(role) = again else {
                 let took = sent.took;
                 if let (Some(operation), Some(_)) = (draft.operation, status) {
                     self.took.insert(operation, took);
@@ -250,7 +244,7 @@ impl Driver<'_> {
                 self.talk.heed(key, 1, is_odd, &came(&reading), took)?;
                 return Ok(reading);
             };
-            let role = Role::Throttled;
+            let refusal = sent.outcome.answer().filter(|_| throttled).cloned();
             self.note(
                 &ExchangeMeta { role, ..errand },
                 request.clone(),
@@ -258,9 +252,14 @@ impl Driver<'_> {
                 at,
                 sent,
             );
-            let first = *refused.get_or_insert_with(Instant::now);
-            self.wait_out(&refusal, attempt, first).await?;
-            attempt += 1;
+            match refusal {
+                Some(refusal) => {
+                    let first = *refused.get_or_insert_with(Instant::now);
+                    self.wait_out(&refusal, attempt, first).await?;
+                    attempt += 1;
+                }
+                None => may_ask_again = false,
+            }
         }
     }
 

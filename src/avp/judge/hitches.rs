@@ -10,8 +10,8 @@ use super::parsed::ParsedExchange;
 use crate::avp::Operation;
 use crate::avp::outcome::AnswerClass;
 use crate::judge::Finding;
-use crate::record::Role;
 use crate::record::verdict::Verdict;
+use crate::record::{Role, is_of_gateway};
 
 /// In so many rounds it must have been seen before it counts, and in one of so many.
 const LEAST_ROUNDS_AND_ONE_IN: (usize, usize) = (3, 4);
@@ -39,17 +39,12 @@ pub(super) fn is_hitch(frame: &ParsedExchange<'_>) -> bool {
     }
 }
 
-/// Whether a status is that of a gateway which has no server to ask.
-fn is_gateway(status: u16) -> bool {
-    matches!(status, 502..=504)
-}
-
 impl Hitches {
     /// Counts those of one round.
     pub(super) fn count(&mut self, frames: &[ParsedExchange<'_>]) {
         let frames = || frames.iter().filter(|frame| frame.exchange.role == Role::Step);
         let failed: Vec<&ParsedExchange<'_>> = frames().filter(|frame| is_hitch(frame)).collect();
-        let own = |frame: &&&ParsedExchange<'_>| matches!(frame.reading, AnswerClass::Status(status) if !is_gateway(status));
+        let own = |frame: &&&ParsedExchange<'_>| matches!(frame.reading, AnswerClass::Status(status) if !is_of_gateway(status));
         let mute = |frame: &&&ParsedExchange<'_>| matches!(frame.reading, AnswerClass::Failed(_));
         self.rounds += 1;
         self.requests += frames().count();

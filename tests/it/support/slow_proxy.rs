@@ -13,6 +13,7 @@ use super::http;
 /// Header fields of an answer 429.
 const TOO_MANY: &str = "retry-after: 1\r\ncontent-type: application/json\r\n";
 
+/// Header fields of a page.
 const HTML: &str = "content-type: text/html\r\n";
 
 /// What a proxy does to those who use it.
@@ -119,12 +120,10 @@ impl State {
     /// One request, and the end of the connection behind its answer.
     fn serve_one(&self, mut client: TcpStream) -> io::Result<()> {
         let mut server = TcpStream::connect(self.server)?;
-        let Some(request) = self.read(&mut client, &mut Vec::new())? else {
+        let request = self.read(&mut client, &mut Vec::new())?;
+        let Some(request) = request.filter(|request| length(request).is_some()) else {
             return Ok(());
         };
-        if length(&request).is_none() {
-            return Ok(());
-        }
         let (line, rest) = request.split_at(
             request
                 .iter()

@@ -298,9 +298,7 @@ impl Judge<'_, '_> {
             return command.is_none();
         };
         match serde_json::from_value::<Reply>(answered(&self.exchanges[at])) {
-            Ok(reply) => reply
-                .error
-                .is_some_and(|error| error.kind == ErrorKind::Unsupported),
+            Ok(reply) => reply.is_unsupported(),
             Err(_) => true,
         }
     }
@@ -522,11 +520,7 @@ fn fits(step: &Step, reply: &Reply, refusal: Option<u16>) -> Finding {
         }
         _ => false,
     };
-    if reply
-        .error
-        .as_ref()
-        .is_some_and(|error| error.kind == ErrorKind::Unsupported)
-    {
+    if reply.is_unsupported() {
         return unknown(
             "the adapter says that the client has no such function",
             Verdict::NotApplicable,

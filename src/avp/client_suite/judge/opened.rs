@@ -8,6 +8,7 @@ use sha2::{Digest as _, Sha256, Sha512};
 use super::super::alts::unshared;
 use super::super::cases::{Alteration, Deed, Rule};
 use super::super::marks::TELL;
+use super::wire::SECRET;
 use super::{Judge, answered, asked, status};
 use crate::avp::crypto::{DataKey, open_payload, payload_aad};
 use crate::avp::schema::{base64_violations, violations};
@@ -233,9 +234,8 @@ fn create(judge: &mut Judge<'_, '_>, repo: &mut Repo, at: usize, exchange: &Exch
     }
     let key = unwrap(judge, at, &own)?;
     if let Some(what) = known_to_the_server(&key, &body) {
-        let expected = "private keys and data keys stand nowhere, and plaintext in no request";
         let got = Finding::broken(format!("the data key is {what}: the server works it out"));
-        judge.note("secrets", "AVP-10-20", expected, at, got);
+        judge.note("secrets", "AVP-10-20", SECRET, at, got);
     }
     repo.keys.insert(epoch, key.clone());
     repo.policy = Some(body["manifest"]["shareRefreshTokens"].as_bool());

@@ -20,6 +20,8 @@ use crate::text::encode_segment;
 
 /// A client that waits by another clock may be so much early, milliseconds.
 const TOLERANCE_MS: i64 = 60;
+/// What is asked of every request and of every output.
+pub(super) const SECRET: &str = "private keys and data keys stand nowhere, and plaintext in no request";
 /// Text of so many bytes is no accident.
 const SHORTEST_TEXT_BYTES: usize = 12;
 
@@ -336,7 +338,6 @@ impl Judge<'_, '_> {
     /// Keys are in no request and in no output, plaintext is in no request.
     fn leaks(&mut self, at: usize) {
         let exchange = &self.exchanges[at];
-        let expected = "private keys and data keys stand nowhere, and plaintext in no request";
         let finding = match exchange.wire {
             Wire::Command => match exchange.outcome.answer() {
                 Some(answer) if holds(answer.body.as_bytes(), PRIVATE_KEY_MARK) => {
@@ -359,7 +360,7 @@ impl Judge<'_, '_> {
                 }
             }
         };
-        self.note("secrets", "AVP-10-20", expected, at, finding);
+        self.note("secrets", "AVP-10-20", SECRET, at, finding);
     }
 
     fn leak(&self, exchange: &Exchange) -> Option<String> {
